@@ -1,0 +1,19 @@
+"""Motions: how a subject moves, free of any photo.
+
+    >>> from photoflow import motion
+    >>> both = motion.Sway(strength=0.4) + 0.5 * motion.Float()
+    >>> motion.from_dict(both.to_dict()) == both
+    True
+"""
+
+from photoflow.motion.base import AffineField, ModalField, Motion, MotionField, Scene
+from photoflow.motion.drift import Drift
+from photoflow.motion.file import MOTIONS, from_dict, load, parse, save
+from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
+from photoflow.motion.path import Path
+from photoflow.motion.sway import Sway
+
+__all__ = [
+    "MOTIONS", "AffineField", "Bounce", "Breathe", "Drift", "Float", "ModalField", "Motion", "MotionField",
+    "Path", "Scene", "Sway", "Swing", "Translate", "from_dict", "load", "parse", "save",
+]  # fmt: skip

@@ -1,0 +1,169 @@
+"""Steady flow of water, clouds or smoke inside a region that stays where it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import cv2
+import numpy as np
+
+from photoflow.errors import InputError
+from photoflow.motion.base import Array, Motion, MotionField, Scene, check_points, check_range
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Drift(Motion):
+    """Lets the material inside the region flow for ever along arrows.
+
+    Args:
+        arrows: (x1, y1, x2, y2) in pixels of the photo: what is at the tail is at the head after
+            one second. The flow between arrows is interpolated.
+        anchors: (x, y) in pixels of the photo: points that stand still.
+        period: seconds after which the material starts again from the photo, unseen because two
+            passes half a period apart are blended; in a loop, the nearest that divides it.
+
+    Source: Holynski et al. 2021, "Animating Pictures with Eulerian Motion Fields": a steady velocity
+        field is integrated, and two passes are blended to a loop. The passes here run from half a
+        period before the photo to half a period after it, which halves the stretching, and look
+        pixels up backwards: in a steady field that is exact and leaves no holes.
+    """
+
+    name: ClassVar[str] = "drift"
+    in_place: ClassVar[bool] = True
+    arrows: tuple[tuple[float, ...], ...]
+    anchors: tuple[tuple[float, ...], ...] = ()
+    period: float = 3.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "arrows", check_points(self.name, "arrows", self.arrows, 4, 1))
+        object.__setattr__(self, "anchors", check_points(self.name, "anchors", self.anchors, 2, 0))
+        check_range(self.name, "period", self.period, 0.1, 600)
+        if any(a[:2] == a[2:] for a in self.arrows):
+            raise InputError("drift: an arrow has no length; a point that stands still is an anchor")
+
+    def field(self, scene: Scene) -> DriftField:
+        height, width = scene.mask.shape
+        step = max(1, -(-max(height, width) // GRID))  # the velocity is smooth: a coarse grid holds it
+        arrows = np.array([[*scene.locate(*a[:2]), *scene.locate(*a[2:])] for a in self.arrows]) / step
+        anchors = np.array([scene.locate(*p) for p in self.anchors]).reshape(-1, 2) / step
+        size = (-(-width // step), -(-height // step))
+        mask = cv2.resize(scene.mask, size, interpolation=cv2.INTER_AREA)
+        velocity = dense_velocity(arrows, anchors, mask)
+        period = scene.seconds / scene.cycles(self.period)
+        return DriftField(velocity, period, scene.mask.shape, scene.device)
+
+
+GRID = 320  # longest side of the velocity grid
+
+
+def dense_velocity(arrows: Array, anchors: Array, mask: Array) -> Array:
+    """Velocity of every pixel from a few arrows and anchors.
+
+    v(p) = sum_i w_i(p) v_i / sum_i w_i(p),  w_i = 1 / (d_i(p)^2 + 1)
+
+    with d_i the distance to arrow or anchor i; eased to 0 towards the edge of the mask.
+
+    Args:
+        arrows: (N, 4) x1, y1, x2, y2, pixels of the mask.
+        anchors: (M, 2) x, y, pixels of the mask; their velocity is 0.
+        mask: (h, w) float32 in [0, 1].
+
+    Returns:
+        (2, h, w) float32, pixels a second.
+
+    Source: Shepard 1968 (inverse-distance interpolation).
+    """
+    height, width = mask.shape
+    y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+    total = np.zeros((2, height, width), np.float32)
+    weights = np.zeros((height, width), np.float32)
+    still = np.concatenate([anchors, anchors], axis=1)  # an arrow without length
+    for x1, y1, x2, y2 in np.concatenate([arrows, still]).astype(np.float32):
+        dx, dy = x2 - x1, y2 - y1
+        along = ((x - x1) * dx + (y - y1) * dy) / max(float(dx * dx + dy * dy), 1e-6)
+        along = np.clip(along, 0, 1)
+        weight = 1 / ((x - x1 - along * dx) ** 2 + (y - y1 - along * dy) ** 2 + 1)
+        total += weight * np.array([dx, dy], np.float32)[:, None, None]
+        weights += weight
+    return total / weights * inner_ease(mask)
+
+
+def inner_ease(mask: Array) -> Array:
+    """0 outside the mask, rising to 1 inside it; the picture's own border is no edge."""
+    inside = np.pad((mask > 0.5).astype(np.uint8), 1, mode="edge")
+    distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    u = np.clip(distance / (0.03 * max(mask.shape)), 0, 1)
+    return np.asarray(u * u * (3 - 2 * u), dtype=np.float32)
+
+
+class DriftField(MotionField):
+    """A steady velocity field, integrated.
+
+    Args:
+        velocity: (2, h, w) float32 on a coarse grid, pixels of that grid a second.
+        period: seconds of one pass.
+        size: (H, W) of the region.
+        device: where the displacements are wanted.
+    """
+
+    STEPS: ClassVar[int] = 24  # integration steps from the photo to half a period away
+
+    def __init__(self, velocity: Array, period: float, size: tuple[int, ...], device: str) -> None:
+        import torch
+
+        self.velocity, self.period, self.size, self.device = velocity, period, size, device
+        self._ahead = torch.from_numpy(self._integrate(1.0)).to(device)
+        self._behind = torch.from_numpy(self._integrate(-1.0)).to(device)
+
+    def _integrate(self, direction: float) -> Array:
+        """Displacements after 0 … STEPS steps of the midpoint rule, (STEPS + 1, 2, h, w)."""
+        _, height, width = self.velocity.shape
+        y, x = np.mgrid[0:height, 0:width].astype(np.float32)
+        dt = direction * self.period / 2 / self.STEPS
+
+        def velocity_at(flow: Array) -> Array:
+            planes = [cv2.remap(v, x + flow[0], y + flow[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+                      for v in self.velocity]
+            return np.stack(planes)
+
+        flows = [np.zeros((2, height, width), np.float32)]
+        for _ in range(self.STEPS):
+            middle = flows[-1] + 0.5 * dt * velocity_at(flows[-1])
+            flows.append(flows[-1] + dt * velocity_at(middle))
+        return np.stack(flows)
+
+    def flow(self, t: float) -> Tensor:
+        """Displacement (2, H, W) float32 after `t` seconds, |t| at most half a period (held beyond)."""
+        import torch.nn.functional as F
+
+        _, height, width = self.velocity.shape
+        steps = self._ahead if t >= 0 else self._behind
+        at = min(abs(t) / (self.period / 2), 1.0) * self.STEPS
+        low = min(int(at), self.STEPS - 1)
+        flow = steps[low] + (at - low) * (steps[low + 1] - steps[low])
+        dense = F.interpolate(flow[None], self.size, mode="bilinear", align_corners=False)[0]
+        dense[0] *= self.size[1] / width
+        dense[1] *= self.size[0] / height
+        return dense
+
+    def sources(self, t: float) -> list[tuple[Tensor, float]]:
+        """Where each pixel's material comes from at time `t`.
+
+        Returns:
+            Two passes as (flow, weight): pixel p shows the weighted sum of the photo at
+            p + flow[p], flow (2, H, W) in pixels; the weights add up to 1.
+        """
+        passes = []
+        for shift in (0.0, 0.5):
+            age = ((t / self.period + shift + 0.5) % 1.0 - 0.5) * self.period
+            weight = 1 - abs(age) / (self.period / 2)
+            if weight > 0:
+                passes.append((self.flow(-age), weight))
+        return passes
+
+    def scaled(self, factor: float) -> MotionField:
+        return DriftField(self.velocity * np.float32(factor), self.period, self.size, self.device)

@@ -1,0 +1,147 @@
+"""Motion files: small JSON documents that describe a motion."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from pathlib import Path as FilePath
+from typing import Any
+
+from photoflow.errors import InputError
+from photoflow.motion.base import Motion, On, Scaled, Sum
+from photoflow.motion.drift import Drift
+from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
+from photoflow.motion.path import Path
+from photoflow.motion.sway import Sway
+
+VERSION = 1
+
+# The motions that stand alone, in the order in which they are listed to a person.
+MOTIONS: dict[str, type[Motion]] = {m.name: m for m in (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift)}
+_KINDS: dict[str, type[Motion]] = MOTIONS | {m.name: m for m in (Sum, Scaled, On)}
+
+
+def save(motion: Motion, path: str | os.PathLike[str]) -> None:
+    """Write a motion to a JSON file, beside the target first and then renamed over it.
+
+    Raises:
+        InputError: the folder does not exist or cannot be written to.
+    """
+    target = FilePath(path)
+    text = json.dumps({"photoflow": "motion", "version": VERSION, "motion": motion.to_dict()}, indent=2) + "\n"
+    try:
+        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(beside, target)
+        except BaseException:
+            os.unlink(beside)
+            raise
+    except OSError as error:
+        raise InputError(f"{target}: cannot write the motion file ({error.strerror})") from error
+
+
+def load(path: str | os.PathLike[str]) -> Motion:
+    """Read a motion from a JSON file that `save` wrote.
+
+    Raises:
+        InputError: no such file, not a motion file, another version, or a value out of its range.
+    """
+    try:
+        document = json.loads(FilePath(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the motion file ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: expected a motion file in JSON, got something else ({error})") from error
+    if not isinstance(document, dict) or document.get("photoflow") != "motion":
+        raise InputError(f'{path}: not a motion file: expected "photoflow": "motion" at its top')
+    if document.get("version") != VERSION:
+        found = document.get("version")
+        raise InputError(f"{path}: motion file of version {found!r}; this photoflow reads version {VERSION}")
+    try:
+        return from_dict(document.get("motion"))
+    except (InputError, RecursionError) as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def from_dict(values: Any) -> Motion:
+    """The motion that `Motion.to_dict` described.
+
+    Raises:
+        InputError: an unknown type or parameter, a missing one, or a value out of its range.
+    """
+    kind = _KINDS.get(values.get("type", "")) if isinstance(values, dict) else None
+    if kind is None:
+        found = values.get("type") if isinstance(values, dict) else values
+        raise InputError(f"unknown motion {found!r}; expected one of {', '.join(_KINDS)}")
+    given = {key: value for key, value in values.items() if key != "type"}
+    if "motion" in given:
+        given["motion"] = from_dict(given["motion"])
+    if "motions" in given:
+        if not isinstance(given["motions"], list):
+            raise InputError(f"{kind.name}: motions expects a list, got {given['motions']!r}")
+        given["motions"] = tuple(from_dict(part) for part in given["motions"])
+    return build(kind, given)
+
+
+def build(kind: type[Motion], given: dict[str, Any]) -> Motion:
+    """Make a motion from named values, with errors that name the parameters there are."""
+    fields = dataclasses.fields(kind)
+    names = [f.name for f in fields]
+    unknown = sorted(set(given) - set(names))
+    if unknown:
+        raise InputError(f"{kind.name}: unknown parameter {unknown[0]!r}; it has {', '.join(names)}")
+    missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in given]
+    if missing:
+        raise InputError(f"{kind.name}: parameter {missing[0]!r} is missing")
+    return kind(**given)
+
+
+def parse(text: str) -> Motion:
+    """A motion from the words of a command line.
+
+    `NAME[@SUBJECT] [PARAMETER=VALUE ...]`, where a value is a number, a word, `true`/`false`, or
+    points `x,y;x,y`; or the path of a motion file.
+
+    Raises:
+        InputError: it is neither.
+
+    >>> parse("sway strength=0.8 period=3")
+    Sway(strength=0.8, period=3.0, base='bottom')
+    >>> parse("path@2 points=0,0;40,-20 closed=true").to_dict()["subject"]
+    2
+    """
+    if text.lower().endswith(".json"):
+        return load(text)
+    head, *words = text.split() or [""]
+    name, _, subject = head.partition("@")
+    if name not in MOTIONS:
+        raise InputError(f"unknown motion {name!r}; expected one of {', '.join(MOTIONS)}, or a .json motion file")
+    given: dict[str, Any] = {}
+    for word in words:
+        key, separator, value = word.partition("=")
+        if not separator or not value:
+            raise InputError(f"motion {name}: expected PARAMETER=VALUE, got {word!r}")
+        given[key] = _value(key, value)
+    motion = build(MOTIONS[name], given)
+    if "@" not in head:
+        return motion
+    if not subject.isdecimal():
+        raise InputError(f"motion {name}: expected a subject number after @, got {subject!r}")
+    return motion.on(int(subject))
+
+
+def _value(key: str, text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    try:
+        if key in ("points", "arrows", "anchors"):
+            return [[float(v) for v in group.split(",")] for group in text.split(";")]
+        if "," in text:
+            return [float(v) for v in text.split(",")]
+        return float(text)
+    except ValueError:
+        return text

@@ -1,0 +1,91 @@
+"""Motion along a drawn path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from photoflow.errors import InputError
+from photoflow.motion.base import AffineField, Array, Motion, MotionField, Scene, affine, check_points
+from photoflow.motion.parametric import smoothstep
+
+
+@dataclass(frozen=True)
+class Path(Motion):
+    """Moves the subject along a smooth curve through key points.
+
+    The subject starts where it is and moves by `points[i] - points[0]`, so the points may be drawn
+    on the photo (the first one anywhere on the subject) or be offsets from (0, 0).
+
+    Args:
+        points: (x, y) in pixels of the photo, at least two.
+        closed: the curve returns from the last point to the first at a steady pace. An open curve
+            is left and reached with eased speed and, in a loop, run back again.
+    """
+
+    name: ClassVar[str] = "path"
+    points: tuple[tuple[float, ...], ...]
+    closed: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "points", check_points(self.name, "points", self.points, 2, 2))
+        if not isinstance(self.closed, bool):
+            raise InputError(f"path: closed expects true or false, got {self.closed!r}")
+
+    def field(self, scene: Scene) -> MotionField:
+        offsets = (np.asarray(self.points) - self.points[0]) * scene.scale
+        curve = even_pace(catmull_rom(offsets, self.closed))
+
+        def matrix(t: float) -> Array:
+            x, y = curve_at(curve, self._along(t / scene.seconds, scene.loop))
+            return affine((0, 0), shift=(x, y))
+
+        return AffineField(scene, matrix)
+
+    def _along(self, u: float, loop: bool) -> float:
+        """Share of the curve that is behind the subject after the share `u` of the clip."""
+        if self.closed:
+            return u % 1.0 if loop else min(max(u, 0.0), 1.0)
+        if loop:
+            u = 1 - abs(2 * (u % 1.0) - 1)  # there and back
+        return smoothstep(u)
+
+
+def catmull_rom(points: Array, closed: bool, samples: int = 64) -> Array:
+    """Uniform Catmull-Rom curve through `points`.
+
+    Args:
+        points: (N, 2).
+        closed: join the last point to the first.
+        samples: curve points per segment.
+
+    Returns:
+        (segments * samples + 1, 2), the first and last row being end points of the curve.
+
+    Source: Catmull & Rom 1974; open ends are continued by reflecting the second point.
+    """
+    if closed:
+        control = np.concatenate([points[-1:], points, points[:2]])
+    else:
+        control = np.concatenate([2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]])
+    u = (np.arange(samples) / samples)[:, None]
+    pieces = [
+        0.5 * (2 * b + (c - a) * u + (2 * a - 5 * b + 4 * c - d) * u**2 + (3 * b - a - 3 * c + d) * u**3)
+        for a, b, c, d in zip(control, control[1:], control[2:], control[3:], strict=False)
+    ]
+    return np.concatenate([*pieces, control[-2:-1]])
+
+
+def even_pace(curve: Array, samples: int = 1024) -> Array:
+    """The same curve as (samples + 1, 2) points at even distances along it."""
+    length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
+    at = np.linspace(0, length[-1], samples + 1)
+    return np.stack([np.interp(at, length, curve[:, i]) for i in range(2)], axis=1)
+
+
+def curve_at(curve: Array, share: float) -> tuple[float, float]:
+    """The point of an evenly sampled curve at `share` in [0, 1] of its length."""
+    at, index = share * (len(curve) - 1), np.arange(len(curve))
+    return float(np.interp(at, index, curve[:, 0])), float(np.interp(at, index, curve[:, 1]))

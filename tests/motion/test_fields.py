@@ -1,0 +1,146 @@
+"""Every motion as a displacement field: where it starts, how it closes, what it leaves alone."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from photoflow import motion
+from photoflow.errors import InputError
+from photoflow.motion.base import affine
+from photoflow.motion.drift import dense_velocity
+
+EVERY = [
+    motion.Sway(), motion.Sway(strength=1.5, period=0.7, base="left"), motion.Float(), motion.Breathe(),
+    motion.Swing(), motion.Swing(pivot=(10, 5)), motion.Bounce(), motion.Translate(dx=12, dy=-7),
+    motion.Path(points=((0, 0), (10, 4), (20, -6))), motion.Path(points=((3, 3), (10, 4), (8, 12)), closed=True),
+    motion.Sway() + 0.5 * motion.Float(), 2 * motion.Breathe(),
+]  # fmt: skip
+
+
+def scene(seconds: float = 4.0, loop: bool = True, scale: float = 1.0, origin: tuple[int, int] = (0, 0)) -> motion.Scene:
+    mask = np.zeros((60, 80), np.float32)
+    mask[10:50, 20:60] = 1
+    return motion.Scene(mask, origin, scale, seconds, loop)
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=repr)
+def test_starts_as_the_photo_moves_and_closes(kind):
+    field = kind.field(scene())
+    assert field.flow(0.0).shape == (2, 60, 80) and field.flow(0.0).dtype == torch.float32
+    assert field.flow(0.0).abs().max() < 1e-4
+    assert max(float(field.flow(t).abs().max()) for t in (0.3, 0.9, 1.4)) > 0.05
+    torch.testing.assert_close(field.flow(4.0), field.flow(0.0), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=repr)
+def test_last_step_is_no_larger_than_the_largest_other(kind):
+    field, count = kind.field(scene()), 60
+    flows = [field.flow(4.0 * i / count) for i in range(count)]
+    steps = [float((b - a).norm(dim=0).mean()) for a, b in zip(flows, flows[1:] + flows[:1], strict=True)]
+    assert steps[-1] <= max(steps[:-1]) * 1.001
+
+
+@pytest.mark.parametrize("kind", EVERY, ids=repr)
+def test_scaling_scales_the_displacements(kind):
+    flow, tripled = kind.field(scene()).flow(0.6), (3 * kind).field(scene()).flow(0.6)
+    torch.testing.assert_close(tripled, 3 * flow, atol=1e-3, rtol=1e-4)
+
+
+def test_sum_adds_displacements():
+    a, b = motion.Sway(), motion.Float()
+    total = (a + b).field(scene()).flow(0.7)
+    torch.testing.assert_close(total, a.field(scene()).flow(0.7) + b.field(scene()).flow(0.7))
+
+
+@pytest.mark.parametrize("base", ["bottom", "top", "left", "right"])
+def test_sway_holds_its_base_and_grows_to_the_tip(base):
+    flow = motion.Sway(base=base).field(scene()).flow(0.5).norm(dim=0)[10:50, 20:60]
+    ends = {"top": flow[0], "bottom": flow[-1], "left": flow[:, 0], "right": flow[:, -1]}
+    opposite = {"top": "bottom", "bottom": "top", "left": "right", "right": "left"}
+    assert ends[base].max() < 0.01
+    assert ends[opposite[base]].mean() > 1.0
+
+
+def test_translate_goes_there_and_stays_when_it_does_not_loop():
+    field = motion.Translate(dx=10, dy=-4).field(scene(loop=False, scale=0.5))
+    torch.testing.assert_close(field.flow(4.0)[:, 0, 0], torch.tensor([5.0, -2.0]))
+
+
+def test_swing_keeps_the_pivot_and_the_distances():
+    field = motion.Swing(angle=30, pivot=(40, 10), period=4).field(scene())
+    flow = field.flow(1.0)  # the largest deflection
+    assert flow[:, 10, 40].abs().max() < 1e-4
+    x, y = 40 + flow[0, 40, 40], 40 + flow[1, 40, 40]
+    assert math.isclose(math.hypot(x - 40, y - 10), 30, rel_tol=1e-4)
+    assert x < 40  # clockwise as seen: what hangs below goes to the left
+
+
+def test_path_passes_through_its_points_in_the_photos_pixels():
+    field = motion.Path(points=((5, 5), (25, 5), (25, 15)), closed=False).field(scene(loop=False, scale=2))
+    track = torch.stack([field.flow(t)[:, 0, 0] for t in np.linspace(0, 4, 401)])
+    assert (track - torch.tensor([40.0, 0.0])).norm(dim=1).min() < 0.6
+    torch.testing.assert_close(track[-1], torch.tensor([40.0, 20.0]), atol=1e-3, rtol=0)
+
+
+def test_bounce_never_sinks_below_the_ground():
+    field = motion.Bounce(height=0.5).field(scene())
+    lowest = [float(field.flow(t)[1, 49, 40]) for t in np.linspace(0, 4, 200)]
+    assert max(lowest) < 1e-3 and min(lowest) < -15
+
+
+def test_affine_matches_its_definition():
+    point = np.array([7.0, 3.0, 1.0])
+    moved = point[:2] + affine((2, 1), angle=0.3, scale=(2, 0.5), shift=(1, -1)) @ point
+    local = np.array([2, 0.5]) * (point[:2] - (2, 1))
+    turn = np.array([[math.cos(0.3), -math.sin(0.3)], [math.sin(0.3), math.cos(0.3)]])
+    np.testing.assert_allclose(moved, turn @ local + (2, 1) + (1, -1))
+
+
+def test_origin_shifts_points_of_the_photo():
+    assert scene(origin=(-4, 6), scale=2).locate(10, 10) == (24, 14)
+
+
+def test_drift_follows_arrows_and_stops_at_anchors_and_outside_the_mask():
+    mask = np.zeros((60, 80), np.float32)
+    mask[5:55, 5:75] = 1
+    velocity = dense_velocity(np.array([[20.0, 30, 30, 30]]), np.array([[60.0, 30]]), mask)
+    assert abs(velocity[0, 30, 25] - 10) < 0.2 and abs(velocity[1, 30, 25]) < 0.1
+    assert abs(velocity[0, 30, 60]) < 0.2
+    assert np.all(velocity[:, mask == 0] == 0)
+
+
+def test_drift_shows_the_photo_at_the_start_and_at_the_end():
+    field = motion.Drift(arrows=((20, 30, 30, 30),), period=2).field(scene())
+    for t in (0.0, 4.0):
+        (flow, weight), *others = field.sources(t)
+        assert weight > 0.999 and flow.abs().max() < 1e-3 and not others
+    assert abs(sum(w for _, w in field.sources(0.37)) - 1) < 1e-6
+
+
+def test_drift_sources_undo_its_flow():
+    field = motion.Drift(arrows=((20, 30, 26, 30),), period=4).field(scene())
+    ahead, behind = field.flow(0.5), field.flow(-0.5)
+    x = 30 + int(round(float(ahead[0, 30, 30])))
+    assert abs(float(behind[0, 30, x]) + float(ahead[0, 30, 30])) < 0.1
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda: motion.Sway(strength=math.nan), "strength expects"),
+        (lambda: motion.Sway(period=0), "period expects"),
+        (lambda: motion.Sway(base="middle"), "base expects"),
+        (lambda: motion.Swing(pivot="tip"), "pivot expects"),
+        (lambda: motion.Path(points=((0, 0),)), "points expects"),
+        (lambda: motion.Path(points=((0, 0), (1, math.inf))), "points expects"),
+        (lambda: motion.Drift(arrows=()), "arrows expects"),
+        (lambda: motion.Drift(arrows=((1, 1, 1, 1),)), "no length"),
+        (lambda: motion.Sway().on(0), "subject number"),
+        (lambda: math.nan * motion.Sway(), "factor expects"),
+    ],
+)
+def test_values_out_of_range_are_named(make, named):
+    with pytest.raises(InputError, match=named):
+        make()
