@@ -45,10 +45,10 @@ class Scene:
     @cached_property
     def box(self) -> tuple[float, float, float, float]:
         """(left, top, right, bottom) of the subject, in pixels of the region, ends included."""
-        columns = np.flatnonzero((self.mask > 0.5).any(axis=0))
-        rows = np.flatnonzero((self.mask > 0.5).any(axis=1))
-        if len(columns) == 0:
+        if not self.mask.any():
             raise InputError("motion: the subject's mask is empty")
+        solid = self.mask >= 0.5 * self.mask.max()
+        columns, rows = np.flatnonzero(solid.any(axis=0)), np.flatnonzero(solid.any(axis=1))
         return float(columns[0]), float(rows[0]), float(columns[-1]), float(rows[-1])
 
     @property
