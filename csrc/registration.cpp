@@ -1,0 +1,25 @@
+// Every operator's schema on one page. Shapes: image (B, C, H, W); flow (B, 2, h, w) in pixels, x right, then y down;
+// metric, coverage, normaliser and visibility (B, 1, H, W). All but image and out have the accumulation type of the
+// image: float32, or float64 for float64. A gradient that is not needed comes back with batch 0.
+//
+// mode of backward_warp: 1 nearest, 2 bilinear, 4 bicubic (csrc/common/sampling.h); padding: 0 zeros, 1 border,
+// 2 reflection. mode of forward_splat: 0 sum, 1 average, 2 linear, 3 softmax (csrc/common/forward.h).
+#include <torch/csrc/stable/library.h>
+
+STABLE_TORCH_LIBRARY(photoflow, m) {
+  m.def("backward_warp(Tensor image, Tensor flow, int mode, int padding) -> Tensor");
+  m.def(
+      "backward_warp_backward(Tensor grad, Tensor image, Tensor flow, int mode, int padding, bool needs_image, "
+      "bool needs_flow) -> (Tensor grad_image, Tensor grad_flow)");
+
+  m.def(
+      "forward_splat(Tensor image, Tensor flow, Tensor? metric, int mode, float eps) -> "
+      "(Tensor out, Tensor coverage, Tensor normaliser)");
+  m.def(
+      "forward_splat_backward(Tensor grad_out, Tensor grad_coverage, Tensor image, Tensor flow, Tensor? metric, "
+      "Tensor out, Tensor normaliser, int mode, bool needs_image, bool needs_flow, bool needs_metric) -> "
+      "(Tensor grad_image, Tensor grad_flow, Tensor grad_metric)");
+
+  m.def(
+      "occlusion(Tensor flow_ab, Tensor flow_ba, float alpha, float beta) -> (Tensor visible_a, Tensor visible_b)");
+}

@@ -1,0 +1,39 @@
+"""photoflow brings a still photo to life: its subject moves as you say, everything else stays as it was.
+
+    from photoflow import Animator, motion
+    Animator().animate("cat.jpg", motion.Sway(strength=0.6, period=2.0), seconds=4, fps=30).save("cat.mp4")
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from photoflow.errors import InputError
+
+if TYPE_CHECKING:
+    from photoflow import io, motion, ops, segment, viz
+    from photoflow.animator import Animator
+    from photoflow.clip import Clip
+
+__version__ = "0.1.0"
+__all__ = ["Animator", "Clip", "InputError", "__version__", "build_info", "io", "motion", "ops", "segment", "viz"]
+
+# Names are looked up when they are first used, so that `import photoflow` loads no library and no file.
+_HOMES = {"Animator": "photoflow.animator", "Clip": "photoflow.clip"}
+_ROOMS = ("io", "motion", "ops", "segment", "viz")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    if name in _ROOMS:
+        return importlib.import_module(f"photoflow.{name}")
+    raise AttributeError(f"module 'photoflow' has no attribute {name!r}")
+
+
+def build_info() -> dict[str, Any]:
+    """What this installation was built with: operators, CUDA version, architectures, SIMD level."""
+    from photoflow import ops
+
+    return ops.build_info()

@@ -1,0 +1,3 @@
+from photoflow.cli import main
+
+main()

@@ -1,0 +1,230 @@
+"""The whole story on one page: a photo, its subject, a motion, a clip."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from photoflow.clip import Clip
+from photoflow.errors import InputError
+from photoflow.io import read_photo
+from photoflow.motion import Motion, Sway
+from photoflow.motion.base import Sum
+from photoflow.render.background import fill_background
+from photoflow.segment import Segmenter
+from photoflow.segment.matting import matte
+from photoflow.segment.selection import scaled_selection
+
+Array = np.ndarray[Any, Any]
+
+LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
+
+
+if TYPE_CHECKING:
+    from photoflow.render.layered import LayeredRenderer
+
+
+class Animator:
+    """Turns photos into clips; holds what is loaded once.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1", …; "auto" is CUDA where torch and photoflow have it.
+        segmenter: finds the subject: "auto", "mask-rcnn", "u2netp" or "grabcut", or a `Segmenter`.
+        offline: never fetch weights.
+
+    Raises:
+        InputError: the device is not there.
+    """
+
+    def __init__(self, device: str = "auto", segmenter: str | Segmenter = "auto", offline: bool = False) -> None:
+        # torch takes seconds to load: it does so while the photo is read and its subject is found.
+        self._torch = threading.Thread(target=_load_torch, daemon=True)
+        self._torch.start()
+        self._device = device
+        self.segmenter = segmenter if isinstance(segmenter, Segmenter) else Segmenter(offline=offline, method=segmenter)
+
+    def animate(
+        self,
+        photo: Any,
+        motion: Motion | None = None,
+        *,
+        seconds: float = 4.0,
+        fps: float = 30.0,
+        loop: bool = True,
+        size: int | tuple[int, int] | str | None = None,
+        mask: Any = None,
+        box: Sequence[float] | None = None,
+        points: Sequence[Sequence[float]] | None = None,
+        subject: int | str = 1,
+        report: Callable[[str], None] = lambda line: None,
+    ) -> Clip:
+        """Plan the clip: find the subject, cut it out, fill in behind it, and lay out its motion.
+
+        Args:
+            photo: a path, a PIL image, a numpy array (H, W[, 3|4]) or a torch tensor (C, H, W).
+            motion: what moves and how; `Sway()` by default.
+            seconds: length of the clip, up to an hour.
+            fps: frames a second, up to 240.
+            loop: the end leads into the beginning.
+            size: longest side in pixels, (width, height), or "original"; by default the photo's
+                own size with the longest side at most 1920.
+            mask: the subject, where it is known: a path or an array (H, W) of the photo's size.
+            box: (x, y, width, height) around the subject, pixels of the photo.
+            points: (x, y) on the subject, pixels of the photo.
+            subject: which of several subjects moves: 1 = the first, … or "all".
+            report: receives one line after every step.
+
+        Returns:
+            The clip; its frames are rendered when they are asked for.
+
+        Raises:
+            InputError: bad input, or a photo in which no subject was found.
+        """
+        motion = Sway() if motion is None else motion
+        count = frame_count(seconds, fps)
+        picture = read_photo(photo)
+        rgb, scale = resize_photo(picture.rgb, size)
+        parts = list(motion.terms())
+        selection = scaled_selection(picture, rgb.shape[:2], scale, mask, box, points)
+        if not selection and all(part.in_place for _, part in parts):
+            masks, said = [np.ones(rgb.shape[:2], np.float32)], "the whole picture"
+        else:
+            found = self.segmenter(rgb, **selection)
+            masks, said = [s.mask for s in found.subjects], found.method
+        report(f"subject: {said}")
+        plans = assign(parts, masks, subject)
+        del picture
+        timing = {"scale": scale, "seconds": count / fps, "loop": loop}
+        renderer, moving = self._lay_out(rgb, plans, timing)
+        return Clip(renderer, rgb, moving, fps, count)
+
+    def _lay_out(
+        self, rgb: Array, plans: Sequence[tuple[Array, Motion]], timing: dict[str, Any]
+    ) -> tuple[LayeredRenderer, Array]:
+        """The renderer of the planned motions, and the soft mask of all that moves."""
+        cut = [(rgb, soft_region(mask)) if motion.in_place else cut_out(rgb, mask) for mask, motion in plans]
+        moving = np.maximum.reduce([alpha for _, alpha in cut])
+        hole = hole_behind([alpha for (_, alpha), (_, motion) in zip(cut, plans, strict=True) if not motion.in_place])
+        background = rgb if hole is None else fill_background(rgb, hole)
+        device = self._settled_device()
+        from photoflow.render.layered import FlowingLayer, LayeredRenderer, SubjectLayer
+
+        layers = [
+            (FlowingLayer if motion.in_place else SubjectLayer)(own, alpha, motion, device=device, **timing)
+            for (own, alpha), (_, motion) in zip(cut, plans, strict=True)
+        ]
+        # Subjects come with the most prominent first: it is drawn last, in front.
+        return LayeredRenderer(background, layers[::-1], device), moving
+
+    def _settled_device(self) -> str:
+        self._torch.join()
+        import torch
+
+        from photoflow import ops
+
+        usable = torch.cuda.is_available() and ops.build_info()["cuda"] is not None
+        if self._device == "auto":
+            return "cuda" if usable else "cpu"
+        try:
+            kind = torch.device(self._device).type
+        except RuntimeError as error:
+            raise InputError(f"device: expected auto, cpu or cuda, got {self._device!r}") from error
+        if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+            raise InputError(f"device: {self._device!r} is not available here; expected auto, cpu or a CUDA device")
+        return self._device
+
+
+def _load_torch() -> None:
+    import torch  # noqa: F401
+
+
+def frame_count(seconds: float, fps: float) -> int:
+    """Number of frames of a clip, at least 1.
+
+    Raises:
+        InputError: the length or the rate is out of its range.
+    """
+    if not 0 < seconds <= 3600:
+        raise InputError(f"seconds: expected more than 0 and at most 3600, got {seconds:g}")
+    if not 0 < fps <= 240:
+        raise InputError(f"fps: expected more than 0 and at most 240, got {fps:g}")
+    count = round(seconds * fps)
+    if count < 1:
+        raise InputError(f"{seconds:g} seconds at {fps:g} frames a second make no frame; expected at least one")
+    return count
+
+
+def resize_photo(rgb: Array, size: int | tuple[int, int] | str | None) -> tuple[Array, float]:
+    """The photo at the clip's size, and the clip's pixels per pixel of the photo; see `Animator.animate`.
+
+    Raises:
+        InputError: the size is not one.
+    """
+    height, width = rgb.shape[:2]
+    if size is None:
+        scale = min(1.0, LONGEST_SIDE / max(height, width))
+    elif size == "original":
+        scale = 1.0
+    else:
+        limits = (size, size) if isinstance(size, int) else size
+        if isinstance(limits, str) or len(limits) != 2 or not all(16 <= v <= 16384 for v in limits):
+            raise InputError(f"size: expected a side of 16 to 16384 pixels, WIDTHxHEIGHT or original, got {size!r}")
+        scale = min(limits[0] / width, limits[1] / height)
+    if scale == 1:
+        return rgb, 1.0
+    target = max(2, round(width * scale)), max(2, round(height * scale))
+    return cv2.resize(rgb, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
+
+
+def assign(
+    parts: Sequence[tuple[int | None, Motion]], masks: Sequence[Array], subject: int | str
+) -> list[tuple[Array, Motion]]:
+    """Which subject moves how: (mask, motion) for every subject that moves.
+
+    Args:
+        parts: motions with the number of their subject; those without one go to `subject`.
+        masks: of the subjects that were found.
+        subject: a number from 1 on, or "all".
+
+    Raises:
+        InputError: there is no such subject, or motions do not go together.
+    """
+    numbers = range(1, len(masks) + 1)
+    if subject != "all" and subject not in numbers:
+        raise InputError(f"subject: expected a number from 1 to {len(masks)} (subjects found) or all, got {subject!r}")
+    for number, motion in parts:
+        if number is not None and number not in numbers:
+            raise InputError(f"motion {motion.name}: subject {number} was not found; there are {len(masks)}")
+    plans = []
+    for number in numbers:
+        own = [m for wanted, m in parts if wanted == number or (wanted is None and subject in ("all", number))]
+        if len(own) > 1 and any(m.in_place for m in own):
+            raise InputError("drift: it flows inside its region and cannot be added to another motion of the same one")
+        if own:
+            plans.append((masks[number - 1], own[0] if len(own) == 1 else Sum(tuple(own))))
+    return plans
+
+
+def soft_region(mask: Array) -> Array:
+    """The mask with an edge a few pixels soft, for a region that stays where it is."""
+    width = 0.004 * max(mask.shape)
+    return np.asarray(cv2.GaussianBlur(mask, (0, 0), width), dtype=np.float32)
+
+
+def cut_out(rgb: Array, mask: Array) -> tuple[Array, Array]:
+    """The subject's own colours, uint8 (H, W, 3), and its opacity, float32 (H, W)."""
+    alpha, own = matte(rgb, mask)
+    return own, alpha
+
+
+def hole_behind(alphas: Sequence[Array]) -> Array | None:
+    """Where the background is unknown: under the subjects and the rim that they stain; bool (H, W)."""
+    if not alphas:
+        return None
+    covered = np.maximum.reduce([alpha > 0 for alpha in alphas]).astype(np.uint8)
+    width = 2 * max(1, round(0.002 * max(covered.shape))) + 1
+    return np.asarray(cv2.dilate(covered, np.ones((width, width), np.uint8)), dtype=bool)

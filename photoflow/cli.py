@@ -1,0 +1,178 @@
+"""The command line: parse, hand over to the animator, report."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from photoflow import __version__
+from photoflow.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(stderr=True, highlight=False)
+
+
+def main() -> None:
+    """Run the command line; bad input ends in one line and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        fail(str(error))
+    except MemoryError:
+        fail("not enough memory for this picture; a smaller --size needs less")
+    except KeyboardInterrupt:
+        console.print("photoflow: stopped; no file was written")
+        sys.exit(130)
+
+
+def fail(line: str) -> None:
+    """Print one line and exit with code 2."""
+    console.print(f"photoflow: {' '.join(line.split())}", markup=False, soft_wrap=True)
+    sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Bring a still photo to life: its subject moves as you say, everything else stays as it was."""
+    if version:
+        typer.echo(f"photoflow {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def animate(
+    photo: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP or TIFF.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help=".mp4, .webm, .gif, .apng, or a folder for png frames.")
+    ] = Path("out.mp4"),
+    motion: Annotated[
+        list[str] | None,
+        typer.Option("--motion", help="'NAME[@SUBJECT] [PARAMETER=VALUE ...]' or a .json file; several add up."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Length of the clip.")] = 4.0,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 30.0,
+    size: Annotated[
+        str | None, typer.Option(help="Longest side in pixels, WIDTHxHEIGHT to fit into, or original.  [at most 1920]")
+    ] = None,
+    loop: Annotated[bool, typer.Option("--loop/--no-loop", help="The end leads into the beginning.")] = True,
+    mask: Annotated[Path | None, typer.Option(help="Picture of the photo's size, white where the subject is.")] = None,
+    box: Annotated[str | None, typer.Option(help="X,Y,W,H around the subject, in pixels.")] = None,
+    point: Annotated[list[str] | None, typer.Option(help="X,Y on the subject, in pixels; may be repeated.")] = None,
+    subject: Annotated[int, typer.Option(help="Which of several subjects moves.")] = 1,
+    all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
+    alpha: Annotated[bool, typer.Option("--alpha", help="The subject alone, over nothing (webm, apng, png).")] = False,
+    quality: Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")] = 80,
+    explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
+    save_motion: Annotated[Path | None, typer.Option(help="Write the motion to a .json file.")] = None,
+    segmenter: Annotated[str, typer.Option(help="auto, mask-rcnn, u2netp or grabcut.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
+) -> None:
+    """Animate a photo."""
+    from photoflow import motion as motions
+    from photoflow.animator import Animator, frame_count
+    from photoflow.io import check_output
+
+    check_output(output, alpha)
+    if output.resolve() == photo.resolve():
+        raise InputError(f"{output}: the output would replace the photo; expected another name")
+    planned = combined([motions.parse(text) for text in motion or ["sway"]])
+    if save_motion:
+        planned.save(save_motion)
+    with progress_bar(frame_count(seconds, fps)) as (advance, report):
+        clip = Animator(device, segmenter, offline).animate(
+            photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
+            box=numbers("box", box, 4), points=[numbers("point", text, 2) for text in point] if point else None,
+            subject="all" if all_subjects else subject, report=report,
+        )  # fmt: skip
+        if explain:
+            clip.explain(explain)
+        clip.save(output, quality=quality, alpha=alpha, progress=advance)
+    console.print(f"{output}: {clip.width}x{clip.height}, {clip.seconds:g} s at {fps:g} fps", soft_wrap=True)
+
+
+@app.command("motions")
+def list_motions() -> None:
+    """List the motions and their parameters."""
+    import dataclasses
+
+    from photoflow.motion import MOTIONS
+
+    for name, kind in MOTIONS.items():
+        summary = (kind.__doc__ or "").split("\n")[0]
+        values = [
+            f.name if f.default is dataclasses.MISSING else f"{f.name}={f.default}" for f in dataclasses.fields(kind)
+        ]
+        typer.echo(f"{name:10} {summary}\n{'':10}   {' '.join(values)}")
+
+
+@contextmanager
+def progress_bar(frames: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """A bar over the whole job, of which planning is the first tenth.
+
+    Yields:
+        What to call after every frame, and what to tell of the plan.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        plan = max(1, frames // 9)
+        task = progress.add_task("planning", total=plan + frames)
+
+        def report(line: str) -> None:
+            console.print(line, markup=False, soft_wrap=True)
+
+        def advance() -> None:
+            if progress.tasks[0].completed < plan:
+                progress.update(task, completed=plan, description="rendering")
+            progress.advance(task)
+
+        yield advance, report
+
+
+def combined(parts: list[Any]) -> Any:
+    """The sum of one or more motions."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def numbers(name: str, text: str | None, count: int) -> tuple[float, ...] | None:
+    """`count` numbers from a text with commas between them."""
+    if text is None:
+        return None
+    try:
+        values = tuple(float(v) for v in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count:
+        raise InputError(f"{name}: expected {count} numbers with commas between them, got {text!r}")
+    return values
+
+
+def parse_size(text: str | None) -> int | tuple[int, int] | str | None:
+    """A side, a pair of sides or "original"."""
+    if text is None or text == "original":
+        return text
+    try:
+        sides = [int(v) for v in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) == 1:
+        return sides[0]
+    if len(sides) == 2:
+        return sides[0], sides[1]
+    raise InputError(f"size: expected a number of pixels, WIDTHxHEIGHT or original, got {text!r}")

@@ -1,0 +1,145 @@
+"""A planned clip: frames that are rendered when they are asked for."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from photoflow import viz
+from photoflow.errors import InputError
+from photoflow.io import VideoWriter, check_output, write_image
+
+if TYPE_CHECKING:
+    from photoflow.render.layered import LayeredRenderer
+
+Array = np.ndarray[Any, Any]
+
+
+class Clip(Sequence[Array]):
+    """The frames of an animated photo.
+
+    A sequence of uint8 (H, W, 3) frames: `len(clip)`, `clip[i]` and iteration; each access renders,
+    none is kept, so a long clip takes no more memory than a short one. In a notebook it shows itself.
+
+    Args:
+        renderer: draws the frame of a time.
+        photo: uint8 (H, W, 3), the still picture.
+        mask: float32 (H, W) in [0, 1], what of it moves.
+        fps: frames a second.
+        count: number of frames.
+    """
+
+    def __init__(self, renderer: LayeredRenderer, photo: Array, mask: Array, fps: float, count: int) -> None:
+        self.renderer, self.photo, self.mask, self.fps, self._count = renderer, photo, mask, fps, count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(self._count))]
+        if not -self._count <= index < self._count:
+            raise IndexError(f"clip has {self._count} frames, asked for frame {index}")
+        return self.renderer.frame((index % self._count) / self.fps)
+
+    @property
+    def width(self) -> int:
+        """Pixels of a row."""
+        return int(self.photo.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Pixels of a column."""
+        return int(self.photo.shape[0])
+
+    @property
+    def seconds(self) -> float:
+        """Length of the clip."""
+        return self._count / self.fps
+
+    def cutouts(self) -> Iterator[Array]:
+        """The moving subjects alone, uint8 (H, W, 4), transparent around them."""
+        return (self.renderer.cutout(i / self.fps) for i in range(self._count))
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        quality: int = 80,
+        alpha: bool = False,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Write the clip to a file.
+
+        Args:
+            path: .mp4, .webm, .gif, .apng, or a folder (no suffix) for a png a frame. What stands
+                there is replaced once the new file is whole, and only then.
+            quality: 0 to 100.
+            alpha: the moving subjects alone, over nothing (webm, apng, png folder).
+            progress: called after every frame.
+
+        Raises:
+            InputError: the format, the folder or the space on the disk does not allow it.
+        """
+        check_output(path, alpha)
+        palette = self._sample(8) if str(path).lower().endswith(".gif") else None
+        with VideoWriter(path, self.width, self.height, self.fps, quality=quality, alpha=alpha, palette=palette) as out:
+            for frame in self.cutouts() if alpha else self:
+                out.write(frame)
+                progress()
+
+    def _sample(self, count: int) -> list[Array]:
+        return [self[int(i)] for i in np.linspace(0, self._count, count, endpoint=False)]
+
+    def explain(self, folder: str | os.PathLike[str]) -> None:
+        """Write pictures that show how the clip came about.
+
+        `mask.png` (what moves), `flow.png` (displacements where they are largest, as colours),
+        `trajectories.png` (paths of points over the photo), `strip.png` (six frames) and
+        `xt.png` (one row of the picture over time: time runs downwards).
+
+        Args:
+            folder: made where it does not exist.
+
+        Raises:
+            InputError: it cannot be written to.
+        """
+        target = Path(folder)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{target}: cannot make this folder ({error.strerror})") from error
+        points = viz.grid_points(self.mask, 40)
+        tracks, peak, row = self._survey(points)
+        write_image(target / "mask.png", viz.overlay_mask(self.photo, self.mask))
+        write_image(target / "flow.png", viz.flow_to_rgb(peak))
+        write_image(target / "trajectories.png", viz.draw_trajectories(self.photo, tracks))
+        write_image(target / "strip.png", viz.strip(self._sample(6)))
+        write_image(target / "xt.png", viz.xt_slice(self, row))
+
+    def _survey(self, points: Array) -> tuple[Array, Array, int]:
+        """Paths of `points` (N, 2) over the clip as (T, N, 2), the largest flow, and the row that moves most."""
+        tracks, largest, energies = [], np.zeros(1, np.float32), np.zeros(self.height)
+        x, y = points[:, 0].astype(int), points[:, 1].astype(int)
+        for t in np.linspace(0, self.seconds, 49):
+            flow = self.renderer.flow(float(t))
+            tracks.append(points + flow[:, y, x].T)
+            energies += np.square(flow).sum(axis=(0, 2))
+            if np.square(flow).sum() >= np.square(largest).sum():
+                largest = flow
+        return np.stack(tracks), largest, int(energies.argmax())
+
+    def _repr_html_(self) -> str:
+        """The clip as a looping video inside a notebook."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "clip.mp4")
+            self.save(path)
+            data = base64.b64encode(path.read_bytes()).decode()
+        width = min(self.width, 960)
+        return f'<video width="{width}" autoplay loop muted playsinline src="data:video/mp4;base64,{data}"></video>'

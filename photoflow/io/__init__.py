@@ -1,0 +1,17 @@
+"""Files: photos and masks, videos, optical flow. No torch in here."""
+
+from photoflow.io.flow import read_flow, write_flow
+from photoflow.io.image import Photo, read_mask, read_photo, write_image
+from photoflow.io.video import VideoReader, VideoWriter, check_output
+
+__all__ = [
+    "Photo",
+    "VideoReader",
+    "VideoWriter",
+    "check_output",
+    "read_flow",
+    "read_mask",
+    "read_photo",
+    "write_flow",
+    "write_image",
+]

@@ -1,0 +1,241 @@
+"""One encoder a video format; each takes frames as they come and keeps no more than its codec needs.
+
+An encoder writes to the path it is given, whatever its name; ``photoflow.io.video`` decides where that is.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from photoflow.io.gif import Quantizer
+from photoflow.io.yuv import rgb_to_yuv420
+
+Frame = NDArray[np.uint8]
+_BT709, _LIMITED = 1, 1  # ITU-T H.273 code points, the same for matrix, primaries and transfer
+_LARGE = 8_000_000  # pixels; from here on the default look-ahead of x264 costs 0.6 GB and more
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What every encoder is told.
+
+    Attributes:
+        width: of the frames handed in, pixels.
+        height: of the frames handed in, pixels.
+        fps: frames a second.
+        quality: 0 (small file) to 100 (near lossless).
+        alpha: whether frames are (H, W, 4).
+        palette: sample frames for formats with a palette, or None.
+    """
+
+    width: int
+    height: int
+    fps: Fraction
+    quality: int
+    alpha: bool
+    palette: Sequence[Frame] | None
+
+
+class Encoder(Protocol):
+    """What the writer asks of a format."""
+
+    def write(self, frame: Frame) -> None:
+        """Take the next frame, uint8 (H, W, 3) or (H, W, 4), contiguous."""
+
+    def finish(self) -> None:
+        """Write what is pending and close the file."""
+
+    def abort(self) -> None:
+        """Close the file; what it holds is of no interest."""
+
+
+class _Stream:
+    """A container with one video stream."""
+
+    def __init__(self, path: Path, container: str, codec: str, rate: Fraction, width: int, height: int,
+                 pixel_format: str, options: dict[str, str], threads: int,
+                 container_options: dict[str, str] | None = None) -> None:  # fmt: skip
+        self._container = av.open(str(path), "w", format=container, options=container_options or {})
+        self._stream: Any = self._container.add_stream(codec, rate=rate, options=options)
+        self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, pixel_format
+        self._stream.codec_context.thread_count = threads
+        if pixel_format.startswith("yuv"):
+            context = self._stream.codec_context
+            context.colorspace = context.color_primaries = context.color_trc = _BT709
+            context.color_range = _LIMITED
+        self._stream.codec_context.open()  # now: a size that the codec refuses must not cost a rendered frame
+
+    def encode(self, frame: av.VideoFrame | None, pts: int = 0, duration: int | None = None) -> None:
+        if frame is not None:
+            frame.pts = pts
+        for packet in self._stream.encode(frame):
+            if duration is not None:
+                packet.duration = duration  # PyAV passes on no frame's; GIF needs it for the last delay
+            self._container.mux(packet)
+
+    def finish(self) -> None:
+        self.encode(None)
+        self._container.close()
+
+    def abort(self) -> None:
+        try:
+            self._container.close()
+        except (av.FFmpegError, OSError):
+            pass  # a full disk refuses the trailer too; the file is removed anyway
+
+
+class _Yuv420:
+    """H.264 and VP9. They need even sides: the last column or row of an odd frame is cut off."""
+
+    def __init__(self, path: Path, container: str, codec: str, settings: Settings, options: dict[str, str],
+                 threads: int, container_options: dict[str, str]) -> None:  # fmt: skip
+        self._even = settings.height // 2 * 2, settings.width // 2 * 2
+        self._format = "yuva420p" if settings.alpha else "yuv420p"
+        height, width = self._even
+        self._stream = _Stream(path, container, codec, settings.fps, width, height, self._format, options,
+                               threads, container_options)  # fmt: skip
+        self._count = 0
+        self.finish, self.abort = self._stream.finish, self._stream.abort
+
+    def write(self, frame: Frame) -> None:
+        frame = frame[: self._even[0], : self._even[1]]
+        picture = av.VideoFrame(frame.shape[1], frame.shape[0], self._format)
+        planes = [np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
+                  for plane in picture.planes]  # fmt: skip
+        rgb = frame
+        if frame.shape[2] == 4:
+            planes[3][:] = frame[..., 3]
+            rgb = cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB)
+        rgb_to_yuv420(rgb, *planes[:3])
+        picture.colorspace, picture.color_range = _BT709, _LIMITED
+        self._stream.encode(picture, self._count)
+        self._count += 1
+
+
+def mp4(path: Path, settings: Settings) -> Encoder:
+    """H.264 in MP4 that starts to play before it is loaded. Quality 0..100 is crf 40..15, 80 is crf 20."""
+    options = {"preset": "veryfast", "crf": f"{40 - settings.quality / 4:g}", "x264-params": "chromaloc=1"}
+    threads = _threads()
+    if settings.width * settings.height >= _LARGE:  # from 1.7 GB down to 0.7 GB at 24 megapixels
+        options |= {"rc-lookahead": "2", "bf": "0", "x264-params": "chromaloc=1:sync-lookahead=0"}
+        threads = min(threads, 2)
+    return _Yuv420(path, "mp4", "libx264", settings, options, threads, {"movflags": "+faststart"})
+
+
+def webm(path: Path, settings: Settings) -> Encoder:
+    """VP9 in WebM, with straight alpha if asked. Quality 0..100 is crf 55..25, 80 is crf 31."""
+    # a look-ahead changes no byte with this deadline, and costs 350 MB at 4K
+    options = {"crf": f"{round(55 - 0.3 * settings.quality)}", "b": "0", "row-mt": "1",
+               "deadline": "realtime", "cpu-used": "5", "lag-in-frames": "0"}  # fmt: skip
+    if settings.alpha:
+        options["auto-alt-ref"] = "0"  # the encoder does not allow both
+    return _Yuv420(path, "webm", "libvpx-vp9", settings, options, _threads(), {})
+
+
+class Gif:
+    """GIF that loops for ever, with one palette; ``quality`` has no effect.
+
+    A frame's time is rounded to hundredths of a second without adding up the error. Browsers slow delays below
+    0.02 s down to 0.1 s, so of more than 50 frames a second only those that are at least that far apart are kept.
+    """
+
+    _MIN_DELAY = 2
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._settings = settings
+        self._stream = _Stream(path, "gif", "gif", Fraction(100), settings.width, settings.height, "pal8", {}, 1)
+        self._quantize: Quantizer | None = None
+        self._count = 0
+        self._shown_at = -self._MIN_DELAY
+        self.finish, self.abort = self._stream.finish, self._stream.abort
+
+    def write(self, frame: Frame) -> None:
+        """Quantise and write a frame; without samples the first one gives the palette."""
+        if self._quantize is None:
+            samples = self._settings.palette or [frame]
+            self._quantize = Quantizer(self._settings.width, self._settings.height, samples)
+        now, following = self._time(self._count), self._time(self._count + 1)
+        self._count += 1
+        if now - self._shown_at < self._MIN_DELAY:
+            return
+        # a copy: the quantiser compares it with the next frame
+        picture = av.VideoFrame.from_ndarray(frame, "rgb24")
+        picture.pts = self._shown_at = now
+        self._stream.encode(self._quantize(picture), now, max(following - now, self._MIN_DELAY))
+
+    def _time(self, count: int) -> int:
+        return round(count * 100 / self._settings.fps)
+
+
+class Apng:
+    """Animated PNG that loops for ever: lossless, with alpha if asked; ``quality`` has no effect."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._format = "rgba" if settings.alpha else "rgb24"
+        self._stream = _Stream(path, "apng", "apng", settings.fps, settings.width, settings.height, self._format,
+                               {"pred": "up", "compression_level": "4"}, _threads(), {"plays": "0"})  # fmt: skip
+        self._count = 0
+        self.finish, self.abort = self._stream.finish, self._stream.abort
+
+    def write(self, frame: Frame) -> None:
+        """Write a frame."""
+        # a copy: the encoder's threads and its frame differencing read it after this call
+        self._stream.encode(av.VideoFrame.from_ndarray(frame, self._format), self._count)
+        self._count += 1
+
+
+class PngFolder:
+    """A folder of frame_00000.png, frame_00001.png, ...: lossless, with alpha if asked."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._folder = path
+        self._order = cv2.COLOR_RGBA2BGRA if settings.alpha else cv2.COLOR_RGB2BGR
+        self._count = 0
+        path.mkdir()
+
+    def write(self, frame: Frame) -> None:
+        """Write a frame as a file of its own."""
+        _, encoded = cv2.imencode(".png", cv2.cvtColor(frame, self._order), [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        (self._folder / f"frame_{self._count:05d}.png").write_bytes(encoded.tobytes())
+        self._count += 1
+
+    def finish(self) -> None:
+        """Nothing is pending."""
+
+    def abort(self) -> None:
+        """Nothing is open."""
+
+
+@dataclass(frozen=True)
+class Format:
+    """A video format.
+
+    Attributes:
+        encoder: opens an encoder at a path.
+        alpha: whether transparency can be kept.
+    """
+
+    encoder: Callable[[Path, Settings], Encoder]
+    alpha: bool
+
+
+FORMATS = {
+    ".mp4": Format(mp4, alpha=False),
+    ".webm": Format(webm, alpha=True),
+    ".gif": Format(Gif, alpha=False),
+    ".apng": Format(Apng, alpha=True),
+    "": Format(PngFolder, alpha=True),  # no suffix: a folder
+}
+
+
+def _threads() -> int:
+    """More threads than this hold more frames in memory and gain little."""
+    return min(os.cpu_count() or 1, 8)

@@ -1,0 +1,72 @@
+"""GIF: one palette for the whole clip, chosen from samples, then frames stream through it."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import av
+import cv2
+import numpy as np
+from av.filter import Graph
+from numpy.typing import NDArray
+
+_SAMPLE_PIXELS = 400_000  # of each sample; enough for 256 colours
+
+
+class Quantizer:
+    """Maps frames to a palette of 255 colours and one transparent entry.
+
+    Ordered dithering: its pattern is fixed to the picture, so pixels that do not move keep their value from
+    frame to frame. Error diffusion would make a still background tremble and the file grow.
+
+    Args:
+        width: of the frames, pixels.
+        height: of the frames, pixels.
+        samples: uint8 (H, W, 3) frames from which the palette is made; at least one.
+    """
+
+    def __init__(self, width: int, height: int, samples: Sequence[NDArray[np.uint8]]) -> None:
+        palette = _make_palette(samples)
+        self._graph = Graph()
+        self._frames = _source(self._graph, "rgb24", width, height)
+        colours = _source(self._graph, palette.format.name, palette.width, palette.height)
+        use = self._graph.add("paletteuse", "dither=bayer:bayer_scale=4:diff_mode=rectangle")
+        self._sink = self._graph.add("buffersink")
+        self._frames.link_to(use, 0, 0)
+        colours.link_to(use, 0, 1)
+        use.link_to(self._sink)
+        self._graph.configure()
+        palette.pts = 0
+        colours.push(palette)
+        colours.push(None)
+
+    def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
+        """Quantise one rgb24 frame; its ``pts`` has to grow from call to call."""
+        self._frames.push(frame)
+        quantised = self._sink.pull()
+        quantised.pts = frame.pts
+        return quantised
+
+
+def _make_palette(samples: Sequence[NDArray[np.uint8]]) -> av.VideoFrame:
+    height, width = samples[0].shape[:2]
+    scale = min(1.0, (_SAMPLE_PIXELS / (height * width)) ** 0.5)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    graph = Graph()
+    source = _source(graph, "rgb24", *size)
+    generate = graph.add("palettegen", "max_colors=256:stats_mode=full")
+    sink = graph.add("buffersink")
+    source.link_to(generate)
+    generate.link_to(sink)
+    graph.configure()
+    for index, sample in enumerate(samples):
+        # INTER_NEAREST invents no colours
+        small = cv2.resize(sample, size, interpolation=cv2.INTER_NEAREST)
+        frame = av.VideoFrame.from_ndarray(small, "rgb24")
+        frame.pts = index
+        source.push(frame)
+    source.push(None)
+    return sink.pull()
+
+
+def _source(graph: Graph, pixel_format: str, width: int, height: int) -> av.filter.context.FilterContext:
+    return graph.add_buffer(width=width, height=height, format=pixel_format, time_base=Fraction(1, 100))

@@ -1,0 +1,297 @@
+"""Read a photo from anything a person may hold, and write one.
+
+Pillow decodes: unlike OpenCV it fails on a truncated JPEG, applies embedded colour profiles, and understands
+Adobe's inverted CMYK. It is no dependency of its own because torchvision requires it.
+"""
+
+import os
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from photoflow.errors import InputError
+from photoflow.io.atomic import write_bytes
+
+MAX_MEGAPIXELS = 100
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")  # never those that start other programs
+_READABLE = "a JPEG, PNG, WebP, TIFF, GIF or BMP image"
+_STRIP_ROWS = 256
+_QUALITY = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
+            ".webp": cv2.IMWRITE_WEBP_QUALITY, ".png": None}  # fmt: skip
+# EXIF orientation -> swap rows with columns first, then flip top-bottom, then flip left-right
+_ORIENTATION = {
+    2: (False, False, True), 3: (False, True, True), 4: (False, True, False), 5: (True, False, False),
+    6: (True, False, True), 7: (True, True, True), 8: (True, True, False),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A photo as the rest of photoflow takes it.
+
+    Attributes:
+        rgb: uint8 (H, W, 3), sRGB, upright, not multiplied by alpha.
+        alpha: uint8 (H, W), or None where the photo has no transparency.
+    """
+
+    rgb: NDArray[np.uint8]
+    alpha: NDArray[np.uint8] | None = None
+
+
+def read_photo(source: Any) -> Photo:
+    """Read a photo: upright (EXIF), in sRGB (embedded colour profile), 8 bits a channel.
+
+    Args:
+        source: one of
+            a path of a JPEG, PNG, WebP, TIFF, GIF or BMP file (the first frame of an animated one);
+            a PIL image;
+            a numpy array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, uint16, bool, or float in [0, 1];
+            a torch tensor (1 | 3 | 4, H, W): uint8, or float in [0, 1].
+
+    Returns:
+        The photo, in memory of its own. ``alpha`` is None also where every pixel is opaque.
+
+    Raises:
+        InputError: no image, a truncated or damaged file, a missing file, a folder, an empty file or array,
+            more than 100 megapixels, an array of another shape, dtype or range.
+    """
+    if isinstance(source, str | os.PathLike):
+        return _read_file(Path(source))
+    if isinstance(source, np.ndarray):
+        return _from_array(source)
+    if hasattr(source, "getexif") and hasattr(source, "convert"):
+        return _from_pillow(source, "the image")
+    if hasattr(source, "detach") and hasattr(source, "cpu"):
+        return _from_tensor(source)
+    raise InputError(f"expected a path, PIL image, numpy array or torch tensor, got {type(source).__name__}")
+
+
+def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    """Read a mask of the subject.
+
+    The mask is the file's transparency if it has any. Else a grey image is read as it is (one with the values
+    0 and 1 alone counts as 0 and 255), and an image with colours is a map of labels: all but black is subject.
+
+    Args:
+        path: an image file of any format that ``read_photo`` reads.
+
+    Returns:
+        float32 (H, W) in [0, 1], 1 = subject.
+
+    Raises:
+        InputError: as for ``read_photo``.
+    """
+    photo = read_photo(Path(path))
+    if photo.alpha is not None:
+        return photo.alpha.astype(np.float32) / 255
+    brightest = photo.rgb.max(axis=2)
+    spread = int((brightest - photo.rgb.min(axis=2)).max(initial=0))
+    if spread > 16:  # JPEG may tint a grey picture by less
+        return (brightest > 16).astype(np.float32)
+    grey = photo.rgb[..., 1].astype(np.float32)
+    return grey / (1 if grey.max() == 1 else 255)
+
+
+def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
+    """Write a picture as PNG, JPEG or WebP (quality 95), chosen by the suffix.
+
+    Args:
+        path: the file; what exists there is replaced only by a whole new file.
+        rgb: uint8 (H, W, 3), (H, W, 4) with straight alpha (PNG and WebP), or (H, W) grey.
+
+    Raises:
+        InputError: unknown suffix, wrong shape or dtype, missing or read-only folder, full disk.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in _QUALITY:
+        raise InputError(f"cannot write {path}: expected a suffix .png, .jpg or .webp, got '{suffix}'")
+    channels = rgb.shape[2] if rgb.ndim == 3 else 1
+    allowed = (1, 3) if suffix in (".jpg", ".jpeg") else (1, 3, 4)
+    if rgb.dtype != np.uint8 or rgb.ndim not in (2, 3) or channels not in allowed or rgb.size == 0:
+        expected = " or ".join(str(number) for number in allowed)
+        raise InputError(
+            f"cannot write {path}: expected uint8 (H, W, C), C = {expected}, got {rgb.dtype} {rgb.shape}"
+        )
+    order = {1: None, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}[channels]
+    pixels = rgb if order is None else cv2.cvtColor(rgb, order)
+    flag = _QUALITY[suffix]
+    try:
+        _, encoded = cv2.imencode(suffix, pixels, [] if flag is None else [flag, 95])
+    except cv2.error as error:  # larger than the format allows
+        raise InputError(f"cannot write {path}: {suffix[1:]} cannot hold a {_size(rgb.shape)} picture") from error
+    write_bytes(path, encoded.tobytes())
+
+
+def _read_file(path: Path) -> Photo:
+    try:
+        with warnings.catch_warnings(), open(path, "rb") as file:
+            warnings.simplefilter("ignore")  # damaged metadata, large pictures: judged below
+            return _decode(file, path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path} is a folder, expected {_READABLE}") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to read it") from error
+
+
+def _decode(file: Any, path: Path) -> Photo:
+    from PIL import Image, UnidentifiedImageError
+
+    if os.fstat(file.fileno()).st_size == 0:
+        raise InputError(f"{path} is empty, expected {_READABLE}")
+    try:
+        image = Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is not {_READABLE}") from error
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path} has more than {MAX_MEGAPIXELS} megapixels") from error
+    except Exception as error:  # a known format with a damaged header
+        raise _damaged(str(path), error) from error
+    with image:
+        return _from_pillow(image, str(path))
+
+
+def _from_pillow(image: Any, name: str) -> Photo:
+    width, height = image.size
+    _check_size(height, width, name)
+    try:
+        image.load()
+    except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError, ...
+        raise _damaged(name, error) from error
+    orientation = _orientation(image)
+    if image.mode[0] in "IF":
+        photo = _from_array(_deep_grey(image, name))
+    else:
+        photo = _from_8_bit(image)
+    if orientation not in _ORIENTATION:
+        return photo
+    return Photo(_upright(photo.rgb, orientation), _upright(photo.alpha, orientation))
+
+
+def _from_8_bit(image: Any) -> Photo:
+    """Convert any mode of at most 8 bits a channel; alpha leaves before the colours are managed."""
+    has_alpha = image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
+    if has_alpha:
+        image_with_alpha = image.convert("RGBA")
+        alpha = _pixels(image_with_alpha.getchannel("A"))
+        return Photo(_pixels(_to_srgb(image_with_alpha.convert("RGB"), image.info)), _unless_opaque(alpha))
+    direct = image.mode in ("RGB", "CMYK", "L")
+    return Photo(_pixels(_to_srgb(image if direct else image.convert("RGB"), image.info)))
+
+
+def _to_srgb(image: Any, info: dict[str, Any]) -> Any:
+    """Apply the embedded colour profile; a profile that is damaged or of another colour model is ignored."""
+    profile = info.get("icc_profile")
+    if profile:
+        from PIL import ImageCms
+
+        try:
+            embedded = ImageCms.ImageCmsProfile(BytesIO(profile))
+            if "sRGB" not in ImageCms.getProfileDescription(embedded):
+                managed = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
+                return managed if managed is not None else image
+        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+            pass
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _pixels(image: Any) -> NDArray[np.uint8]:
+    """Copy the pixels out strip by strip: Pillow would hold the whole picture twice more on the way."""
+    width, height = image.size
+    bands = len(image.getbands())
+    pixels = np.empty((height, width, bands)[: 2 if bands == 1 else 3], np.uint8)
+    for top in range(0, height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
+    return pixels
+
+
+def _deep_grey(image: Any, name: str) -> NDArray[Any]:
+    """The pixels of a 16-bit, 32-bit or float grey image as uint16 or float."""
+    pixels = np.asarray(image)
+    if pixels.dtype.kind == "f":
+        return pixels
+    if pixels.min() < 0 or pixels.max() > 65535:
+        raise InputError(f"{name}: expected at most 16 bits a channel, got values up to {pixels.max()}")
+    shallow = image.mode == "I" and pixels.max() <= 255  # 8 bits kept in a 32-bit picture
+    return pixels.astype(np.uint8 if shallow else np.uint16)
+
+
+def _damaged(name: str, error: Exception) -> InputError:
+    reason = str(error).split("\n")[0] or type(error).__name__
+    return InputError(f"{name} is truncated or damaged: {reason}")
+
+
+def _orientation(image: Any) -> int:
+    try:
+        return int(image.getexif().get(0x0112, 1))
+    except Exception:  # a damaged EXIF block must not cost the photo
+        return 1
+
+
+def _upright(pixels: Any, orientation: int) -> Any:
+    if pixels is None:
+        return None
+    swap, vertical, horizontal = _ORIENTATION[orientation]
+    turned = pixels.swapaxes(0, 1) if swap else pixels
+    return np.ascontiguousarray(turned[:: -1 if vertical else 1, :: -1 if horizontal else 1])
+
+
+def _from_tensor(tensor: Any) -> Photo:
+    tensor = tensor.detach().cpu()
+    array = (tensor.float() if tensor.is_floating_point() else tensor).numpy()
+    if array.ndim != 3 or array.shape[0] not in (1, 3, 4):
+        raise InputError(f"expected a tensor (C, H, W) with C = 1, 3 or 4, got {tuple(array.shape)}")
+    return _from_array(np.moveaxis(array, 0, -1))
+
+
+def _from_array(array: NDArray[Any]) -> Photo:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
+        raise InputError(f"expected an array (H, W), (H, W, 3) or (H, W, 4), got {array.shape}")
+    _check_size(array.shape[0], array.shape[1], "the array")
+    pixels = _to_uint8(array)
+    if pixels.ndim == 2:
+        return Photo(np.repeat(pixels[..., None], 3, axis=2))
+    if pixels.shape[2] == 3:
+        return Photo(pixels)
+    return Photo(np.ascontiguousarray(pixels[..., :3]), _unless_opaque(np.ascontiguousarray(pixels[..., 3])))
+
+
+def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
+    """Scale uint8, uint16, bool or float in [0, 1] to a new contiguous uint8 array, rounded to the nearest."""
+    if array.dtype == np.uint8:
+        return np.array(array, order="C")
+    if array.dtype == np.uint16:
+        return np.ascontiguousarray((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if array.dtype == np.bool_:
+        return np.ascontiguousarray(array).astype(np.uint8) * np.uint8(255)
+    if array.dtype.kind != "f":
+        raise InputError(f"expected pixels of dtype uint8, uint16, bool or float, got {array.dtype}")
+    low, high = float(array.min()), float(array.max())
+    if not (low >= -1e-3 and high <= 1 + 1e-3):  # also catches NaN
+        raise InputError(f"expected float pixels in [0, 1], got values from {low:g} to {high:g}")
+    return np.ascontiguousarray(np.clip(array * np.float32(255) + np.float32(0.5), 0, 255)).astype(np.uint8)
+
+
+def _unless_opaque(alpha: NDArray[np.uint8]) -> NDArray[np.uint8] | None:
+    return None if alpha.min() == 255 else alpha
+
+
+def _check_size(height: int, width: int, name: str) -> None:
+    if height == 0 or width == 0:
+        raise InputError(f"{name} has no pixels: {_size((height, width))}")
+    if height * width > MAX_MEGAPIXELS * 1_000_000:
+        raise InputError(f"{name} is {_size((height, width))}, more than {MAX_MEGAPIXELS} megapixels")
+
+
+def _size(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}x{shape[0]}"

@@ -1,0 +1,232 @@
+"""Video files: a writer that leaves either the whole video or nothing, and a reader."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import Colorspace, Interpolation
+from numpy.typing import NDArray
+
+from photoflow.errors import InputError
+from photoflow.io.atomic import check_folder, check_target, naming_errors, replacing
+from photoflow.io.encoders import FORMATS, Encoder, Settings
+
+MAX_FPS = 240
+
+
+def check_output(path: str | os.PathLike[str], alpha: bool = False) -> Path:
+    """Check that a video can be written to ``path``, before anything is rendered.
+
+    Args:
+        path: a file with the suffix .mp4, .webm, .gif or .apng; a path without suffix, or one that ends in a
+            slash, is a folder of PNG files.
+        alpha: whether the video has to keep transparency.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        InputError: unknown suffix, a format without alpha, a missing or read-only folder, a folder in the
+            place of the file, a folder of PNG files that holds something already.
+    """
+    kind = _kind(path)
+    if alpha and not FORMATS[kind].alpha:
+        raise InputError(f"cannot write {os.fspath(path)}: {kind[1:]} keeps no transparency, "
+                         "expected .webm, .apng or a folder of PNG files")  # fmt: skip
+    if kind:
+        return check_target(path)
+    folder = Path(os.path.abspath(path))
+    check_folder(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"cannot write {folder}: it is a file, expected a folder or a name with a suffix")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise InputError(f"cannot write {folder}: the folder is not empty, expected a new or an empty one")
+    return folder
+
+
+class VideoWriter:
+    """Write frames one by one; the file appears under its name when the ``with`` block ends well.
+
+    On any exception, Ctrl-C included, the unfinished file is removed and what existed stays as it was.
+
+    ============  ============================================================================
+    .mp4          H.264, 4:2:0, BT.709 limited range, plays in browsers; an odd last row or column is cut off
+    .webm         VP9, the same; keeps alpha
+    .gif          255 colours, ordered dithering, loops; at most 50 frames a second are kept
+    .apng         lossless, loops; keeps alpha
+    a folder      frame_00000.png, ...; lossless; keeps alpha
+    ============  ============================================================================
+
+    Args:
+        path: see ``check_output``.
+        width: of the frames, pixels, at least 2.
+        height: of the frames, pixels, at least 2.
+        fps: frames a second, above 0 and at most 240.
+        quality: 0 (small) to 100 (near lossless). H.264: crf = 40 - quality / 4; VP9: crf = 55 - 0.3 quality;
+            the other formats have no use for it.
+        alpha: keep transparency; frames are then (H, W, 4), alpha straight.
+        palette: GIF only: sample frames to choose the colours from; without them the first frame is used.
+
+    Raises:
+        InputError: at once, before anything is written, if an argument is out of range or ``check_output``
+            objects; later if the disk is full.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], width: int, height: int, fps: float | Fraction, *,
+                 quality: int = 80, alpha: bool = False,
+                 palette: Sequence[NDArray[np.uint8]] | None = None) -> None:  # fmt: skip
+        self.path = check_output(path, alpha)
+        if width < 2 or height < 2:
+            raise InputError(f"expected a video of at least 2x2 pixels, got {width}x{height}")
+        if not 0 < fps <= MAX_FPS:
+            raise InputError(f"expected frames a second above 0 and at most {MAX_FPS}, got {fps}")
+        if not 0 <= quality <= 100:
+            raise InputError(f"expected a quality from 0 to 100, got {quality}")
+        for sample in palette or ():
+            _check_frame(sample, (height, width, 3), "a palette sample")
+        rate = Fraction(fps).limit_denominator(1001)
+        self._settings = Settings(width, height, rate, quality, alpha, palette)
+        self._open_encoder = FORMATS[_kind(path)].encoder
+        self._shape = (height, width, 4 if alpha else 3)
+        self.frames_written = 0
+
+    def __enter__(self) -> "VideoWriter":
+        with ExitStack() as stack:
+            hidden = stack.enter_context(replacing(self.path))
+            with self._naming_errors():
+                self._encoder: Encoder = self._open_encoder(hidden, self._settings)
+            self._stack = stack.pop_all()
+        return self
+
+    def write(self, frame: NDArray[np.uint8]) -> None:
+        """Encode the next frame.
+
+        Args:
+            frame: uint8 (H, W, 3), or (H, W, 4) with ``alpha``. It may be overwritten afterwards.
+
+        Raises:
+            InputError: another shape or dtype, or the disk is full.
+        """
+        _check_frame(frame, self._shape, "a frame")
+        with self._naming_errors():
+            self._encoder.write(np.ascontiguousarray(frame))
+        self.frames_written += 1
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:  # fmt: skip
+        if kind is not None:
+            self._encoder.abort()
+            self._stack.__exit__(kind, error, trace)  # removes what was written
+            return
+        with self._naming_errors(), self._stack:  # leaving the stack renames
+            self._finish()
+
+    def _finish(self) -> None:
+        try:
+            if self.frames_written == 0:
+                raise InputError(f"cannot write {self.path}: no frames")
+            self._encoder.finish()
+        except BaseException:
+            self._encoder.abort()
+            raise
+
+    @contextmanager
+    def _naming_errors(self) -> Iterator[None]:
+        with naming_errors(self.path):
+            try:
+                yield
+            except av.FFmpegError as error:
+                if isinstance(error, OSError):
+                    raise  # a full disk and its like: named below
+                size = f"{self._settings.width}x{self._settings.height}"
+                raise InputError(f"cannot encode {self.path} at {size}: {error.strerror or error}") from error
+
+
+class VideoReader:
+    """Frames of a video file, one after the other; each iteration starts at the first frame.
+
+    Args:
+        path: any video file that FFmpeg reads; alpha is kept for VP9 and APNG.
+
+    Attributes:
+        width: pixels.
+        height: pixels.
+        fps: average frames a second.
+
+    Raises:
+        InputError: no video, a missing file, a folder.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(os.path.abspath(path))
+        with self._open() as container:
+            stream = container.streams.video[0]
+            self.width, self.height = stream.codec_context.width, stream.codec_context.height
+            self.fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield frames, uint8 (H, W, 3), or (H, W, 4) where the video has alpha."""
+        with self._open() as container:
+            is_gif = container.streams.video[0].codec_context.name == "gif"  # decoded to BGRA in any case
+            for frame in self._decode(container):
+                has_alpha = not is_gif and any(component.is_alpha for component in frame.format.components)
+                yield _to_rgb(frame, "rgba" if has_alpha else "rgb24")
+
+    def _decode(self, container: Any) -> Iterator[Any]:
+        stream = container.streams.video[0]
+        try:
+            if stream.metadata.get("alpha_mode") != "1":
+                yield from container.decode(stream)
+                return
+            decoder = av.CodecContext.create("libvpx-vp9", "r")  # FFmpeg's own VP9 decoder drops the alpha
+            for packet in container.demux(stream):
+                yield from decoder.decode(packet if packet.size else None)
+        except av.FFmpegError as error:
+            raise InputError(f"{self.path} is damaged: {error.strerror or error}") from error
+
+    def _open(self) -> Any:
+        if not self.path.is_file():
+            raise InputError(f"{self.path}: no such file" if not self.path.exists() else
+                             f"{self.path} is a folder, expected a video file")  # fmt: skip
+        try:
+            container = av.open(str(self.path))
+        except (av.FFmpegError, OSError) as error:
+            raise InputError(f"{self.path} is not a video file: {error.strerror or error}") from error
+        if not container.streams.video:
+            container.close()
+            raise InputError(f"{self.path} holds no video")
+        return container
+
+
+def _to_rgb(frame: Any, pixel_format: str) -> NDArray[np.uint8]:
+    """Convert with the matrix that the file names; without one, by the usual rule: BT.709 from 720 lines on."""
+    unnamed = frame.colorspace not in (1, 4, 5, 6, 7, 9)
+    matrix = (Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601) if unnamed else None
+    exact = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
+    rgb: NDArray[np.uint8] = frame.reformat(
+        format=pixel_format, src_colorspace=matrix, interpolation=exact
+    ).to_ndarray()
+    return rgb
+
+
+def _kind(path: str | os.PathLike[str]) -> str:
+    """The key of ``FORMATS`` for a path."""
+    text = os.fspath(path)
+    if text.endswith(("/", os.sep)):
+        return ""
+    suffix = Path(text).suffix.lower()
+    if suffix not in FORMATS:
+        raise InputError(f"cannot write {text}: expected .mp4, .webm, .gif, .apng or a folder "
+                         f"(a name without suffix, for PNG files), got '{suffix}'")  # fmt: skip
+    return suffix
+
+
+def _check_frame(frame: NDArray[np.uint8], shape: tuple[int, int, int], name: str) -> None:
+    if frame.dtype != np.uint8 or frame.shape != shape:
+        raise InputError(f"expected {name} uint8 {shape}, got {frame.dtype} {frame.shape}")

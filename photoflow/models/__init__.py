@@ -1,0 +1,1 @@
+"""Networks, one a file and named as in its paper, and the registry of their weights."""

@@ -1,0 +1,70 @@
+"""What all operators share on the Python side: how they check their arguments and refuse a second derivative."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor
+
+from photoflow.ops._library import require_operators
+
+_FEATURES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+
+
+def fail(operator: str, argument: str, expected: str, got: object, kind: type[Exception] = ValueError) -> NoReturn:
+    """Raise an error that names operator, argument, what was expected and what was got."""
+    raise kind(f"{operator}: {argument}: expected {expected}, got {got}")
+
+
+def check_features(operator: str, argument: str, tensor: Tensor) -> None:
+    """Check a (B, C, H, W) tensor of features on a device that has the operators."""
+    if not isinstance(tensor, Tensor):
+        fail(operator, argument, "a tensor (B, C, H, W)", type(tensor).__name__, TypeError)
+    if tensor.dim() != 4:
+        fail(operator, argument, "shape (B, C, H, W)", tuple(tensor.shape))
+    if tensor.dtype not in _FEATURES:
+        fail(operator, argument, "float16, bfloat16, float32 or float64", tensor.dtype, TypeError)
+    if tensor.device.type not in ("cpu", "cuda", "meta"):
+        fail(operator, argument, "a tensor on cpu or cuda", tensor.device)
+    require_operators(operator, tensor.device)
+
+
+def check_beside(
+    operator: str, argument: str, tensor: Tensor, features: Tensor, shape: tuple[int | None, ...], names: str
+) -> Tensor:
+    """Check a tensor that stands beside the features, such as a flow, and return it in the type they accumulate in.
+
+    That is float32, or float64 beside float64 features; nothing else is converted, since a flow in half precision
+    has already lost its sub-pixel part.
+    """
+    if not isinstance(tensor, Tensor):
+        fail(operator, argument, f"a tensor {names}", type(tensor).__name__, TypeError)
+    fits = tensor.dim() == 4 and all(want is None or size == want for size, want in zip(tensor.shape, shape))
+    if not fits:
+        wanted = ", ".join("any" if want is None else str(want) for want in shape)
+        fail(operator, argument, f"shape {names} = ({wanted})", tuple(tensor.shape))
+    if tensor.device != features.device:
+        fail(operator, argument, f"a tensor on {features.device}", tensor.device)
+    wide = features.dtype == torch.float64
+    if tensor.dtype != torch.float32 and not (wide and tensor.dtype == torch.float64):
+        expected = "float32 or float64" if wide else "float32"
+        fail(operator, argument, expected, tensor.dtype, TypeError)
+    return tensor.double() if wide else tensor
+
+
+def check_choice(operator: str, argument: str, value: str, choices: Mapping[str, int]) -> int:
+    """The code of a named choice."""
+    if value not in choices:
+        fail(operator, argument, " or ".join(repr(name) for name in choices), repr(value))
+    return choices[value]
+
+
+def refuse_double_backward(operator: str) -> None:
+    """Make the derivative of an operator's gradient an error instead of a silent zero."""
+
+    def backward(ctx: Any, *grads: Tensor) -> NoReturn:
+        raise NotImplementedError(f"{operator}: the gradient of its gradient (double backward) is not implemented")
+
+    torch.library.register_autograd(f"photoflow::{operator}_backward", backward)

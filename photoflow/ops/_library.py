@@ -1,0 +1,91 @@
+"""Loads the compiled operators and says what was built.
+
+The CPU operators register themselves when `photoflow._C` is imported. The CUDA operators lie in a library of their
+own, which is loaded only where torch itself has CUDA of the same major version, so that one installation also works
+beside a CPU-only torch.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+try:
+    from photoflow import _C
+except ImportError as error:
+    raise ImportError(
+        "the compiled operators of photoflow cannot be loaded; build them with "
+        f"'pip install --no-build-isolation --no-deps .' in photoflow's source folder ({error})"
+    ) from error
+
+OPERATORS = ("backward_warp", "forward_splat", "occlusion")
+REBUILD = "PHOTOFLOW_CUDA=1 pip install --no-build-isolation --no-deps --force-reinstall --no-cache-dir ."
+
+
+def _built() -> dict[str, str | None]:
+    """The facts compiled into the library, None where CUDA was not compiled."""
+    return {key: None if value == "none" else value for key, value in _C.build().items()}
+
+
+def cuda_library() -> Path | None:
+    """The file that holds the CUDA operators, None if they were not built."""
+    if _built()["cuda"] is None:
+        return None
+    return next(Path(_C.__file__).parent.glob("_cuda*.so"), None)
+
+
+def _load_cuda() -> str | None:
+    """Load the CUDA operators; return why not, or None."""
+    library, built, here = cuda_library(), _built()["cuda"], torch.version.cuda
+    if here is None:
+        return f"torch {torch.__version__} has no CUDA"
+    if library is None or built is None:
+        return "photoflow was built without CUDA"
+    if built.split(".")[0] != here.split(".")[0]:
+        return f"photoflow was built with CUDA {built}, torch {torch.__version__} has CUDA {here}"
+    try:
+        torch.ops.load_library(str(library))
+    except OSError as error:
+        return f"{library.name} cannot be loaded: {error}"
+    return None
+
+
+_CUDA_MISSING = _load_cuda()
+
+
+def require_operators(operator: str, device: torch.device) -> None:
+    """Raise with the command that helps if the operators for a device are not there.
+
+    Raises:
+        RuntimeError: The device is a CUDA device and the CUDA operators are not loaded.
+    """
+    if device.type == "cuda" and _CUDA_MISSING is not None:
+        raise RuntimeError(
+            f"{operator}: no CUDA operators for a tensor on {device}: {_CUDA_MISSING}. Rebuild them with a CUDA "
+            f"toolkit, in photoflow's source folder: {REBUILD}"
+        )
+
+
+def build_info() -> dict[str, Any]:
+    """What this installation was built with.
+
+    Returns:
+        operators: names of the operators. cuda: version of the CUDA toolkit that compiled them, or None.
+        cuda_loaded: whether the CUDA operators are usable beside this torch. architectures: those that CUDA was
+        compiled for. simd: what the CPU operators use on this machine ("avx512", "avx2" or "baseline").
+        summary: the same in one line.
+    """
+    built = _built()
+    archs = (built["architectures"] or "").split("_") if built["architectures"] else []
+    cuda = f"CUDA {built['cuda']} ({' '.join(archs)})" if built["cuda"] else "no CUDA"
+    loaded = f", CUDA operators not loaded: {_CUDA_MISSING}" if built["cuda"] and _CUDA_MISSING else ""
+    return {
+        "operators": OPERATORS,
+        "cuda": built["cuda"],
+        "cuda_loaded": built["cuda"] is not None and _CUDA_MISSING is None,
+        "architectures": archs,
+        "simd": built["simd"],
+        "summary": f"{len(OPERATORS)} operators: CPU ({built['simd']}), {cuda}{loaded}",
+    }

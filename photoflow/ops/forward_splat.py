@@ -1,0 +1,129 @@
+"""forward_splat: an image thrown to displaced places."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from photoflow.ops._contract import (
+    check_beside,
+    check_choice,
+    check_features,
+    fail,
+    refuse_double_backward,
+)
+
+_NAME = "forward_splat"
+_MODES = {"sum": 0, "average": 1, "linear": 2, "softmax": 3}
+_WEIGHED = ("linear", "softmax")
+
+
+def forward_splat(
+    image: Tensor, flow: Tensor, metric: Tensor | None = None, *, mode: str = "sum", eps: float = 1e-7
+) -> tuple[Tensor, Tensor]:
+    """Throw every pixel p of an image to p + flow[p] and add up, or average, what lands on each pixel q.
+
+    With b_pq the bilinear weight of p + flow[p] at q:
+
+        sum:      out[q] = sum_p b_pq image[p]
+        average:  out[q] = sum_p b_pq image[p] / sum_p b_pq
+        linear:   the same with b_pq metric[p] instead of b_pq
+        softmax:  the same with b_pq exp(metric[p])
+
+    Args:
+        image: Features (B, C, H, W), float16, bfloat16, float32 or float64. C may be 0.
+        flow: Displacement (B, 2, H, W), float32, pixels, x right, then y down; float64 is taken beside a float64
+            image. A pixel whose flow is NaN or infinite is dropped, and no other suffers.
+        metric: Importance (B, 1, H, W), float32 (float64 beside float64), for the modes linear and softmax, None
+            for the others. Its range does not matter to softmax. A pixel whose metric is not finite is dropped.
+        mode: "sum", "average", "linear" or "softmax".
+        eps: Where the coverage is at most this, nothing counts as landed and a normalised result is 0.
+
+    Returns:
+        out (B, C, H, W) of the image's dtype, and coverage (B, 1, H, W), sum_p b_pq, float32 (float64 beside
+        float64). Both are differentiable once with respect to image, flow and metric. On the CPU the result does not
+        depend on the number of threads; CUDA adds in no fixed order.
+
+    Raises:
+        ValueError, TypeError: An argument has the wrong shape, device, value or dtype.
+        RuntimeError: A CUDA tensor, and no CUDA operators were built.
+
+    Source: Niklaus and Liu, "Softmax Splatting for Video Frame Interpolation", CVPR 2020, section 3. Deviation: the
+    metric's maximum is subtracted inside the operator, so that no range of the metric overflows; `eps` bounds the
+    coverage instead of being added to the sum of weights, which would darken thin places.
+
+    Autocast leaves the operator alone: features keep their dtype, flow and metric stay float32.
+    """
+    check_features(_NAME, "image", image)
+    batch, _, height, width = image.shape
+    flow = check_beside(_NAME, "flow", flow, image, (batch, 2, height, width), "(B, 2, H, W)")
+    mode_code = check_choice(_NAME, "mode", mode, _MODES)
+    if (metric is not None) != (mode in _WEIGHED):
+        expected = "a tensor (B, 1, H, W)" if mode in _WEIGHED else "None"
+        got = "None" if metric is None else "a tensor"
+        fail(_NAME, "metric", f"{expected} for mode {mode!r}", got)
+    if metric is not None:
+        metric = check_beside(_NAME, "metric", metric, image, (batch, 1, height, width), "(B, 1, H, W)")
+    if not (math.isfinite(eps) and eps >= 0):
+        fail(_NAME, "eps", "a finite number of at least 0", eps)
+    out, coverage, _ = torch.ops.photoflow.forward_splat(image, flow, metric, mode_code, eps)
+    return out, coverage
+
+
+@torch.library.register_fake("photoflow::forward_splat")
+def _fake(
+    image: Tensor, flow: Tensor, metric: Tensor | None, mode: int, eps: float
+) -> tuple[Tensor, Tensor, Tensor]:
+    batch, _, height, width = image.shape
+    normalised = mode != _MODES["sum"]
+    return (
+        image.new_empty(image.shape),
+        flow.new_empty((batch, 1, height, width)),
+        flow.new_empty((batch if normalised else 0, 1, height, width)),
+    )
+
+
+@torch.library.register_fake("photoflow::forward_splat_backward")
+def _fake_backward(
+    grad_out: Tensor,
+    grad_coverage: Tensor,
+    image: Tensor,
+    flow: Tensor,
+    metric: Tensor | None,
+    out: Tensor,
+    normaliser: Tensor,
+    mode: int,
+    needs_image: bool,
+    needs_flow: bool,
+    needs_metric: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    batch, _, height, width = image.shape
+    return (
+        image.new_empty((batch if needs_image else 0, *image.shape[1:])),
+        flow.new_empty((batch if needs_flow else 0, 2, height, width)),
+        flow.new_empty((batch if needs_metric else 0, 1, height, width)),
+    )
+
+
+def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor, Tensor]) -> None:
+    image, flow, metric, ctx.mode, _ = inputs
+    out, _, normaliser = output
+    ctx.save_for_backward(image, flow, metric, out, normaliser)
+
+
+def _backward(
+    ctx: Any, grad_out: Tensor, grad_coverage: Tensor, grad_normaliser: Tensor
+) -> tuple[Tensor | None, ...]:
+    image, flow, metric, out, normaliser = ctx.saved_tensors
+    needs = ctx.needs_input_grad[:3]
+    grads = torch.ops.photoflow.forward_splat_backward(
+        grad_out, grad_coverage, image, flow, metric, out, normaliser, ctx.mode, *needs
+    )
+    return *(grad if needed else None for grad, needed in zip(grads, needs)), None, None
+
+
+torch.library.register_autograd("photoflow::forward_splat", _backward, setup_context=_setup_context)
+refuse_double_backward(_NAME)

@@ -1,0 +1,133 @@
+"""The operators in plain torch, to check the compiled ones against: slow, in float64, written to be read.
+
+They take the same arguments, check none of them, and are differentiable by autograd. Nothing falls back to them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def _pixels(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """The x and y of every pixel of a flow, each (H, W)."""
+    height, width = flow.shape[2:]
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return x.to(flow.device, torch.float64), y.to(flow.device, torch.float64)
+
+
+def _padded(index: Tensor, size: int, padding: str) -> tuple[Tensor, Tensor]:
+    """The index that stands in for one outside [0, size), and 1 where it counts, 0 where it is a zero."""
+    if padding == "zeros":
+        counts = (index >= 0) & (index < size)
+        return index.clamp(0, size - 1), counts.double()
+    if padding == "reflection" and size > 1:
+        phase = index.remainder(2 * (size - 1))
+        index = torch.where(phase < size, phase, 2 * (size - 1) - phase)
+    return index.clamp(0, size - 1), torch.ones_like(index, dtype=torch.float64)
+
+
+def _keys(distance: Tensor) -> Tensor:
+    """The cubic convolution kernel with a = -0.75 at a distance of 0 to 2."""
+    a, d = -0.75, distance.abs()
+    near = (a + 2) * d**3 - (a + 3) * d**2 + 1
+    far = a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a
+    return torch.where(d <= 1, near, far)
+
+
+def _taps(position: Tensor, mode: str) -> list[tuple[Tensor, Tensor]]:
+    """The integer places that are read along one axis, with their weights."""
+    if mode == "nearest":
+        return [(position.round().long(), torch.ones_like(position))]
+    floor = position.detach().floor()
+    offsets = (0, 1) if mode == "bilinear" else (-1, 0, 1, 2)
+    places = [floor + offset for offset in offsets]
+    if mode == "bilinear":
+        return [(place.long(), 1 - (position - place).abs()) for place in places]
+    return [(place.long(), _keys(position - place)) for place in places]
+
+
+def backward_warp(image: Tensor, flow: Tensor, *, mode: str = "bilinear", padding: str = "zeros") -> Tensor:
+    """out[p] = image[p + flow[p]]; see `photoflow.ops.backward_warp`."""
+    batch, channels, height, width = image.shape
+    finite = flow.isfinite().all(dim=1, keepdim=True)
+    moved = torch.where(finite, flow, 0).double()
+    x, y = _pixels(flow)
+    x, y = x + moved[:, 0], y + moved[:, 1]
+    planes = image.double().reshape(batch, channels, height * width)
+    out = torch.zeros(batch, channels, *flow.shape[2:], dtype=torch.float64, device=image.device)
+    for row, row_weight in _taps(y, mode):
+        row, row_counts = _padded(row, height, padding)
+        for column, column_weight in _taps(x, mode):
+            column, column_counts = _padded(column, width, padding)
+            index = (row * width + column).reshape(batch, 1, -1).expand(-1, channels, -1)
+            value = planes.gather(2, index).reshape(out.shape)
+            out = out + value * (row_weight * row_counts * column_weight * column_counts)[:, None]
+    return torch.where(finite, out, 0).to(image.dtype)
+
+
+def forward_splat(
+    image: Tensor, flow: Tensor, metric: Tensor | None = None, *, mode: str = "sum", eps: float = 1e-7
+) -> tuple[Tensor, Tensor]:
+    """Pixels thrown to p + flow[p] and added up; see `photoflow.ops.forward_splat`."""
+    batch, channels, height, width = image.shape
+    kept = flow.isfinite().all(dim=1)
+    if metric is not None:
+        kept = kept & metric.isfinite()[:, 0]
+        metric = torch.where(kept[:, None], metric, 0).double()
+    x, y = _pixels(flow)
+    moved = torch.where(kept[:, None], flow, 0).double()
+    x, y = x + moved[:, 0], y + moved[:, 1]
+
+    # Each pixel's four corners: where they lie in the plane, and their bilinear weights (0 outside).
+    corners = []
+    for row, row_weight in _taps(y, "bilinear"):
+        for column, column_weight in _taps(x, "bilinear"):
+            inside = kept & (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            index = torch.where(inside, row * width + column, 0).reshape(batch, 1, -1)
+            corners.append((index, (row_weight * column_weight * inside).reshape(batch, 1, -1)))
+
+    def gathered(values: Tensor) -> Tensor:
+        """The sum of what lands on each pixel, for values (B, K, H, W)."""
+        flat = values.double().reshape(batch, -1, height * width)
+        total = torch.zeros_like(flat)
+        for index, weight in corners:
+            total = total.scatter_add(2, index.expand_as(flat), flat * weight)
+        return total.reshape(values.shape)
+
+    coverage = gathered(torch.ones_like(flow[:, :1]))
+    dtype = torch.float64 if image.dtype == torch.float64 else torch.float32
+    if mode == "sum":
+        return gathered(image).to(image.dtype), coverage.to(dtype)
+    if mode == "softmax" and metric is not None:
+        # One maximum for the whole plane: in float64 the metrics of a test stay in range without one for each pixel.
+        metric = (metric - metric.detach().amax(dim=(2, 3), keepdim=True)).exp()
+    weight = torch.ones_like(coverage) if metric is None else metric
+    total = gathered(weight)
+    lands = (coverage > eps) & (total != 0)
+    out = torch.where(lands, gathered(image.double() * weight) / torch.where(lands, total, 1), 0)
+    return out.to(image.dtype), coverage.to(dtype)
+
+
+def occlusion(
+    flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: float = 0.5
+) -> tuple[Tensor, Tensor]:
+    """The forward-backward check, both ways; see `photoflow.ops.occlusion`."""
+
+    def seen(there: Tensor, back: Tensor) -> Tensor:
+        height, width = there.shape[2:]
+        x, y = _pixels(there)
+        x, y = x + there[:, 0].double(), y + there[:, 1].double()
+        inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+        returned = backward_warp(back.double(), there, padding="border")
+        there = there.double()
+        miss = (there + returned).square().sum(dim=1)
+        length = (there.square() + returned.square()).sum(dim=1)
+        return (inside & (miss < alpha * length + beta))[:, None]
+
+    return seen(flow_ab, flow_ba).to(flow_ab.dtype), seen(flow_ba, flow_ab).to(flow_ab.dtype)
+
+
+def range_map(flow: Tensor) -> Tensor:
+    """How much a flow brings to each pixel; see `photoflow.ops.range_map`."""
+    return forward_splat(flow[:, :1], flow, mode="sum")[1]

@@ -1,0 +1,231 @@
+"""Frames from layers: moving subjects composed over a background that stands still."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from photoflow import ops
+from photoflow.motion import Motion, MotionField, Scene
+from photoflow.motion.drift import DriftField
+
+Array = np.ndarray[Any, Any]
+
+
+class Layer(Protocol):
+    """One part of the picture that is drawn anew for every frame.
+
+    `window` is its place in the picture as (rows, columns), and h × w that window's size.
+    """
+
+    window: tuple[slice, slice]
+
+    def render(self, t: float) -> Tensor:
+        """(4, h, w) float32 at time t: RGB premultiplied by alpha, and alpha, in [0, 1]."""
+
+    def flow(self, t: float) -> Tensor:
+        """(2, h, w) float32: how far each pixel of the photo has moved by time t; 0 where the layer is not."""
+
+
+class LayeredRenderer:
+    """Draws frames: layers over a background.
+
+    Args:
+        background: uint8 (H, W, 3), the picture without the subjects.
+        layers: from the one farthest behind to the one in front.
+        device: where the layers are rendered.
+    """
+
+    def __init__(self, background: Array, layers: Sequence[Layer], device: str = "cpu") -> None:
+        self.layers = layers
+        self._background = torch.from_numpy(np.ascontiguousarray(background.transpose(2, 0, 1))).to(device)
+
+    def frame(self, t: float) -> Array:
+        """The picture at time `t` seconds: uint8 (H, W, 3).
+
+        Where no layer shows, it is the background to the bit.
+        """
+        canvas = self._background.clone()
+        for layer in self.layers:
+            rgba = layer.render(t)
+            place = canvas[:, layer.window[0], layer.window[1]]
+            colour = torch.addcmul(rgba[:3] * 255, place.to(torch.float32), 1 - rgba[3:])
+            place.copy_(colour.add_(0.5).clamp_(0, 255))  # the cast to uint8 truncates: + 0.5 rounds
+        return _interleaved(canvas)
+
+    def cutout(self, t: float) -> Array:
+        """The layers alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
+        _, height, width = self._background.shape
+        canvas = torch.zeros((4, height, width), device=self._background.device)
+        for layer in self.layers:
+            rgba = layer.render(t)
+            place = canvas[:, layer.window[0], layer.window[1]]
+            place.copy_(torch.addcmul(rgba, place, 1 - rgba[3:]))
+        canvas[:3] /= canvas[3:].clamp_min(1 / 510)
+        return _interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
+
+
+    def flow(self, t: float) -> Array:
+        """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
+        total = np.zeros((2, *self._background.shape[1:]), np.float32)
+        for layer in self.layers:
+            place = total[:, layer.window[0], layer.window[1]]
+            flow = layer.flow(t).cpu().numpy()
+            np.copyto(place, flow, where=(flow != 0).any(axis=0))
+        return total
+
+
+class SubjectLayer:
+    """A subject that moves over the background.
+
+    The flow is inverted by splatting it along itself (softmax, larger motion in front, Generative
+    Image Dynamics sec. 5) and the subject is then looked up with a bicubic kernel: splatting the
+    colours themselves would blur them anew at every fraction of a pixel, and the sharpness would
+    pulse with the motion.
+
+    Args:
+        rgb: uint8 (H, W, 3), the subject's own colours.
+        alpha: float32 (H, W) in [0, 1], its opacity.
+        motion: how it moves.
+        scale, seconds, loop, device: see `photoflow.motion.Scene`.
+    """
+
+    def __init__(
+        self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str
+    ) -> None:
+        box = _support(alpha)
+        tight = Scene(_crop(alpha, box), box[:2], scale, seconds, loop, "cpu")
+        reach = _reach(motion.field(tight), seconds)
+        region = _grown(box, reach, alpha.shape)
+        # What the picture's border cut off is continued by its mirror image, so that a subject
+        # that moves away from the border does not tear off from it.
+        mask = _crop(alpha, region, cv2.BORDER_CONSTANT)
+        scene = Scene(mask, region[:2], scale, seconds, loop, device)
+        self.field = motion.field(scene)
+        self._rgba = torch.from_numpy(_premultiplied(_crop(rgb, region), _crop(alpha, region)))[None].to(device)
+        self._metric = self._importance(seconds)
+        self.window, self._inside = _windows(region, alpha.shape)
+
+    def _importance(self, seconds: float) -> Tensor:
+        """Softmax metric: the mean length of a pixel's displacement, scaled to 0 … 4; (1, 1, h, w)."""
+        times = np.linspace(0, seconds, 8, endpoint=False)
+        mean = torch.stack([self.field.flow(float(t)).norm(dim=0) for t in times]).mean(dim=0)
+        return (4 * mean / mean.max().clamp_min(1e-6))[None, None]
+
+    def render(self, t: float) -> Tensor:
+        flow = self.field.flow(t)[None]
+        arrived, coverage = ops.forward_splat(flow, flow, self._metric, mode="softmax")
+        rgba = ops.backward_warp(self._rgba, -arrived, mode="bicubic", padding="zeros")[0]
+        rgba = rgba[:, self._inside[0], self._inside[1]]
+        alpha = rgba[3].clamp_(0, 1)
+        alpha.mul_(coverage[0, 0, self._inside[0], self._inside[1]] > 1e-3)
+        # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
+        rgba[:3] = torch.minimum(rgba[:3].clamp_min_(0), alpha)
+        return rgba
+
+    def flow(self, t: float) -> Tensor:
+        flow = self.field.flow(t) * (self._rgba[0, 3:] > 0.5)
+        return flow[:, self._inside[0], self._inside[1]]
+
+
+class FlowingLayer:
+    """A region that stays in place while what is in it flows on.
+
+    Args:
+        rgb: uint8 (H, W, 3), the photo.
+        alpha: float32 (H, W) in [0, 1], the region.
+        motion: an in-place motion.
+        scale, seconds, loop, device: see `photoflow.motion.Scene`.
+    """
+
+    def __init__(
+        self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str
+    ) -> None:
+        box = _support(alpha)
+        field = motion.field(Scene(_crop(alpha, box), box[:2], scale, seconds, loop, device))
+        assert isinstance(field, DriftField)
+        self.field = field
+        planes = np.ascontiguousarray(_crop(rgb, box).transpose(2, 0, 1), dtype=np.float32) / 255
+        self._rgb = torch.from_numpy(planes)[None].to(device)
+        self._alpha = torch.from_numpy(np.ascontiguousarray(_crop(alpha, box)))[None].to(device)
+        self.window, _ = _windows(box, alpha.shape)
+
+    def render(self, t: float) -> Tensor:
+        shown = torch.zeros_like(self._rgb)
+        for flow, weight in self.field.sources(t):
+            shown += weight * ops.backward_warp(self._rgb, flow[None], mode="bilinear", padding="reflection")
+        return torch.cat([shown[0] * self._alpha, self._alpha])
+
+    def flow(self, t: float) -> Tensor:
+        """As for any layer, within half a period, after which the material starts again."""
+        return self.field.flow(t) * (self._alpha > 0.5)
+
+
+def _support(alpha: Array) -> tuple[int, int, int, int]:
+    """(left, top, right, bottom) of what is not transparent, right and bottom exclusive."""
+    columns, rows = np.flatnonzero(alpha.any(axis=0)), np.flatnonzero(alpha.any(axis=1))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _reach(field: MotionField, seconds: float, samples: int = 48) -> tuple[int, int]:
+    """Largest displacement in x and y over the clip, in whole pixels, with a margin for what lies between the samples."""
+    largest = np.zeros(2)
+    for t in np.linspace(0, seconds, samples, endpoint=False):
+        largest = np.maximum(largest, field.flow(float(t)).abs().amax(dim=(1, 2)).numpy())
+    return int(math.ceil(largest[0] * 1.03)) + 3, int(math.ceil(largest[1] * 1.03)) + 3
+
+
+def _grown(
+    box: tuple[int, int, int, int], reach: tuple[int, int], size: tuple[int, ...]
+) -> tuple[int, int, int, int]:
+    """The region that the subject sweeps: beyond the picture's border only where the border cuts the subject."""
+    height, width = size
+    left, top, right, bottom = box
+    return (
+        left - min(reach[0], width - 1) if left == 0 else max(0, left - reach[0]),
+        top - min(reach[1], height - 1) if top == 0 else max(0, top - reach[1]),
+        right + min(reach[0], width - 1) if right == width else min(width, right + reach[0]),
+        bottom + min(reach[1], height - 1) if bottom == height else min(height, bottom + reach[1]),
+    )
+
+
+def _crop(picture: Array, region: tuple[int, int, int, int], border: int = cv2.BORDER_REFLECT_101) -> Array:
+    """The region of a picture; what lies beyond the picture is made as `border` says."""
+    height, width = picture.shape[:2]
+    left, top, right, bottom = region
+    beyond = (max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width))
+    inside = picture[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
+    if not any(beyond):
+        return inside
+    return cv2.copyMakeBorder(inside, *beyond, border)
+
+
+def _windows(
+    region: tuple[int, int, int, int], size: tuple[int, ...]
+) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+    """Where the region's visible part lies: as (rows, columns) of the picture, and of the region."""
+    height, width = size
+    left, top, right, bottom = region
+    rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
+    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    return (rows, columns), inside
+
+
+def _premultiplied(rgb: Array, alpha: Array) -> Array:
+    """(4, h, w) float32: colours times alpha in [0, 1], and alpha."""
+    rgba = np.empty((4, *alpha.shape), np.float32)
+    rgba[3] = alpha
+    for channel in range(3):
+        np.multiply(rgb[..., channel], alpha * np.float32(1 / 255), out=rgba[channel])
+    return rgba
+
+
+def _interleaved(planes: Tensor) -> Array:
+    """uint8 (C, H, W) -> (H, W, C) on the CPU."""
+    return np.asarray(cv2.merge(list(planes.cpu().numpy())))

@@ -1,0 +1,229 @@
+"""Nearest-neighbour fields: for every target patch of an image, the source patch most like it.
+
+A field is a flat int64 array over all pixels that holds, at each target, the flat index of its match.
+Patches are named by their centre and compared through short descriptors, so that one comparison is
+the squared distance of two rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+COHERENCE = 0.3  # price of one neighbour with another offset, in typical patch distances
+MEAN_WEIGHT = 0.5  # below 1 because brightness is corrected after matching
+CHROMA_WEIGHT = 0.8
+FREQUENCIES = 5  # DCT coefficients with u + v below this describe the luma of a patch
+POSITION_WEIGHT = (250.0, 80.0)  # vertical, horizontal, per diagonal: a patch keeps its height in the photo
+EXACT_PAIRS = 12_000_000  # up to here all pairs are compared
+CHUNK = 4_000_000
+NEIGHBOURS = ((0, -1), (0, 1), (-1, 0), (1, 0))
+
+
+@lru_cache(maxsize=8)
+def _cosines(side: int) -> Floats:
+    """The orthonormal DCT-II basis of `side` samples, one function a row."""
+    frequency, sample = np.mgrid[0:side, 0:side]
+    basis = np.cos(np.pi * (sample + 0.5) * frequency / side) * np.sqrt(2.0 / side)
+    basis[0] = np.sqrt(1.0 / side)
+    return basis.astype(np.float32)
+
+
+def describe_patches(image: Floats, radius: int) -> Floats:
+    """Describe the patch around every pixel: low frequencies, texture energy and position.
+
+    Args:
+        image: (H, W, 3 + K) RGB in [0, 255], then K channels of texture energy.
+        radius: patches are 2 * radius + 1 pixels wide.
+
+    Returns:
+        (H * W, D) descriptors; squared distances are comparable to sums over the patch.
+    """
+    h, w = image.shape[:2]
+    side = 2 * radius + 1
+    basis = _cosines(side)
+    luma = image[..., :3].sum(-1) / np.float32(np.sqrt(3.0))
+    red, green, blue = image[..., 0], image[..., 1], image[..., 2]
+    chroma = np.stack([red - blue, green - 0.5 * (red + blue)], -1) * np.float32(CHROMA_WEIGHT)
+
+    def project(plane: Floats, u: int, v: int) -> Floats:
+        weight = np.float32(MEAN_WEIGHT if u + v == 0 else 1.0)
+        filtered = cv2.sepFilter2D(plane, -1, basis[v] * weight, basis[u], borderType=cv2.BORDER_REFLECT_101)
+        return filtered.reshape(h, w, -1)
+
+    reach = min(FREQUENCIES, side)
+    planes = [project(luma, u, v) for u in range(reach) for v in range(reach - u)]
+    planes += [project(chroma, u, v) for u, v in ((0, 0), (0, 1), (1, 0))]
+    texture = np.ascontiguousarray(image[..., 3:])
+    planes.append(cv2.blur(texture, (side, side)).reshape(h, w, -1) * np.float32(side))
+    ys, xs = np.mgrid[0:h, 0:w].astype(np.float32) / np.float32(np.hypot(h, w))
+    planes.append(np.stack([ys * np.float32(POSITION_WEIGHT[0]), xs * np.float32(POSITION_WEIGHT[1])], -1))
+    return np.concatenate(planes, -1).reshape(h * w, -1)
+
+
+@dataclass(frozen=True)
+class PatchSearch:
+    """Which patches are wanted and where they may come from, by the flat index of their centre."""
+
+    shape: tuple[int, int]
+    radius: int
+    targets: Indices
+    sources: Indices
+    allowed: Mask  # flat, true at the sources
+
+    @classmethod
+    def around(cls, hole: Mask, barred: Mask, radius: int) -> PatchSearch:
+        """Targets are the patches that touch `hole`; sources avoid `hole` and `barred`; all lie inside."""
+        h, w = hole.shape
+        window = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+        touched = cv2.dilate(hole.astype(np.uint8), window) > 0
+        spoiled = touched | (cv2.dilate(barred.astype(np.uint8), window) > 0)
+        allowed = np.zeros((h, w), bool)
+        allowed[radius : h - radius, radius : w - radius] = ~spoiled[radius : h - radius, radius : w - radius]
+        ys, xs = np.nonzero(touched)
+        ys, xs = np.clip(ys, radius, max(h - 1 - radius, 0)), np.clip(xs, radius, max(w - 1 - radius, 0))
+        return cls((h, w), radius, np.unique(ys * w + xs), np.flatnonzero(allowed), allowed.ravel())
+
+    def distance(self, wanted: Floats, offered: Floats, field: Indices) -> Floats:
+        """Squared descriptor distance of every target to its match."""
+        gap = np.take(offered, field[self.targets], axis=0)
+        gap -= wanted[self.targets]
+        return np.einsum("nd,nd->n", gap, gap)
+
+    def crowding(self, field: Indices) -> Floats:
+        """How much more often than its share the surroundings of each source are used."""
+        used = np.bincount(field[self.targets], minlength=field.size).astype(np.float32)
+        share = max(1.0, 1.5 * len(self.targets) / len(self.sources))
+        return np.clip(cv2.blur(used.reshape(self.shape), (9, 9)) - share, 0, 4).ravel()
+
+    def nearest_source(self) -> Indices:
+        """For every pixel the source that lies closest in the image."""
+        blocked = (~self.allowed).reshape(self.shape).astype(np.uint8)
+        _, label = cv2.distanceTransformWithLabels(blocked, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
+        label = label.ravel()
+        source_of = np.zeros(int(label.max()) + 1, np.int64)
+        source_of[label[self.sources]] = self.sources
+        return source_of[label]
+
+    def from_coarse(self, field: Indices, coarse: PatchSearch) -> Indices:
+        """The field of half the size, brought to this size: offsets double, odd pixels follow even ones."""
+        (h, w), (ch, cw), r = self.shape, coarse.shape, coarse.radius
+        ys, xs = np.divmod(self.targets, w)
+        cy, cx = np.clip(ys // 2, r, ch - 1 - r), np.clip(xs // 2, r, cw - 1 - r)
+        match_y, match_x = np.divmod(field[cy * cw + cx], cw)
+        ys, xs = ys + 2 * (match_y - cy), xs + 2 * (match_x - cx)
+        match = np.clip(ys, 0, h - 1) * w + np.clip(xs, 0, w - 1)
+        lost = ~self.allowed[match]
+        if lost.any():
+            match[lost] = self.nearest_source()[match[lost]]
+        fine = np.arange(h * w)
+        fine[self.targets] = match
+        return fine
+
+    def is_small(self) -> bool:
+        """Whether comparing every target with every source is affordable."""
+        return len(self.targets) * len(self.sources) <= EXACT_PAIRS
+
+    def exact(self, wanted: Floats, offered: Floats, crowd: Floats) -> Indices:
+        """The field of nearest sources, found by comparing all pairs."""
+        target, source = wanted[self.targets], offered[self.sources]
+        price = np.einsum("nd,nd->n", source, source) + crowd[self.sources]
+        field = np.arange(len(wanted))
+        step = max(1, CHUNK // len(source))
+        for i in range(0, len(target), step):
+            cost = target[i : i + step] @ source.T
+            cost *= -2
+            cost += price
+            field[self.targets[i : i + step]] = self.sources[cost.argmin(1)]
+        return field
+
+
+def improve(
+    search: PatchSearch,
+    wanted: Floats,
+    offered: Floats,
+    field: Indices,
+    crowd: Floats,
+    rng: np.random.Generator,
+    rounds: int,
+    reach: int,
+) -> Indices:
+    """Improve a field by PatchMatch: propagation of neighbours' offsets, then random search around matches.
+
+    All targets move at once, which numpy does fast. A match also pays for every neighbour with
+    another offset (large pieces are copied whole) and for crowded sources (no repeated copies).
+
+    Args:
+        search: targets and sources.
+        wanted, offered: (H * W, D) descriptors of the image as it is and of the sources.
+        field: the field to start from; it is not changed.
+        crowd: (H * W,) price of each source, from `PatchSearch.crowding`.
+        rng: source of the random offsets.
+        rounds: times that propagation and random search are repeated.
+        reach: largest random offset in pixels.
+
+    Returns:
+        The improved field.
+
+    Source: Barnes et al., PatchMatch (2009), section 3. Propagation is parallel and jumps 8, 3 and 1
+    pixels instead of scanning; coherence and crowding are additions (the latter after Kaspar et al. 2015).
+    """
+    h, w = search.shape
+    here = search.targets
+    y, x = np.divmod(here, w)
+    aim = wanted[here]
+    is_target = np.zeros(h * w, bool)
+    is_target[here] = True
+    field = field.copy()
+    gap = np.empty_like(aim)
+    kappa = np.float32(COHERENCE * np.median(search.distance(wanted, offered, field)))
+
+    def beside(dy: int, dx: int) -> Indices:
+        return np.clip(y + dy, 0, h - 1) * w + np.clip(x + dx, 0, w - 1)
+
+    adjacent = [(n, is_target[n]) for n in (beside(dy, dx) for dy, dx in NEIGHBOURS)]
+
+    def price(match: Indices, neighbour_offsets: list[Indices]) -> Floats:
+        offset = match - here
+        strangers = np.zeros(len(here), np.float32)
+        for (_, counts), other in zip(adjacent, neighbour_offsets, strict=True):
+            strangers += counts & (other != offset)
+        return crowd[match] + kappa * strangers
+
+    def distance(match: Indices) -> Floats:
+        np.take(offered, match, axis=0, out=gap, mode="clip")
+        np.subtract(gap, aim, out=gap)
+        return np.einsum("nd,nd->n", gap, gap)
+
+    current = distance(field[here])
+
+    def consider(match_y: Indices, match_x: Indices) -> None:
+        match = np.clip(match_y, 0, h - 1) * w + np.clip(match_x, 0, w - 1)
+        offsets = [field[n] - n for n, _ in adjacent]
+        candidate = distance(match)
+        better = candidate + price(match, offsets) < current + price(field[here], offsets)
+        better &= search.allowed[match]
+        field[here[better]] = match[better]
+        current[better] = candidate[better]
+
+    for k in range(rounds):
+        for jump in (8, 1) if k == 0 else (3, 1):
+            for dy, dx in NEIGHBOURS:
+                n = beside(dy * jump, dx * jump)
+                (ny, nx), (my, mx) = np.divmod(n, w), np.divmod(field[n], w)
+                consider(my - ny + y, mx - nx + x)
+        radius = reach
+        while radius >= 1:
+            my, mx = np.divmod(field[here], w)
+            dy, dx = rng.integers(-radius, radius + 1, (2, len(here)))
+            consider(my + dy, mx + dx)
+            radius //= 3
+    return field

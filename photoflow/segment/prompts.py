@@ -1,0 +1,132 @@
+"""Checks of what a person gives to say where the subject is: a mask, a box, points."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from photoflow.errors import InputError
+from photoflow.segment.subject import Box, Mask
+
+Point = tuple[float, float]
+
+
+def checked_mask(mask: npt.NDArray[Any] | str | Path, shape: tuple[int, int]) -> Mask:
+    """A mask that fits the photo.
+
+    Args:
+        mask: (H, W) or (H, W, 1) bool, uint8 in 0…255 or float in [0, 1]; or the path of a picture in which
+            the subject is bright (above 127; any non-zero value where the file holds small labels only),
+            or opaque where the file is transparent elsewhere.
+        shape: (H, W) of the photo.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+
+    Raises:
+        InputError: unreadable, of another shape, empty, full, or outside its range.
+    """
+    values = _read_mask(Path(mask)) if isinstance(mask, (str, Path)) else _mask_values(np.asarray(mask))
+    if values.shape != shape:
+        raise InputError(
+            f"mask: expected {shape[1]}×{shape[0]} as the photo, got {_written(values.shape)}"
+        )
+    covered = float((values > 0.5).mean())
+    if covered == 0.0:
+        raise InputError("mask: expected a subject, got an empty mask")
+    if covered == 1.0:
+        raise InputError("mask: expected a background around the subject, got a mask that covers all")
+    return values
+
+
+def checked_box(box: Sequence[float], shape: tuple[int, int]) -> Box:
+    """X, Y, W, H in whole pixels, inside a photo of `shape` = (H, W).
+
+    Raises:
+        InputError: not four finite numbers, no area, or not inside the picture.
+    """
+    numbers = _numbers(box, 4, "box", "X,Y,W,H")
+    left, top, width, height = (round(number) for number in numbers)
+    given = ",".join(f"{number:g}" for number in numbers)
+    if width < 1 or height < 1:
+        raise InputError(f"box: expected a width and a height of at least 1, got {given}")
+    if left < 0 or top < 0 or left + width > shape[1] or top + height > shape[0]:
+        raise InputError(f"box: expected X,Y,W,H inside the {shape[1]}×{shape[0]} picture, got {given}")
+    return left, top, width, height
+
+
+def checked_points(points: Sequence[Sequence[float]], shape: tuple[int, int]) -> list[Point]:
+    """Points X, Y inside a photo of `shape` = (H, W).
+
+    Raises:
+        InputError: none given, not two finite numbers each, or outside the picture.
+    """
+    checked = []
+    for point in points:
+        x, y = _numbers(point, 2, "point", "X,Y")
+        if not (0 <= x <= shape[1] - 1 and 0 <= y <= shape[0] - 1):
+            raise InputError(f"point: expected X,Y inside the {shape[1]}×{shape[0]} picture, got {x:g},{y:g}")
+        checked.append((x, y))
+    if not checked:
+        raise InputError("point: expected at least one X,Y, got none")
+    return checked
+
+
+def _numbers(values: Sequence[float], count: int, name: str, form: str) -> list[float]:
+    try:
+        numbers = [float(value) for value in values]
+    except (TypeError, ValueError):
+        raise InputError(f"{name}: expected {form} in pixels, got {values!r}") from None
+    if len(numbers) != count or not np.isfinite(numbers).all():
+        raise InputError(f"{name}: expected {form} in pixels, got {values!r}")
+    return numbers
+
+
+def _read_mask(path: Path) -> Mask:
+    try:
+        content = np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise InputError(f"mask: expected an image file, got {path}: {error.strerror}") from None
+    try:
+        picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
+    except cv2.error:
+        picture = None
+    if picture is None:
+        raise InputError(f"mask: expected an image file, got {path}, which is none that can be read")
+    if picture.dtype != np.uint8:
+        picture = (picture.astype(np.float32) * (255.0 / np.iinfo(np.uint16).max)).astype(np.uint8)
+    grey = _brightness(picture)
+    return (grey > (127 if grey.max() > 127 else 0)).astype(np.float32)
+
+
+def _brightness(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The brightest channel, or the opacity where the file has one that varies."""
+    if picture.ndim == 2:
+        return picture
+    if picture.shape[2] in (2, 4) and picture[..., -1].min() < picture[..., -1].max():
+        return picture[..., -1]
+    colours = picture[..., :-1] if picture.shape[2] in (2, 4) else picture
+    return np.asarray(colours.max(axis=2))
+
+
+def _mask_values(array: npt.NDArray[Any]) -> Mask:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[..., 0]
+    if array.dtype == np.bool_:
+        return array.astype(np.float32)
+    if array.dtype == np.uint8:
+        return array.astype(np.float32) / np.float32(255.0)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise InputError(f"mask: expected bool, uint8 or float values, got {array.dtype}")
+    if not np.isfinite(array).all() or array.min(initial=0.0) < 0.0 or array.max(initial=0.0) > 1.0:
+        raise InputError("mask: expected float values in [0, 1], got values outside")
+    return array.astype(np.float32)
+
+
+def _written(shape: tuple[int, ...]) -> str:
+    return f"{shape[1]}×{shape[0]}" if len(shape) == 2 else f"an array of shape {shape}"

@@ -1,0 +1,132 @@
+"""Where the subject is, by U²-Net-p: in the whole photo, inside a box, at points."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from photoflow.models.u2net import U2NetP
+from photoflow.segment.prompts import Point
+from photoflow.segment.subject import Box, Mask, bounding_box, components, overlap, padded, touching
+
+_WHOLE, _CLOSE = 320, 256
+
+
+def salient(network: U2NetP, rgb: npt.NDArray[np.uint8]) -> Mask:
+    """Saliency of a photo: a look at the whole, averaged with a closer look at what stood out.
+
+    The closer look (256 px, padded by half its size) sharpens small subjects; where the two disagree the map stays
+    near one half for `grabcut.settle` to decide.
+
+    Args:
+        network: U²-Net-p.
+        rgb: (H, W, 3) uint8.
+
+    Returns:
+        (H, W) float32 in [0, 1].
+    """
+    shape = (rgb.shape[0], rgb.shape[1])
+    whole = look(network, rgb, (0, 0, shape[1], shape[0]), _WHOLE)
+    peak = float(whole.max())
+    if peak < 0.1:
+        return whole
+    parts = components(whole > 0.6 * peak, 0.1)
+    close = padded(bounding_box(np.logical_or.reduce(parts)), 0.5, shape)
+    return np.asarray(0.5 * (whole + look(network, rgb, close, _CLOSE)))
+
+
+def salient_in_box(network: U2NetP, rgb: npt.NDArray[np.uint8], box: Box) -> Mask:
+    """Saliency inside a box: several looks with more and less surroundings.
+
+    How much of the surroundings the network needs depends on the subject. A look is trusted by how well
+    the box of what it found agrees with the given box: weight = (intersection over union)².
+
+    Returns:
+        (H, W) float32 in [0, 1], zero outside the box.
+    """
+    shape = (rgb.shape[0], rgb.shape[1])
+    total, weights = np.zeros(shape, np.float32), 0.0
+    for padding, size in ((0.1, _CLOSE), (0.5, _CLOSE), (0.2, _WHOLE)):
+        map_ = look(network, rgb, padded(box, padding, shape), size)
+        weight = _agreement(map_, box) ** 2 + 1e-3
+        total += np.float32(weight) * map_
+        weights += weight
+    left, top, width, height = box
+    inside = np.zeros(shape, np.float32)
+    window = np.s_[top : top + height, left : left + width]
+    inside[window] = total[window] / np.float32(weights)
+    return inside
+
+
+def salient_at(network: U2NetP, rgb: npt.NDArray[np.uint8], points: list[Point]) -> Mask:
+    """Saliency of the thing under the points: looks from wide to close until one finds it, then one at it.
+
+    Returns:
+        (H, W) float32 in [0, 1]; the parts that hold no point are zero, and so is all where no look
+        found anything under the points.
+    """
+    shape = (rgb.shape[0], rgb.shape[1])
+    best, best_score = np.zeros(shape, np.float32), 0.0
+    for share in (1.0, 0.5, 0.25):
+        view = _view(points, share, shape)
+        map_ = _parts_at(look(network, rgb, view, _CLOSE), points)
+        found = map_ > 0.5
+        score = float(map_[found].mean()) if found.any() else 0.0
+        if score > best_score and _inside_share(found, view, shape) > 0.9:
+            best, best_score = map_, score
+        if best_score > 0.85:
+            break
+    if best_score == 0.0:
+        return best
+    close = padded(bounding_box(best > 0.5), 0.4, shape)
+    return _parts_at(np.asarray(0.5 * (best + look(network, rgb, close, _CLOSE))), points)
+
+
+def look(network: U2NetP, rgb: npt.NDArray[np.uint8], box: Box, size: int) -> Mask:
+    """The network's map of the crop `box`, seen at `size`, laid into a map of the photo; zero outside."""
+    left, top, width, height = box
+    window = np.s_[top : top + height, left : left + width]
+    found = network(rgb[window], size)
+    out = np.zeros(rgb.shape[:2], np.float32)
+    out[window] = cv2.resize(found, (width, height), interpolation=cv2.INTER_LINEAR)
+    return out
+
+
+def _agreement(map_: Mask, box: Box) -> float:
+    """How well the box around what reaches into `box` agrees with it."""
+    left, top, width, height = box
+    window = np.s_[top : top + height, left : left + width]
+    parts = [part for part in components(map_ > 0.5, 0.01) if part[window].any()]
+    return overlap(bounding_box(np.logical_or.reduce(parts)), box) if parts else 0.0
+
+
+def _view(points: list[Point], share: float, shape: tuple[int, int]) -> Box:
+    """A crop of `share` of the picture's sides, grown to hold all points with a margin, centred on them."""
+    x, y = np.array(points).T
+    width = min(shape[1], max(share * shape[1], 1.5 * float(np.ptp(x)) + 16))
+    height = min(shape[0], max(share * shape[0], 1.5 * float(np.ptp(y)) + 16))
+    left = np.clip((x.min() + x.max() - width) / 2, 0, shape[1] - width)
+    top = np.clip((y.min() + y.max() - height) / 2, 0, shape[0] - height)
+    return int(left), int(top), int(width), int(height)
+
+
+def _parts_at(map_: Mask, points: list[Point]) -> Mask:
+    """The map where its parts hold a point, zero elsewhere."""
+    return np.where(touching(map_ > 0.3, points), map_, np.float32(0.0))
+
+
+def _inside_share(found: npt.NDArray[np.bool_], view: Box, shape: tuple[int, int]) -> float:
+    """Share of the view's inner border that the part found does not touch: a part cut by the view is no whole."""
+    left, top, width, height = view
+    crop = found[top : top + height, left : left + width]
+    edges = []
+    if left > 0:
+        edges.append(crop[:, 0])
+    if top > 0:
+        edges.append(crop[0])
+    if left + width < shape[1]:
+        edges.append(crop[:, -1])
+    if top + height < shape[0]:
+        edges.append(crop[-1])
+    return 1.0 - float(np.concatenate(edges).mean()) if edges else 1.0

@@ -1,0 +1,313 @@
+"""Find the subject of a photo: what the person points at, or what stands out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from photoflow.errors import InputError
+from photoflow.models import weights
+from photoflow.models.u2net import U2NetP
+from photoflow.models.weights import WeightsError
+from photoflow.segment import grabcut, saliency
+from photoflow.segment.guided import guided_upsample
+from photoflow.segment.prompts import Point, checked_box, checked_mask, checked_points
+from photoflow.segment.subject import (
+    Bits,
+    Box,
+    Mask,
+    NoSubjectError,
+    Segmentation,
+    Subject,
+    bounding_box,
+    components,
+    overlap,
+    padded,
+    prominence,
+    split,
+    touching,
+)
+
+if TYPE_CHECKING:
+    from photoflow.models.mask_rcnn import Instances, MaskRCNN
+
+METHODS = ("auto", "mask_rcnn", "u2netp", "grabcut")
+_WORK_SIDE = 960
+_MAX_SUBJECTS = 8
+_SURE_PEAK, _SURE_MEAN, _LEAST_AREA, _MOST_AREA = 0.75, 0.64, 0.001, 0.75
+
+
+class Segmenter:
+    """Finds subjects; holds the networks it has loaded, so make it once.
+
+    Args:
+        device: where torch runs Mask R-CNN; U²-Net-p and GrabCut run on the CPU.
+        offline: never fetch weights.
+        method: "auto" takes the best that is at hand: Mask R-CNN, else U²-Net-p, else GrabCut. One of
+            "mask_rcnn", "u2netp", "grabcut" takes that one, and fails where its weights are missing.
+
+    Raises:
+        InputError: unknown method.
+    """
+
+    def __init__(self, device: str = "cpu", offline: bool = False, method: str = "auto") -> None:
+        if method not in METHODS:
+            raise InputError(f"method: expected one of {', '.join(METHODS)}, got '{method}'")
+        self._device, self._offline, self._method = device, offline, method
+        self._mask_rcnn: MaskRCNN | None = None
+        self._u2netp: U2NetP | None = None
+        self._missing: dict[str, str] = {}
+
+    def __call__(
+        self,
+        rgb: npt.NDArray[np.uint8],
+        *,
+        mask: npt.NDArray[Any] | str | Path | None = None,
+        box: Sequence[float] | None = None,
+        points: Sequence[Sequence[float]] | None = None,
+    ) -> Segmentation:
+        """Find the subjects of a photo.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+            mask: the subject itself, see `prompts.checked_mask`.
+            box: X, Y, W, H in pixels around one subject.
+            points: X, Y pairs in pixels on one subject.
+
+        Returns:
+            At least one subject, the largest near the centre first.
+
+        Raises:
+            NoSubjectError: nothing stands out, or nothing is in the box or at the points.
+            InputError: a prompt that does not fit the photo, or more than one kind of prompt.
+            WeightsError: the method asked for has no weights here.
+        """
+        if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+            raise InputError(f"photo: expected uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
+        if sum(prompt is not None for prompt in (mask, box, points)) > 1:
+            raise InputError("subject: expected one of mask, box or points, got more than one")
+        shape = (rgb.shape[0], rgb.shape[1])
+        if mask is not None:
+            given = checked_mask(mask, shape)
+            return Segmentation((_subject(given, "subject", 1.0),), "the given mask")
+        if box is not None:
+            return self._in_box(rgb, checked_box(box, shape))
+        if points is not None:
+            return self._at_points(rgb, checked_points(points, shape))
+        return self._automatic(rgb)
+
+    def _automatic(self, rgb: npt.NDArray[np.uint8]) -> Segmentation:
+        work = _reduced(rgb)
+        instances = self._instances(work)
+        if instances is not None and len(instances.labels):
+            return Segmentation(_from_instances(rgb, work, instances), self._said("Mask R-CNN"))
+        network = self._network()
+        if network is None:
+            bits, confidence = grabcut.cut_salient(work), np.full(work.shape[:2], 0.5, np.float32)
+            said = "GrabCut on colours unlike the border's, a guess without a network"
+        else:
+            confidence = saliency.salient(network, work)
+            _require_salient(confidence)
+            bits, said = grabcut.settle(work, confidence), "U²-Net-p saliency settled by GrabCut"
+        parts = [part for part in split(bits) if not _is_scenery(part)][:_MAX_SUBJECTS]
+        if not parts:
+            raise NoSubjectError("what stands out is the scenery")
+        return Segmentation(_from_bits(rgb, work, parts, confidence), self._said(said))
+
+    def _in_box(self, rgb: npt.NDArray[np.uint8], box: Box) -> Segmentation:
+        work = _reduced(rgb)
+        near = _scaled_box(box, work.shape[1] / rgb.shape[1], (work.shape[0], work.shape[1]))
+        instances = self._instances(work)
+        if instances is not None and len(instances.labels):
+            agreements = [overlap(bounding_box(mask > 0.5), near) for mask in instances.masks]
+            best = int(np.argmax(agreements))
+            if agreements[best] > 0.6:
+                found = _from_instances(rgb, work, instances, only=best)
+                return Segmentation(found, self._said("Mask R-CNN, the object that fits the box"))
+        network = self._network()
+        confidence = np.full(work.shape[:2], 0.5, np.float32)
+        bits, said = np.zeros(work.shape[:2], bool), "GrabCut inside the box"
+        if network is not None:
+            confidence = saliency.salient_in_box(network, work, near)
+            bits = _inside(grabcut.settle(work, confidence, 0.4, 0.6), near)
+            said = "U²-Net-p inside the box settled by GrabCut"
+        if bits.sum() < 0.05 * near[2] * near[3]:
+            bits, said = grabcut.cut_box(work, near), "GrabCut inside the box"
+            confidence = np.full(work.shape[:2], 0.5, np.float32)
+        return self._one(rgb, work, bits, confidence, said, "nothing stands out inside the box")
+
+    def _at_points(self, rgb: npt.NDArray[np.uint8], points: list[Point]) -> Segmentation:
+        work = _reduced(rgb)
+        shape = (work.shape[0], work.shape[1])
+        near = _scaled_points(points, work.shape[1] / rgb.shape[1], shape)
+        instances = self._instances(work)
+        if instances is not None:
+            hit = [
+                index
+                for index, mask in enumerate(instances.masks)
+                if all(mask[round(y), round(x)] > 0.5 for x, y in near)
+            ]
+            if hit:
+                found = _from_instances(rgb, work, instances, only=hit[0])
+                return Segmentation(found, self._said("Mask R-CNN, the object at the points"))
+        network = self._network()
+        bits, confidence = np.zeros(shape, bool), np.full(shape, 0.5, np.float32)
+        said = "GrabCut around the points"
+        if network is not None:
+            confidence = saliency.salient_at(network, work, near)
+            bits = touching(grabcut.settle(work, confidence), near)
+            said = "U²-Net-p at the points settled by GrabCut"
+        if not bits.any():
+            bits, said = touching(grabcut.cut_points(work, near), near), "GrabCut around the points"
+            confidence = np.full(shape, 0.5, np.float32)
+        return self._one(rgb, work, bits, confidence, said, "nothing stands out at the points")
+
+    def _one(
+        self,
+        rgb: npt.NDArray[np.uint8],
+        work: npt.NDArray[np.uint8],
+        bits: Bits,
+        confidence: Mask,
+        said: str,
+        otherwise: str,
+    ) -> Segmentation:
+        """What a box or points single out is one subject, in however many parts; specks are dropped."""
+        parts = components(bits, 0.03)
+        if not parts or bits.all():
+            raise NoSubjectError(otherwise)
+        whole = np.logical_or.reduce(parts)
+        return Segmentation(_from_bits(rgb, work, [whole], confidence), self._said(said))
+
+    def _instances(self, work: npt.NDArray[np.uint8]) -> Instances | None:
+        """What Mask R-CNN finds, or None where it is not to be used or not at hand."""
+        if self._method not in ("auto", "mask_rcnn"):
+            return None
+        if self._mask_rcnn is None:
+            path = self._weights("mask_rcnn", "Mask R-CNN")
+            if path is None:
+                return None
+            from photoflow.models.mask_rcnn import MaskRCNN
+
+            self._mask_rcnn = MaskRCNN(path, self._device)
+        return self._mask_rcnn(work)
+
+    def _network(self) -> U2NetP | None:
+        """U²-Net-p, or None where it is not to be used or not at hand."""
+        if self._method == "grabcut":
+            return None
+        if self._u2netp is None:
+            path = self._weights("u2netp", "U²-Net-p")
+            self._u2netp = None if path is None else U2NetP(path)
+        return self._u2netp
+
+    def _weights(self, name: str, title: str) -> Path | None:
+        """The weights' file; a failed fetch is remembered, said, and fatal only if the method was asked for."""
+        if name in self._missing:
+            return None
+        try:
+            return weights.fetch(name, offline=self._offline)
+        except WeightsError:
+            if self._method == name:
+                raise
+            self._missing[name] = f"{title} not at hand" + (", offline" if self._offline else ", not fetchable")
+            return None
+
+    def _said(self, line: str) -> str:
+        return f"{line} ({'; '.join(self._missing.values())})" if self._missing else line
+
+
+def _reduced(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """The photo at the size all looking is done at."""
+    scale = min(1.0, _WORK_SIDE / max(rgb.shape[:2]))
+    if scale == 1.0:
+        return np.ascontiguousarray(rgb)
+    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
+    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+
+
+def _require_salient(confidence: Mask) -> None:
+    """Raise NoSubjectError for a meadow, a sky, a texture: the network is nowhere sure of anything.
+
+    The three bounds were read off overlays of sixty photos: on pictures without a subject the peak or the
+    mean inside the outline stays low, as the whole look and the close look disagree.
+    """
+    inside = confidence > 0.5
+    area = float(inside.mean())
+    if confidence.max() < _SURE_PEAK or area < _LEAST_AREA or confidence[inside].mean() < _SURE_MEAN:
+        raise NoSubjectError("nothing in the photo stands out")
+    if area > _MOST_AREA:
+        raise NoSubjectError("what stands out fills the picture")
+
+
+def _is_scenery(bits: Bits) -> bool:
+    """A band from the left border to the right that does not stand on the bottom: sky, hills, a far shore."""
+    left, right, bottom = bits[:, 0].mean(), bits[:, -1].mean(), bits[-1].mean()
+    return bool(min(left, right) > 0.1 and bottom < 0.5)
+
+
+def _subject(mask: Mask, label: str, score: float) -> Subject:
+    return Subject(mask, bounding_box(mask > 0.5), label, float(np.clip(score, 0.0, 1.0)))
+
+
+def _from_bits(
+    rgb: npt.NDArray[np.uint8], work: npt.NDArray[np.uint8], parts: list[Bits], confidence: Mask
+) -> tuple[Subject, ...]:
+    masks = [_at_photo_size(rgb, work, part.astype(np.float32)) for part in parts]
+    pairs = zip(masks, parts, strict=True)
+    return tuple(_subject(mask, "subject", float(confidence[part].mean())) for mask, part in pairs)
+
+
+def _from_instances(
+    rgb: npt.NDArray[np.uint8], work: npt.NDArray[np.uint8], instances: Instances, only: int | None = None
+) -> tuple[Subject, ...]:
+    """Objects as subjects, ordered by size near the centre and by score."""
+    ranks = {
+        index: prominence(mask > 0.5) * float(instances.scores[index])
+        for index, mask in enumerate(instances.masks)
+        if only in (None, index) and (mask > 0.5).any()
+    }
+    order = sorted(ranks, key=lambda index: -ranks[index])[:_MAX_SUBJECTS]
+    if not order:
+        raise NoSubjectError("the objects found are too small")
+    return tuple(
+        _subject(
+            _at_photo_size(rgb, work, instances.masks[index]), instances.labels[index], instances.scores[index]
+        )
+        for index in order
+    )
+
+
+def _at_photo_size(rgb: npt.NDArray[np.uint8], work: npt.NDArray[np.uint8], mask: Mask) -> Mask:
+    """A mask of the reduced photo brought to the photo's size along its edges, around the subject only."""
+    scale = rgb.shape[1] / work.shape[1], rgb.shape[0] / work.shape[0]
+    left, top, width, height = padded(bounding_box(mask > 0.05), 0.1, (work.shape[0], work.shape[1]))
+    x0, x1 = round(left * scale[0]), min(rgb.shape[1], round((left + width) * scale[0]))
+    y0, y1 = round(top * scale[1]), min(rgb.shape[0], round((top + height) * scale[1]))
+    window = np.s_[top : top + height, left : left + width]
+    out = np.zeros(rgb.shape[:2], np.float32)
+    out[y0:y1, x0:x1] = guided_upsample(mask[window], work[window], rgb[y0:y1, x0:x1], radius=2, eps=1e-3)
+    return out
+
+
+def _scaled_box(box: Box, scale: float, shape: tuple[int, int]) -> Box:
+    left, top = int(box[0] * scale), int(box[1] * scale)
+    right = min(shape[1], max(left + 1, round((box[0] + box[2]) * scale)))
+    bottom = min(shape[0], max(top + 1, round((box[1] + box[3]) * scale)))
+    return left, top, right - left, bottom - top
+
+
+def _scaled_points(points: list[Point], scale: float, shape: tuple[int, int]) -> list[Point]:
+    return [(min(x * scale, shape[1] - 1.0), min(y * scale, shape[0] - 1.0)) for x, y in points]
+
+
+def _inside(bits: Bits, box: Box) -> Bits:
+    """The mask with all outside the box cleared."""
+    kept = np.zeros_like(bits)
+    window = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
+    kept[window] = bits[window]
+    return kept

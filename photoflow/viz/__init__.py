@@ -1,0 +1,17 @@
+"""Pictures that show what happens: flow, mask, trajectories, frames. numpy and OpenCV only."""
+
+from photoflow.viz.flow_colour import colour_wheel_legend, flow_to_rgb
+from photoflow.viz.frames import strip, xt_slice
+from photoflow.viz.overlay import overlay_mask
+from photoflow.viz.trajectories import draw_trajectories, grid_points, trajectories
+
+__all__ = [
+    "colour_wheel_legend",
+    "draw_trajectories",
+    "flow_to_rgb",
+    "grid_points",
+    "overlay_mask",
+    "strip",
+    "trajectories",
+    "xt_slice",
+]

@@ -1,0 +1,125 @@
+"""The paths of single points, drawn over the photo."""
+
+from collections.abc import Callable, Iterable
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from photoflow.errors import InputError
+
+Points = NDArray[np.float32]
+_SHIFT = 4  # OpenCV draws at 1/16 pixel
+
+
+def grid_points(mask: NDArray[np.float32], count: int = 80) -> Points:
+    """Choose points spread evenly over a mask: a square grid of which about ``count`` nodes fall inside.
+
+    Args:
+        mask: (H, W), float in [0, 1] or bool; inside is above one half.
+        count: how many points are wanted, at least 1.
+
+    Returns:
+        float32 (N, 2), x and y in pixels, 1 <= N, N close to ``count`` unless the mask is smaller than that.
+
+    Raises:
+        InputError: an empty mask, or ``count`` below 1.
+    """
+    inside = mask > 0.5
+    area = int(inside.sum())
+    if area == 0:
+        raise InputError("cannot choose points: the mask is empty")
+    if count < 1:
+        raise InputError(f"expected at least 1 point, got {count}")
+    spacing = max(1.0, (area / count) ** 0.5)
+    candidates = [_grid(inside, spacing * factor) for factor in (1.15, 1.07, 1.0, 0.93, 0.86)]
+    best = min(candidates, key=lambda points: abs(len(points) - count))
+    if len(best):
+        return best
+    y, x = np.argwhere(inside)[area // 2]  # thinner than the grid
+    return np.array([[x, y]], np.float32)
+
+
+def trajectories(flows: Iterable[NDArray[np.float32]], points: Points) -> Points:
+    """Follow points through displacements: p(t) = p + flow_t(p), sampled bilinearly at p.
+
+    Args:
+        flows: (2, H, W) each, pixels, displacement of every pixel of the photo from frame 0 to frame t;
+            an iterator is fine, one field is held at a time.
+        points: (N, 2), x and y in pixels, inside the picture.
+
+    Returns:
+        float32 (T, N, 2), positions.
+    """
+    x, y = np.ascontiguousarray(points, np.float32).T
+    steps = [
+        points + np.stack([_sample(flow[0], x, y), _sample(flow[1], x, y)], axis=1) for flow in flows
+    ]
+    return np.stack(steps).astype(np.float32) if steps else np.empty((0, len(points), 2), np.float32)
+
+
+def draw_trajectories(
+    rgb: NDArray[np.uint8],
+    flows: Iterable[NDArray[np.float32]] | Callable[[Points], Points],
+    points: Points,
+    dim: float = 0.6,
+) -> NDArray[np.uint8]:
+    """Draw the path of each point over the dimmed photo, from a white dot on, dark red to yellow with time.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+        flows: displacements as for ``trajectories``, or a function from points (N, 2) to positions (T, N, 2).
+        points: (N, 2), x and y in pixels, for instance from ``grid_points``.
+        dim: brightness of the photo under the paths, 0..1.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    paths = flows(points) if callable(flows) else trajectories(flows, points)
+    picture = np.rint(rgb * np.float32(dim)).astype(np.uint8)
+    thickness = max(1, round(min(rgb.shape[:2]) / 350))
+    paths = np.concatenate([np.asarray(points, np.float32)[None], paths])
+    paths = np.where(np.isfinite(paths), paths, paths[:1])
+    fixed = np.rint(np.clip(paths, -1e4, 1e5) * (1 << _SHIFT)).astype(np.int32)
+    for shade, width in ((False, thickness + 2), (True, thickness)):  # all edges below all paths
+        for step in range(len(fixed) - 1):
+            colour = _heat(step / max(1, len(fixed) - 2)) if shade else (0, 0, 0)
+            lines = np.stack([fixed[step], fixed[step + 1]], axis=1)
+            cv2.polylines(picture, list(lines), False, colour, width, cv2.LINE_AA, _SHIFT)
+    radius = (thickness + 1) << _SHIFT
+    for x, y in fixed[0].tolist():
+        cv2.circle(picture, (x, y), radius + (1 << _SHIFT), (0, 0, 0), -1, cv2.LINE_AA, _SHIFT)
+        cv2.circle(picture, (x, y), radius, (255, 255, 255), -1, cv2.LINE_AA, _SHIFT)
+    return picture
+
+
+def _grid(inside: NDArray[np.bool_], spacing: float) -> Points:
+    """Grid nodes inside, the grid centred on the bounding box."""
+    ys, xs = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
+    y, x = np.meshgrid(_ticks(ys[0], ys[-1], spacing), _ticks(xs[0], xs[-1], spacing), indexing="ij")
+    keep = inside[np.rint(y).astype(int), np.rint(x).astype(int)]
+    return np.stack([x[keep], y[keep]], axis=1).astype(np.float32)
+
+
+def _ticks(first: float, last: float, spacing: float) -> NDArray[np.float64]:
+    steps = np.arange(int((last - first) / spacing) + 1) * spacing
+    ticks: NDArray[np.float64] = steps + first + (last - first - steps[-1]) / 2
+    return ticks
+
+
+def _sample(field: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Bilinear values at (x, y), the border repeated."""
+    height, width = field.shape
+    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
+    fx, fy = x - left, y - top
+    upper = field[top, left] * (1 - fx) + field[top, right] * fx
+    lower = field[bottom, left] * (1 - fx) + field[bottom, right] * fx
+    values: NDArray[np.float32] = upper * (1 - fy) + lower * fy
+    return values
+
+
+def _heat(fraction: float) -> tuple[int, int, int]:
+    """Dark red over orange to yellow."""
+    return 200 + round(55 * fraction), 20 + round(220 * fraction), 30

@@ -1,0 +1,119 @@
+"""The command line, as a person uses it and misuses it."""
+
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from photoflow import cli
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder with a small photo, its mask, and things that are neither."""
+    folder = tmp_path_factory.mktemp("photos")
+    photo = np.full((90, 120, 3), 90, np.uint8)
+    photo += np.random.default_rng(0).integers(0, 60, (90, 120, 1), dtype=np.uint8)
+    cv2.circle(photo, (60, 45), 20, (20, 160, 240), -1, cv2.LINE_AA)
+    mask = cv2.circle(np.zeros((90, 120), np.uint8), (60, 45), 20, 255, -1)
+    cv2.imwrite(str(folder / "photo.jpg"), photo)
+    cv2.imwrite(str(folder / "mask.png"), mask)
+    cv2.imwrite(str(folder / "empty.png"), 0 * mask)
+    cv2.imwrite(str(folder / "full.png"), 0 * mask + 255)
+    (folder / "text.jpg").write_text("not an image")
+    whole = (folder / "photo.jpg").read_bytes()
+    (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
+    (folder / "nan.json").write_text('{"photoflow": "motion", "version": 1, "motion": {"type": "sway", "strength": NaN}}')
+    (folder / "later.json").write_text('{"photoflow": "motion", "version": 9, "motion": {"type": "sway"}}')
+    return folder
+
+
+def run(monkeypatch, capsys, *arguments):
+    """Exit code and what was said."""
+    monkeypatch.setattr(sys, "argv", ["photoflow", *map(str, arguments)])
+    with pytest.raises(SystemExit) as stopped:
+        cli.main()
+    captured = capsys.readouterr()
+    return stopped.value.code or 0, captured.out + captured.err
+
+
+def test_animate_writes_a_video_and_says_so(files, tmp_path, monkeypatch, capsys):
+    code, said = run(
+        monkeypatch, capsys, "animate", files / "photo.jpg", "-o", tmp_path / "a.mp4", "--mask", files / "mask.png",
+        "--seconds", "0.5", "--fps", "10", "--motion", "sway strength=1", "--motion", "float", "--offline",
+        "--explain", tmp_path / "why", "--save-motion", tmp_path / "m.json",
+    )  # fmt: skip
+    assert code == 0 and "a.mp4: 120x90, 0.5 s at 10 fps" in said and "subject:" in said
+    capture = cv2.VideoCapture(str(tmp_path / "a.mp4"))
+    assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 5
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "m.json", "why"]
+
+
+BAD = [
+    (["text.jpg"], "text.jpg"),
+    (["cut.jpg"], "cut.jpg"),
+    (["none.jpg"], "none.jpg"),
+    (["photo.jpg", "--mask", "empty.png"], "mask"),
+    (["photo.jpg", "--mask", "full.png"], "mask"),
+    (["photo.jpg", "--mask", "text.jpg"], "text.jpg"),
+    (["photo.jpg", "--box", "100,50,80,80"], "box: expected"),
+    (["photo.jpg", "--box", "1,2"], "box: expected 4 numbers"),
+    (["photo.jpg", "--point", "500,5"], "points: expected"),
+    (["photo.jpg", "-o", "OUT/a.xyz"], "a.xyz"),
+    (["photo.jpg", "-o", "OUT/no/such/a.mp4"], "a.mp4"),
+    (["photo.jpg", "--alpha", "-o", "OUT/a.mp4"], "alpha"),
+    (["photo.jpg", "--seconds", "0"], "seconds: expected"),
+    (["photo.jpg", "--fps", "0"], "fps: expected"),
+    (["photo.jpg", "--size", "big"], "size: expected"),
+    (["photo.jpg", "--motion", "dance"], "unknown motion 'dance'"),
+    (["photo.jpg", "--motion", "nan.json"], "strength expects"),
+    (["photo.jpg", "--motion", "later.json"], "version 9"),
+    (["photo.jpg", "--device", "abacus", "--mask", "mask.png"], "device"),
+    (["photo.jpg", "--segmenter", "oracle"], "oracle"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "named"), BAD, ids=lambda v: " ".join(v) if isinstance(v, list) else "")
+def test_bad_input_gets_one_line_exit_code_2_and_no_file(arguments, named, files, tmp_path, monkeypatch, capsys):
+    known = {p.name for p in files.iterdir()} | {"none.jpg"}
+    arguments = [str(files / a) if a in known else a.replace("OUT", str(tmp_path)) for a in arguments]
+    if "-o" not in arguments:
+        arguments += ["-o", str(tmp_path / "a.mp4")]
+    code, said = run(monkeypatch, capsys, "animate", *arguments, "--offline")
+    lines = [line for line in said.splitlines() if line.startswith("photoflow: ")]
+    assert code == 2 and len(lines) == 1 and named in lines[0] and "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_photo_is_never_replaced(files, tmp_path, monkeypatch, capsys):
+    photo = tmp_path / "frames.apng"
+    photo.write_bytes((files / "mask.png").read_bytes())
+    before = photo.read_bytes()
+    code, said = run(monkeypatch, capsys, "animate", photo, "-o", photo, "--offline")
+    assert code == 2 and "would replace the photo" in said and photo.read_bytes() == before
+
+
+def test_a_failure_while_writing_keeps_what_was_there(files, tmp_path, monkeypatch, capsys):
+    target = tmp_path / "a.mp4"
+    target.write_bytes(b"precious")
+    monkeypatch.setattr("photoflow.render.layered.LayeredRenderer.frame", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    code, said = run(
+        monkeypatch, capsys, "animate", files / "photo.jpg", "-o", target, "--mask", files / "mask.png", "--offline"
+    )
+    assert code == 130 and "stopped" in said
+    assert target.read_bytes() == b"precious" and list(tmp_path.iterdir()) == [target]
+
+
+def test_motions_are_listed(monkeypatch, capsys):
+    code, said = run(monkeypatch, capsys, "motions")
+    assert code == 0 and "sway" in said and "strength=0.5" in said and "drift" in said
+
+
+def test_version_and_help_are_quick_and_load_nothing():
+    for option, said in (("--version", "photoflow 0."), ("--help", "Bring a still photo to life")):
+        code = f"import sys; sys.argv = ['photoflow', '{option}']; from photoflow.cli import main\ntry: main()\n"
+        code += "except SystemExit: print(sorted({'torch', 'cv2', 'torchvision'} & set(sys.modules)))"
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert said in done.stdout and done.stdout.rstrip().endswith("[]")
