@@ -126,7 +126,7 @@ if facts:
             "photoflow._cuda",
             sources("cuda", ".cu"),
             extra_compile_args={"nvcc": [*STABLE_ABI, "-DUSE_CUDA", "-O3", "--threads", threads]},
-            depends=sources("common", ".h"),
+            depends=[*sources("common", ".h"), *sources("cuda", ".h")],
             py_limited_api=True,
         )
     )

@@ -20,6 +20,5 @@ STABLE_TORCH_LIBRARY(photoflow, m) {
       "Tensor out, Tensor normaliser, int mode, bool needs_image, bool needs_flow, bool needs_metric) -> "
       "(Tensor grad_image, Tensor grad_flow, Tensor grad_metric)");
 
-  m.def(
-      "occlusion(Tensor flow_ab, Tensor flow_ba, float alpha, float beta) -> (Tensor visible_a, Tensor visible_b)");
+  m.def("occlusion(Tensor flow_ab, Tensor flow_ba, float alpha, float beta) -> (Tensor visible_a, Tensor visible_b)");
 }

@@ -11,7 +11,7 @@ import numpy as np
 
 from photoflow.clip import Clip
 from photoflow.errors import InputError
-from photoflow.io import read_photo
+from photoflow.io import Photo, read_photo
 from photoflow.motion import Motion, Sway
 from photoflow.motion.base import Sum
 from photoflow.render.background import fill_background
@@ -33,7 +33,7 @@ class Animator:
 
     Args:
         device: "cpu", "cuda", "cuda:1", …; "auto" is CUDA where torch and photoflow have it.
-        segmenter: finds the subject: "auto", "mask-rcnn", "u2netp" or "grabcut", or a `Segmenter`.
+        segmenter: finds the subject: "auto", "mask_rcnn", "u2netp" or "grabcut", or a `Segmenter`.
         offline: never fetch weights.
 
     Raises:
@@ -87,7 +87,7 @@ class Animator:
         motion = Sway() if motion is None else motion
         count = frame_count(seconds, fps)
         picture = read_photo(photo)
-        rgb, scale = resize_photo(picture.rgb, size)
+        rgb, scale = resize_photo(over_white(picture), size)
         parts = list(motion.terms())
         selection = scaled_selection(picture, rgb.shape[:2], scale, mask, box, points)
         if not selection and all(part.in_place for _, part in parts):
@@ -156,6 +156,14 @@ def frame_count(seconds: float, fps: float) -> int:
     if count < 1:
         raise InputError(f"{seconds:g} seconds at {fps:g} frames a second make no frame; expected at least one")
     return count
+
+
+def over_white(photo: Photo) -> Array:
+    """The photo's colours, uint8 (H, W, 3); white shows where it is transparent."""
+    if photo.alpha is None:
+        return photo.rgb
+    opacity = photo.alpha[..., None].astype(np.float32) / 255
+    return np.asarray(photo.rgb * opacity + 255 * (1 - opacity) + 0.5, dtype=np.uint8)
 
 
 def resize_photo(rgb: Array, size: int | tuple[int, int] | str | None) -> tuple[Array, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,16 +27,15 @@ console = Console(stderr=True, highlight=False)
 
 
 def main() -> None:
-    """Run the command line; bad input ends in one line and exit code 2."""
+    """Run the command line; bad input ends in one line and exit code 2, an interrupt in 130 and no file."""
+    # A terminated run cleans up after itself as an interrupted one does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         app()
     except InputError as error:
         fail(str(error))
     except MemoryError:
         fail("not enough memory for this picture; a smaller --size needs less")
-    except KeyboardInterrupt:
-        console.print("photoflow: stopped; no file was written")
-        sys.exit(130)
 
 
 def fail(line: str) -> None:
@@ -77,7 +77,7 @@ def animate(
     quality: Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")] = 80,
     explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
     save_motion: Annotated[Path | None, typer.Option(help="Write the motion to a .json file.")] = None,
-    segmenter: Annotated[str, typer.Option(help="auto, mask-rcnn, u2netp or grabcut.")] = "auto",
+    segmenter: Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp or grabcut.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
 ) -> None:

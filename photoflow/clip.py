@@ -119,7 +119,7 @@ class Clip(Sequence[Array]):
         tracks, peak, row = self._survey(points)
         write_image(target / "mask.png", viz.overlay_mask(self.photo, self.mask))
         write_image(target / "flow.png", viz.flow_to_rgb(peak))
-        write_image(target / "trajectories.png", viz.draw_trajectories(self.photo, tracks))
+        write_image(target / "trajectories.png", viz.draw_trajectories(self.photo, lambda _: tracks, points))
         write_image(target / "strip.png", viz.strip(self._sample(6)))
         write_image(target / "xt.png", viz.xt_slice(self, row))
 

@@ -36,6 +36,12 @@ inline void check_features(const char* op, const char* name, const Tensor& tenso
                   torch::headeronly::toString(dtype));
 }
 
+// Pixel coordinates are computed in 32 bits, addresses in 64.
+inline void check_sides(const char* op, const char* name, const Tensor& tensor) {
+  STD_TORCH_CHECK(tensor.size(2) < (1 << 29) && tensor.size(3) < (1 << 29), op, ": ", name,
+                  ": expected sides below 2^29, got ", shape_text(tensor));
+}
+
 // A tensor that stands beside the features: (batch, channels, height, width), of the given type, on the same device.
 inline void check_beside(const char* op, const char* name, const Tensor& tensor, const Tensor& features,
                          ScalarType dtype, int64_t channels, int64_t height, int64_t width) {

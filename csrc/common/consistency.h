@@ -16,7 +16,8 @@ HOST_DEVICE A seen(const A* there, const A* back, int64_t py, int64_t px, int64_
   const int64_t plane = height * width, at = py * width + px;
   const A u = there[at], v = there[plane + at];
   if (!(is_finite(u) && is_finite(v))) return A(0);
-  const double x = static_cast<double>(px) + static_cast<double>(u), y = static_cast<double>(py) + static_cast<double>(v);
+  const double x = static_cast<double>(px) + static_cast<double>(u),
+               y = static_cast<double>(py) + static_cast<double>(v);
   if (!(x >= 0 && x <= static_cast<double>(width - 1) && y >= 0 && y <= static_cast<double>(height - 1))) return A(0);
   const Axis<2, A> across = read_axis<2>(px, u, width, Padding::kBorder);
   const Axis<2, A> down = read_axis<2>(py, v, height, Padding::kBorder);

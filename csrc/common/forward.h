@@ -51,7 +51,8 @@ HOST_DEVICE A reciprocal(A sum, A coverage, A eps) {
 }
 
 // The share of a source pixel in its target, but for the bilinear weight. `normaliser` is what forward_splat returns
-// beside its result: the reciprocal of the summed weights, or for softmax their logarithm (infinite where nothing lands).
+// beside its result: the reciprocal of the summed weights, or for softmax their logarithm (infinite where nothing
+// lands).
 template <class A>
 HOST_DEVICE A share(SplatMode mode, A metric, A normaliser) {
   switch (mode) {

@@ -1,7 +1,7 @@
 // backward_warp on the CPU.
 #include <vector>
 
-#include "../common/checks.h"
+#include "../common/gradients.h"
 #include "warp_row.h"
 
 namespace photoflow {
@@ -19,21 +19,10 @@ PHOTOFLOW_WARP(BFloat16)
 
 constexpr const char* kName = "backward_warp";
 
-void check(const Tensor& image, const Tensor& flow) {
-  check_features(kName, "image", image);
-  STD_TORCH_CHECK(flow.dim() == 4, kName, ": flow: expected shape (B, 2, h, w), got ", shape_text(flow));
-  check_beside(kName, "flow", flow, image, accumulate_dtype(image.scalar_type()), 2, flow.size(2), flow.size(3));
-  STD_TORCH_CHECK(image.size(2) < (1 << 29) && image.size(3) < (1 << 29) && flow.size(2) < (1 << 29) &&
-                      flow.size(3) < (1 << 29),
-                  kName, ": image: expected sides below 2^29, got ", shape_text(image));
-  STD_TORCH_CHECK(image.size(2) * image.size(3) > 0 || flow.size(2) * flow.size(3) == 0, kName,
-                  ": image: expected at least one pixel to read, got ", shape_text(image));
-}
-
 }  // namespace
 
 Tensor backward_warp_cpu(const Tensor& image_any, const Tensor& flow_any, int64_t mode, int64_t padding) {
-  check(image_any, flow_any);
+  check_warp(kName, image_any, flow_any);
   const Tensor image = torch::stable::contiguous(image_any), flow = torch::stable::contiguous(flow_any);
   const int64_t batch = image.size(0), channels = image.size(1), out_height = flow.size(2), out_width = flow.size(3);
   Tensor out = empty_for(image, {batch, channels, out_height, out_width}, image.scalar_type());
@@ -41,7 +30,8 @@ Tensor backward_warp_cpu(const Tensor& image_any, const Tensor& flow_any, int64_
   dispatch(image.scalar_type(), [&](auto type) {
     using T = decltype(type);
     using A = accumulate_t<T>;
-    const Warp<T> job{data<T>(image), data<A>(flow), mutable_data<T>(out), channels, image.size(2), image.size(3),
+    const Warp<T> job{data<T>(image), data<A>(flow), mutable_data<T>(out),
+                      channels,       image.size(2), image.size(3),
                       out_height,     out_width,     static_cast<Padding>(padding)};
     torch::stable::parallel_for(0, batch * out_height, 8, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
@@ -65,7 +55,7 @@ Tensor backward_warp_cpu(const Tensor& image_any, const Tensor& flow_any, int64_
 // The gradient of the flow is gathered row by row. That of the image is scattered, each channel by one thread in the
 // order of the pixels, so that it does not depend on the number of threads.
 template <int kTaps, class T>
-void warp_backward(const WarpBackward<T>& whole, int64_t batch, T* grad_image) {
+void run_backward(const WarpBackward<T>& whole, int64_t batch, T* grad_image) {
   using A = accumulate_t<T>;
   const int64_t plane = whole.height * whole.width, rows = whole.out_height, columns = whole.out_width;
   if (whole.grad_flow) {
@@ -100,43 +90,27 @@ void warp_backward(const WarpBackward<T>& whole, int64_t batch, T* grad_image) {
   });
 }
 
-std::tuple<Tensor, Tensor> backward_warp_backward_cpu(const Tensor& grad_any, const Tensor& image_any,
-                                                      const Tensor& flow_any, int64_t mode, int64_t padding,
-                                                      bool needs_image, bool needs_flow) {
-  check(image_any, flow_any);
-  using torch::stable::contiguous;
-  const Tensor grad = contiguous(grad_any), image = contiguous(image_any), flow = contiguous(flow_any);
-  const int64_t batch = image.size(0), channels = image.size(1), height = image.size(2), width = image.size(3);
-  const int64_t out_height = flow.size(2), out_width = flow.size(3);
-  check_beside(kName, "grad", grad, image, image.scalar_type(), channels, out_height, out_width);
-  Tensor grad_image = zeros_for(image, {needs_image ? batch : 0, channels, height, width}, image.scalar_type());
-  Tensor grad_flow = zeros_for(image, {needs_flow ? batch : 0, 2, out_height, out_width}, flow.scalar_type());
-  if (grad.numel() == 0) return {grad_image, grad_flow};
+std::tuple<Tensor, Tensor> backward_warp_backward_cpu(const Tensor& grad, const Tensor& image, const Tensor& flow,
+                                                      int64_t mode, int64_t padding, bool needs_image,
+                                                      bool needs_flow) {
+  check_warp(kName, image, flow);
+  const WarpGradients gradients(kName, grad, image, flow, needs_image, needs_flow);
+  Tensor grad_image = gradients.zero_grad_image(image.scalar_type());
+  if (grad.numel() == 0) return {grad_image, gradients.grad_flow};
   dispatch(image.scalar_type(), [&](auto type) {
     using T = decltype(type);
-    using A = accumulate_t<T>;
-    const WarpBackward<T> whole{data<T>(image),
-                                data<T>(grad),
-                                data<A>(flow),
-                                needs_flow ? mutable_data<A>(grad_flow) : nullptr,
-                                needs_image,
-                                channels,
-                                height,
-                                width,
-                                out_height,
-                                out_width,
-                                static_cast<Padding>(padding)};
+    const WarpBackward<T> work = warp_backward<T>(gradients, static_cast<Padding>(padding));
     T* target = needs_image ? mutable_data<T>(grad_image) : nullptr;
     switch (static_cast<WarpMode>(mode)) {
       case WarpMode::kNearest:
-        return warp_backward<1>(whole, batch, target);
+        return run_backward<1>(work, image.size(0), target);
       case WarpMode::kBilinear:
-        return warp_backward<2>(whole, batch, target);
+        return run_backward<2>(work, image.size(0), target);
       default:
-        return warp_backward<4>(whole, batch, target);
+        return run_backward<4>(work, image.size(0), target);
     }
   });
-  return {grad_image, grad_flow};
+  return {grad_image, gradients.grad_flow};
 }
 
 STABLE_TORCH_LIBRARY_IMPL(photoflow, CPU, m) {

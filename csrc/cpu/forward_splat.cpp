@@ -2,7 +2,7 @@
 #include <memory>
 #include <mutex>
 
-#include "../common/checks.h"
+#include "../common/gradients.h"
 #include "splat_band.h"
 
 namespace photoflow {
@@ -11,10 +11,10 @@ namespace {
 constexpr int64_t kBandBytes = 512 << 10;  // accumulators of a band: they stay in a core's own cache
 constexpr double kWideRange = 60.0;        // exp(-60) = 9e-27: any narrower range of the metric is safe in float32
 
-#define PHOTOFLOW_SPLAT(T)                                                                                         \
-  PHOTOFLOW_SIMD void run_band(const Splat<T>& job, Band<accumulate_t<T>>& band) { splat_band(job, band); }        \
-  PHOTOFLOW_SIMD void run_survey(Splat<T>& job, int64_t row, accumulate_t<T>& least, accumulate_t<T>& most) {      \
-    survey_row(job, row, least, most);                                                                             \
+#define PHOTOFLOW_SPLAT(T)                                                                                    \
+  PHOTOFLOW_SIMD void run_band(const Splat<T>& job, Band<accumulate_t<T>>& band) { splat_band(job, band); }   \
+  PHOTOFLOW_SIMD void run_survey(Splat<T>& job, int64_t row, accumulate_t<T>& least, accumulate_t<T>& most) { \
+    survey_row(job, row, least, most);                                                                        \
   }
 PHOTOFLOW_SPLAT(float)
 PHOTOFLOW_SPLAT(double)
@@ -77,7 +77,7 @@ void splat_image(Splat<T>& job) {
     const std::unique_ptr<A[]> planar(new A[static_cast<size_t>(8 * job.width)]);
     for (int64_t index = begin; index < end; ++index) {
       const int64_t first = index * rows;
-      Band<A> band{first,      std::min(first + rows, job.height), stride, sums.get(), peak.get(), scale.get(),
+      Band<A> band{first,       std::min(first + rows, job.height), stride, sums.get(), peak.get(), scale.get(),
                    planar.get()};
       run_band(job, band);
     }
@@ -86,27 +86,15 @@ void splat_image(Splat<T>& job) {
 
 constexpr const char* kName = "forward_splat";
 
-void check(const Tensor& image, const Tensor& flow, const std::optional<Tensor>& metric, SplatMode mode) {
-  check_features(kName, "image", image);
-  const ScalarType dtype = accumulate_dtype(image.scalar_type());
-  check_beside(kName, "flow", flow, image, dtype, 2, image.size(2), image.size(3));
-  STD_TORCH_CHECK(metric.has_value() == uses_metric(mode), kName, ": metric: expected for the modes linear and softmax, ",
-                  "and only there");
-  if (metric) check_beside(kName, "metric", *metric, image, dtype, 1, image.size(2), image.size(3));
-  STD_TORCH_CHECK(image.size(2) < (1 << 29) && image.size(3) < (1 << 29), kName,
-                  ": image: expected sides below 2^29, got ", shape_text(image));
-}
-
 }  // namespace
 
 std::tuple<Tensor, Tensor, Tensor> forward_splat_cpu(const Tensor& image_any, const Tensor& flow_any,
                                                      const std::optional<Tensor>& metric_any, int64_t mode_index,
                                                      double eps) {
   const SplatMode mode = static_cast<SplatMode>(mode_index);
-  check(image_any, flow_any, metric_any, mode);
+  check_splat(kName, image_any, flow_any, metric_any, uses_metric(mode));
   const Tensor image = torch::stable::contiguous(image_any), flow = torch::stable::contiguous(flow_any);
-  const std::optional<Tensor> metric =
-      metric_any ? std::optional<Tensor>(torch::stable::contiguous(*metric_any)) : std::nullopt;
+  const std::optional<Tensor> metric = contiguous_or_none(metric_any);
   const int64_t batch = image.size(0), channels = image.size(1), height = image.size(2), width = image.size(3);
   const ScalarType dtype = flow.scalar_type();
   const bool normalised = mode != SplatMode::kSum;
@@ -142,46 +130,20 @@ std::tuple<Tensor, Tensor, Tensor> forward_splat_backward_cpu(
     const std::optional<Tensor>& metric_any, const Tensor& out_any, const Tensor& normaliser_any, int64_t mode_index,
     bool needs_image, bool needs_flow, bool needs_metric) {
   const SplatMode mode = static_cast<SplatMode>(mode_index);
-  check(image_any, flow_any, metric_any, mode);
-  using torch::stable::contiguous;
-  const Tensor image = contiguous(image_any), flow = contiguous(flow_any), out = contiguous(out_any);
-  const Tensor grad_out = contiguous(grad_out_any), grad_coverage = contiguous(grad_coverage_any);
-  const Tensor normaliser = contiguous(normaliser_any);
-  const std::optional<Tensor> metric = metric_any ? std::optional<Tensor>(contiguous(*metric_any)) : std::nullopt;
-  const int64_t batch = image.size(0), channels = image.size(1), height = image.size(2), width = image.size(3);
-  const ScalarType dtype = flow.scalar_type();
-  check_beside(kName, "grad_out", grad_out, image, image.scalar_type(), channels, height, width);
-  check_beside(kName, "out", out, image, image.scalar_type(), channels, height, width);
-  check_beside(kName, "grad_coverage", grad_coverage, image, dtype, 1, height, width);
-  if (mode != SplatMode::kSum) check_beside(kName, "normaliser", normaliser, image, dtype, 1, height, width);
-  Tensor grad_image = empty_for(image, {needs_image ? batch : 0, channels, height, width}, image.scalar_type());
-  Tensor grad_flow = empty_for(image, {needs_flow ? batch : 0, 2, height, width}, dtype);
-  Tensor grad_metric = empty_for(image, {needs_metric ? batch : 0, 1, height, width}, dtype);
-  if (batch * height * width == 0) return {grad_image, grad_flow, grad_metric};
-  dispatch(image.scalar_type(), [&](auto type) {
-    using T = decltype(type);
-    using A = accumulate_t<T>;
-    const SplatBackward<T> pixel{data<T>(image),
-                                 data<T>(out),
-                                 data<T>(grad_out),
-                                 data<A>(flow),
-                                 metric ? data<A>(*metric) : nullptr,
-                                 data<A>(normaliser),
-                                 data<A>(grad_coverage),
-                                 needs_image ? mutable_data<T>(grad_image) : nullptr,
-                                 needs_flow ? mutable_data<A>(grad_flow) : nullptr,
-                                 needs_metric ? mutable_data<A>(grad_metric) : nullptr,
-                                 channels,
-                                 height,
-                                 width,
-                                 mode};
-    torch::stable::parallel_for(0, batch * height, 8, [&](int64_t begin, int64_t end) {
+  check_splat(kName, image_any, flow_any, metric_any, uses_metric(mode));
+  const SplatGradients gradients(kName, grad_out_any, grad_coverage_any, image_any, flow_any, metric_any, out_any,
+                                 normaliser_any, mode != SplatMode::kSum, needs_image, needs_flow, needs_metric);
+  if (gradients.pixels() == 0) return gradients.result();
+  dispatch(image_any.scalar_type(), [&](auto type) {
+    const SplatBackward<decltype(type)> pixel = splat_backward<decltype(type)>(gradients, mode);
+    const int64_t height = pixel.height, rows = image_any.size(0) * height;
+    torch::stable::parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
-        for (int64_t px = 0; px < width; ++px) pixel(row / height, row % height, px);
+        for (int64_t px = 0; px < pixel.width; ++px) pixel(row / height, row % height, px);
       }
     });
   });
-  return {grad_image, grad_flow, grad_metric};
+  return gradients.result();
 }
 
 STABLE_TORCH_LIBRARY_IMPL(photoflow, CPU, m) {

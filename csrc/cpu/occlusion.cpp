@@ -14,10 +14,10 @@ HOST_DEVICE void seen_row(const A* there, const A* back, A* visible, int64_t py,
   }
 }
 
-#define PHOTOFLOW_SEEN(A)                                                                                            \
+#define PHOTOFLOW_SEEN(A)                                                                                           \
   PHOTOFLOW_SIMD void run_row(const A* there, const A* back, A* visible, int64_t py, int64_t height, int64_t width, \
-                              A alpha, A beta) {                                                                     \
-    seen_row(there, back, visible, py, height, width, alpha, beta);                                                  \
+                              A alpha, A beta) {                                                                    \
+    seen_row(there, back, visible, py, height, width, alpha, beta);                                                 \
   }
 PHOTOFLOW_SEEN(float)
 PHOTOFLOW_SEEN(double)

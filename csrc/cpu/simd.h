@@ -1,4 +1,5 @@
-// SIMD chosen at run time: a function marked PHOTOFLOW_SIMD is compiled for the baseline, for AVX2 and for AVX-512, and the loader takes the widest that the machine has. What it calls must be inlined (HOST_DEVICE).
+// SIMD chosen at run time: a function marked PHOTOFLOW_SIMD is compiled for the baseline, for AVX2 and for AVX-512, and
+// the loader takes the widest that the machine has. What it calls must be inlined (HOST_DEVICE).
 #pragma once
 
 #include "../common/scalar.h"
@@ -19,28 +20,44 @@
 
 namespace photoflow {
 
-// Vectors of four numbers (GCC's and clang's vector extension), for what the compiler does not vectorise well by itself:
-// interleaved data, for which it takes slow gathers and scatters. Handled by reference, since a vector's calling
-// convention differs between the clones.
-template <class A>
+// Vectors of kWidth numbers (GCC's and clang's vector extension), for what the compiler does not vectorise well by
+// itself: interleaved data, for which it takes slow gathers and scatters. Handled by reference, since a vector's
+// calling convention differs between the clones.
+template <class A, int kWidth>
 struct Vector;
 template <>
-struct Vector<float> {
+struct Vector<float, 2> {
+  typedef float type __attribute__((vector_size(8)));
+};
+template <>
+struct Vector<float, 4> {
   typedef float type __attribute__((vector_size(16)));
 };
 template <>
-struct Vector<double> {
+struct Vector<float, 8> {
+  typedef float type __attribute__((vector_size(32)));
+};
+template <>
+struct Vector<double, 2> {
+  typedef double type __attribute__((vector_size(16)));
+};
+template <>
+struct Vector<double, 4> {
   typedef double type __attribute__((vector_size(32)));
 };
-template <class A>
-using Four = typename Vector<A>::type;
+template <>
+struct Vector<double, 8> {
+  typedef double type __attribute__((vector_size(64)));
+};
+template <class A, int kWidth>
+using vector_t = typename Vector<A, kWidth>::type;
 
-template <class A>
-HOST_DEVICE void load(Four<A>& vector, const A* from) {
+template <class V, class A>
+HOST_DEVICE void load(V& vector, const A* from) {
   __builtin_memcpy(&vector, from, sizeof vector);
 }
 
-template <class A, class V>
+template <class V, class A>
 HOST_DEVICE void store(A* to, const V& vector) {
   __builtin_memcpy(to, &vector, sizeof vector);
 }
@@ -63,10 +80,9 @@ HOST_DEVICE double quick_log(double x) { return std::log(x); }
 // For x <= 88; 0 below -87.
 HOST_DEVICE float quick_exp(float x) {
   const float bounded = x < -87.0f ? -87.0f : x;
-  const float scaled = bounded * 1.44269504088896341f;
-  const int32_t power = static_cast<int32_t>(scaled + (scaled < 0.0f ? -0.5f : 0.5f));
-  const float whole = static_cast<float>(power);
-  const float r = bounded - whole * 0.693359375f + whole * 2.12194440e-4f;  // ln 2 in two parts
+  const float nearest = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
+  const float whole = (bounded * 1.44269504088896341f + nearest) - nearest;
+  const float r = (bounded - whole * 0.693359375f) + whole * 2.12194440e-4f;  // ln 2 in two parts
   // Taylor's coefficients: |r| <= ln 2 / 2 makes the eighth term 5e-9.
   float sum = 1.0f / 5040.0f;
   sum = sum * r + 1.0f / 720.0f;
@@ -76,9 +92,9 @@ HOST_DEVICE float quick_exp(float x) {
   sum = sum * r + 0.5f;
   sum = sum * r + 1.0f;
   sum = sum * r + 1.0f;
-  const int32_t bits = (power + 127) << 23;
-  const float factor = __builtin_bit_cast(float, bits);
-  return x < -87.0f ? 0.0f : sum * factor;
+  const int32_t bits = (static_cast<int32_t>(whole) + 127) << 23;
+  const float value = sum * __builtin_bit_cast(float, bits);
+  return x < -87.0f ? 0.0f : value;
 }
 
 // For normal positive x.

@@ -16,9 +16,11 @@ namespace photoflow {
 
 constexpr int64_t kChunk = 128;  // source pixels prepared at a time
 
-// Which target rows the pixels of a chunk of a source row land above: y of the landing, between low and high.
+constexpr int32_t kNowhere = std::numeric_limits<int32_t>::min() / 2;  // the y of a pixel that does not land
+
+// The y where the pixels of a chunk of a source row land: between low and high.
 struct Reach {
-  int32_t low = std::numeric_limits<int32_t>::max(), high = std::numeric_limits<int32_t>::min();
+  int32_t low = std::numeric_limits<int32_t>::max(), high = kNowhere;
   HOST_DEVICE bool meets(int64_t first, int64_t last) const { return high >= first - 1 && low < last; }
 };
 
@@ -33,8 +35,8 @@ struct Splat {
   int64_t channels, height, width, chunks;
   SplatMode mode;
   A eps;
-  A shift = A(0);           // softmax: subtracted from the metric everywhere ...
-  bool wide_range = false;  // ... unless the metric's range calls for the maximum of each target pixel
+  A shift = A(0);                // softmax: subtracted from the metric everywhere ...
+  bool wide_range = false;       // ... unless the metric's range calls for the maximum of each target pixel
   std::vector<Reach> reach;      // of each chunk: (height, chunks)
   std::vector<Reach> row_reach;  // of each source row
 };
@@ -42,11 +44,10 @@ struct Splat {
 // The prepared pixels of a chunk.
 template <class A>
 struct Prepared {
-  int32_t x[kChunk], y[kChunk];  // y is kNowhere for a pixel that does not land
+  int32_t x[kChunk], y[kChunk];
   A fx[kChunk], fy[kChunk], weight[kChunk];
   A lanes[kChunk * 8];  // of one pixel side by side
 };
-constexpr int32_t kNowhere = std::numeric_limits<int32_t>::min() / 2;
 
 template <class T>
 HOST_DEVICE void prepare(const Splat<T>& job, int64_t py, int64_t start, int64_t count, Prepared<accumulate_t<T>>& p) {
@@ -80,30 +81,39 @@ HOST_DEVICE void prepare(const Splat<T>& job, int64_t py, int64_t start, int64_t
 template <class T>
 HOST_DEVICE void survey_row(Splat<T>& job, int64_t py, accumulate_t<T>& least, accumulate_t<T>& most) {
   using A = accumulate_t<T>;
+  constexpr int kWays = 16;  // minima kept side by side, so that they vectorise
+  A lowest[kWays], highest[kWays];
+  std::fill(lowest, lowest + kWays, least);
+  std::fill(highest, highest + kWays, most);
   Prepared<A> p;
   Reach row;
   for (int64_t chunk = 0; chunk < job.chunks; ++chunk) {
     const int64_t start = chunk * kChunk, count = std::min(kChunk, job.width - start);
     prepare(job, py, start, count, p);
-    Reach reach;
-    for (int64_t i = 0; i < count; ++i) {
-      const bool lands = p.y[i] != kNowhere;
-      reach.low = std::min(reach.low, lands ? p.y[i] : reach.low);
-      reach.high = std::max(reach.high, p.y[i] == kNowhere ? reach.high : p.y[i]);
+    std::fill(p.y + count, p.y + kChunk, kNowhere);
+    int32_t low = std::numeric_limits<int32_t>::max(), high = kNowhere;
+    for (int64_t i = 0; i < kChunk; ++i) {
+      const int32_t y = p.y[i], y_low = y == kNowhere ? std::numeric_limits<int32_t>::max() : y;
+      low = y_low < low ? y_low : low;
+      high = y > high ? y : high;
     }
+    const Reach reach{low, high};
     job.reach[static_cast<size_t>(py * job.chunks + chunk)] = reach;
-    row.low = std::min(row.low, reach.low);
-    row.high = std::max(row.high, reach.high);
-    if (!job.metric) continue;
-    A low = least, high = most;
-    for (int64_t i = 0; i < count; ++i) {
-      const bool lands = p.y[i] != kNowhere;
-      low = std::min(low, lands ? p.weight[i] : low);
-      high = std::max(high, lands ? p.weight[i] : high);
+    row.low = std::min(row.low, low);
+    row.high = std::max(row.high, high);
+    if (job.mode != SplatMode::kSoftmax) continue;
+    std::fill(p.weight + count, p.weight + kChunk, A(0));
+    for (int64_t i = 0; i < kChunk; i += kWays) {
+      for (int k = 0; k < kWays; ++k) {
+        const bool lands = p.y[i + k] != kNowhere;
+        const A metric = p.weight[i + k];
+        lowest[k] = lands & (metric < lowest[k]) ? metric : lowest[k];
+        highest[k] = lands & (metric > highest[k]) ? metric : highest[k];
+      }
     }
-    least = low;
-    most = high;
   }
+  least = *std::min_element(lowest, lowest + kWays);
+  most = *std::max_element(highest, highest + kWays);
   job.row_reach[static_cast<size_t>(py)] = row;
 }
 
@@ -143,10 +153,14 @@ template <int kLanes, class T>
 HOST_DEVICE void fill_lanes(const Splat<T>& job, const Pass& pass, int64_t py, int64_t start, int64_t count,
                             Prepared<accumulate_t<T>>& p) {
   using A = accumulate_t<T>;
-  if (job.mode == SplatMode::kSoftmax) {
+  if (job.wide_range) {
+    std::fill(p.weight, p.weight + count, A(1));
+  } else if (job.mode == SplatMode::kSoftmax) {
+    const A shift = job.shift;
     for (int64_t i = 0; i < count; ++i) {
       // A pixel that does not land may have any metric.
-      p.weight[i] = job.wide_range ? A(1) : quick_exp(p.y[i] == kNowhere ? A(0) : p.weight[i] - job.shift);
+      const A exponent = p.y[i] == kNowhere ? A(0) : p.weight[i] - shift;
+      p.weight[i] = quick_exp(exponent);
     }
   }
   const int64_t plane = job.height * job.width;
@@ -165,22 +179,20 @@ HOST_DEVICE void fill_lanes(const Splat<T>& job, const Pass& pass, int64_t py, i
   for (; lane < kLanes; ++lane) std::fill(planar[lane], planar[lane] + count, A(0));
   for (int64_t i = 0; i < count; i += 4) {
     for (int l = 0; l < kLanes; l += 4) {
-      Four<A> row[4];
-      for (int k = 0; k < 4; ++k) load<A>(row[k], planar[l + k] + i);
+      vector_t<A, 4> row[4];
+      for (int k = 0; k < 4; ++k) load(row[k], planar[l + k] + i);
       transpose(row[0], row[1], row[2], row[3]);
       for (int k = 0; k < 4; ++k) store(p.lanes + (i + k) * kLanes + l, row[k]);
     }
   }
 }
 
-template <int kLanes, class A>
-HOST_DEVICE void add_scaled(A* sums, A scale, const Four<A>* lanes) {
-  for (int l = 0; l < kLanes / 4; ++l) {
-    Four<A> sum;
-    load<A>(sum, sums + 4 * l);
-    sum += scale * lanes[l];
-    store(sums + 4 * l, sum);
-  }
+template <class V, class A>
+HOST_DEVICE void add_scaled(A* sums, A scale, const V& lanes) {
+  V sum;
+  load(sum, sums);
+  sum += scale * lanes;
+  store(sums, sum);
 }
 
 // The lanes of a row of accumulators, one array for each: planar[l * width + x].
@@ -189,8 +201,8 @@ HOST_DEVICE void separate(const A* sums, int64_t width, A* planar) {
   int64_t x = 0;
   for (; x + 4 <= width; x += 4) {
     for (int l = 0; l < kLanes; l += 4) {
-      Four<A> row[4];
-      for (int k = 0; k < 4; ++k) load<A>(row[k], sums + (x + k) * kLanes + l);
+      vector_t<A, 4> row[4];
+      for (int k = 0; k < 4; ++k) load(row[k], sums + (x + k) * kLanes + l);
       transpose(row[0], row[1], row[2], row[3]);
       for (int k = 0; k < 4; ++k) store(planar + (l + k) * width + x, row[k]);
     }
@@ -210,16 +222,17 @@ HOST_DEVICE void scatter(const Prepared<accumulate_t<T>>& p, int64_t count, Band
     A* top = band.sums + (row * band.stride + p.x[i] + 1) * kLanes;
     A* bottom = top + band.stride * kLanes;
     const A fx = p.fx[i], fy = p.fy[i];
-    Four<A> lanes[kLanes / 4];
-    for (int l = 0; l < kLanes / 4; ++l) load<A>(lanes[l], p.lanes + i * kLanes + 4 * l);
-    add_scaled<kLanes>(top, (A(1) - fx) * (A(1) - fy), lanes);
-    add_scaled<kLanes>(top + kLanes, fx * (A(1) - fy), lanes);
-    add_scaled<kLanes>(bottom, (A(1) - fx) * fy, lanes);
-    add_scaled<kLanes>(bottom + kLanes, fx * fy, lanes);
+    vector_t<A, kLanes> lanes;
+    load(lanes, p.lanes + i * kLanes);
+    add_scaled(top, (A(1) - fx) * (A(1) - fy), lanes);
+    add_scaled(top + kLanes, fx * (A(1) - fy), lanes);
+    add_scaled(bottom, (A(1) - fx) * fy, lanes);
+    add_scaled(bottom + kLanes, fx * fy, lanes);
   }
 }
 
-// The same with exp(metric - peak of the target) as the weight. `coverage` is the lane that takes no such weight, or -1.
+// The same with exp(metric - peak of the target) as the weight. `coverage` is the lane that takes no such weight, or
+// -1.
 template <int kLanes, class T>
 HOST_DEVICE void scatter_by_peak(const Prepared<accumulate_t<T>>& p, const accumulate_t<T>* metric, int64_t count,
                                  int64_t coverage, Band<accumulate_t<T>>& band) {
@@ -324,8 +337,9 @@ HOST_DEVICE void splat_band(const Splat<T>& job, Band<accumulate_t<T>>& band) {
   if (job.wide_range) {
     Prepared<A> p;
     std::fill(band.peak, band.peak + (band.rows() + 2) * band.stride, -std::numeric_limits<A>::infinity());
-    for_each_chunk(job, band, p, [&](int64_t, int64_t, int64_t count)
-                                     __attribute__((always_inline)) { raise_peaks<T>(p, count, band); });
+    for_each_chunk(job, band, p, [&](int64_t, int64_t, int64_t count) __attribute__((always_inline)) {
+      raise_peaks<T>(p, count, band);
+    });
   }
   // For mode average the weight is the coverage.
   const bool weight = uses_metric(job.mode);

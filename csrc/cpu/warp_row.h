@@ -23,8 +23,8 @@ struct Warp {
 // The prepared pixels of a span, when all of them read inside the image only.
 template <int kTaps, class A>
 struct Reads {
-  int64_t first[kSpan];                             // index of the first pixel read
-  A x_weight[kSpan * kTaps], y_weight[kSpan * kTaps];  // weights of one pixel side by side
+  int64_t first[kSpan];  // index of the first pixel read
+  A x_weight[kTaps][kSpan], y_weight[kTaps][kSpan];
 };
 
 // False if some pixel of the span reads outside the image, or has a flow that is not finite.
@@ -35,8 +35,7 @@ HOST_DEVICE bool prepare_reads(const Warp<T>& job, const accumulate_t<T>* u, con
   const int32_t before = kTaps / 2 - 1, width = static_cast<int32_t>(job.width), column = static_cast<int32_t>(start);
   const int32_t height = static_cast<int32_t>(job.height), row = static_cast<int32_t>(py);
   const A limit = A(1 << 30);
-  bool inside = true;
-  int32_t xs[kSpan], ys[kSpan];
+  int32_t outside = 0, xs[kSpan], ys[kSpan];
   A fx[kSpan], fy[kSpan];
   for (int64_t i = 0; i < count; ++i) {
     const bool sane = (std::abs(u[i]) < limit) & (std::abs(v[i]) < limit);
@@ -44,73 +43,102 @@ HOST_DEVICE bool prepare_reads(const Warp<T>& job, const accumulate_t<T>* u, con
     const A whole_u = std::floor(us), whole_v = std::floor(vs);
     const int32_t x = column + static_cast<int32_t>(i) + static_cast<int32_t>(whole_u) - before;
     const int32_t y = row + static_cast<int32_t>(whole_v) - before;
-    inside &= sane & (x >= 0) & (x <= width - kTaps) & (y >= 0) & (y <= height - kTaps);
+    const bool inside = sane & (x >= 0) & (x <= width - kTaps) & (y >= 0) & (y <= height - kTaps);
+    outside |= inside ? 0 : 1;
     xs[i] = x;
     ys[i] = y;
     fx[i] = us - whole_u;
     fy[i] = vs - whole_v;
   }
-  if (!inside) return false;
-  for (int64_t i = 0; i < count; ++i) reads.first[i] = ys[i] * job.width + xs[i];
+  if (outside) return false;
+  const int64_t stride = job.width;
+  for (int64_t i = 0; i < count; ++i) reads.first[i] = ys[i] * stride + xs[i];
   for (int64_t i = 0; i < count; ++i) {
+    A across[kTaps], down[kTaps];
     if constexpr (kTaps == 2) {
-      linear_weights(fx[i], reads.x_weight + 2 * i);
-      linear_weights(fy[i], reads.y_weight + 2 * i);
+      linear_weights(fx[i], across);
+      linear_weights(fy[i], down);
     } else {
-      cubic_weights(fx[i], reads.x_weight + 4 * i);
-      cubic_weights(fy[i], reads.y_weight + 4 * i);
+      cubic_weights(fx[i], across);
+      cubic_weights(fy[i], down);
+    }
+    for (int k = 0; k < kTaps; ++k) {
+      reads.x_weight[k][i] = across[k];
+      reads.y_weight[k][i] = down[k];
     }
   }
   return true;
 }
 
-template <class A, class T>
-HOST_DEVICE void load_four(Four<A>& vector, const T* from) {
+template <int kWidth, class A, class T>
+HOST_DEVICE void load_as(vector_t<A, kWidth>& vector, const T* from) {
   if constexpr (std::is_same_v<A, T>) {
-    load<A>(vector, from);
+    load(vector, from);
   } else {
-    vector = Four<A>{A(from[0]), A(from[1]), A(from[2]), A(from[3])};
+    for (int k = 0; k < kWidth; ++k) vector[k] = A(from[k]);
   }
 }
 
-// What one pixel reads, weighted: four terms whose sum is its value.
-template <int kTaps, class T, class A>
-HOST_DEVICE void weighted_reads(const T* first, int64_t width, const A* x_weight, const A* y_weight, Four<A>& terms) {
-  Four<A> row, across;
-  if constexpr (kTaps == 2) {
-    const T* next = first + width;
-    row = Four<A>{A(first[0]), A(first[1]), A(next[0]), A(next[1])};
-    across = Four<A>{x_weight[0] * y_weight[0], x_weight[1] * y_weight[0], x_weight[0] * y_weight[1],
-                     x_weight[1] * y_weight[1]};
-    terms = row * across;
-  } else {
-    load_four<A>(row, first);
-    terms = row * y_weight[0];
-    for (int j = 1; j < 4; ++j) {
-      load_four<A>(row, first + j * width);
-      terms += row * y_weight[j];
-    }
-    load<A>(across, x_weight);
-    terms *= across;
-  }
-}
-
-// Four pixels at a time: the transpose turns their terms into four vectors that add up to the four values.
+// Four pixels at a time: what one pixel reads is loaded as vectors along x, and a transpose makes of those the vectors
+// across the four pixels in which the rest of the sum is done.
 template <int kTaps, class T>
-HOST_DEVICE void gather_span(const T* plane, int64_t width, int64_t count,
-                             const Reads<kTaps, accumulate_t<T>>& reads, T* out) {
+HOST_DEVICE void gather_four(const T* plane, int64_t width, const Reads<kTaps, accumulate_t<T>>& reads, int64_t i,
+                             vector_t<accumulate_t<T>, 4>& value) {
   using A = accumulate_t<T>;
-  int64_t i = 0;
-  for (; i < count; i += 4) {
-    Four<A> terms[4];
-    for (int k = 0; k < 4; ++k) {
-      const int64_t pixel = std::min(i + k, count - 1);
-      weighted_reads<kTaps>(plane + reads.first[pixel], width, reads.x_weight + kTaps * pixel,
-                            reads.y_weight + kTaps * pixel, terms[k]);
+  vector_t<A, 4> column[4], weight[2 * kTaps];
+  for (int k = 0; k < 4; ++k) {
+    const T* first = plane + reads.first[i + k];
+    if constexpr (kTaps == 2) {
+      vector_t<A, 2> top, bottom;
+      load_as<2, A>(top, first);
+      load_as<2, A>(bottom, first + width);
+      column[k] = __builtin_shufflevector(top, bottom, 0, 1, 2, 3);
+    } else {
+      vector_t<A, 4> row;
+      load_as<4, A>(row, first);
+      column[k] = row * reads.y_weight[0][i + k];
+      for (int j = 1; j < 4; ++j) {
+        load_as<4, A>(row, first + j * width);
+        column[k] += row * reads.y_weight[j][i + k];
+      }
     }
-    transpose(terms[0], terms[1], terms[2], terms[3]);
-    const Four<A> sum = (terms[0] + terms[1]) + (terms[2] + terms[3]);
-    for (int k = 0; k < std::min<int64_t>(4, count - i); ++k) out[i + k] = T(sum[k]);
+  }
+  transpose(column[0], column[1], column[2], column[3]);
+  for (int k = 0; k < kTaps; ++k) {
+    load(weight[k], reads.x_weight[k] + i);
+    load(weight[kTaps + k], reads.y_weight[k] + i);
+  }
+  if constexpr (kTaps == 2) {
+    const vector_t<A, 4> top = column[0] * weight[0] + column[1] * weight[1];
+    const vector_t<A, 4> bottom = column[2] * weight[0] + column[3] * weight[1];
+    value = top * weight[2] + bottom * weight[3];
+  } else {
+    value = (column[0] * weight[0] + column[1] * weight[1]) + (column[2] * weight[2] + column[3] * weight[3]);
+  }
+}
+
+template <int kTaps, class T>
+HOST_DEVICE void gather_span(const T* plane, int64_t width, int64_t count, const Reads<kTaps, accumulate_t<T>>& reads,
+                             T* out) {
+  using A = accumulate_t<T>;
+  vector_t<A, 4> value;
+  int64_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    gather_four<kTaps>(plane, width, reads, i, value);
+    if constexpr (std::is_same_v<A, T>) {
+      store(out + i, value);
+    } else {
+      for (int k = 0; k < 4; ++k) out[i + k] = T(value[k]);
+    }
+  }
+  for (; i < count; ++i) {
+    A sum = A(0);
+    for (int j = 0; j < kTaps; ++j) {
+      A line = A(0);
+      for (int k = 0; k < kTaps; ++k) line += reads.x_weight[k][i] * A(plane[reads.first[i] + j * width + k]);
+      sum += reads.y_weight[j][i] * line;
+    }
+    out[i] = T(sum);
   }
 }
 

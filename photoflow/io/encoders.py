@@ -5,10 +5,11 @@ An encoder writes to the path it is given, whatever its name; ``photoflow.io.vid
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import av
 import cv2
@@ -64,14 +65,14 @@ class _Stream:
                  pixel_format: str, options: dict[str, str], threads: int,
                  container_options: dict[str, str] | None = None) -> None:  # fmt: skip
         self._container = av.open(str(path), "w", format=container, options=container_options or {})
-        self._stream: Any = self._container.add_stream(codec, rate=rate, options=options)
+        self._stream = cast(av.VideoStream, self._container.add_stream(codec, rate=rate, options=options))
         self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, pixel_format
-        self._stream.codec_context.thread_count = threads
+        context = self._stream.codec_context
+        context.thread_count = threads
         if pixel_format.startswith("yuv"):
-            context = self._stream.codec_context
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = _LIMITED
-        self._stream.codec_context.open()  # now: a size that the codec refuses must not cost a rendered frame
+        context.open()  # now: a size that the codec refuses must not cost a rendered frame
 
     def encode(self, frame: av.VideoFrame | None, pts: int = 0, duration: int | None = None) -> None:
         if frame is not None:
@@ -86,10 +87,10 @@ class _Stream:
         self._container.close()
 
     def abort(self) -> None:
-        try:
+        with suppress(
+            av.FFmpegError, OSError
+        ):  # a full disk refuses the trailer too; the file is removed anyway
             self._container.close()
-        except (av.FFmpegError, OSError):
-            pass  # a full disk refuses the trailer too; the file is removed anyway
 
 
 class _Yuv420:
@@ -108,16 +109,20 @@ class _Yuv420:
     def write(self, frame: Frame) -> None:
         frame = frame[: self._even[0], : self._even[1]]
         picture = av.VideoFrame(frame.shape[1], frame.shape[0], self._format)
-        planes = [np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]
-                  for plane in picture.planes]  # fmt: skip
-        rgb = frame
+        planes = [_pixels(plane) for plane in picture.planes]
         if frame.shape[2] == 4:
             planes[3][:] = frame[..., 3]
-            rgb = cv2.cvtColor(frame, cv2.COLOR_RGBA2RGB)
-        rgb_to_yuv420(rgb, *planes[:3])
+            frame = np.ascontiguousarray(frame[..., :3])
+        rgb_to_yuv420(frame, *planes[:3])
         picture.colorspace, picture.color_range = _BT709, _LIMITED
         self._stream.encode(picture, self._count)
         self._count += 1
+
+
+def _pixels(plane: Any) -> Frame:
+    """View a plane of an encoder's frame as an array (H, W) with padded rows."""
+    rows: Frame = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    return rows[: plane.height, : plane.width]
 
 
 def mp4(path: Path, settings: Settings) -> Encoder:
@@ -143,15 +148,16 @@ def webm(path: Path, settings: Settings) -> Encoder:
 class Gif:
     """GIF that loops for ever, with one palette; ``quality`` has no effect.
 
-    A frame's time is rounded to hundredths of a second without adding up the error. Browsers slow delays below
-    0.02 s down to 0.1 s, so of more than 50 frames a second only those that are at least that far apart are kept.
+    A frame's time is rounded to hundredths of a second without adding up the error. Browsers slow delays
+    below 0.02 s down to 0.1 s, so of more than 50 frames a second only those that far apart are kept.
     """
 
     _MIN_DELAY = 2
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._settings = settings
-        self._stream = _Stream(path, "gif", "gif", Fraction(100), settings.width, settings.height, "pal8", {}, 1)
+        size = settings.width, settings.height
+        self._stream = _Stream(path, "gif", "gif", Fraction(100), *size, "pal8", {}, threads=1)
         self._quantize: Quantizer | None = None
         self._count = 0
         self._shown_at = -self._MIN_DELAY
@@ -180,8 +186,10 @@ class Apng:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._format = "rgba" if settings.alpha else "rgb24"
-        self._stream = _Stream(path, "apng", "apng", settings.fps, settings.width, settings.height, self._format,
-                               {"pred": "up", "compression_level": "4"}, _threads(), {"plays": "0"})  # fmt: skip
+        size = settings.width, settings.height
+        options = {"pred": "up", "compression_level": "4"}
+        self._stream = _Stream(path, "apng", "apng", settings.fps, *size, self._format, options,
+                               _threads(), {"plays": "0"})  # fmt: skip
         self._count = 0
         self.finish, self.abort = self._stream.finish, self._stream.abort
 
@@ -203,7 +211,7 @@ class PngFolder:
 
     def write(self, frame: Frame) -> None:
         """Write a frame as a file of its own."""
-        _, encoded = cv2.imencode(".png", cv2.cvtColor(frame, self._order), [cv2.IMWRITE_PNG_COMPRESSION, 3])
+        _, encoded = cv2.imencode(".png", cv2.cvtColor(frame, self._order))
         (self._folder / f"frame_{self._count:05d}.png").write_bytes(encoded.tobytes())
         self._count += 1
 

@@ -3,6 +3,7 @@
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -23,14 +24,14 @@ def read_flow(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         path: .flo (Middlebury) or .png (KITTI, 16 bits, third channel = valid).
 
     Returns:
-        float32 (2, H, W), pixels, channel 0 = x right, 1 = y down. NaN where the flow is unknown: pixels marked
-        invalid in a KITTI file, values above 1e9 in a Middlebury file.
+        float32 (2, H, W), pixels, channel 0 = x right, 1 = y down. NaN where the flow is unknown: marked
+        invalid in a KITTI file, above 1e9 in a Middlebury file.
 
     Raises:
         InputError: unknown suffix, missing file, wrong magic number, truncated data, not a 16-bit RGB PNG.
 
-    Source: Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011, and its flow code;
-        Menze and Geiger, "Object Scene Flow for Autonomous Vehicles", CVPR 2015, development kit.
+    Source: Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011, and its flow
+        code; Menze and Geiger, "Object Scene Flow for Autonomous Vehicles", CVPR 2015, development kit.
     """
     suffix = _suffix(path, "read")
     try:
@@ -54,7 +55,7 @@ def write_flow(path: str | os.PathLike[str], flow: NDArray[np.float32]) -> None:
     suffix = _suffix(path, "write")
     if flow.ndim != 3 or flow.shape[0] != 2 or flow.size == 0:
         raise InputError(f"expected a flow (2, H, W), got {flow.shape}")
-    known = np.isfinite(flow).all(axis=0)
+    known = np.asarray(np.isfinite(flow).all(axis=0))
     write_bytes(path, _encode_flo(flow, known) if suffix == ".flo" else _encode_kitti(flow, known))
 
 
@@ -68,7 +69,7 @@ def _decode_flo(data: bytes, path: str | os.PathLike[str]) -> NDArray[np.float32
         raise InputError(f"{path} is damaged: size {width}x{height}")
     expected = 12 + 8 * width * height
     if len(data) < expected:
-        raise InputError(f"{path} is truncated: expected {expected} bytes for {width}x{height}, got {len(data)}")
+        raise InputError(f"{path} is truncated: expected {expected} bytes, got {len(data)}")
     pixels = np.frombuffer(data, "<f4", 2 * width * height, offset=12).reshape(height, width, 2)
     flow = np.ascontiguousarray(pixels.transpose(2, 0, 1), np.float32)
     flow[:, ~(np.abs(flow) < 1e9).all(axis=0)] = np.nan
@@ -78,7 +79,7 @@ def _decode_flo(data: bytes, path: str | os.PathLike[str]) -> NDArray[np.float32
 def _encode_flo(flow: NDArray[np.float32], known: NDArray[np.bool_]) -> bytes:
     height, width = known.shape
     pixels = np.where(known, flow, 1e10).astype("<f4").transpose(1, 2, 0)
-    return _MAGIC + struct.pack("<ii", width, height) + pixels.tobytes()
+    return b"".join([_MAGIC, struct.pack("<ii", width, height), pixels.tobytes()])
 
 
 def _decode_kitti(data: bytes, path: str | os.PathLike[str]) -> NDArray[np.float32]:
@@ -97,10 +98,10 @@ def _encode_kitti(flow: NDArray[np.float32], known: NDArray[np.bool_]) -> bytes:
     values = np.rint(np.where(known, flow, 0).astype(np.float64) * _KITTI_SCALE + _KITTI_ZERO)
     if values.min() < 0 or values.max() > 65535:
         largest = float(np.abs(flow[:, known]).max())
-        raise InputError(f"KITTI flow holds -512 to 511.98 pixels, got a component of {largest:g}; write .flo")
+        raise InputError(f"KITTI flow holds -512 to 511.98 pixels, got {largest:g}; write .flo")
     encoded = np.where(known, values, 0).astype(np.uint16)
-    _, data = cv2.imencode(".png", np.dstack([known.astype(np.uint16), encoded[1], encoded[0]]))
-    return bytes(data.tobytes())
+    data: Any = cv2.imencode(".png", np.dstack([known.astype(np.uint16), encoded[1], encoded[0]]))[1]
+    return bytes(data)
 
 
 def _suffix(path: str | os.PathLike[str], verb: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any, cast
 
 import av
 import cv2
@@ -42,9 +43,9 @@ class Quantizer:
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
         """Quantise one rgb24 frame; its ``pts`` has to grow from call to call."""
         self._frames.push(frame)
-        quantised = self._sink.pull()
+        quantised: Any = self._sink.pull()
         quantised.pts = frame.pts
-        return quantised
+        return cast(av.VideoFrame, quantised)
 
 
 def _make_palette(samples: Sequence[NDArray[np.uint8]]) -> av.VideoFrame:
@@ -60,13 +61,14 @@ def _make_palette(samples: Sequence[NDArray[np.uint8]]) -> av.VideoFrame:
     graph.configure()
     for index, sample in enumerate(samples):
         # INTER_NEAREST invents no colours
-        small = cv2.resize(sample, size, interpolation=cv2.INTER_NEAREST)
+        small: Any = cv2.resize(sample, size, interpolation=cv2.INTER_NEAREST)
         frame = av.VideoFrame.from_ndarray(small, "rgb24")
         frame.pts = index
         source.push(frame)
     source.push(None)
-    return sink.pull()
+    return cast(av.VideoFrame, sink.pull())
 
 
-def _source(graph: Graph, pixel_format: str, width: int, height: int) -> av.filter.context.FilterContext:
-    return graph.add_buffer(width=width, height=height, format=pixel_format, time_base=Fraction(1, 100))
+def _source(graph: Graph, pixel_format: str, width: int, height: int) -> Any:
+    layout = av.VideoFormat(pixel_format, width, height)
+    return graph.add_buffer(width=width, height=height, format=layout, time_base=Fraction(1, 100))

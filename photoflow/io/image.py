@@ -75,8 +75,9 @@ def read_photo(source: Any) -> Photo:
 def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     """Read a mask of the subject.
 
-    The mask is the file's transparency if it has any. Else a grey image is read as it is (one with the values
-    0 and 1 alone counts as 0 and 255), and an image with colours is a map of labels: all but black is subject.
+    The mask is the file's transparency if it has any. Else a grey image is read as it is (one with the
+    values 0 and 1 alone counts as 0 and 255), and an image with colours is a map of labels: all but black is
+    subject.
 
     Args:
         path: an image file of any format that ``read_photo`` reads.
@@ -89,13 +90,13 @@ def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     """
     photo = read_photo(Path(path))
     if photo.alpha is not None:
-        return photo.alpha.astype(np.float32) / 255
+        return np.asarray(photo.alpha / np.float32(255), np.float32)
     brightest = photo.rgb.max(axis=2)
-    spread = int((brightest - photo.rgb.min(axis=2)).max(initial=0))
-    if spread > 16:  # JPEG may tint a grey picture by less
-        return (brightest > 16).astype(np.float32)
-    grey = photo.rgb[..., 1].astype(np.float32)
-    return grey / (1 if grey.max() == 1 else 255)
+    spread = brightest - photo.rgb.min(axis=2)
+    if spread.max() > 16:  # JPEG may tint a grey picture by less
+        return np.asarray(brightest > 16, np.float32)
+    grey = photo.rgb[..., 1]
+    return np.asarray(grey / np.float32(1 if grey.max() == 1 else 255), np.float32)
 
 
 def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
@@ -124,7 +125,9 @@ def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
     try:
         _, encoded = cv2.imencode(suffix, pixels, [] if flag is None else [flag, 95])
     except cv2.error as error:  # larger than the format allows
-        raise InputError(f"cannot write {path}: {suffix[1:]} cannot hold a {_size(rgb.shape)} picture") from error
+        raise InputError(
+            f"cannot write {path}: {suffix[1:]} cannot hold {_size(rgb.shape)} pixels"
+        ) from error
     write_bytes(path, encoded.tobytes())
 
 
@@ -166,10 +169,8 @@ def _from_pillow(image: Any, name: str) -> Photo:
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError, ...
         raise _damaged(name, error) from error
     orientation = _orientation(image)
-    if image.mode[0] in "IF":
-        photo = _from_array(_deep_grey(image, name))
-    else:
-        photo = _from_8_bit(image)
+    deep = image.mode[0] in "IF"
+    photo = _from_array(_deep_grey(image, name)) if deep else _from_8_bit(image)
     if orientation not in _ORIENTATION:
         return photo
     return Photo(_upright(photo.rgb, orientation), _upright(photo.alpha, orientation))
@@ -195,8 +196,8 @@ def _to_srgb(image: Any, info: dict[str, Any]) -> Any:
         try:
             embedded = ImageCms.ImageCmsProfile(BytesIO(profile))
             if "sRGB" not in ImageCms.getProfileDescription(embedded):
-                managed = ImageCms.profileToProfile(image, embedded, ImageCms.createProfile("sRGB"), outputMode="RGB")
-                return managed if managed is not None else image
+                srgb = ImageCms.createProfile("sRGB")
+                return ImageCms.profileToProfile(image, embedded, srgb, outputMode="RGB")
         except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
             pass
     return image if image.mode == "RGB" else image.convert("RGB")
@@ -214,7 +215,7 @@ def _pixels(image: Any) -> NDArray[np.uint8]:
 
 
 def _deep_grey(image: Any, name: str) -> NDArray[Any]:
-    """The pixels of a 16-bit, 32-bit or float grey image as uint16 or float."""
+    """Return the pixels of a 16-bit, 32-bit or float grey image as uint16 (or uint8) or float."""
     pixels = np.asarray(image)
     if pixels.dtype.kind == "f":
         return pixels
@@ -267,19 +268,20 @@ def _from_array(array: NDArray[Any]) -> Photo:
 
 
 def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale uint8, uint16, bool or float in [0, 1] to a new contiguous uint8 array, rounded to the nearest."""
+    """Scale uint8, uint16, bool or float in [0, 1] to a new contiguous uint8 array, rounded."""
     if array.dtype == np.uint8:
-        return np.array(array, order="C")
+        return np.array(array, np.uint8, order="C")
     if array.dtype == np.uint16:
         return np.ascontiguousarray((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
     if array.dtype == np.bool_:
-        return np.ascontiguousarray(array).astype(np.uint8) * np.uint8(255)
+        return np.where(array, 255, 0).astype(np.uint8, order="C")
     if array.dtype.kind != "f":
         raise InputError(f"expected pixels of dtype uint8, uint16, bool or float, got {array.dtype}")
     low, high = float(array.min()), float(array.max())
     if not (low >= -1e-3 and high <= 1 + 1e-3):  # also catches NaN
         raise InputError(f"expected float pixels in [0, 1], got values from {low:g} to {high:g}")
-    return np.ascontiguousarray(np.clip(array * np.float32(255) + np.float32(0.5), 0, 255)).astype(np.uint8)
+    scaled: NDArray[Any] = np.clip(array * np.float32(255) + np.float32(0.5), 0, 255)
+    return np.asarray(scaled, np.uint8, order="C")
 
 
 def _unless_opaque(alpha: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

@@ -174,9 +174,13 @@ class VideoReader:
         """Yield frames, uint8 (H, W, 3), or (H, W, 4) where the video has alpha."""
         with self._open() as container:
             is_gif = container.streams.video[0].codec_context.name == "gif"  # decoded to BGRA in any case
+            found = False
             for frame in self._decode(container):
+                found = True
                 has_alpha = not is_gif and any(component.is_alpha for component in frame.format.components)
                 yield _to_rgb(frame, "rgba" if has_alpha else "rgb24")
+            if not found:
+                raise InputError(f"{self.path} is truncated: no frame is complete")
 
     def _decode(self, container: Any) -> Iterator[Any]:
         stream = container.streams.video[0]
@@ -205,7 +209,7 @@ class VideoReader:
 
 
 def _to_rgb(frame: Any, pixel_format: str) -> NDArray[np.uint8]:
-    """Convert with the matrix that the file names; without one, by the usual rule: BT.709 from 720 lines on."""
+    """Convert with the matrix that the file names; without one, BT.709 from 720 lines on, as is usual."""
     unnamed = frame.colorspace not in (1, 4, 5, 6, 7, 9)
     matrix = (Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601) if unnamed else None
     exact = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
@@ -216,7 +220,7 @@ def _to_rgb(frame: Any, pixel_format: str) -> NDArray[np.uint8]:
 
 
 def _kind(path: str | os.PathLike[str]) -> str:
-    """The key of ``FORMATS`` for a path."""
+    """Return the key of ``FORMATS`` for a path."""
     text = os.fspath(path)
     if text.endswith(("/", os.sep)):
         return ""

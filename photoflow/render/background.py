@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
+from typing import Any
 
 import cv2
 import numpy as np
@@ -24,7 +26,7 @@ CALM = 3.0  # texture energy (grey levels per pixel) below which an area counts 
 COARSEST_SIDE = 24
 PEEL_PAIRS = 20_000_000
 ROUNDS = (2, 4, 6, 10)  # of search and vote, finest level first; the last holds for all coarser ones
-STRIP = 1 << 19  # photo pixels that are written at a time
+STRIP = 1 << 16  # photo pixels that are written at a time
 
 
 def fill_background(rgb: Photo, hole: Mask) -> Photo:
@@ -51,7 +53,7 @@ def fill_background(rgb: Photo, hole: Mask) -> Photo:
         areas start from a membrane.
     """
     _check(rgb, hole)
-    filled = rgb.copy()
+    filled: Photo = rgb.copy()
     if hole.any():
         window = _context(hole)
         filled[window] = _fill(rgb[window], hole[window])
@@ -107,8 +109,9 @@ def _halve(image: Floats) -> Floats:
     """Means of 2 x 2 pixels; the last row and column are repeated where the size is odd."""
     h, w = image.shape[:2]
     even = np.pad(image, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
-    total = even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
-    return (total * 0.25).astype(np.float32, copy=False)
+    total: Floats = even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
+    total *= np.float32(0.25)
+    return total
 
 
 def _membrane(image: Floats, known: Floats) -> Floats:
@@ -117,25 +120,23 @@ def _membrane(image: Floats, known: Floats) -> Floats:
     Source: Gortler et al., The Lumigraph (1996), push-pull.
     """
     weight = known[..., None]
+    if known.size == 1:
+        return image
     image = image * weight
-    if known.shape[0] * known.shape[1] == 1:
-        return image / np.maximum(weight, np.float32(1e-12))
     total, share = _halve(image), _halve(weight)
-    coarse = (
-        _membrane(total / np.maximum(share, np.float32(1e-12)), share[..., 0]) if share.min() < 1 else total
-    )
+    coarse = _membrane(total / np.maximum(share, np.float32(1e-12)), share[..., 0])
     h, w = known.shape
     even = cv2.resize(coarse, (w + w % 2, h + h % 2), interpolation=cv2.INTER_LINEAR)
-    return image + even.reshape(h + h % 2, w + w % 2, -1)[:h, :w] * (1 - weight)
+    filled: Floats = image + even.reshape(h + h % 2, w + w % 2, -1)[:h, :w] * (1 - weight)
+    return filled
 
 
 def _fill(rgb: Photo, hole: Mask) -> Photo:
     finest = _reduced(rgb, hole)
     search = finest.search(16) or finest.search(1)
     if search is None:
-        offsets = np.zeros((2, *finest.hole.shape), np.int64)
-        colours = finest.image[..., :3]
-        return _lift(np.zeros_like(rgb), rgb, hole, offsets, colours)
+        nowhere = np.zeros((2, *finest.hole.shape), np.int64)
+        return _lift(np.zeros_like(rgb), rgb, hole, nowhere, finest.image[..., :3])
     solution, field = _complete(finest, search)
     offsets = _offsets(search, field)
     return _lift(rgb, rgb, hole, offsets, _brightness(solution, finest, search, offsets))
@@ -150,21 +151,24 @@ def _reduced(rgb: Photo, hole: Mask) -> _Level:
     blank = rgb.copy()
     blank[hole] = 0
 
-    def resized(image: NDArray[np.uint8]) -> Floats:
+    def resized(image: NDArray[Any]) -> Floats:
         return cv2.resize(image, (w, h), interpolation=cv2.INTER_AREA).astype(np.float32)
 
     known = 1 - resized(hole.astype(np.uint8) * np.uint8(255)) / np.float32(255)
     colours = resized(blank) / np.maximum(known, np.float32(1e-3))[..., None]
+    grey = cv2.cvtColor(blank, cv2.COLOR_RGB2GRAY)
+    lost = resized(grey.astype(np.float32) ** 2) - resized(grey.astype(np.float32)) ** 2
     unknown = known < 0.999
-    colours = _membrane(colours, (~unknown).astype(np.float32))
-    return _Level(_with_texture(colours), unknown, resized(near * np.uint8(255)) > 0)
+    layers = np.concatenate([colours, lost[..., None]], -1)
+    layers = _membrane(layers, (~unknown).astype(np.float32))
+    return _Level(_with_texture(layers[..., :3], layers[..., 3]), unknown, resized(near * np.uint8(255)) > 0)
 
 
-def _with_texture(colours: Floats) -> Floats:
-    """RGB and the local energy of horizontal and vertical gradients."""
+def _with_texture(colours: Floats, lost: Floats) -> Floats:
+    """RGB and the local energy of horizontal and vertical gradients and of detail lost by resizing."""
     luma = colours.sum(-1) / np.float32(np.sqrt(3.0))
     gradients = [cv2.Sobel(luma, -1, 1, 0, scale=0.25), cv2.Sobel(luma, -1, 0, 1, scale=0.25)]
-    energy = cv2.blur(np.stack(gradients, -1) ** 2, (5, 5))
+    energy = cv2.blur(np.stack([gradients[0] ** 2, gradients[1] ** 2, lost], -1), (5, 5))
     texture = np.sqrt(np.maximum(energy, 0)) * np.float32(TEXTURE_WEIGHT)
     return np.concatenate([colours, texture], -1)
 
@@ -173,7 +177,7 @@ def _complete(finest: _Level, finest_search: PatchSearch) -> tuple[Floats, Indic
     """Search and vote from the coarsest level down; the filled image and field of the finest."""
     rng = np.random.default_rng(0)
     levels, searches = [finest], [finest_search]
-    while min(levels[-1].hole.shape) >= 2 * COARSEST_SIDE and _depth(levels[-1].hole) > 4:
+    while min(levels[-1].hole.shape) >= 2 * COARSEST_SIDE and _depth(levels[-1].hole).max() > 4:
         level = levels[-1].halved()
         search = level.search(FEW_SOURCES)
         if search is None:
@@ -193,9 +197,9 @@ def _complete(finest: _Level, finest_search: PatchSearch) -> tuple[Floats, Indic
     return image, field
 
 
-def _depth(hole: Mask) -> float:
-    """Distance in pixels from the middle of the hole to its rim (or the border)."""
-    return float(cv2.distanceTransform(np.pad(hole, 1).astype(np.uint8), cv2.DIST_L2, 3).max())
+def _depth(hole: Mask) -> Floats:
+    """Distance in pixels of each hole pixel from what is known; 0 outside the hole."""
+    return np.asarray(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
 
 
 def _settle(
@@ -224,7 +228,7 @@ def _first_guess(level: _Level, search: PatchSearch, rng: np.random.Generator) -
     field = np.arange(level.hole.size)
     field[search.targets] = rng.choice(search.sources, len(search.targets))
     known = (~level.hole).astype(np.float32)
-    calm = np.exp(-((level.image[..., 3:].mean(-1, keepdims=True) / (CALM * TEXTURE_WEIGHT)) ** 2))
+    calm = np.exp(-((level.image[..., 3:5].mean(-1, keepdims=True) / (CALM * TEXTURE_WEIGHT)) ** 2))
     smooth = _membrane(np.concatenate([level.image, calm], -1), known)
     calm, smooth = np.clip(smooth[..., -1:], 0, 1), smooth[..., :-1]
     if np.count_nonzero(level.hole) * len(search.sources) > PEEL_PAIRS:
@@ -274,30 +278,29 @@ def _vote(
     patches weigh more.
     """
     (h, w), side = search.shape, 2 * search.radius + 1
-    depth = cv2.distanceTransform(np.pad(level.hole, 1).astype(np.uint8), cv2.DIST_L2, 3)[1:-1, 1:-1]
     typical = 0.8 * max(float(np.percentile(distance, 75)), 1e-3)
     weight = np.zeros(h * w, np.float32)
     weight[search.targets] = (1 + distance / typical) ** -1.5
-    weight *= np.power(np.float32(1.2), -np.minimum(depth, 60)).ravel()
+    weight *= np.power(np.float32(1.2), -np.minimum(_depth(level.hole), 60)).ravel()
     total, norm = _gather_votes(level, search, field, weight)
     norm = np.maximum(norm, 1e-12)[:, None]
 
     def patch_means(of: Floats, centres: Indices) -> Floats:
-        return cv2.blur(np.ascontiguousarray(of[..., :3]), (side, side)).reshape(-1, 3)[centres]
+        blurred = cv2.blur(np.ascontiguousarray(of[..., :3]), (side, side))
+        return np.asarray(blurred, np.float32).reshape(-1, 3)[centres]
 
     source_means = patch_means(level.image, field[search.targets])
     for _ in range(times):
         gap = np.clip(patch_means(image, search.targets) - source_means, -BIAS_LIMIT, BIAS_LIMIT)
         bias = np.zeros((h * w, 3), np.float32)
         bias[search.targets] = gap * weight[search.targets, None]
-        bias = cv2.boxFilter(
-            bias.reshape(h, w, 3), -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT
-        )
+        planes = bias.reshape(h, w, 3)
+        added = cv2.boxFilter(planes, -1, (side, side), normalize=False, borderType=cv2.BORDER_CONSTANT)
         voted = total / norm
-        voted[:, :3] += bias[level.hole] / norm
+        voted[:, :3] += added[level.hole] / norm
         image = level.image.copy()
         image[level.hole] = voted
-    return image
+    return np.asarray(image, np.float32)
 
 
 def _gather_votes(
@@ -313,14 +316,13 @@ def _gather_votes(
     source = level.image.reshape(h * w, -1)
     total = np.zeros((len(pixels), source.shape[1]), np.float32)
     norm = np.zeros(len(pixels), np.float32)
-    for dy in range(-r, r + 1):
-        for dx in range(-r, r + 1):
-            centre = pixels + (dy * stride + dx)
-            share = weight[centre]
-            colours = np.take(source, field[centre] - (dy * w + dx), axis=0, mode="clip")
-            colours *= share[:, None]
-            total += colours
-            norm += share
+    for dy, dx in product(range(-r, r + 1), repeat=2):
+        centre = pixels + (dy * stride + dx)
+        share = weight[centre]
+        colours = np.take(source, field[centre] - (dy * w + dx), axis=0, mode="clip")
+        colours *= share[:, None]
+        total += colours
+        norm += share
     return total, norm
 
 
@@ -346,7 +348,8 @@ def _brightness(solution: Floats, finest: _Level, search: PatchSearch, offsets: 
     weight = (rim.reshape(h, w) & ~finest.hole).astype(np.float32)
     step = (colours - colours[y, x] - bias) * weight[..., None]
     step = cv2.blur(step, (5, 5)) / np.maximum(cv2.blur(weight, (5, 5)), 1e-6)[..., None]
-    return bias + _membrane(np.clip(step, -BIAS_LIMIT, BIAS_LIMIT), weight)
+    correction: Floats = bias + _membrane(np.clip(step, -BIAS_LIMIT, BIAS_LIMIT), weight)
+    return correction
 
 
 def _lift(photo: Photo, rgb: Photo, hole: Mask, offsets: Indices, bias: Floats) -> Photo:
@@ -358,40 +361,43 @@ def _lift(photo: Photo, rgb: Photo, hole: Mask, offsets: Indices, bias: Floats) 
     (height, width), (h, w) = hole.shape, bias.shape[:2]
     jump_y = np.rint(offsets[0] * (height / h)).astype(np.int64)
     jump_x = np.rint(offsets[1] * (width / w)).astype(np.int64)
-    pixels, lights = photo.reshape(-1, 3), bias.reshape(-1, 3)
+    torn = _is_torn(jump_y * 2 * width + jump_x)
+    (low_y, high_y, part_y), (low_x, high_x, part_x) = _cells(height, h), _cells(width, w)
+    near_y, near_x = np.where(part_y < 0.5, low_y, high_y), np.where(part_x < 0.5, low_x, high_x)
+    pixels = photo.reshape(-1, 3)
 
-    def copied(y: Indices, x: Indices, cell_y: Indices, cell_x: Indices) -> Photo:
-        from_y = np.clip(y + jump_y[cell_y, cell_x], 0, height - 1)
-        from_x = np.clip(x + jump_x[cell_y, cell_x], 0, width - 1)
-        colours: Photo = np.take(pixels, from_y * width + from_x, axis=0)
+    def copied(y: Indices, x: Indices, cell: tuple[Indices, Indices]) -> Photo:
+        place = np.clip(y + jump_y[cell], 0, height - 1) * width
+        place = place + np.clip(x + jump_x[cell], 0, width - 1)
+        colours: Photo = np.take(pixels, place, axis=0)
         return colours
 
-    (low_y, part_y), (low_x, part_x) = _cells(height, h), _cells(width, w)
-    torn = _is_torn(jump_y * 2 * width + jump_x)
-    filled = rgb.copy()
-    strip = max(1, STRIP // width)
-    for top in range(0, height, strip):
-        y, x = np.nonzero(hole[top : top + strip])
-        y += top
-        iy, ix, fy, fx = low_y[y], low_x[x], part_y[y][:, None], part_x[x][:, None]
-        near_y, near_x = np.minimum(iy + (fy[:, 0] >= 0.5), h - 1), np.minimum(ix + (fx[:, 0] >= 0.5), w - 1)
-        colour = copied(y, x, near_y, near_x).astype(np.float32)
-        seam = np.flatnonzero(torn[iy, ix])
-        colour[seam] = 0
-        for dy, dx in ((0, 0), (0, 1), (1, 0), (1, 1)):
-            share = (fy if dy else 1 - fy) * (fx if dx else 1 - fx)
-            cy, cx = np.minimum(iy + dy, h - 1), np.minimum(ix + dx, w - 1)
-            colour += share * np.take(lights, cy * w + cx, axis=0)
-            colour[seam] += share[seam] * copied(y[seam], x[seam], cy[seam], cx[seam])
-        filled[y, x] = np.clip(np.rint(colour), 0, 255).astype(np.uint8)
+    filled: Photo = rgb.copy()
+    occupied = np.flatnonzero(hole.any(0))
+    x = np.arange(occupied[0], occupied[-1] + 1)
+    lx, hx, fx = low_x[x], high_x[x], part_x[x][:, None]
+    strip = max(1, STRIP // len(x))
+    for y in np.split(np.arange(height), range(strip, height, strip)):
+        here = np.s_[y[0] : y[-1] + 1, x[0] : x[-1] + 1]
+        inside = hole[here]
+        ly, hy, fy = low_y[y], high_y[y], part_y[y][:, None]
+        colour = copied(y[:, None], x, (near_y[y][:, None], near_x[x])).astype(np.float32)
+        sy, sx = np.nonzero(inside & torn[np.ix_(ly, lx)])
+        colour[sy, sx] = 0
+        for (cy, share_y), (cx, share_x) in product(((ly, 1 - fy), (hy, fy)), ((lx, 1 - fx), (hx, fx))):
+            colour[sy, sx] += share_y[sy] * share_x[sx] * copied(y[sy], x[sx], (cy[sy], cx[sx]))
+        light = bias[ly] * (1 - fy[..., None]) + bias[hy] * fy[..., None]
+        colour += cv2.resize(light, (width, len(y)), interpolation=cv2.INTER_LINEAR)[:, x[0] : x[-1] + 1]
+        np.clip(colour + np.float32(0.5), 0, 255, out=colour)
+        filled[here][inside] = colour.astype(np.uint8)[inside]
     return filled
 
 
-def _cells(length: int, cells: int) -> tuple[Indices, Floats]:
-    """For each of `length` pixels the last of `cells` cells centred before it and how far past it is."""
+def _cells(length: int, cells: int) -> tuple[Indices, Indices, Floats]:
+    """For each of `length` pixels the two of `cells` cells it lies between, and how far from the first."""
     place = np.clip((np.arange(length) + 0.5) * (cells / length) - 0.5, 0, cells - 1)
     low = place.astype(np.int64)
-    return low, (place - low).astype(np.float32)
+    return low, np.minimum(low + 1, cells - 1), (place - low).astype(np.float32)
 
 
 def _is_torn(jump: Indices) -> Mask:

@@ -103,12 +103,13 @@ class SubjectLayer:
         tight = Scene(_crop(alpha, box), box[:2], scale, seconds, loop, "cpu")
         reach = _reach(motion.field(tight), seconds)
         region = _grown(box, reach, alpha.shape)
-        # What the picture's border cut off is continued by its mirror image, so that a subject
-        # that moves away from the border does not tear off from it.
+        # What the picture's border cut off is continued straight on, with mirrored colours, so that
+        # a subject that moves away from the border does not tear off from it.
         mask = _crop(alpha, region, cv2.BORDER_CONSTANT)
+        opacity = _crop(alpha, region, cv2.BORDER_REPLICATE)
         scene = Scene(mask, region[:2], scale, seconds, loop, device)
         self.field = motion.field(scene)
-        self._rgba = torch.from_numpy(_premultiplied(_crop(rgb, region), _crop(alpha, region)))[None].to(device)
+        self._rgba = torch.from_numpy(_premultiplied(_crop(rgb, region), opacity))[None].to(device)
         self._metric = self._importance(seconds)
         self.window, self._inside = _windows(region, alpha.shape)
 

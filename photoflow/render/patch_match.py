@@ -34,7 +34,8 @@ def _cosines(side: int) -> Floats:
     frequency, sample = np.mgrid[0:side, 0:side]
     basis = np.cos(np.pi * (sample + 0.5) * frequency / side) * np.sqrt(2.0 / side)
     basis[0] = np.sqrt(1.0 / side)
-    return basis.astype(np.float32)
+    rows: Floats = basis.astype(np.float32)
+    return rows
 
 
 def describe_patches(image: Floats, radius: int) -> Floats:
@@ -57,7 +58,7 @@ def describe_patches(image: Floats, radius: int) -> Floats:
     def project(plane: Floats, u: int, v: int) -> Floats:
         weight = np.float32(MEAN_WEIGHT if u + v == 0 else 1.0)
         filtered = cv2.sepFilter2D(plane, -1, basis[v] * weight, basis[u], borderType=cv2.BORDER_REFLECT_101)
-        return filtered.reshape(h, w, -1)
+        return np.asarray(filtered, np.float32).reshape(h, w, -1)
 
     reach = min(FREQUENCIES, side)
     planes = [project(luma, u, v) for u in range(reach) for v in range(reach - u)]
@@ -96,22 +97,25 @@ class PatchSearch:
         """Squared descriptor distance of every target to its match."""
         gap = np.take(offered, field[self.targets], axis=0)
         gap -= wanted[self.targets]
-        return np.einsum("nd,nd->n", gap, gap)
+        squared: Floats = np.einsum("nd,nd->n", gap, gap)
+        return squared
 
     def crowding(self, field: Indices) -> Floats:
         """How much more often than its share the surroundings of each source are used."""
         used = np.bincount(field[self.targets], minlength=field.size).astype(np.float32)
         share = max(1.0, 1.5 * len(self.targets) / len(self.sources))
-        return np.clip(cv2.blur(used.reshape(self.shape), (9, 9)) - share, 0, 4).ravel()
+        excess: Floats = np.clip(cv2.blur(used.reshape(self.shape), (9, 9)) - share, 0, 4)
+        return excess.ravel()
 
     def nearest_source(self) -> Indices:
         """For every pixel the source that lies closest in the image."""
         blocked = (~self.allowed).reshape(self.shape).astype(np.uint8)
         _, label = cv2.distanceTransformWithLabels(blocked, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
         label = label.ravel()
-        source_of = np.zeros(int(label.max()) + 1, np.int64)
+        source_of: Indices = np.zeros(int(label.max()) + 1, np.int64)
         source_of[label[self.sources]] = self.sources
-        return source_of[label]
+        nearest: Indices = source_of[label]
+        return nearest
 
     def from_coarse(self, field: Indices, coarse: PatchSearch) -> Indices:
         """The field of half the size, brought to this size: offsets double, odd pixels follow even ones."""
@@ -187,7 +191,8 @@ def improve(
     kappa = np.float32(COHERENCE * np.median(search.distance(wanted, offered, field)))
 
     def beside(dy: int, dx: int) -> Indices:
-        return np.clip(y + dy, 0, h - 1) * w + np.clip(x + dx, 0, w - 1)
+        flat: Indices = np.clip(y + dy, 0, h - 1) * w + np.clip(x + dx, 0, w - 1)
+        return flat
 
     adjacent = [(n, is_target[n]) for n in (beside(dy, dx) for dy, dx in NEIGHBOURS)]
 
@@ -196,12 +201,14 @@ def improve(
         strangers = np.zeros(len(here), np.float32)
         for (_, counts), other in zip(adjacent, neighbour_offsets, strict=True):
             strangers += counts & (other != offset)
-        return crowd[match] + kappa * strangers
+        total: Floats = crowd[match] + kappa * strangers
+        return total
 
     def distance(match: Indices) -> Floats:
         np.take(offered, match, axis=0, out=gap, mode="clip")
         np.subtract(gap, aim, out=gap)
-        return np.einsum("nd,nd->n", gap, gap)
+        squared: Floats = np.einsum("nd,nd->n", gap, gap)
+        return squared
 
     current = distance(field[here])
 

@@ -6,20 +6,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from photoflow.segment.guided import Floats, box_mean, resize_rows
+from photoflow.segment.guided import Floats, resize_rows
 from photoflow.segment.subject import Mask
 
 _SIDE = 640
 _RADII = (45, 4)
 _STRIP_ROWS = 256
+_STAY = np.float32(1e-3)
 
 
 def foreground_colours(rgb: npt.NDArray[np.uint8], alpha: Mask) -> npt.NDArray[np.uint8]:
     """Estimate F of I = alpha · F + (1 − alpha) · B.
 
-    F and B are blurred guesses, each averaged with its own weight, corrected so that the equation holds:
-    F = F' + alpha · (I − alpha · F' − (1 − alpha) · B'). The blurred guesses are smooth, so they are made at a
-    reduced size; the correction is made at the photo's, strip by strip.
+    The blurred guesses F' and B', each averaged with its own weight, are corrected so that the equation
+    holds: F = F' + alpha · (I − alpha · F' − (1 − alpha) · B'). The guesses are smooth, so they are made at
+    a reduced size; the correction is made at the photo's, strip by strip.
 
     Args:
         rgb: (H, W, 3) uint8.
@@ -47,7 +48,7 @@ def foreground_colours(rgb: npt.NDArray[np.uint8], alpha: Mask) -> npt.NDArray[n
 
 
 def _guesses(picture: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """F' and B': first from far around, then from near by, where the band's own pixels are already unmixed."""
+    """F' and B': first from far around, then from near by with the band's own pixels unmixed."""
     front, back = picture, picture
     for position, radius in enumerate(_RADII):
         front, back = _blurred(front, weight, radius), _blurred(back, 1 - weight, radius)
@@ -57,8 +58,11 @@ def _guesses(picture: Floats, weight: Floats) -> tuple[Floats, Floats]:
 
 
 def _blurred(colours: Floats, weight: Floats, radius: int) -> Floats:
-    total = box_mean(np.concatenate([colours * weight, weight], axis=-1).astype(np.float32), radius)
-    return np.asarray(total[..., :3] / (total[..., 3:] + np.float32(1e-5)))
+    """Weighted mean over a window; where it holds no weight the colours stay as they are."""
+    total = np.concatenate([colours * weight, weight], axis=-1).astype(np.float32)
+    side = 2 * radius + 1
+    total = cv2.blur(total, (side, side), borderType=cv2.BORDER_REFLECT)
+    return np.asarray((total[..., :3] + _STAY * colours) / (total[..., 3:] + _STAY))
 
 
 def _corrected(picture: Floats, front: Floats, back: Floats, weight: Floats) -> Floats:

@@ -105,4 +105,4 @@ def _colour_saliency(rgb: npt.NDArray[np.uint8]) -> Mask:
     axis = np.linspace(-1, 1, 160, dtype=np.float32)
     weighted = distance * np.exp(-1.5 * (axis[:, None] ** 2 + axis**2))
     weighted = weighted / max(float(weighted.max()), 1e-6)
-    return np.asarray(cv2.resize(weighted.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR))
+    return np.asarray(cv2.resize(weighted, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

@@ -13,30 +13,38 @@ _STRIP_ROWS = 256
 
 
 def box_mean(values: Floats, radius: int) -> Floats:
-    """Mean over the (2·radius + 1)² window, the picture mirrored at its border."""
+    """Mean over the (2·radius + 1)² window of each plane of (..., H, W), mirrored at the border."""
     side = 2 * radius + 1
-    return np.asarray(cv2.blur(values, (side, side), borderType=cv2.BORDER_REFLECT))
+    out = np.empty_like(values)
+    planes, means = values.reshape(-1, *values.shape[-2:]), out.reshape(-1, *values.shape[-2:])
+    for plane, mean in zip(planes, means, strict=True):
+        cv2.blur(plane, (side, side), dst=mean, borderType=cv2.BORDER_REFLECT)
+    return out
+
+
+def planes(rgb: npt.NDArray[Any], dtype: npt.DTypeLike = np.float32) -> Floats:
+    """A picture (H, W, 3) as contiguous planes (3, H, W); bytes become [0, 1]."""
+    scale = 255.0 if rgb.dtype == np.uint8 else 1.0
+    return np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=dtype) / np.dtype(dtype).type(scale)
 
 
 def inverse_covariance(guide: Floats, mean: Floats, radius: int, eps: float) -> Floats:
     """Inverse of Σ + eps·I, the colour covariance of each window, by cofactors.
 
     Args:
-        guide: (H, W, 3) in [0, 1].
+        guide: (3, H, W) in [0, 1].
         mean: its `box_mean`.
         radius: of the window, pixels.
         eps: added to the variances, in units of squared colour.
 
     Returns:
-        (H, W, 6): the entries rr, rg, rb, gg, gb, bb of the symmetric inverse.
+        (6, H, W): the entries rr, rg, rb, gg, gb, bb of the symmetric inverse.
     """
     pairs = ((0, 0), (0, 1), (0, 2), (1, 1), (1, 2), (2, 2))
-    products = np.dstack([guide[..., i] * guide[..., j] for i, j in pairs[:3]])
-    rest = np.dstack([guide[..., i] * guide[..., j] for i, j in pairs[3:]])
-    second = np.dstack([box_mean(products, radius), box_mean(rest, radius)])
-    rr, rg, rb, gg, gb, bb = (second[..., k] - mean[..., i] * mean[..., j] for k, (i, j) in enumerate(pairs))
-    rr, gg, bb = rr + eps, gg + eps, bb + eps
-    cofactors = np.dstack(
+    rr, rg, rb, gg, gb, bb = (box_mean(guide[i] * guide[j], radius) - mean[i] * mean[j] for i, j in pairs)
+    for variance in (rr, gg, bb):
+        variance += eps
+    out = np.stack(
         [
             gg * bb - gb * gb,
             rb * gb - rg * bb,
@@ -46,43 +54,45 @@ def inverse_covariance(guide: Floats, mean: Floats, radius: int, eps: float) -> 
             rr * gg - rg * rg,
         ]
     )
-    determinant = rr * cofactors[..., 0] + rg * cofactors[..., 1] + rb * cofactors[..., 2]
-    return np.asarray(cofactors / determinant[..., None])
+    out /= rr * out[0] + rg * out[1] + rb * out[2]
+    return out
 
 
 def symmetric_product(matrix: Floats, vector: Floats) -> Floats:
-    """The product of a symmetric 3 × 3 matrix, six entries a pixel, with a vector a pixel."""
-    rr, rg, rb, gg, gb, bb = np.moveaxis(matrix, -1, 0)
-    x, y, z = np.moveaxis(vector, -1, 0)
-    return np.dstack([rr * x + rg * y + rb * z, rg * x + gg * y + gb * z, rb * x + gb * y + bb * z])
+    """The product of a symmetric 3 × 3 matrix (6, H, W) with a vector (3, H, W), at each pixel."""
+    rr, rg, rb, gg, gb, bb = matrix
+    x, y, z = vector
+    return np.stack([rr * x + rg * y + rb * z, rg * x + gg * y + gb * z, rb * x + gb * y + bb * z])
 
 
-def guided_coefficients(
-    guide: Floats, values: Floats, radius: int, eps: float
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+def inner_product(a: Floats, b: Floats) -> Floats:
+    """Σ a · b over the three planes, at each pixel."""
+    return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
+
+
+def guided_coefficients(guide: Floats, values: Floats, radius: int, eps: float) -> tuple[Floats, Floats]:
     """Local affine model of `values` by the colours of `guide`: q = a · I + b.
 
     Args:
-        guide: (H, W, 3) colours in [0, 1].
+        guide: (3, H, W) colours in [0, 1], float32; `eps` of 1e-4 or more keeps that precise enough.
         values: (H, W).
         radius: of the window, pixels.
         eps: squared colour difference below which an edge is smoothed over.
 
     Returns:
-        a (H, W, 3) and b (H, W), float32, averaged over the windows that hold the pixel.
+        a (3, H, W) and b (H, W), averaged over the windows that hold the pixel.
 
     Source: He, Sun, Tang, "Guided image filtering", TPAMI 2013, eqs. 14 to 16.
     """
-    guide, values = guide.astype(np.float64), values.astype(np.float64)
     mean, average = box_mean(guide, radius), box_mean(values, radius)
-    covariance = box_mean(guide * values[..., None], radius) - mean * average[..., None]
+    covariance = box_mean(guide * values, radius) - mean * average
     slope = symmetric_product(inverse_covariance(guide, mean, radius, eps), covariance)
-    offset = average - np.sum(slope * mean, axis=-1)
-    return box_mean(slope, radius).astype(np.float32), box_mean(offset, radius).astype(np.float32)
+    offset = average - inner_product(slope, mean)
+    return box_mean(slope, radius), box_mean(offset, radius)
 
 
 def resize_rows(values: Floats, size: tuple[int, int], first: int, last: int) -> npt.NDArray[np.float32]:
-    """Rows `first` to `last` of `values` resized bilinearly to `size` = (H, W), pixel centres aligned as areas."""
+    """Rows `first` to `last` of `values` resized bilinearly to `size` = (H, W), aligned as areas."""
     height, width = size
     down, across = values.shape[0] / height, values.shape[1] / width
     move = np.array([[across, 0, 0.5 * across - 0.5], [0, down, (first + 0.5) * down - 0.5]])
@@ -99,7 +109,7 @@ def guided_upsample(
     """Upsample a map along the edges of the photo, strip by strip so that memory stays near the result's own.
 
     Args:
-        values: (h, w) map in [0, 1] at the small size.
+        values: (h, w) float32 map in [0, 1] at the small size.
         small_rgb: (h, w, 3) uint8, the photo at the small size.
         rgb: (H, W, 3) uint8, the photo.
         radius: of the window at the small size, pixels.
@@ -110,8 +120,8 @@ def guided_upsample(
 
     Source: He, Sun, "Fast guided filter", 2015: the coefficients are upsampled, not the map.
     """
-    slope, offset = guided_coefficients(small_rgb / np.float64(255.0), values, radius, eps)
-    coefficients = np.dstack([slope / np.float32(255.0), offset])
+    slope, offset = guided_coefficients(planes(small_rgb), values, radius, eps)
+    coefficients = np.dstack([*(slope / np.float32(255.0)), offset])
     size = (rgb.shape[0], rgb.shape[1])
     out = np.empty(size, np.float32)
     for first in range(0, size[0], _STRIP_ROWS):

@@ -14,17 +14,20 @@ from photoflow.segment.guided import (
     Floats,
     box_mean,
     guided_upsample,
+    inner_product,
     inverse_covariance,
+    planes,
     resize_rows,
     symmetric_product,
 )
 from photoflow.segment.subject import Bits, Mask, bounding_box, padded
 
 _SOLVE_SIDE = 640
-_RADIUS, _EPS = 2, 1e-4
-_PRIOR = 0.02
+_RADIUS, _EPS = 2, 3e-6
+_PRIOR = 0.01
 _COARSE_STEPS, _FINE_STEPS = 30, 12
 _INWARD, _OUTWARD = 0.020, 0.030
+_VEIL = 0.06
 
 
 def matte(
@@ -69,17 +72,14 @@ def _alpha(rgb: npt.NDArray[np.uint8], mask: Mask) -> Mask:
     coarse = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA))
     unknown = unknown_band(coarse)
     solved = closed_form_alpha(small / np.float32(255.0), coarse, unknown)
-    if scale < 1.0:
-        alpha = guided_upsample(solved, small, rgb, radius=1, eps=1e-4)
-    else:
-        alpha = solved
+    alpha = guided_upsample(solved, small, rgb, radius=1, eps=1e-4) if scale < 1.0 else solved
     return _clamped(alpha, coarse, unknown)
 
 
 def _clamped(alpha: Mask, coarse: Mask, unknown: Bits) -> Mask:
     """Alpha made exactly 0 and 1 where the trimap knows it, and stretched a little to reach both ends."""
     shape = (alpha.shape[0], alpha.shape[1])
-    alpha = np.clip((alpha - np.float32(0.03)) * np.float32(1 / 0.94), 0.0, 1.0)
+    alpha = np.clip((alpha - np.float32(_VEIL)) / np.float32(0.96 - _VEIL), 0.0, 1.0)
     band = resize_rows(unknown.astype(np.float32), shape, 0, shape[0]) > 0
     subject = resize_rows((coarse > 0.5).astype(np.float32), shape, 0, shape[0]) > 0.5
     return np.where(band, alpha, subject.astype(np.float32))
@@ -126,15 +126,16 @@ class _Laplacian:
     def __call__(self, alpha: Floats) -> Floats:
         """L alpha per pixel, divided by the window's size: alpha minus the mean of its local affine fits."""
         average = box_mean(alpha, self.radius)
-        covariance = box_mean(self.guide * alpha[..., None], self.radius) - self.mean * average[..., None]
+        covariance = box_mean(self.guide * alpha, self.radius) - self.mean * average
         slope = symmetric_product(self.inverse, covariance)
-        offset = average - np.einsum("hwc,hwc->hw", slope, self.mean)
-        fitted = np.einsum("hwc,hwc->hw", box_mean(slope, self.radius), self.guide)
+        offset = average - inner_product(slope, self.mean)
+        fitted = inner_product(box_mean(slope, self.radius), self.guide)
         return np.asarray(alpha - fitted - box_mean(offset, self.radius))
 
 
 def _laplacian(rgb: Floats, radius: int, eps: float) -> _Laplacian:
-    guide = rgb.astype(np.float64)
+    """Its covariances are inverted in float64: eps is far below what float32 keeps of a variance."""
+    guide = planes(rgb, np.float64)
     mean = box_mean(guide, radius)
     inverse = inverse_covariance(guide, mean, radius, eps)
     return _Laplacian(*(part.astype(np.float32) for part in (guide, mean, inverse)), radius)
@@ -143,8 +144,8 @@ def _laplacian(rgb: Floats, radius: int, eps: float) -> _Laplacian:
 def closed_form_alpha(rgb: Floats, mask: Mask, unknown: Bits) -> Mask:
     """Solve alpha in the unknown band, its surroundings held at 0 and 1.
 
-    minimise alphaᵀ L alpha + prior · |alpha − mask|² over the band. A small prior decides where the colours say
-    nothing (texture alike on both sides), and leaves hair to the Laplacian.
+    minimise alphaᵀ L alpha + prior · |alpha − mask|² over the band. A small prior decides where the colours
+    say nothing (texture alike on both sides), and leaves hair to the Laplacian.
 
     Args:
         rgb: (H, W, 3) in [0, 1].

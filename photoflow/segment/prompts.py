@@ -34,7 +34,7 @@ def checked_mask(mask: npt.NDArray[Any] | str | Path, shape: tuple[int, int]) ->
     values = _read_mask(Path(mask)) if isinstance(mask, (str, Path)) else _mask_values(np.asarray(mask))
     if values.shape != shape:
         raise InputError(
-            f"mask: expected {shape[1]}×{shape[0]} as the photo, got {_written(values.shape)}"
+            f"mask: expected {shape[1]}x{shape[0]} as the photo, got {_written(values.shape)}"
         )
     covered = float((values > 0.5).mean())
     if covered == 0.0:
@@ -56,7 +56,7 @@ def checked_box(box: Sequence[float], shape: tuple[int, int]) -> Box:
     if width < 1 or height < 1:
         raise InputError(f"box: expected a width and a height of at least 1, got {given}")
     if left < 0 or top < 0 or left + width > shape[1] or top + height > shape[0]:
-        raise InputError(f"box: expected X,Y,W,H inside the {shape[1]}×{shape[0]} picture, got {given}")
+        raise InputError(f"box: expected X,Y,W,H inside the {shape[1]}x{shape[0]} picture, got {given}")
     return left, top, width, height
 
 
@@ -70,7 +70,7 @@ def checked_points(points: Sequence[Sequence[float]], shape: tuple[int, int]) ->
     for point in points:
         x, y = _numbers(point, 2, "point", "X,Y")
         if not (0 <= x <= shape[1] - 1 and 0 <= y <= shape[0] - 1):
-            raise InputError(f"point: expected X,Y inside the {shape[1]}×{shape[0]} picture, got {x:g},{y:g}")
+            raise InputError(f"point: expected X,Y inside the {shape[1]}x{shape[0]} picture, got {x:g},{y:g}")
         checked.append((x, y))
     if not checked:
         raise InputError("point: expected at least one X,Y, got none")
@@ -129,4 +129,4 @@ def _mask_values(array: npt.NDArray[Any]) -> Mask:
 
 
 def _written(shape: tuple[int, ...]) -> str:
-    return f"{shape[1]}×{shape[0]}" if len(shape) == 2 else f"an array of shape {shape}"
+    return f"{shape[1]}x{shape[0]}" if len(shape) == 2 else f"an array of shape {shape}"

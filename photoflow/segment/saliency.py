@@ -16,8 +16,8 @@ _WHOLE, _CLOSE = 320, 256
 def salient(network: U2NetP, rgb: npt.NDArray[np.uint8]) -> Mask:
     """Saliency of a photo: a look at the whole, averaged with a closer look at what stood out.
 
-    The closer look (256 px, padded by half its size) sharpens small subjects; where the two disagree the map stays
-    near one half for `grabcut.settle` to decide.
+    The closer look (256 px, padded by half its size) sharpens small subjects; where the two disagree the
+    map stays near one half for `grabcut.settle` to decide.
 
     Args:
         network: U²-Net-p.
@@ -117,7 +117,7 @@ def _parts_at(map_: Mask, points: list[Point]) -> Mask:
 
 
 def _inside_share(found: npt.NDArray[np.bool_], view: Box, shape: tuple[int, int]) -> float:
-    """Share of the view's inner border that the part found does not touch: a part cut by the view is no whole."""
+    """Share of the view's inner border that the part found leaves free: what the view cuts is no whole."""
     left, top, width, height = view
     crop = found[top : top + height, left : left + width]
     edges = []

@@ -206,7 +206,7 @@ class Segmenter:
         return self._u2netp
 
     def _weights(self, name: str, title: str) -> Path | None:
-        """The weights' file; a failed fetch is remembered, said, and fatal only if the method was asked for."""
+        """The weights' file; a failed fetch is remembered and said, and fatal if the method was asked for."""
         if name in self._missing:
             return None
         try:
@@ -214,7 +214,7 @@ class Segmenter:
         except WeightsError:
             if self._method == name:
                 raise
-            self._missing[name] = f"{title} not at hand" + (", offline" if self._offline else ", not fetchable")
+            self._missing[name] = f"{title} {'not at hand, offline' if self._offline else 'cannot be fetched'}"
             return None
 
     def _said(self, line: str) -> str:
@@ -274,11 +274,10 @@ def _from_instances(
     order = sorted(ranks, key=lambda index: -ranks[index])[:_MAX_SUBJECTS]
     if not order:
         raise NoSubjectError("the objects found are too small")
+    masks = (_at_photo_size(rgb, work, instances.masks[index]) for index in order)
     return tuple(
-        _subject(
-            _at_photo_size(rgb, work, instances.masks[index]), instances.labels[index], instances.scores[index]
-        )
-        for index in order
+        _subject(mask, instances.labels[index], float(instances.scores[index]))
+        for mask, index in zip(masks, order)
     )
 
 

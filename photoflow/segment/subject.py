@@ -58,7 +58,7 @@ def bounding_box(bits: npt.NDArray[Any]) -> Box:
 
 
 def padded(box: Box, fraction: float, shape: tuple[int, int]) -> Box:
-    """`box` grown by `fraction` of its size on each side, at least two pixels, cut at the picture's border."""
+    """`box` grown on each side by `fraction` of its size, two pixels at least, cut at the border."""
     left, top, width, height = box
     across, down = max(2, round(fraction * width)), max(2, round(fraction * height))
     x0, y0 = max(0, left - across), max(0, top - down)
@@ -89,7 +89,7 @@ def prominence(bits: npt.NDArray[Any]) -> float:
 
 
 def components(bits: Bits, smallest: float = 0.0) -> list[Bits]:
-    """Connected parts (8-neighbours) of a mask, largest first, down to the share `smallest` of the largest."""
+    """Connected parts (8-neighbours) of a mask, largest first, down to `smallest` times the largest."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
     areas = stats[:, cv2.CC_STAT_AREA]
     order = sorted(range(1, count), key=lambda index: -int(areas[index]))

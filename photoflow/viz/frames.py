@@ -31,7 +31,8 @@ def strip(
     if not frames or columns < 1:
         raise InputError(f"expected at least one frame and one column, got {len(frames)} and {columns}")
     if any(frame.shape != frames[0].shape for frame in frames):
-        raise InputError("expected frames of one size, got " + ", ".join(str(frame.shape) for frame in frames))
+        shapes = sorted({frame.shape for frame in frames})
+        raise InputError(f"expected frames of one size, got {shapes}")
     if labels is not None and len(labels) != len(frames):
         raise InputError(f"expected {len(frames)} labels, one a frame, got {len(labels)}")
     columns = min(columns, len(frames))
@@ -41,7 +42,7 @@ def strip(
     width, height = max(1, round(width * scale)), max(1, round(height * scale))
     sheet = np.full(((height + _GAP) * rows - _GAP, (width + _GAP) * columns - _GAP, 3), 255, np.uint8)
     for index, frame in enumerate(frames):
-        small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
+        small = np.asarray(cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
         if labels is not None:
             _write_label(small, labels[index])
         y, x = index // columns * (height + _GAP), index % columns * (width + _GAP)
@@ -50,7 +51,7 @@ def strip(
 
 
 def xt_slice(frames: Iterable[NDArray[np.uint8]], row: int) -> NDArray[np.uint8]:
-    """Stack one row of every frame: time runs down. Still pixels are vertical lines, a loop closes seamlessly.
+    """Stack one row of every frame: time runs down, and what stands still is a vertical line.
 
     Args:
         frames: uint8 (H, W, 3) each; an iterator is fine, only the rows are kept.

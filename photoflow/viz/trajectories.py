@@ -52,9 +52,7 @@ def trajectories(flows: Iterable[NDArray[np.float32]], points: Points) -> Points
         float32 (T, N, 2), positions.
     """
     x, y = np.ascontiguousarray(points, np.float32).T
-    steps = [
-        points + np.stack([_sample(flow[0], x, y), _sample(flow[1], x, y)], axis=1) for flow in flows
-    ]
+    steps = [points + np.stack([_sample(flow[0], x, y), _sample(flow[1], x, y)], axis=1) for flow in flows]
     return np.stack(steps).astype(np.float32) if steps else np.empty((0, len(points), 2), np.float32)
 
 
@@ -76,7 +74,7 @@ def draw_trajectories(
         uint8 (H, W, 3).
     """
     paths = flows(points) if callable(flows) else trajectories(flows, points)
-    picture = np.rint(rgb * np.float32(dim)).astype(np.uint8)
+    picture = np.asarray(cv2.convertScaleAbs(rgb, alpha=dim), np.uint8)
     thickness = max(1, round(min(rgb.shape[:2]) / 350))
     paths = np.concatenate([np.asarray(points, np.float32)[None], paths])
     paths = np.where(np.isfinite(paths), paths, paths[:1])
@@ -94,7 +92,7 @@ def draw_trajectories(
 
 
 def _grid(inside: NDArray[np.bool_], spacing: float) -> Points:
-    """Grid nodes inside, the grid centred on the bounding box."""
+    """Return the grid nodes inside, the grid centred on the bounding box."""
     ys, xs = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     y, x = np.meshgrid(_ticks(ys[0], ys[-1], spacing), _ticks(xs[0], xs[-1], spacing), indexing="ij")
     keep = inside[np.rint(y).astype(int), np.rint(x).astype(int)]
@@ -107,8 +105,8 @@ def _ticks(first: float, last: float, spacing: float) -> NDArray[np.float64]:
     return ticks
 
 
-def _sample(field: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Bilinear values at (x, y), the border repeated."""
+def _sample(field: Points, x: Points, y: Points) -> Points:
+    """Return bilinear values of (H, W) at (x, y), the border repeated."""
     height, width = field.shape
     x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
     left, top = np.floor(x).astype(int), np.floor(y).astype(int)
@@ -121,5 +119,5 @@ def _sample(field: NDArray[np.float32], x: NDArray[np.float32], y: NDArray[np.fl
 
 
 def _heat(fraction: float) -> tuple[int, int, int]:
-    """Dark red over orange to yellow."""
+    """Return dark red over orange to yellow."""
     return 200 + round(55 * fraction), 20 + round(220 * fraction), 30

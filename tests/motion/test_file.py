@@ -57,7 +57,7 @@ def test_bad_files_are_refused_in_one_line(text, named, tmp_path):
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(InputError, match="cannot read the motion file"):
         motion.load(tmp_path / "none.json")
-    with pytest.raises(InputError, match="cannot write the motion file"):
+    with pytest.raises(InputError, match="no/m.json"):
         motion.Sway().save(tmp_path / "no" / "m.json")
 
 
@@ -65,7 +65,7 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
     path = tmp_path / "m.json"
     motion.Float().save(path)
     monkeypatch.setattr("os.replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(InputError, match="No space left"):
+    with pytest.raises(InputError, match="disk"):
         motion.Sway().save(path)
     assert motion.load(path) == motion.Float() and len(list(tmp_path.iterdir())) == 1
 

@@ -63,6 +63,16 @@ def test_a_subject_cut_by_the_border_does_not_tear_off_from_it():
     assert (drawn[:28] == 0).all()
 
 
+def test_only_what_touches_the_border_is_continued_beyond_it():
+    """A subject that touches the left border at its foot alone brings no mirror image of its head into the picture."""
+    alpha = np.zeros((48, 64), np.float32)
+    alpha[30:40, 0:20] = 1
+    alpha[10:30, 4:20] = 1
+    drawn = renderer(motion.Translate(dx=14), np.zeros((48, 64, 3), np.uint8), alpha, loop=False).frame(2.0)
+    assert (drawn[32:38, 0:34] == (250, 10, 20)).all()
+    assert (drawn[12:28, 0:17] == 0).all()
+
+
 def test_two_subjects_keep_their_order():
     background, behind, front = picture(), square(left=18), square(left=24)
     layers = [
