@@ -108,7 +108,7 @@ else:
 from torch.utils.cpp_extension import BuildExtension, CppExtension, CUDAExtension  # noqa: E402
 
 warnings = ["-Wall", "-Wextra"]
-optimise = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
+optimise = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 modules = [
     CppExtension(
         "photoflow._C",

@@ -137,13 +137,13 @@ def test_lengths_out_of_range(seconds, fps):
 @pytest.mark.parametrize(
     ("selection", "named"),
     [
-        ({"box": (100, 10, 100, 20)}, "box: expected X,Y,W,H inside the 160×120"),
+        ({"box": (100, 10, 100, 20)}, "box: expected X,Y,W,H inside the 160x120"),
         ({"box": (1, 2, 3)}, "box: expected"),
         ({"points": [(200, 5)]}, "point: expected X,Y inside"),
         ({"points": []}, "point: expected"),
         ({"mask": np.zeros((120, 160), np.uint8)}, "mask"),
         ({"mask": np.full((120, 160), 255, np.uint8)}, "mask"),
-        ({"mask": np.ones((10, 10), np.uint8)}, "mask: expected 160×120"),
+        ({"mask": np.ones((10, 10), np.uint8)}, "mask: expected 160x120"),
         ({"box": (1, 2, 30, 40), "points": [(3, 4)]}, "only one of"),
         ({"subject": 3}, "subject: expected a number from 1"),
         ({"size": "big"}, "size: expected"),

@@ -50,4 +50,4 @@ class U2NetP:
         small = (small - _MEAN) / _STD
         self._net.setInput(np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
         saliency = self._net.forward().reshape(-1, size, size)[0]
-        return np.clip(saliency, 0.0, 1.0).astype(np.float32)
+        return np.asarray(np.clip(saliency, 0.0, 1.0), np.float32)

@@ -87,25 +87,35 @@ def forward_splat(
             index = torch.where(inside, row * width + column, 0).reshape(batch, 1, -1)
             corners.append((index, (row_weight * column_weight * inside).reshape(batch, 1, -1)))
 
-    def gathered(values: Tensor) -> Tensor:
-        """The sum of what lands on each pixel, for values (B, K, H, W)."""
+    def gathered(values: Tensor, portions: list[Tensor]) -> Tensor:
+        """The sum of what lands on each pixel, for values (B, K, H, W) and each corner's portion (B, 1, H W)."""
         flat = values.double().reshape(batch, -1, height * width)
         total = torch.zeros_like(flat)
-        for index, weight in corners:
-            total = total.scatter_add(2, index.expand_as(flat), flat * weight)
+        for (index, _), portion in zip(corners, portions):
+            total = total.scatter_add(2, index.expand_as(flat), flat * portion)
         return total.reshape(values.shape)
 
-    coverage = gathered(torch.ones_like(flow[:, :1]))
+    bilinear = [weight for _, weight in corners]
+    ones = torch.ones_like(flow[:, :1], dtype=torch.float64)
+    coverage = gathered(ones, bilinear)
     dtype = torch.float64 if image.dtype == torch.float64 else torch.float32
     if mode == "sum":
-        return gathered(image).to(image.dtype), coverage.to(dtype)
-    if mode == "softmax" and metric is not None:
-        # One maximum for the whole plane: in float64 the metrics of a test stay in range without one for each pixel.
-        metric = (metric - metric.detach().amax(dim=(2, 3), keepdim=True)).exp()
-    weight = torch.ones_like(coverage) if metric is None else metric
-    total = gathered(weight)
+        return gathered(image, bilinear).to(image.dtype), coverage.to(dtype)
+    portions = bilinear
+    if metric is not None:
+        importance = metric.reshape(batch, 1, -1)
+        portions = [weight * importance for weight in bilinear]
+        if mode == "softmax":
+            # The largest metric that lands on each pixel is subtracted; it cancels in the quotient.
+            peak = torch.full_like(importance, -torch.inf)
+            for index, weight in corners:
+                landing = torch.where(weight > 0, importance, -torch.inf).detach()
+                peak = peak.scatter_reduce(2, index, landing, "amax")
+            exponents = [torch.where(w > 0, importance - peak.gather(2, i), -torch.inf) for i, w in corners]
+            portions = [weight * exponent.exp() for weight, exponent in zip(bilinear, exponents)]
+    total = gathered(ones, portions)
     lands = (coverage > eps) & (total != 0)
-    out = torch.where(lands, gathered(image.double() * weight) / torch.where(lands, total, 1), 0)
+    out = torch.where(lands, gathered(image, portions) / torch.where(lands, total, 1), 0)
     return out.to(image.dtype), coverage.to(dtype)
 
 

@@ -11,20 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
-from photoflow.render.patch_match import Floats, Indices, Mask, PatchSearch, describe_patches, improve
+from photoflow.render.patch_match import Floats, Indices, Mask, PatchSearch, describe_patches, improve, peel
 
 Photo = NDArray[np.uint8]
 
 SEARCH_SIDE = 512  # matches are found at this size and lifted to the photo's
 MARGIN = 3  # photo pixels around the hole that are never copied: they may show the subject's rim
 RADII = (3, 2, 1)  # patch radii, largest first; smaller ones where there is little to copy from
-FEW_SOURCES = 60
+FEW_SOURCES = 60  # a coarser level must offer at least so many patches
 BIAS_LIMIT = 40.0  # grey levels by which a copied patch may be made lighter or darker
 CROWDING = 1.0  # price of using a source once too often, in typical patch distances
 TEXTURE_WEIGHT = 2.0
 CALM = 3.0  # texture energy (grey levels per pixel) below which an area counts as smooth
-COARSEST_SIDE = 24
-PEEL_PAIRS = 20_000_000
+COARSEST_SIDE = 24  # the shorter side of the coarsest level is at least this
+PEEL_PAIRS = 20_000_000  # hole pixels times sources up to which peeling is affordable
 ROUNDS = (2, 4, 6, 10)  # of search and vote, finest level first; the last holds for all coarser ones
 STRIP = 1 << 16  # photo pixels that are written at a time
 
@@ -234,38 +234,8 @@ def _first_guess(level: _Level, search: PatchSearch, rng: np.random.Generator) -
     if np.count_nonzero(level.hole) * len(search.sources) > PEEL_PAIRS:
         return smooth, field
     mix = calm * calm * (3 - 2 * calm)
-    peeled = _peel(level, search)
+    peeled = peel(level.image, level.hole, search, BIAS_LIMIT)
     return np.where(level.hole[..., None], peeled + mix * (smooth - peeled), level.image), field
-
-
-def _peel(level: _Level, search: PatchSearch) -> Floats:
-    """Fill from the rim inwards, each pixel from the source patch most like its known surroundings.
-
-    Source: Efros and Leung, Texture Synthesis by Non-parametric Sampling (1999), a layer at a time.
-    """
-    (h, w), r = search.shape, search.radius
-    dy, dx = (d.ravel() for d in np.mgrid[-r : r + 1, -r : r + 1])
-    sy, sx = np.divmod(search.sources, w)
-    patches = level.image[sy[:, None] + dy, sx[:, None] + dx]
-    rows, squares = patches.reshape(len(sy), -1), (patches**2).sum(-1)
-    known = np.pad(~level.hole, r)
-    image = np.pad(level.image, ((r, r), (r, r), (0, 0)))
-    inside = known[r : r + h, r : r + w]
-    while not inside.all():
-        grown = cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
-        ys, xs = np.nonzero(grown & ~inside)
-        around = (ys[:, None] + r + dy, xs[:, None] + r + dx)
-        seen = known[around].astype(np.float32)
-        part = image[around] * seen[..., None]
-        count = seen.sum(1)[:, None]
-        cost = (seen @ squares.T - 2 * part.reshape(len(ys), -1) @ rows.T) / count
-        far = 2 * ((ys[:, None] - sy) / h) ** 2 + ((xs[:, None] - sx) / w) ** 2
-        best = patches[(cost + 4000 * far).argmin(1)]
-        gap = (part - best * seen[..., None]).sum(1) / count
-        gap[:, 3:] = 0
-        image[ys + r, xs + r] = best[:, len(dy) // 2] + np.clip(gap, -BIAS_LIMIT, BIAS_LIMIT)
-        inside |= grown
-    return image[r : r + h, r : r + w]
 
 
 def _vote(

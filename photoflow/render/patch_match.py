@@ -25,6 +25,7 @@ FREQUENCIES = 5  # DCT coefficients with u + v below this describe the luma of a
 POSITION_WEIGHT = (250.0, 80.0)  # vertical, horizontal, per diagonal: a patch keeps its height in the photo
 EXACT_PAIRS = 12_000_000  # up to here all pairs are compared
 CHUNK = 4_000_000
+FAR = 4000.0  # price per squared distance across the image, per colour value squared
 NEIGHBOURS = ((0, -1), (0, 1), (-1, 0), (1, 0))
 
 
@@ -234,3 +235,43 @@ def improve(
             consider(my + dy, mx + dx)
             radius //= 3
     return field
+
+
+def peel(image: Floats, hole: Mask, search: PatchSearch, bias_limit: float) -> Floats:
+    """Fill a hole from the rim inwards, each pixel from the source most like its known surroundings.
+
+    Args:
+        image: (H, W, 3 + K) colours and texture, as for `describe_patches`.
+        hole: (H, W), true where `image` is unknown.
+        search: where patches may come from.
+        bias_limit: grey levels by which a colour may follow the mean of the surroundings.
+
+    Returns:
+        (H, W, 3 + K), equal to `image` outside the hole. Cost grows with hole times sources.
+
+    Source: Efros and Leung, Texture Synthesis by Non-parametric Sampling (1999), a layer at a time and
+        with a price for far sources.
+    """
+    (h, w), r = search.shape, search.radius
+    dy, dx = (d.ravel() for d in np.mgrid[-r : r + 1, -r : r + 1])
+    sy, sx = np.divmod(search.sources, w)
+    patches = image[sy[:, None] + dy, sx[:, None] + dx]
+    rows, squares = patches.reshape(len(sy), -1), (patches**2).sum(-1)
+    known = np.pad(~hole, r)
+    image = np.pad(image, ((r, r), (r, r), (0, 0)))
+    inside = known[r : r + h, r : r + w]
+    while not inside.all():
+        grown = cv2.dilate(inside.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+        ys, xs = np.nonzero(grown & ~inside)
+        around = (ys[:, None] + r + dy, xs[:, None] + r + dx)
+        seen = known[around].astype(np.float32)
+        part = image[around] * seen[..., None]
+        count = seen.sum(1)[:, None]
+        cost = (seen @ squares.T - 2 * part.reshape(len(ys), -1) @ rows.T) / count
+        far = 2 * ((ys[:, None] - sy) / h) ** 2 + ((xs[:, None] - sx) / w) ** 2
+        best = patches[(cost + FAR * far).argmin(1)]
+        gap = (part - best * seen[..., None]).sum(1) / count
+        gap[:, 3:] = 0
+        image[ys + r, xs + r] = best[:, len(dy) // 2] + np.clip(gap, -bias_limit, bias_limit)
+        inside |= grown
+    return image[r : r + h, r : r + w]

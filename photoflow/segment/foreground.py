@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from photoflow.segment.guided import Floats, resize_rows
+from photoflow.segment.guided import Floats, fitting, resize_rows, shrunk
 from photoflow.segment.subject import Mask
 
 _SIDE = 640
@@ -32,11 +32,8 @@ def foreground_colours(rgb: npt.NDArray[np.uint8], alpha: Mask) -> npt.NDArray[n
     Source: Forte, "Approximate fast foreground colour estimation", ICIP 2021.
     """
     shape = (alpha.shape[0], alpha.shape[1])
-    scale = min(1.0, _SIDE / max(shape))
-    size = (max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale)))
-    picture = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA).astype(np.float32)
-    weight = cv2.resize(alpha, size, interpolation=cv2.INTER_AREA)[..., None]
-    front, back = _guesses(picture, weight)
+    size = fitting(shape, _SIDE)
+    front, back = _guesses(shrunk(rgb, size).astype(np.float32), shrunk(alpha, size)[..., None])
     out = np.empty_like(rgb)
     for first in range(0, shape[0], _STRIP_ROWS):
         last = min(first + _STRIP_ROWS, shape[0])
@@ -59,9 +56,9 @@ def _guesses(picture: Floats, weight: Floats) -> tuple[Floats, Floats]:
 
 def _blurred(colours: Floats, weight: Floats, radius: int) -> Floats:
     """Weighted mean over a window; where it holds no weight the colours stay as they are."""
-    total = np.concatenate([colours * weight, weight], axis=-1).astype(np.float32)
+    weighted = np.concatenate([colours * weight, weight], axis=-1).astype(np.float32)
     side = 2 * radius + 1
-    total = cv2.blur(total, (side, side), borderType=cv2.BORDER_REFLECT)
+    total = np.asarray(cv2.blur(weighted, (side, side), borderType=cv2.BORDER_REFLECT))
     return np.asarray((total[..., :3] + _STAY * colours) / (total[..., 3:] + _STAY))
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from photoflow.segment.guided import fitting, shrunk
 from photoflow.segment.prompts import Point
 from photoflow.segment.subject import Bits, Box, Mask, bounding_box, padded
 
@@ -43,15 +44,14 @@ def cut(rgb: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], iterations: i
     Source: Rother, Kolmogorov, Blake, "GrabCut", SIGGRAPH 2004, as in `cv2.grabCut`.
     """
     height, width = labels.shape
-    scale = min(1.0, _LONG_SIDE / max(height, width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    small = np.ascontiguousarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
-    state = np.ascontiguousarray(cv2.resize(labels, size, interpolation=cv2.INTER_NEAREST))
+    size = fitting((height, width), _LONG_SIDE)
+    small = np.ascontiguousarray(shrunk(rgb, size))
+    state = np.ascontiguousarray(cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     subject = (state == cv2.GC_FGD) | (state == cv2.GC_PR_FGD)
     if subject.any() and not subject.all():
         cv2.setRNGSeed(0)  # its k-means draws at random; the same photo shall give the same mask
         models = np.zeros((2, 1, 65))
-        cv2.grabCut(small, state, None, models[0], models[1], iterations, cv2.GC_INIT_WITH_MASK)
+        cv2.grabCut(small, state, (0, 0, 1, 1), models[0], models[1], iterations, cv2.GC_INIT_WITH_MASK)
         subject = (state == cv2.GC_FGD) | (state == cv2.GC_PR_FGD)
     resized = cv2.resize(subject.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return np.asarray(resized > 0.5)

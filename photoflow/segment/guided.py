@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.floating[Any]]
+_Kind = TypeVar("_Kind", np.uint8, np.float32)
 _STRIP_ROWS = 256
 
 
@@ -22,10 +23,12 @@ def box_mean(values: Floats, radius: int) -> Floats:
     return out
 
 
-def planes(rgb: npt.NDArray[Any], dtype: npt.DTypeLike = np.float32) -> Floats:
+def planes(rgb: npt.NDArray[Any], dtype: type[np.floating[Any]] = np.float32) -> Floats:
     """A picture (H, W, 3) as contiguous planes (3, H, W); bytes become [0, 1]."""
-    scale = 255.0 if rgb.dtype == np.uint8 else 1.0
-    return np.ascontiguousarray(rgb.transpose(2, 0, 1), dtype=dtype) / np.dtype(dtype).type(scale)
+    out = np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(dtype)
+    if rgb.dtype == np.uint8:
+        out /= 255
+    return out
 
 
 def inverse_covariance(guide: Floats, mean: Floats, radius: int, eps: float) -> Floats:
@@ -89,6 +92,19 @@ def guided_coefficients(guide: Floats, values: Floats, radius: int, eps: float) 
     slope = symmetric_product(inverse_covariance(guide, mean, radius, eps), covariance)
     offset = average - inner_product(slope, mean)
     return box_mean(slope, radius), box_mean(offset, radius)
+
+
+def fitting(shape: tuple[int, int], side: int) -> tuple[int, int]:
+    """(H, W) reduced so that the longer side is at most `side`."""
+    scale = min(1.0, side / max(shape))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
+
+
+def shrunk(values: npt.NDArray[_Kind], size: tuple[int, int]) -> npt.NDArray[_Kind]:
+    """A picture or map averaged down to `size` = (H, W)."""
+    if values.shape[:2] == size:
+        return values
+    return np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA), values.dtype)
 
 
 def resize_rows(values: Floats, size: tuple[int, int], first: int, last: int) -> npt.NDArray[np.float32]:

@@ -13,11 +13,13 @@ from photoflow.segment.foreground import foreground_colours
 from photoflow.segment.guided import (
     Floats,
     box_mean,
+    fitting,
     guided_upsample,
     inner_product,
     inverse_covariance,
     planes,
     resize_rows,
+    shrunk,
     symmetric_product,
 )
 from photoflow.segment.subject import Bits, Mask, bounding_box, padded
@@ -30,9 +32,7 @@ _INWARD, _OUTWARD = 0.020, 0.030
 _VEIL = 0.06
 
 
-def matte(
-    rgb: npt.NDArray[np.uint8], mask: Mask
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
+def matte(rgb: npt.NDArray[np.uint8], mask: Mask) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
     """Alpha of a subject at hair, fur and petals, and its colours without the background's.
 
     I = alpha · F + (1 − alpha) · B at each pixel. Alpha is solved in a band around the mask's outline, at
@@ -66,13 +66,12 @@ def matte(
 
 def _alpha(rgb: npt.NDArray[np.uint8], mask: Mask) -> Mask:
     """Alpha of a crop: solved small, upsampled along the photo's edges, clamped where it is known."""
-    scale = min(1.0, _SOLVE_SIDE / max(mask.shape))
-    size = (max(1, round(mask.shape[1] * scale)), max(1, round(mask.shape[0] * scale)))
-    small = np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
-    coarse = np.asarray(cv2.resize(mask, size, interpolation=cv2.INTER_AREA))
+    shape = (mask.shape[0], mask.shape[1])
+    size = fitting(shape, _SOLVE_SIDE)
+    small, coarse = shrunk(rgb, size), shrunk(mask, size)
     unknown = unknown_band(coarse)
     solved = closed_form_alpha(small / np.float32(255.0), coarse, unknown)
-    alpha = guided_upsample(solved, small, rgb, radius=1, eps=1e-4) if scale < 1.0 else solved
+    alpha = guided_upsample(solved, small, rgb, radius=1, eps=1e-4) if size != shape else solved
     return _clamped(alpha, coarse, unknown)
 
 
@@ -88,8 +87,8 @@ def _clamped(alpha: Mask, coarse: Mask, unknown: Bits) -> Mask:
 def unknown_band(mask: Mask) -> Bits:
     """Where alpha has to be solved: a ring around the outline, wider where the mask itself is unsure.
 
-    The ring reaches 3 % of the subject's size outwards (hair stands off) and 2 % inwards; size is the
-    square root of the area.
+    The ring reaches 3 % of the subject's size outwards, as hair stands off (5 to 14 pixels), and 2 % inwards
+    (3 to 8); size is the square root of the area.
 
     Args:
         mask: (H, W) in [0, 1].
@@ -99,8 +98,8 @@ def unknown_band(mask: Mask) -> Bits:
     """
     bits = mask > 0.5
     extent = float(np.sqrt(bits.sum()))
-    inward = float(np.clip(_INWARD * extent, 2.0, 8.0))
-    outward = float(np.clip(_OUTWARD * extent, 3.0, 14.0))
+    inward = float(np.clip(_INWARD * extent, 3.0, 8.0))
+    outward = float(np.clip(_OUTWARD * extent, 5.0, 14.0))
     inside = cv2.distanceTransform(_bordered(bits), cv2.DIST_L2, 5)[1:-1, 1:-1]
     outside = cv2.distanceTransform((~bits).astype(np.uint8), cv2.DIST_L2, 5)
     unsure = ((mask > 0.1) & (mask < 0.9)).astype(np.uint8)
@@ -138,18 +137,19 @@ def _laplacian(rgb: Floats, radius: int, eps: float) -> _Laplacian:
     guide = planes(rgb, np.float64)
     mean = box_mean(guide, radius)
     inverse = inverse_covariance(guide, mean, radius, eps)
-    return _Laplacian(*(part.astype(np.float32) for part in (guide, mean, inverse)), radius)
+    guide, mean, inverse = (part.astype(np.float32) for part in (guide, mean, inverse))
+    return _Laplacian(guide, mean, inverse, radius)
 
 
-def closed_form_alpha(rgb: Floats, mask: Mask, unknown: Bits) -> Mask:
+def closed_form_alpha(rgb: npt.NDArray[np.float32], mask: Mask, unknown: Bits) -> Mask:
     """Solve alpha in the unknown band, its surroundings held at 0 and 1.
 
     minimise alphaᵀ L alpha + prior · |alpha − mask|² over the band. A small prior decides where the colours
     say nothing (texture alike on both sides), and leaves hair to the Laplacian.
 
     Args:
-        rgb: (H, W, 3) in [0, 1].
-        mask: (H, W) in [0, 1].
+        rgb: (H, W, 3) float32 in [0, 1].
+        mask: (H, W) float32 in [0, 1].
         unknown: (H, W) bool.
 
     Returns:
@@ -162,12 +162,11 @@ def closed_form_alpha(rgb: Floats, mask: Mask, unknown: Bits) -> Mask:
     known = (mask > 0.5).astype(np.float32)
     start = np.where(unknown, mask, known).astype(np.float32)
     if min(mask.shape) >= 64:
-        size = (mask.shape[1] // 2, mask.shape[0] // 2)
-        half = [cv2.resize(part, size, interpolation=cv2.INTER_AREA) for part in (rgb, start)]
-        band = cv2.resize(unknown.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        coarse = _conjugate_gradients(half[0], half[1], half[1], band, _COARSE_STEPS)
-        up = cv2.resize(coarse, (mask.shape[1], mask.shape[0]), interpolation=cv2.INTER_LINEAR)
-        first = np.where(unknown, up, known)
+        size = (mask.shape[0] // 2, mask.shape[1] // 2)
+        half = shrunk(start, size)
+        band = shrunk(unknown.astype(np.float32), size) > 0
+        coarse = _conjugate_gradients(shrunk(rgb, size), half, half, band, _COARSE_STEPS)
+        first = np.where(unknown, resize_rows(coarse, mask.shape, 0, mask.shape[0]), known)
     else:
         first = start
     return np.clip(_conjugate_gradients(rgb, start, first, unknown, _FINE_STEPS), 0.0, 1.0)

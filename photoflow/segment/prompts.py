@@ -20,9 +20,9 @@ def checked_mask(mask: npt.NDArray[Any] | str | Path, shape: tuple[int, int]) ->
     """A mask that fits the photo.
 
     Args:
-        mask: (H, W) or (H, W, 1) bool, uint8 in 0…255 or float in [0, 1]; or the path of a picture in which
-            the subject is bright (above 127; any non-zero value where the file holds small labels only),
-            or opaque where the file is transparent elsewhere.
+        mask: (H, W) or (H, W, 1) bool, uint8 in 0…255 or of 0 and 1, or float in [0, 1]; or the path of a
+            picture in which the subject is bright (above 127; any non-zero value where the file holds small
+            labels only), or opaque where the file is transparent elsewhere.
         shape: (H, W) of the photo.
 
     Returns:
@@ -33,9 +33,7 @@ def checked_mask(mask: npt.NDArray[Any] | str | Path, shape: tuple[int, int]) ->
     """
     values = _read_mask(Path(mask)) if isinstance(mask, (str, Path)) else _mask_values(np.asarray(mask))
     if values.shape != shape:
-        raise InputError(
-            f"mask: expected {shape[1]}x{shape[0]} as the photo, got {_written(values.shape)}"
-        )
+        raise InputError(f"mask: expected {shape[1]}x{shape[0]} as the photo, got {_written(values.shape)}")
     covered = float((values > 0.5).mean())
     if covered == 0.0:
         raise InputError("mask: expected a subject, got an empty mask")
@@ -99,8 +97,8 @@ def _read_mask(path: Path) -> Mask:
     if picture is None:
         raise InputError(f"mask: expected an image file, got {path}, which is none that can be read")
     if picture.dtype != np.uint8:
-        picture = (picture.astype(np.float32) * (255.0 / np.iinfo(np.uint16).max)).astype(np.uint8)
-    grey = _brightness(picture)
+        picture = picture.astype(np.float32) * (255.0 / np.iinfo(np.uint16).max)
+    grey = _brightness(np.asarray(picture, np.uint8))
     return (grey > (127 if grey.max() > 127 else 0)).astype(np.float32)
 
 
@@ -118,14 +116,14 @@ def _mask_values(array: npt.NDArray[Any]) -> Mask:
     if array.ndim == 3 and array.shape[2] == 1:
         array = array[..., 0]
     if array.dtype == np.bool_:
-        return array.astype(np.float32)
+        return np.asarray(array, np.float32)
     if array.dtype == np.uint8:
-        return array.astype(np.float32) / np.float32(255.0)
+        return np.asarray(array, np.float32) / np.float32(255.0 if array.max(initial=0) > 1 else 1.0)
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"mask: expected bool, uint8 or float values, got {array.dtype}")
     if not np.isfinite(array).all() or array.min(initial=0.0) < 0.0 or array.max(initial=0.0) > 1.0:
         raise InputError("mask: expected float values in [0, 1], got values outside")
-    return array.astype(np.float32)
+    return np.asarray(array, np.float32)
 
 
 def _written(shape: tuple[int, ...]) -> str:

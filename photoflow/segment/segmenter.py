@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -15,7 +14,7 @@ from photoflow.models import weights
 from photoflow.models.u2net import U2NetP
 from photoflow.models.weights import WeightsError
 from photoflow.segment import grabcut, saliency
-from photoflow.segment.guided import guided_upsample
+from photoflow.segment.guided import fitting, guided_upsample, shrunk
 from photoflow.segment.prompts import Point, checked_box, checked_mask, checked_points
 from photoflow.segment.subject import (
     Bits,
@@ -214,7 +213,8 @@ class Segmenter:
         except WeightsError:
             if self._method == name:
                 raise
-            self._missing[name] = f"{title} {'not at hand, offline' if self._offline else 'cannot be fetched'}"
+            reason = "not at hand, offline" if self._offline else "cannot be fetched"
+            self._missing[name] = f"{title} {reason}"
             return None
 
     def _said(self, line: str) -> str:
@@ -223,11 +223,7 @@ class Segmenter:
 
 def _reduced(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The photo at the size all looking is done at."""
-    scale = min(1.0, _WORK_SIDE / max(rgb.shape[:2]))
-    if scale == 1.0:
-        return np.ascontiguousarray(rgb)
-    size = (max(1, round(rgb.shape[1] * scale)), max(1, round(rgb.shape[0] * scale)))
-    return np.asarray(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA))
+    return np.ascontiguousarray(shrunk(rgb, fitting((rgb.shape[0], rgb.shape[1]), _WORK_SIDE)))
 
 
 def _require_salient(confidence: Mask) -> None:

@@ -1,0 +1,40 @@
+"""What all tests share: the device they run on, a fixed seed, and how close is close."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request: pytest.FixtureRequest) -> str:
+    """Each device that operators run on; cuda is skipped where there is none."""
+    import torch
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed(request: pytest.FixtureRequest) -> None:
+    """Seed torch before each test, but do not load it for tests that do without."""
+    import sys
+
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tolerance() -> Mapping[object, dict[str, float]]:
+    """How far a result of a dtype may be from the float64 oracle: dtype -> keywords of assert_close."""
+    import torch
+
+    return {
+        torch.float64: {"rtol": 1e-9, "atol": 1e-9},
+        torch.float32: {"rtol": 1e-5, "atol": 1e-5},
+        torch.float16: {"rtol": 2e-3, "atol": 2e-3},
+        torch.bfloat16: {"rtol": 1e-2, "atol": 1e-2},
+    }

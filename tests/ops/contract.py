@@ -1,0 +1,183 @@
+"""The tests that every operator passes, written once. A test class inherits them and describes its operator."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+HALVES_AND_SINGLE = (torch.float32, torch.float16, torch.bfloat16)
+Arguments = dict[str, Any]
+
+
+def as_tuple(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return result if isinstance(result, tuple) else (result,)
+
+
+def smooth_flow(batch: int, height: int, width: int, *, size: float = 3.0, **options: Any) -> Tensor:
+    """A random flow whose fractions keep clear of 0 and 1, where the operators have kinks."""
+    whole = torch.randint(-int(size), int(size) + 1, (batch, 2, height, width)).double()
+    return (whole + torch.rand(batch, 2, height, width).double() * 0.8 + 0.1).to(**options)
+
+
+def non_contiguous(tensor: Tensor) -> Tensor:
+    """The same values with other strides: every second element of a transposed tensor."""
+    wide = torch.empty(*tensor.shape[:-2], tensor.shape[-1], 2 * tensor.shape[-2], dtype=tensor.dtype)
+    view = wide.to(tensor.device)[..., ::2].transpose(-1, -2)
+    view.copy_(tensor)
+    return view
+
+
+class OperatorContract:
+    """Describes an operator: how to call it, its oracle, its raw form and its modes."""
+
+    modes: ClassVar[list[Arguments]]
+    dtypes: ClassVar[tuple[torch.dtype, ...]] = (*HALVES_AND_SINGLE, torch.float64)
+    differentiable: ClassVar[bool] = True
+    operator: ClassVar[Callable[..., Any]]
+    reference: ClassVar[Callable[..., Any]]
+    raw: ClassVar[Any]  # torch.ops.photoflow.<operator>.default
+
+    def tensors(self, dtype: torch.dtype, device: str, mode: Arguments, size: tuple[int, int]) -> list[Tensor]:
+        """The tensor arguments of a call, features first."""
+        raise NotImplementedError
+
+    def raw_arguments(self, tensors: list[Tensor], mode: Arguments) -> tuple[Any, ...]:
+        """The arguments of the raw operator for those of the wrapper."""
+        raise NotImplementedError
+
+    def run(self, tensors: list[Tensor], mode: Arguments) -> tuple[Tensor, ...]:
+        return as_tuple(type(self).operator(*tensors, **mode))
+
+    @pytest.mark.parametrize("layout", ["contiguous", "strided", "channels-last"])
+    def test_agrees_with_the_reference(
+        self, device: str, mode: Arguments, layout: str, tolerance: Any
+    ) -> None:
+        for dtype in self.dtypes:
+            tensors = self.tensors(dtype, device, mode, (13, 141))
+            expected = as_tuple(type(self).reference(*tensors, **mode))
+            if layout == "strided":
+                tensors = [non_contiguous(tensor) for tensor in tensors]
+            elif layout == "channels-last":
+                tensors = [tensor.to(memory_format=torch.channels_last) for tensor in tensors]
+            for got, want in zip(self.run(tensors, mode), expected, strict=True):
+                assert got.dtype == want.dtype
+                assert got.is_contiguous()
+                assert_close(got, want, **tolerance[dtype], msg=lambda text, dtype=dtype: f"{dtype}: {text}")
+
+    def test_gradients_agree_with_the_reference(self, device: str, mode: Arguments, tolerance: Any) -> None:
+        if not self.differentiable:
+            pytest.skip("a step function")
+        for dtype in self.dtypes:
+            ours = [t.requires_grad_() for t in self.tensors(dtype, device, mode, (11, 19))]
+            theirs = [t.detach().clone().requires_grad_() for t in ours]
+            outputs = self.run(ours, mode)
+            weights = [torch.randn_like(output) for output in outputs]
+            loss = sum((output * weight).double().sum() for output, weight in zip(outputs, weights))
+            oracle = as_tuple(type(self).reference(*theirs, **mode))
+            oracle_loss = sum((output * weight).double().sum() for output, weight in zip(oracle, weights))
+            got = torch.autograd.grad(loss, ours, allow_unused=True)
+            want = torch.autograd.grad(oracle_loss, theirs, allow_unused=True)
+            # A gradient of a flow adds up differences of features, with the rounding of all of them.
+            bounds = {name: 10 * value for name, value in tolerance[dtype].items()}
+            for mine, other in zip(got, want, strict=True):
+                other = torch.zeros_like(mine) if other is None else other
+                assert mine.dtype == other.dtype
+                assert_close(mine, other, **bounds, msg=lambda text, dtype=dtype: f"{dtype}: {text}")
+
+    def test_gradcheck(self, device: str, mode: Arguments) -> None:
+        if not self.differentiable:
+            pytest.skip("a step function")
+        tensors = [t.requires_grad_() for t in self.tensors(torch.float64, device, mode, (4, 5))]
+        nondeterminism = 0.0 if device == "cpu" else 1e-10
+        assert torch.autograd.gradcheck(
+            lambda *inputs: self.run(list(inputs), mode), tensors, nondet_tol=nondeterminism
+        )
+
+    def test_only_the_gradients_asked_for(self, device: str, mode: Arguments) -> None:
+        if not self.differentiable:
+            pytest.skip("a step function")
+        count = len(self.tensors(torch.float32, device, mode, (6, 7)))
+        for asked in range(count):
+            tensors = self.tensors(torch.float32, device, mode, (6, 7))
+            tensors[asked].requires_grad_()
+            sum(output.sum() for output in self.run(tensors, mode)).backward()
+            assert [tensor.grad is not None for tensor in tensors] == [i == asked for i in range(count)]
+
+    def test_double_backward_is_refused(self, device: str, mode: Arguments) -> None:
+        if not self.differentiable:
+            pytest.skip("a step function")
+        tensors = [t.requires_grad_() for t in self.tensors(torch.float64, device, mode, (4, 5))]
+        loss = sum((output**2).sum() for output in self.run(tensors, mode))
+        grads = torch.autograd.grad(loss, tensors, create_graph=True, allow_unused=True)
+        with pytest.raises(NotImplementedError, match=rf"{self.raw.name().split('::')[1]}: .*double backward"):
+            sum((grad**2).sum() for grad in grads if grad is not None).backward()
+
+    def test_opcheck(self, device: str, mode: Arguments) -> None:
+        for dtype in (torch.float32, torch.float64) if self.differentiable else self.dtypes:
+            tensors = self.tensors(dtype, device, mode, (5, 6))
+            if self.differentiable:
+                tensors = [tensor.requires_grad_() for tensor in tensors]
+            torch.library.opcheck(self.raw, self.raw_arguments(tensors, mode))
+
+    def test_compiles_without_a_break(self, device: str, mode: Arguments) -> None:
+        torch._dynamo.reset()
+        operator = type(self).operator
+        compiled = torch.compile(
+            lambda *inputs: operator(*inputs, **mode), fullgraph=True, dynamic=True, backend="aot_eager"
+        )
+        for size in ((7, 9), (12, 5)):
+            tensors = self.tensors(torch.float32, device, mode, size)
+            if self.differentiable:
+                tensors = [tensor.requires_grad_() for tensor in tensors]
+            results, expected = as_tuple(compiled(*tensors)), self.run(tensors, mode)
+            for got, want in zip(results, expected, strict=True):
+                assert_close(got, want)
+            if self.differentiable:
+                got_grads = torch.autograd.grad(sum(r.sum() for r in results), tensors)
+                want_grads = torch.autograd.grad(sum(r.sum() for r in expected), tensors)
+                assert_close(got_grads, want_grads)
+
+    def test_autocast_leaves_it_alone(self, device: str, mode: Arguments) -> None:
+        tensors = self.tensors(torch.float32, device, mode, (6, 7))
+        expected = self.run(tensors, mode)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            results = self.run(tensors, mode)
+        for got, want in zip(results, expected, strict=True):
+            assert got.dtype == want.dtype
+            assert_close(got, want)
+
+    @pytest.mark.parametrize("size", [(0, 5), (4, 0), (0, 0)])
+    def test_empty(self, device: str, mode: Arguments, size: tuple[int, int]) -> None:
+        tensors = self.tensors(torch.float32, device, mode, size)
+        for output in self.run(tensors, mode):
+            assert output.numel() == 0 and output.shape[-2:] == size
+        no_batch = [tensor[:0] for tensor in self.tensors(torch.float32, device, mode, (3, 4))]
+        if self.differentiable:
+            no_batch = [tensor.requires_grad_() for tensor in no_batch]
+        outputs = self.run(no_batch, mode)
+        assert all(output.shape[0] == 0 for output in outputs)
+        if self.differentiable:
+            sum(output.sum() for output in outputs).backward()
+
+    def test_the_number_of_threads_does_not_matter(self, mode: Arguments) -> None:
+        tensors = self.tensors(torch.float32, "cpu", mode, (97, 301))
+        if self.differentiable:
+            tensors = [tensor.requires_grad_() for tensor in tensors]
+        threads, results = torch.get_num_threads(), []
+        try:
+            for count in (1, 2, 5):
+                torch.set_num_threads(count)
+                outputs = self.run(tensors, mode)
+                grads = ()
+                if self.differentiable:
+                    grads = torch.autograd.grad(sum((o**2).sum() for o in outputs), tensors)
+                results.append((*outputs, *grads))
+        finally:
+            torch.set_num_threads(threads)
+        for other in results[1:]:
+            assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))

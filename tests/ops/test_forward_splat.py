@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from contract import Arguments, OperatorContract, smooth_flow
+from torch import Tensor
+from torch.testing import assert_close
+
+from photoflow.ops import forward_splat, reference
+
+MODES = ("sum", "average", "linear", "softmax")
+WEIGHED = ("linear", "softmax")
+
+
+def metric_for(mode: str, *shape: int, **options: Any) -> list[Tensor]:
+    """The metric argument of a mode, if it takes one: positive for linear, of either sign for softmax."""
+    if mode not in WEIGHED:
+        return []
+    return [(torch.rand(*shape) + 0.2 if mode == "linear" else torch.randn(*shape) * 3).to(**options)]
+
+
+class TestContract(OperatorContract):
+    modes = [{"mode": mode} for mode in MODES]
+    operator = staticmethod(forward_splat)
+    reference = staticmethod(reference.forward_splat)
+    raw = torch.ops.photoflow.forward_splat.default
+
+    def tensors(self, dtype: torch.dtype, device: str, mode: Arguments, size: tuple[int, int]) -> list[Tensor]:
+        options = {"device": device, "dtype": torch.float64 if dtype == torch.float64 else torch.float32}
+        image = torch.rand(2, 3, *size, dtype=torch.float64).to(device, dtype)
+        return [image, smooth_flow(2, *size, **options), *metric_for(mode["mode"], 2, 1, *size, **options)]
+
+    def raw_arguments(self, tensors: list[Tensor], mode: Arguments) -> tuple[Any, ...]:
+        return *tensors[:2], tensors[2] if len(tensors) > 2 else None, MODES.index(mode["mode"]), 1e-7
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_flow_is_the_image(device: str, mode: str) -> None:
+    image, flow = torch.rand(2, 3, 9, 11, device=device), torch.zeros(2, 2, 9, 11, device=device)
+    out, coverage = forward_splat(image, flow, *metric_for(mode, 2, 1, 9, 11, device=device), mode=mode)
+    assert_close(out, image, rtol=1e-6, atol=1e-6)
+    assert torch.equal(coverage, torch.ones_like(coverage))
+
+
+@pytest.mark.parametrize("mode", ("sum", "average"))
+def test_without_a_metric_no_flow_is_the_image_to_the_bit(device: str, mode: str) -> None:
+    image, flow = torch.rand(1, 3, 9, 300, device=device), torch.zeros(1, 2, 9, 300, device=device)
+    assert torch.equal(forward_splat(image, flow, mode=mode)[0], image)
+
+
+def test_one_pixel_spreads_over_four(device: str) -> None:
+    image, flow = torch.zeros(1, 1, 5, 6, device=device), torch.full((1, 2, 5, 6), 100.0, device=device)
+    image[0, 0, 1, 2] = 8.0
+    flow[0, :, 1, 2] = torch.tensor([1.25, 0.5])
+    out, coverage = forward_splat(image, flow)
+    expected = torch.zeros(5, 6, device=device)
+    expected[1:3, 3], expected[1:3, 4] = 0.375, 0.125
+    assert_close(coverage[0, 0], expected)
+    assert_close(out[0, 0], 8 * expected)
+    averaged = forward_splat(image, flow, mode="average")[0][0, 0]
+    assert_close(averaged, 8 * (expected > 0).float())
+
+
+@pytest.mark.parametrize("mode", ("average", *WEIGHED))
+def test_two_pixels_that_meet_are_weighed(device: str, mode: str) -> None:
+    image = torch.tensor([[[[1.0, 5.0, 0.0]]]], device=device)
+    flow = torch.zeros(1, 2, 1, 3, device=device)
+    flow[0, 0, 0] = torch.tensor([2.0, 1.0, 50.0])
+    metric = torch.tensor([[[[1.0, 3.0, 9.0]]]], device=device)
+    out, coverage = forward_splat(image, flow, metric if mode in WEIGHED else None, mode=mode)
+    share = {"average": 0.5, "linear": 0.25, "softmax": float(torch.tensor([1.0, 3.0]).softmax(0)[0])}[mode]
+    assert_close(out[0, 0, 0], torch.tensor([0.0, 0.0, share * 1 + (1 - share) * 5], device=device))
+    assert coverage[0, 0, 0].tolist() == [0.0, 0.0, 2.0]
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 30.0, 300.0, 1e6])
+@pytest.mark.parametrize("offset", [0.0, -1e4, 1e4])
+def test_softmax_bears_any_range_of_the_metric(device: str, scale: float, offset: float) -> None:
+    image, flow = torch.rand(2, 3, 21, 150, device=device), smooth_flow(2, 21, 150, dtype=torch.float32, device=device)
+    metric = (torch.randn(2, 1, 21, 150, device=device) * scale + offset).requires_grad_()
+    out, _ = forward_splat(image, flow, metric, mode="softmax")
+    expected, coverage = reference.forward_splat(image, flow, metric, mode="softmax")
+    assert_close(out, expected, rtol=1e-4, atol=1e-4)
+    assert ((out.sum(1) == 0) == (coverage[:, 0] == 0)).all()
+    out.sum().backward()
+    assert metric.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("channels", [0, 1, 2, 5, 6, 7, 8, 20])
+def test_any_number_of_channels(device: str, mode: str, channels: int) -> None:
+    image = torch.rand(1, channels, 30, 133, device=device)
+    flow = smooth_flow(1, 30, 133, dtype=torch.float32, device=device)
+    metric = metric_for(mode, 1, 1, 30, 133, device=device)
+    got, want = forward_splat(image, flow, *metric, mode=mode), reference.forward_splat(image, flow, *metric, mode=mode)
+    for mine, other in zip(got, want, strict=True):
+        assert_close(mine, other, rtol=1e-5, atol=1e-5)
+
+
+def test_a_flow_that_scatters_everywhere(device: str) -> None:
+    image, flow = torch.rand(1, 2, 300, 260, device=device), torch.randn(1, 2, 300, 260, device=device) * 150
+    for got, want in zip(forward_splat(image, flow), reference.forward_splat(image, flow), strict=True):
+        assert_close(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e30])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_flow_that_is_not_finite_drops_that_pixel_only(device: str, mode: str, bad: float) -> None:
+    image, flow = torch.rand(1, 2, 8, 9, device=device), smooth_flow(1, 8, 9, size=2, dtype=torch.float32, device=device)
+    metric = metric_for(mode, 1, 1, 8, 9, device=device)
+    away = flow.clone()
+    away[0, :, 3, 4], flow[0, 0, 3, 4] = 1000.0, bad
+    inputs = [tensor.requires_grad_() for tensor in (image, flow, *metric)]
+    out, coverage = forward_splat(*inputs, mode=mode)
+    expected, expected_coverage = forward_splat(image, away, *metric, mode=mode)
+    assert_close(out, expected)
+    assert_close(coverage, expected_coverage)
+    grads = torch.autograd.grad(out.sum() + coverage.sum(), inputs)
+    assert all(grad.isfinite().all() and grad[0, :, 3, 4].abs().sum() == 0 for grad in grads)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("mode", WEIGHED)
+def test_a_metric_that_is_not_finite_drops_that_pixel_only(device: str, mode: str, bad: float) -> None:
+    image, flow = torch.rand(1, 2, 8, 9, device=device), smooth_flow(1, 8, 9, size=2, dtype=torch.float32, device=device)
+    (metric,) = metric_for(mode, 1, 1, 8, 9, device=device)
+    away = flow.clone()
+    away[0, :, 3, 4] = 1000.0
+    expected, expected_coverage = forward_splat(image, away, metric, mode=mode)
+    metric[0, 0, 3, 4] = bad
+    out, coverage = forward_splat(image, flow, metric, mode=mode)
+    assert_close(out, expected)
+    assert_close(coverage, expected_coverage)
+
+
+def test_linear_is_0_where_all_weights_are(device: str) -> None:
+    image, flow = torch.rand(1, 2, 4, 5, device=device), torch.zeros(1, 2, 4, 5, device=device)
+    out, coverage = forward_splat(image, flow, torch.zeros(1, 1, 4, 5, device=device), mode="linear")
+    assert out.abs().sum() == 0 and (coverage == 1).all()
+
+
+def test_eps_is_the_least_coverage(device: str) -> None:
+    image, flow = torch.ones(1, 1, 1, 4, device=device), torch.zeros(1, 2, 1, 4, device=device)
+    flow[0, 0] = 2.75
+    out, coverage = forward_splat(image, flow, mode="average", eps=0.3)
+    assert coverage[0, 0, 0].tolist() == [0.0, 0.0, 0.25, 1.0] and out[0, 0, 0].tolist() == [0.0, 0.0, 0.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"image": torch.rand(3, 4, 5)}, ValueError, "image: expected shape .B, C, H, W., got .3, 4, 5."),
+        ({"image": torch.ones(1, 3, 4, 5, dtype=torch.uint8)}, TypeError, "image: expected float16.*uint8"),
+        ({"flow": torch.zeros(1, 2, 4, 6)}, ValueError, r"flow: expected shape .*\(1, 2, 4, 5\), got .1, 2, 4, 6."),
+        ({"flow": torch.zeros(1, 2, 4, 5).bfloat16()}, TypeError, "flow: expected float32, got torch.bfloat16"),
+        ({"mode": "max"}, ValueError, "mode: expected 'sum' or .*, got 'max'"),
+        ({"mode": "softmax"}, ValueError, "metric: expected a tensor .* for mode 'softmax', got None"),
+        ({"metric": torch.ones(1, 1, 4, 5)}, ValueError, "metric: expected None for mode 'sum', got a tensor"),
+        ({"metric": torch.ones(1, 2, 4, 5), "mode": "linear"}, ValueError, "metric: expected shape .*got .1, 2, 4, 5."),
+        ({"eps": float("nan")}, ValueError, "eps: expected a finite number of at least 0, got nan"),
+    ],
+)
+def test_errors_say_what_was_expected(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    arguments = {"image": torch.rand(1, 3, 4, 5), "flow": torch.zeros(1, 2, 4, 5), **change}
+    with pytest.raises(error, match=f"^forward_splat: {message}"):
+        forward_splat(**arguments)

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from contract import Arguments, OperatorContract, smooth_flow
+from torch import Tensor
+from torch.testing import assert_close
+
+from photoflow.ops import occlusion, range_map, reference
+
+
+class TestContract(OperatorContract):
+    modes = [{}, {"alpha": 0.1, "beta": 4.0}]
+    dtypes = (torch.float32, torch.float64)
+    differentiable = False
+    operator = staticmethod(occlusion)
+    reference = staticmethod(reference.occlusion)
+    raw = torch.ops.photoflow.occlusion.default
+
+    def tensors(self, dtype: torch.dtype, device: str, mode: Arguments, size: tuple[int, int]) -> list[Tensor]:
+        # Halves and quarters: both sides of the inequality are exact, so that no rounding decides it.
+        there = torch.randint(-6, 7, (2, 2, *size)).to(device, dtype) / 2
+        return [there, -there + torch.randint(-2, 3, (2, 2, *size)).to(device, dtype) / 4]
+
+    def raw_arguments(self, tensors: list[Tensor], mode: Arguments) -> tuple[Any, ...]:
+        return *tensors, mode.get("alpha", 0.01), mode.get("beta", 0.5)
+
+
+class TestRangeMapContract(OperatorContract):
+    modes = [{}]
+    dtypes = (torch.float32, torch.float64)
+    operator = staticmethod(range_map)
+    reference = staticmethod(reference.range_map)
+    raw = torch.ops.photoflow.forward_splat.default
+
+    def tensors(self, dtype: torch.dtype, device: str, mode: Arguments, size: tuple[int, int]) -> list[Tensor]:
+        return [smooth_flow(2, *size, device=device, dtype=dtype)]
+
+    def raw_arguments(self, tensors: list[Tensor], mode: Arguments) -> tuple[Any, ...]:
+        return tensors[0][:, :0].detach(), tensors[0], None, 0, 1e-7
+
+
+def constant_flow(x: float, y: float, device: str) -> Tensor:
+    return torch.tensor([x, y], device=device).reshape(1, 2, 1, 1).expand(1, 2, 6, 8)
+
+
+def test_a_shift_hides_what_leaves_the_image(device: str) -> None:
+    visible_a, visible_b = occlusion(constant_flow(3, 1, device), constant_flow(-3, -1, device))
+    expected_a, expected_b = torch.zeros(6, 8, device=device), torch.zeros(6, 8, device=device)
+    expected_a[:5, :5], expected_b[1:, 3:] = 1, 1
+    assert torch.equal(visible_a[0, 0], expected_a) and torch.equal(visible_b[0, 0], expected_b)
+
+
+def test_flows_that_disagree_are_not_seen(device: str) -> None:
+    visible_a, visible_b = occlusion(constant_flow(1, 0, device), constant_flow(1, 0, device))
+    assert visible_a.sum() == 0 and visible_b.sum() == 0
+
+
+def test_an_object_that_moves_hides_what_it_comes_over(device: str) -> None:
+    flow_ab, flow_ba = torch.zeros(1, 2, 10, 20, device=device), torch.zeros(1, 2, 10, 20, device=device)
+    flow_ab[0, 0, 3:7, 4:8], flow_ba[0, 0, 3:7, 10:14] = 6, -6
+    visible_a, visible_b = occlusion(flow_ab, flow_ba)
+    hidden_a, hidden_b = torch.zeros(10, 20, device=device), torch.zeros(10, 20, device=device)
+    hidden_a[3:7, 10:14], hidden_b[3:7, 4:8] = 1, 1
+    assert torch.equal(1 - visible_a[0, 0], hidden_a) and torch.equal(1 - visible_b[0, 0], hidden_b)
+    assert torch.equal(range_map(flow_ab)[0, 0], 1 - hidden_b + hidden_a)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e30])
+def test_a_flow_that_is_not_finite_is_not_seen(device: str, bad: float) -> None:
+    flow = torch.zeros(1, 2, 6, 8, device=device)
+    flow[0, 1, 2, 3] = bad
+    visible_a, visible_b = occlusion(flow, torch.zeros_like(flow))
+    assert visible_a[0, 0, 2, 3] == 0 and visible_a.sum() == 47
+    # The other way reads that flow as the way back: only there does it fail.
+    assert visible_b[0, 0, 2, 3] == 0 and visible_b.isfinite().all() and visible_b.sum() == 44
+    expected = torch.ones(6, 8, device=device)
+    expected[2, 3] = 0
+    assert_close(range_map(flow)[0, 0], expected)
+
+
+def test_no_gradient_flows_through_the_check(device: str) -> None:
+    flow = torch.zeros(1, 2, 4, 5, device=device, requires_grad=True)
+    assert not any(visible.requires_grad for visible in occlusion(flow, flow))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"flow_ab": torch.zeros(1, 3, 4, 5)}, ValueError, "flow_ab: expected shape .B, 2, H, W., got .1, 3, 4, 5."),
+        ({"flow_ab": torch.zeros(1, 2, 4, 5).half()}, TypeError, "flow_ab: expected float32 or float64, got torch.float16"),
+        ({"flow_ba": torch.zeros(1, 2, 4, 6)}, ValueError, r"flow_ba: expected shape .*\(1, 2, 4, 5\), got .1, 2, 4, 6."),
+        ({"flow_ba": torch.zeros(1, 2, 4, 5).double()}, TypeError, "flow_ba: expected torch.float32, got torch.float64"),
+        ({"alpha": -1.0}, ValueError, "alpha: expected a finite number of at least 0, got -1.0"),
+        ({"beta": float("inf")}, ValueError, "beta: expected a finite number of at least 0, got inf"),
+    ],
+)
+def test_errors_say_what_was_expected(change: dict[str, Any], error: type[Exception], message: str) -> None:
+    arguments = {"flow_ab": torch.zeros(1, 2, 4, 5), "flow_ba": torch.zeros(1, 2, 4, 5), **change}
+    with pytest.raises(error, match=f"^occlusion: {message}"):
+        occlusion(**arguments)
+
+
+def test_range_map_names_itself() -> None:
+    with pytest.raises(ValueError, match="^range_map: flow: expected shape"):
+        range_map(torch.zeros(1, 3, 4, 5))
