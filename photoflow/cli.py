@@ -95,7 +95,7 @@ def animate(
     with progress_bar(frame_count(seconds, fps)) as (advance, report):
         clip = Animator(device, segmenter, offline).animate(
             photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
-            box=numbers("box", box, 4), points=[numbers("point", text, 2) for text in point] if point else None,
+            box=numbers("box", box, 4) if box else None, points=[numbers("point", text, 2) for text in point] if point else None,
             subject="all" if all_subjects else subject, report=report,
         )  # fmt: skip
         if explain:
@@ -150,10 +150,8 @@ def combined(parts: list[Any]) -> Any:
     return total
 
 
-def numbers(name: str, text: str | None, count: int) -> tuple[float, ...] | None:
+def numbers(name: str, text: str, count: int) -> tuple[float, ...]:
     """`count` numbers from a text with commas between them."""
-    if text is None:
-        return None
     try:
         values = tuple(float(v) for v in text.split(","))
     except ValueError:

@@ -128,7 +128,9 @@ def test_sizes():
             resize_photo(photo, size)
 
 
-@pytest.mark.parametrize(("seconds", "fps"), [(0, 30), (-1, 30), (4000, 30), (float("nan"), 30), (1, 0), (1, 500), (0.01, 10)])
+@pytest.mark.parametrize(
+    ("seconds", "fps"), [(0, 30), (-1, 30), (4000, 30), (float("nan"), 30), (1, 0), (1, 500), (0.01, 10)]
+)
 def test_lengths_out_of_range(seconds, fps):
     with pytest.raises(InputError, match="expected"):
         frame_count(seconds, fps)

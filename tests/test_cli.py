@@ -25,8 +25,10 @@ def files(tmp_path_factory):
     (folder / "text.jpg").write_text("not an image")
     whole = (folder / "photo.jpg").read_bytes()
     (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-    (folder / "nan.json").write_text('{"photoflow": "motion", "version": 1, "motion": {"type": "sway", "strength": NaN}}')
-    (folder / "later.json").write_text('{"photoflow": "motion", "version": 9, "motion": {"type": "sway"}}')
+    for name, version, strength in (("nan", 1, "NaN"), ("later", 9, "1")):
+        motion = f'{{"type": "sway", "strength": {strength}}}'
+        text = f'{{"photoflow": "motion", "version": {version}, "motion": {motion}}}'
+        (folder / f"{name}.json").write_text(text)
     return folder
 
 
@@ -98,7 +100,11 @@ def test_the_photo_is_never_replaced(files, tmp_path, monkeypatch, capsys):
 def test_a_failure_while_writing_keeps_what_was_there(files, tmp_path, monkeypatch, capsys):
     target = tmp_path / "a.mp4"
     target.write_bytes(b"precious")
-    monkeypatch.setattr("photoflow.render.layered.LayeredRenderer.frame", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("photoflow.render.layered.LayeredRenderer.frame", interrupted)
     code, _ = run(
         monkeypatch, capsys, "animate", files / "photo.jpg", "-o", target, "--mask", files / "mask.png", "--offline"
     )

@@ -19,8 +19,13 @@ HOST_DEVICE A seen(const A* there, const A* back, int64_t py, int64_t px, int64_
   const double x = static_cast<double>(px) + static_cast<double>(u),
                y = static_cast<double>(py) + static_cast<double>(v);
   if (!(x >= 0 && x <= static_cast<double>(width - 1) && y >= 0 && y <= static_cast<double>(height - 1))) return A(0);
-  const Axis<2, A> across = read_axis<2>(px, u, width, Padding::kBorder);
-  const Axis<2, A> down = read_axis<2>(py, v, height, Padding::kBorder);
+  Axis<2, A> across = read_axis<2>(px, u, width, Padding::kBorder);
+  Axis<2, A> down = read_axis<2>(py, v, height, Padding::kBorder);
+  // A neighbour of weight 0 is not read: its flow may be NaN.
+  for (int k = 0; k < 2; ++k) {
+    if (!(across.weight[k] > A(0))) across.index[k] = -1;
+    if (!(down.weight[k] > A(0))) down.index[k] = -1;
+  }
   const A back_u = sample(back, width, across, down), back_v = sample(back + plane, width, across, down);
   const A miss = (u + back_u) * (u + back_u) + (v + back_v) * (v + back_v);
   const A length = u * u + v * v + back_u * back_u + back_v * back_v;

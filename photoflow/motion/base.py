@@ -170,7 +170,8 @@ class ModalField(MotionField):
         import torch
 
         amounts = torch.tensor(self.amounts(t), dtype=torch.float32, device=self.shapes.device)
-        return torch.tensordot(amounts, self.shapes, dims=1)
+        flow: Tensor = torch.tensordot(amounts, self.shapes, dims=1)
+        return flow
 
     def scaled(self, factor: float) -> MotionField:
         field = copy.copy(self)

@@ -94,7 +94,7 @@ def mode_shapes(height: Array, reach: float, length: float) -> Array:
 
 def first_mode(u: Array) -> Array:
     """First bending mode of a cantilever, about u^2 (3 - u) / 2: 1 at the tip, flat at the base."""
-    return u * u * (3 - u) / 2
+    return np.asarray(u * u * (3 - u) / 2)
 
 
 def second_mode(u: Array) -> Array:

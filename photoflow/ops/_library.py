@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 try:
-    from photoflow import _C
+    import photoflow._C as _C
 except ImportError as error:
     raise ImportError(
         "the compiled operators of photoflow cannot be loaded; build them with "

@@ -67,16 +67,14 @@ def forward_splat(
         fail(_NAME, "metric", f"{expected} for mode {mode!r}", got)
     if metric is not None:
         metric = check_beside(_NAME, "metric", metric, image, (batch, 1, height, width), "(B, 1, H, W)")
-    if not (math.isfinite(eps) and eps >= 0):
+    if not 0 <= eps < math.inf:
         fail(_NAME, "eps", "a finite number of at least 0", eps)
     out, coverage, _ = torch.ops.photoflow.forward_splat(image, flow, metric, mode_code, eps)
     return out, coverage
 
 
 @torch.library.register_fake("photoflow::forward_splat")
-def _fake(
-    image: Tensor, flow: Tensor, metric: Tensor | None, mode: int, eps: float
-) -> tuple[Tensor, Tensor, Tensor]:
+def _fake(image: Tensor, flow: Tensor, metric: Tensor | None, mode: int, eps: float) -> tuple[Tensor, Tensor, Tensor]:
     batch, _, height, width = image.shape
     normalised = mode != _MODES["sum"]
     return (
@@ -114,9 +112,7 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tens
     ctx.save_for_backward(image, flow, metric, out, normaliser)
 
 
-def _backward(
-    ctx: Any, grad_out: Tensor, grad_coverage: Tensor, grad_normaliser: Tensor
-) -> tuple[Tensor | None, ...]:
+def _backward(ctx: Any, grad_out: Tensor, grad_coverage: Tensor, grad_normaliser: Tensor) -> tuple[Tensor | None, ...]:
     image, flow, metric, out, normaliser = ctx.saved_tensors
     needs = ctx.needs_input_grad[:3]
     grads = torch.ops.photoflow.forward_splat_backward(

@@ -21,9 +21,7 @@ def _check_flow(operator: str, argument: str, flow: Tensor) -> None:
         fail(operator, argument, "float32 or float64", flow.dtype, TypeError)
 
 
-def occlusion(
-    flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: float = 0.5
-) -> tuple[Tensor, Tensor]:
+def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: float = 0.5) -> tuple[Tensor, Tensor]:
     """The forward-backward check of two flows, both ways in one call.
 
     A pixel p is seen in the other image where the way there and back ends near p,
@@ -54,7 +52,7 @@ def occlusion(
     batch, _, height, width = flow_ab.shape
     flow_ba = check_beside(_NAME, "flow_ba", flow_ba, flow_ab, (batch, 2, height, width), "(B, 2, H, W)")
     for argument, value in (("alpha", alpha), ("beta", beta)):
-        if not (math.isfinite(value) and value >= 0):
+        if not 0 <= value < math.inf:
             fail(_NAME, argument, "a finite number of at least 0", value)
     visible_a, visible_b = torch.ops.photoflow.occlusion(flow_ab.detach(), flow_ba.detach(), alpha, beta)
     return visible_a, visible_b

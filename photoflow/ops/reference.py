@@ -70,7 +70,7 @@ def forward_splat(
     image: Tensor, flow: Tensor, metric: Tensor | None = None, *, mode: str = "sum", eps: float = 1e-7
 ) -> tuple[Tensor, Tensor]:
     """Pixels thrown to p + flow[p] and added up; see `photoflow.ops.forward_splat`."""
-    batch, channels, height, width = image.shape
+    batch, _, height, width = image.shape
     kept = flow.isfinite().all(dim=1)
     if metric is not None:
         kept = kept & metric.isfinite()[:, 0]
@@ -119,9 +119,7 @@ def forward_splat(
     return out.to(image.dtype), coverage.to(dtype)
 
 
-def occlusion(
-    flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: float = 0.5
-) -> tuple[Tensor, Tensor]:
+def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: float = 0.5) -> tuple[Tensor, Tensor]:
     """The forward-backward check, both ways; see `photoflow.ops.occlusion`."""
 
     def seen(there: Tensor, back: Tensor) -> Tensor:

@@ -118,7 +118,7 @@ def _mask_values(array: npt.NDArray[Any]) -> Mask:
     if array.dtype == np.bool_:
         return np.asarray(array, np.float32)
     if array.dtype == np.uint8:
-        return np.asarray(array, np.float32) / np.float32(255.0 if array.max(initial=0) > 1 else 1.0)
+        return np.asarray(array / (255.0 if array.max(initial=0) > 1 else 1.0), np.float32)
     if not np.issubdtype(array.dtype, np.floating):
         raise InputError(f"mask: expected bool, uint8 or float values, got {array.dtype}")
     if not np.isfinite(array).all() or array.min(initial=0.0) < 0.0 or array.max(initial=0.0) > 1.0:

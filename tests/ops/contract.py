@@ -54,9 +54,7 @@ class OperatorContract:
         return as_tuple(type(self).operator(*tensors, **mode))
 
     @pytest.mark.parametrize("layout", ["contiguous", "strided", "channels-last"])
-    def test_agrees_with_the_reference(
-        self, device: str, mode: Arguments, layout: str, tolerance: Any
-    ) -> None:
+    def test_agrees_with_the_reference(self, device: str, mode: Arguments, layout: str, tolerance: Any) -> None:
         for dtype in self.dtypes:
             tensors = self.tensors(dtype, device, mode, (13, 141))
             expected = as_tuple(type(self).reference(*tensors, **mode))

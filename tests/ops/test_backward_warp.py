@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ PADDINGS = ("zeros", "border", "reflection")
 
 
 class TestContract(OperatorContract):
-    modes = [{"mode": mode, "padding": padding} for mode in MODES for padding in PADDINGS]
+    modes: ClassVar = [{"mode": mode, "padding": padding} for mode in MODES for padding in PADDINGS]
     operator = staticmethod(backward_warp)
     reference = staticmethod(reference.backward_warp)
     raw = torch.ops.photoflow.backward_warp.default

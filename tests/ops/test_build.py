@@ -44,7 +44,7 @@ def test_the_cuda_operators_are_loaded_where_torch_has_that_cuda() -> None:
 
 def test_a_cuda_tensor_without_cuda_operators_gets_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_library, "_CUDA_MISSING", "photoflow was built without CUDA")
-    with pytest.raises(RuntimeError, match="^backward_warp: no CUDA operators .*built without CUDA.*") as error:
+    with pytest.raises(RuntimeError, match=r"^backward_warp: no CUDA operators .*built without CUDA.*") as error:
         _library.require_operators("backward_warp", torch.device("cuda", 0))
     assert _library.REBUILD in str(error.value) and "PHOTOFLOW_CUDA=1 pip install" in _library.REBUILD
     _library.require_operators("backward_warp", torch.device("cpu"))

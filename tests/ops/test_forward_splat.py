@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -22,7 +22,7 @@ def metric_for(mode: str, *shape: int, **options: Any) -> list[Tensor]:
 
 
 class TestContract(OperatorContract):
-    modes = [{"mode": mode} for mode in MODES]
+    modes: ClassVar = [{"mode": mode} for mode in MODES]
     operator = staticmethod(forward_splat)
     reference = staticmethod(reference.forward_splat)
     raw = torch.ops.photoflow.forward_splat.default
@@ -108,7 +108,8 @@ def test_a_flow_that_scatters_everywhere(device: str) -> None:
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e30])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_flow_that_is_not_finite_drops_that_pixel_only(device: str, mode: str, bad: float) -> None:
-    image, flow = torch.rand(1, 2, 8, 9, device=device), smooth_flow(1, 8, 9, size=2, dtype=torch.float32, device=device)
+    image = torch.rand(1, 2, 8, 9, device=device)
+    flow = smooth_flow(1, 8, 9, size=2, dtype=torch.float32, device=device)
     metric = metric_for(mode, 1, 1, 8, 9, device=device)
     away = flow.clone()
     away[0, :, 3, 4], flow[0, 0, 3, 4] = 1000.0, bad
@@ -124,7 +125,8 @@ def test_a_flow_that_is_not_finite_drops_that_pixel_only(device: str, mode: str,
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
 @pytest.mark.parametrize("mode", WEIGHED)
 def test_a_metric_that_is_not_finite_drops_that_pixel_only(device: str, mode: str, bad: float) -> None:
-    image, flow = torch.rand(1, 2, 8, 9, device=device), smooth_flow(1, 8, 9, size=2, dtype=torch.float32, device=device)
+    image = torch.rand(1, 2, 8, 9, device=device)
+    flow = smooth_flow(1, 8, 9, size=2, dtype=torch.float32, device=device)
     (metric,) = metric_for(mode, 1, 1, 8, 9, device=device)
     away = flow.clone()
     away[0, :, 3, 4] = 1000.0

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ from photoflow.ops import occlusion, range_map, reference
 
 
 class TestContract(OperatorContract):
-    modes = [{}, {"alpha": 0.1, "beta": 4.0}]
+    modes: ClassVar = [{}, {"alpha": 0.1, "beta": 4.0}]
     dtypes = (torch.float32, torch.float64)
     differentiable = False
     operator = staticmethod(occlusion)
@@ -29,7 +29,7 @@ class TestContract(OperatorContract):
 
 
 class TestRangeMapContract(OperatorContract):
-    modes = [{}]
+    modes: ClassVar = [{}]
     dtypes = (torch.float32, torch.float64)
     operator = staticmethod(range_map)
     reference = staticmethod(reference.range_map)
@@ -43,7 +43,7 @@ class TestRangeMapContract(OperatorContract):
 
 
 def constant_flow(x: float, y: float, device: str) -> Tensor:
-    return torch.tensor([x, y], device=device).reshape(1, 2, 1, 1).expand(1, 2, 6, 8)
+    return torch.tensor([x, y], dtype=torch.float32, device=device).reshape(1, 2, 1, 1).expand(1, 2, 6, 8)
 
 
 def test_a_shift_hides_what_leaves_the_image(device: str) -> None:
@@ -74,8 +74,8 @@ def test_a_flow_that_is_not_finite_is_not_seen(device: str, bad: float) -> None:
     flow[0, 1, 2, 3] = bad
     visible_a, visible_b = occlusion(flow, torch.zeros_like(flow))
     assert visible_a[0, 0, 2, 3] == 0 and visible_a.sum() == 47
-    # The other way reads that flow as the way back: only there does it fail.
-    assert visible_b[0, 0, 2, 3] == 0 and visible_b.isfinite().all() and visible_b.sum() == 44
+    # The other way reads that flow as the way back, and its neighbours do not.
+    assert visible_b[0, 0, 2, 3] == 0 and visible_b.sum() == 47
     expected = torch.ones(6, 8, device=device)
     expected[2, 3] = 0
     assert_close(range_map(flow)[0, 0], expected)
@@ -90,9 +90,9 @@ def test_no_gradient_flows_through_the_check(device: str) -> None:
     ("change", "error", "message"),
     [
         ({"flow_ab": torch.zeros(1, 3, 4, 5)}, ValueError, "flow_ab: expected shape .B, 2, H, W., got .1, 3, 4, 5."),
-        ({"flow_ab": torch.zeros(1, 2, 4, 5).half()}, TypeError, "flow_ab: expected float32 or float64, got torch.float16"),
-        ({"flow_ba": torch.zeros(1, 2, 4, 6)}, ValueError, r"flow_ba: expected shape .*\(1, 2, 4, 5\), got .1, 2, 4, 6."),
-        ({"flow_ba": torch.zeros(1, 2, 4, 5).double()}, TypeError, "flow_ba: expected torch.float32, got torch.float64"),
+        ({"flow_ab": torch.zeros(1, 2, 4, 5).half()}, TypeError, "flow_ab: expected float32 or float64, got .*float16"),
+        ({"flow_ba": torch.zeros(1, 2, 4, 6)}, ValueError, r"flow_ba: expected shape .*5\), got .1, 2, 4, 6."),
+        ({"flow_ba": torch.zeros(1, 2, 4, 5).double()}, TypeError, "flow_ba: expected torch.float32, got .*float64"),
         ({"alpha": -1.0}, ValueError, "alpha: expected a finite number of at least 0, got -1.0"),
         ({"beta": float("inf")}, ValueError, "beta: expected a finite number of at least 0, got inf"),
     ],
@@ -104,5 +104,5 @@ def test_errors_say_what_was_expected(change: dict[str, Any], error: type[Except
 
 
 def test_range_map_names_itself() -> None:
-    with pytest.raises(ValueError, match="^range_map: flow: expected shape"):
+    with pytest.raises(ValueError, match=r"^range_map: flow: expected shape"):
         range_map(torch.zeros(1, 3, 4, 5))

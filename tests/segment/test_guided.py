@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-
 from pictures import disc_photo
+
 from photoflow.segment import guided
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-
 from pictures import disc_photo
+
 from photoflow.errors import InputError
 from photoflow.segment import matting
 from photoflow.segment.foreground import foreground_colours

@@ -66,7 +66,7 @@ def test_mask_that_does_not_fit(mask: np.ndarray, message: str) -> None:
 
 def test_mask_file_that_is_none(tmp_path: Path) -> None:
     path = tmp_path / "mask.png"
-    with pytest.raises(InputError, match="expected an image file, got .*mask.png"):
+    with pytest.raises(InputError, match=r"expected an image file, got .*mask\.png"):
         checked_mask(path, SHAPE)
     for content in (b"", b"text"):
         path.write_bytes(content)
@@ -98,5 +98,5 @@ def test_box_outside(box: tuple[float, ...], message: str) -> None:
 def test_points() -> None:
     assert checked_points([(0, 0), (59, 39)], SHAPE) == [(0, 0), (59, 39)]
     for points in ([(60, 0)], [(0, -1)], [(1, 2, 3)], [(float("inf"), 0)], []):
-        with pytest.raises(InputError, match="^point: expected"):
+        with pytest.raises(InputError, match=r"^point: expected"):
             checked_points(points, SHAPE)

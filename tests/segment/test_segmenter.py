@@ -8,8 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-
 from pictures import disc_photo, iou
+
 from photoflow.errors import InputError
 from photoflow.models import weights
 from photoflow.models.weights import WeightsError
