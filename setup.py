@@ -105,9 +105,10 @@ if not isinstance(toolkit, str):
 else:
     built = f"CPU operators only: {toolkit}"
 
-from torch.utils.cpp_extension import BuildExtension, CppExtension, CUDAExtension  # noqa: E402
+from torch.utils.cpp_extension import BuildExtension, CppExtension, CUDAExtension, include_paths  # noqa: E402
 
-warnings = ["-Wall", "-Wextra"]
+# Every warning about our sources, none about torch's headers.
+warnings = ["-Wall", "-Wextra", *(flag for path in include_paths() for flag in ("-isystem", path))]
 optimise = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 modules = [
     CppExtension(

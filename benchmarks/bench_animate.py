@@ -132,7 +132,9 @@ def table(document: dict[str, object]) -> str:
     """The results as Markdown."""
     about = ", ".join(f"{k} {v}" for k, v in dict(document["machine"]).items())  # type: ignore[call-overload]
     lines = [f"`python -m benchmarks animate` on {document['photo']}, motion {document['motion']}; {about}", ""]
-    lines.append("| case | size | before the first frame | rendering + encoding | × real time | ÷ encoder alone | peak |")
+    lines.append(
+        "| case | size | before the first frame | rendering, encoding | × real time | ÷ encoder alone | peak |"
+    )
     lines.append("|---|---|---|---|---|---|---|")
     for row in document["rows"]:  # type: ignore[attr-defined]
         lines.append(

@@ -25,6 +25,7 @@ smooth = torch.nn.functional.avg_pool2d(image, 9, 1, 4), torch.nn.functional.avg
 descent = torch.optim.Adam([guess], lr=0.2)
 for _ in range(150):
     descent.zero_grad()
-    (ops.backward_warp(smooth[1], guess.mean(dim=(2, 3), keepdim=True).expand_as(flow)) - smooth[0]).square().sum().backward()
+    whole = guess.mean(dim=(2, 3), keepdim=True).expand_as(flow)
+    (ops.backward_warp(smooth[1], whole) - smooth[0]).square().sum().backward()
     descent.step()
 print("found by descent:", [round(v, 2) for v in guess.mean(dim=(2, 3))[0].tolist()], "- expected [5.0, 2.0]")

@@ -1,6 +1,4 @@
 """The compiled operators of photoflow. Importing this module registers them as torch.ops.photoflow.*."""
 
-__file__: str
-
 def build() -> dict[str, str]:
     """CUDA version, architectures (joined by '_') and SIMD level of this build; "none" without CUDA."""

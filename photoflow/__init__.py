@@ -1,7 +1,7 @@
 """photoflow brings a still photo to life: its subject moves as you say, everything else stays as it was.
 
-    from photoflow import Animator, motion
-    Animator().animate("cat.jpg", motion.Sway(strength=0.6, period=2.0), seconds=4, fps=30).save("cat.mp4")
+from photoflow import Animator, motion
+Animator().animate("cat.jpg", motion.Sway(strength=0.6, period=2.0), seconds=4, fps=30).save("cat.mp4")
 """
 
 from __future__ import annotations

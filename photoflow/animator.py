@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -42,8 +43,8 @@ class Animator:
 
     def __init__(self, device: str = "auto", segmenter: str | Segmenter = "auto", offline: bool = False) -> None:
         # torch takes seconds to load: it does so while the photo is read and its subject is found.
-        self._torch = threading.Thread(target=_load_torch, daemon=True)
-        self._torch.start()
+        self._loading = threading.Thread(target=_load_renderer, daemon=True)
+        self._loading.start()
         self._device = device
         self.segmenter = segmenter if isinstance(segmenter, Segmenter) else Segmenter(offline=offline, method=segmenter)
 
@@ -121,7 +122,7 @@ class Animator:
         return LayeredRenderer(background, layers[::-1], device), moving
 
     def _settled_device(self) -> str:
-        self._torch.join()
+        self._loading.join()
         import torch
 
         from photoflow import ops
@@ -138,8 +139,8 @@ class Animator:
         return self._device
 
 
-def _load_torch() -> None:
-    import torch  # noqa: F401
+def _load_renderer() -> None:
+    importlib.import_module("photoflow.render.layered")
 
 
 def frame_count(seconds: float, fps: float) -> int:

@@ -95,7 +95,8 @@ def animate(
     with progress_bar(frame_count(seconds, fps)) as (advance, report):
         clip = Animator(device, segmenter, offline).animate(
             photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
-            box=numbers("box", box, 4) if box else None, points=[numbers("point", text, 2) for text in point] if point else None,
+            box=numbers("box", box, 4) if box else None,
+            points=[numbers("point", text, 2) for text in point] if point else None,
             subject="all" if all_subjects else subject, report=report,
         )  # fmt: skip
         if explain:

@@ -142,31 +142,57 @@ HOST_DEVICE void gather_span(const T* plane, int64_t width, int64_t count, const
   }
 }
 
+// One row of the output of one image: pointers to its first channel, and where it is.
+template <class T>
+struct Row {
+  const T* image;
+  const accumulate_t<T>*u, *v;
+  T* out;
+  int64_t py;
+};
+
+// False if the span reads outside the image somewhere, and so was not written.
 template <int kTaps, class T>
-HOST_DEVICE void warp_row(const Warp<T>& job, int64_t batch, int64_t py) {
+HOST_DEVICE bool warp_inside(const Warp<T>& job, const Row<T>& row, int64_t start, int64_t count) {
+  Reads<kTaps, accumulate_t<T>> reads;
+  if (!prepare_reads<kTaps>(job, row.u + start, row.v + start, row.py, start, count, reads)) return false;
+  const int64_t plane = job.height * job.width, out_plane = job.out_height * job.out_width;
+  for (int64_t c = 0; c < job.channels; ++c) {
+    gather_span<kTaps>(row.image + c * plane, job.width, count, reads, row.out + c * out_plane + start);
+  }
+  return true;
+}
+
+template <int kTaps, class T>
+HOST_DEVICE void warp_anywhere(const Warp<T>& job, const Row<T>& row, int64_t start, int64_t count) {
   using A = accumulate_t<T>;
   const int64_t plane = job.height * job.width, out_plane = job.out_height * job.out_width;
-  const A* u = job.flow + batch * 2 * out_plane + py * job.out_width;
-  const A* v = u + out_plane;
-  const T* image = job.image + batch * job.channels * plane;
-  T* out = job.out + batch * job.channels * out_plane + py * job.out_width;
-  for (int64_t start = 0; start < job.out_width; start += kSpan) {
-    const int64_t count = std::min(kSpan, job.out_width - start);
-    if constexpr (kTaps > 1) {
-      Reads<kTaps, A> reads;
-      if (prepare_reads<kTaps>(job, u + start, v + start, py, start, count, reads)) {
-        for (int64_t c = 0; c < job.channels; ++c) {
-          gather_span<kTaps>(image + c * plane, job.width, count, reads, out + c * out_plane + start);
-        }
-        continue;
-      }
+  for (int64_t px = start; px < start + count; ++px) {
+    const bool finite = is_finite(row.u[px]) && is_finite(row.v[px]);
+    const Axis<kTaps, A> x = read_axis<kTaps>(px, finite ? row.u[px] : A(0), job.width, job.padding);
+    const Axis<kTaps, A> y = read_axis<kTaps>(row.py, finite ? row.v[px] : A(0), job.height, job.padding);
+    for (int64_t c = 0; c < job.channels; ++c) {
+      row.out[c * out_plane + px] = finite ? T(sample(row.image + c * plane, job.width, x, y)) : T(A(0));
     }
-    for (int64_t px = start; px < start + count; ++px) {
-      const bool finite = is_finite(u[px]) && is_finite(v[px]);
-      const Axis<kTaps, A> x = read_axis<kTaps>(px, finite ? u[px] : A(0), job.width, job.padding);
-      const Axis<kTaps, A> y = read_axis<kTaps>(py, finite ? v[px] : A(0), job.height, job.padding);
-      for (int64_t c = 0; c < job.channels; ++c) {
-        out[c * out_plane + px] = finite ? T(sample(image + c * plane, job.width, x, y)) : T(A(0));
+  }
+}
+
+template <int kTaps, class T>
+HOST_DEVICE void warp_row(const Warp<T>& job, int64_t batch, int64_t py) {
+  const int64_t plane = job.height * job.width, out_plane = job.out_height * job.out_width;
+  const accumulate_t<T>* u = job.flow + batch * 2 * out_plane + py * job.out_width;
+  const Row<T> row{job.image + batch * job.channels * plane, u, u + out_plane,
+                   job.out + batch * job.channels * out_plane + py * job.out_width, py};
+  constexpr int64_t kPart = 16;  // a span at the border is tried again in parts
+  for (int64_t start = 0; start < job.out_width; start += kSpan) {
+    const int64_t end = std::min(start + kSpan, job.out_width);
+    if constexpr (kTaps == 1) {
+      warp_anywhere<kTaps>(job, row, start, end - start);
+    } else {
+      if (warp_inside<kTaps>(job, row, start, end - start)) continue;
+      for (int64_t part = start; part < end; part += kPart) {
+        const int64_t count = std::min(kPart, end - part);
+        if (!warp_inside<kTaps>(job, row, part, count)) warp_anywhere<kTaps>(job, row, part, count);
       }
     }
   }

@@ -24,7 +24,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from photoflow.errors import InputError
 
 CONNECT_SECONDS = 5.0
-PIP_SECONDS = 120.0
+PIP_SECONDS = 60.0
 _CHUNK = 1 << 16
 _T = TypeVar("_T")
 

@@ -1,9 +1,9 @@
 """Motions: how a subject moves, free of any photo.
 
-    >>> from photoflow import motion
-    >>> both = motion.Sway(strength=0.4) + 0.5 * motion.Float()
-    >>> motion.from_dict(both.to_dict()) == both
-    True
+>>> from photoflow import motion
+>>> both = motion.Sway(strength=0.4) + 0.5 * motion.Float()
+>>> motion.from_dict(both.to_dict()) == both
+True
 """
 
 from photoflow.motion.base import AffineField, ModalField, Motion, MotionField, Scene

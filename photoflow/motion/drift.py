@@ -126,8 +126,10 @@ class DriftField(MotionField):
         dt = direction * self.period / 2 / self.STEPS
 
         def velocity_at(flow: Array) -> Array:
-            planes = [cv2.remap(v, x + flow[0], y + flow[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-                      for v in self.velocity]
+            planes = [
+                cv2.remap(v, x + flow[0], y + flow[1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+                for v in self.velocity
+            ]
             return np.stack(planes)
 
         flows = [np.zeros((2, height, width), np.float32)]

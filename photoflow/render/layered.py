@@ -55,8 +55,9 @@ class LayeredRenderer:
         for layer in self.layers:
             rgba = layer.render(t)
             place = canvas[:, layer.window[0], layer.window[1]]
-            colour = torch.addcmul(rgba[:3] * 255, place.to(torch.float32), 1 - rgba[3:])
-            place.copy_(colour.add_(0.5).clamp_(0, 255))  # the cast to uint8 truncates: + 0.5 rounds
+            behind = place.to(torch.float32).mul_(1 - rgba[3:])
+            # The cast to uint8 truncates: + 0.5 rounds. Nothing exceeds 255: colours are at most alpha.
+            place.copy_(behind.add_(rgba[:3], alpha=255).add_(0.5))
         return _interleaved(canvas)
 
     def cutout(self, t: float) -> Array:
@@ -69,7 +70,6 @@ class LayeredRenderer:
             place.copy_(torch.addcmul(rgba, place, 1 - rgba[3:]))
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
         return _interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
-
 
     def flow(self, t: float) -> Array:
         """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
@@ -121,13 +121,13 @@ class SubjectLayer:
 
     def render(self, t: float) -> Tensor:
         flow = self.field.flow(t)[None]
-        arrived, coverage = ops.forward_splat(flow, flow, self._metric, mode="softmax")
-        rgba = ops.backward_warp(self._rgba, -arrived, mode="bicubic", padding="zeros")[0]
+        back, coverage = ops.forward_splat(-flow, flow, self._metric, mode="softmax")
+        rgba = ops.backward_warp(self._rgba, back, mode="bicubic", padding="zeros")[0]
         rgba = rgba[:, self._inside[0], self._inside[1]]
         alpha = rgba[3].clamp_(0, 1)
         alpha.mul_(coverage[0, 0, self._inside[0], self._inside[1]] > 1e-3)
         # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
-        rgba[:3] = torch.minimum(rgba[:3].clamp_min_(0), alpha)
+        rgba[:3] = rgba[:3].clamp(min=alpha.new_zeros(()), max=alpha)
         return rgba
 
     def flow(self, t: float) -> Tensor:
@@ -175,16 +175,14 @@ def _support(alpha: Array) -> tuple[int, int, int, int]:
 
 
 def _reach(field: MotionField, seconds: float, samples: int = 48) -> tuple[int, int]:
-    """Largest displacement in x and y over the clip, in whole pixels, with a margin for what lies between the samples."""
+    """Largest displacement in x and y over the clip, whole pixels, with a margin for the times between the samples."""
     largest = np.zeros(2)
     for t in np.linspace(0, seconds, samples, endpoint=False):
         largest = np.maximum(largest, field.flow(float(t)).abs().amax(dim=(1, 2)).numpy())
-    return int(math.ceil(largest[0] * 1.03)) + 3, int(math.ceil(largest[1] * 1.03)) + 3
+    return math.ceil(largest[0] * 1.03) + 3, math.ceil(largest[1] * 1.03) + 3
 
 
-def _grown(
-    box: tuple[int, int, int, int], reach: tuple[int, int], size: tuple[int, ...]
-) -> tuple[int, int, int, int]:
+def _grown(box: tuple[int, int, int, int], reach: tuple[int, int], size: tuple[int, ...]) -> tuple[int, int, int, int]:
     """The region that the subject sweeps: beyond the picture's border only where the border cuts the subject."""
     height, width = size
     left, top, right, bottom = box

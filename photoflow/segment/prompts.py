@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from photoflow.errors import InputError
+from photoflow.io import read_mask
 from photoflow.segment.subject import Box, Mask
 
 Point = tuple[float, float]
@@ -20,9 +20,8 @@ def checked_mask(mask: npt.NDArray[Any] | str | Path, shape: tuple[int, int]) ->
     """A mask that fits the photo.
 
     Args:
-        mask: (H, W) or (H, W, 1) bool, uint8 in 0…255 or of 0 and 1, or float in [0, 1]; or the path of a
-            picture in which the subject is bright (above 127; any non-zero value where the file holds small
-            labels only), or opaque where the file is transparent elsewhere.
+        mask: (H, W) or (H, W, 1) bool, uint8 in 0…255 or of 0 and 1, or float in [0, 1]; or a path, see
+            `photoflow.io.read_mask`.
         shape: (H, W) of the photo.
 
     Returns:
@@ -31,7 +30,7 @@ def checked_mask(mask: npt.NDArray[Any] | str | Path, shape: tuple[int, int]) ->
     Raises:
         InputError: unreadable, of another shape, empty, full, or outside its range.
     """
-    values = _read_mask(Path(mask)) if isinstance(mask, (str, Path)) else _mask_values(np.asarray(mask))
+    values = read_mask(mask) if isinstance(mask, (str, Path)) else _mask_values(np.asarray(mask))
     if values.shape != shape:
         raise InputError(f"mask: expected {shape[1]}x{shape[0]} as the photo, got {_written(values.shape)}")
     covered = float((values > 0.5).mean())
@@ -83,33 +82,6 @@ def _numbers(values: Sequence[float], count: int, name: str, form: str) -> list[
     if len(numbers) != count or not np.isfinite(numbers).all():
         raise InputError(f"{name}: expected {form} in pixels, got {values!r}")
     return numbers
-
-
-def _read_mask(path: Path) -> Mask:
-    try:
-        content = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise InputError(f"mask: expected an image file, got {path}: {error.strerror}") from None
-    try:
-        picture = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
-    except cv2.error:
-        picture = None
-    if picture is None:
-        raise InputError(f"mask: expected an image file, got {path}, which is none that can be read")
-    if picture.dtype != np.uint8:
-        picture = picture.astype(np.float32) * (255.0 / np.iinfo(np.uint16).max)
-    grey = _brightness(np.asarray(picture, np.uint8))
-    return (grey > (127 if grey.max() > 127 else 0)).astype(np.float32)
-
-
-def _brightness(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The brightest channel, or the opacity where the file has one that varies."""
-    if picture.ndim == 2:
-        return picture
-    if picture.shape[2] in (2, 4) and picture[..., -1].min() < picture[..., -1].max():
-        return picture[..., -1]
-    colours = picture[..., :-1] if picture.shape[2] in (2, 4) else picture
-    return np.asarray(colours.max(axis=2))
 
 
 def _mask_values(array: npt.NDArray[Any]) -> Mask:

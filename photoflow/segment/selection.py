@@ -40,8 +40,8 @@ def scaled_selection(
         left, top = min(round(x * scale), right - 1), min(round(y * scale), bottom - 1)
         return {"box": (left, top, right - left, bottom - top)}
     if points is not None:
-        limit_x, limit_y = size[1] - 1, size[0] - 1
-        return {"points": [(min(x * scale, limit_x), min(y * scale, limit_y)) for x, y in checked_points(points, shape)]}
+        inside = checked_points(points, shape)
+        return {"points": [(min(x * scale, size[1] - 1), min(y * scale, size[0] - 1)) for x, y in inside]}
     if mask is None and photo.alpha is not None and 0.001 < (photo.alpha > 127).mean() < 0.999:
         mask = photo.alpha
     if mask is None:

@@ -19,7 +19,7 @@ EVERY = [
 ]  # fmt: skip
 
 
-def scene(seconds: float = 4.0, loop: bool = True, scale: float = 1.0, origin: tuple[int, int] = (0, 0)) -> motion.Scene:
+def scene(seconds=4.0, loop=True, scale=1.0, origin=(0, 0)):
     mask = np.zeros((60, 80), np.float32)
     mask[10:50, 20:60] = 1
     return motion.Scene(mask, origin, scale, seconds, loop)
@@ -122,7 +122,7 @@ def test_drift_shows_the_photo_at_the_start_and_at_the_end():
 def test_drift_sources_undo_its_flow():
     field = motion.Drift(arrows=((20, 30, 26, 30),), period=4).field(scene())
     ahead, behind = field.flow(0.5), field.flow(-0.5)
-    x = 30 + int(round(float(ahead[0, 30, 30])))
+    x = 30 + round(float(ahead[0, 30, 30]))
     assert abs(float(behind[0, 30, x]) + float(ahead[0, 30, 30])) < 0.1
 
 

@@ -57,7 +57,7 @@ def test_bad_files_are_refused_in_one_line(text, named, tmp_path):
 def test_missing_file_and_folder(tmp_path):
     with pytest.raises(InputError, match="cannot read the motion file"):
         motion.load(tmp_path / "none.json")
-    with pytest.raises(InputError, match="no/m.json"):
+    with pytest.raises(InputError, match=r"no/m\.json"):
         motion.Sway().save(tmp_path / "no" / "m.json")
 
 

@@ -35,7 +35,8 @@ def test_a_whole_pixel_shift_is_exact():
 def test_the_first_frame_is_the_subject_in_its_place():
     photo = picture()
     layer = SubjectLayer(photo, square(), motion.Sway(), **TIMING)
-    np.testing.assert_array_equal(LayeredRenderer(np.zeros_like(photo), [layer]).frame(0)[16:28, 20:32], photo[16:28, 20:32])
+    drawn = LayeredRenderer(np.zeros_like(photo), [layer]).frame(0)
+    np.testing.assert_array_equal(drawn[16:28, 20:32], photo[16:28, 20:32])
 
 
 @pytest.mark.parametrize("move", [motion.Sway(2), motion.Float(2), motion.Bounce(1), motion.Swing(40)], ids=repr)
