@@ -30,13 +30,14 @@ class Scene:
         origin: (x, y) of the region's first pixel in the rendered picture; negative where
             the region reaches beyond the picture.
         scale: rendered pixels per pixel of the photo, so that descriptions speak of the photo.
+            A renderer may ask for a coarser grid than it renders: these are that grid's pixels then.
         seconds: length of the clip.
         loop: whether the clip's end must lead into its beginning.
         device: where the displacements are wanted, as torch names it.
     """
 
     mask: Array
-    origin: tuple[int, int] = (0, 0)
+    origin: tuple[float, float] = (0, 0)
     scale: float = 1.0
     seconds: float = 4.0
     loop: bool = True

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import cv2
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from photoflow import ops
@@ -16,20 +17,21 @@ from photoflow.motion import Motion, MotionField, Scene
 from photoflow.motion.drift import DriftField
 
 Array = np.ndarray[Any, Any]
+Window = tuple[slice, slice]
+
+GRID = 2  # pixels from one node of a subject's flow to the next: displacements are smooth, and a quarter is quick
 
 
 class Layer(Protocol):
     """One part of the picture that is drawn anew for every frame.
 
-    `window` is its place in the picture as (rows, columns), and h × w that window's size.
+    Both methods give a window of the picture, and its place there as (rows, columns).
     """
 
-    window: tuple[slice, slice]
-
-    def render(self, t: float) -> Tensor:
+    def render(self, t: float) -> tuple[Tensor, Window]:
         """(4, h, w) float32 at time t: RGB premultiplied by alpha, and alpha, in [0, 1]."""
 
-    def flow(self, t: float) -> Tensor:
+    def flow(self, t: float) -> tuple[Tensor, Window]:
         """(2, h, w) float32: how far each pixel of the photo has moved by time t; 0 where the layer is not."""
 
 
@@ -53,8 +55,8 @@ class LayeredRenderer:
         """
         canvas = self._background.clone()
         for layer in self.layers:
-            rgba = layer.render(t)
-            place = canvas[:, layer.window[0], layer.window[1]]
+            rgba, window = layer.render(t)
+            place = canvas[:, window[0], window[1]]
             behind = place.to(torch.float32).mul_(1 - rgba[3:])
             # The cast to uint8 truncates: + 0.5 rounds. Nothing exceeds 255: colours are at most alpha.
             place.copy_(behind.add_(rgba[:3], alpha=255).add_(0.5))
@@ -65,8 +67,8 @@ class LayeredRenderer:
         _, height, width = self._background.shape
         canvas = torch.zeros((4, height, width), device=self._background.device)
         for layer in self.layers:
-            rgba = layer.render(t)
-            place = canvas[:, layer.window[0], layer.window[1]]
+            rgba, window = layer.render(t)
+            place = canvas[:, window[0], window[1]]
             place.copy_(torch.addcmul(rgba, place, 1 - rgba[3:]))
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
         return _interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
@@ -75,9 +77,9 @@ class LayeredRenderer:
         """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
         total = np.zeros((2, *self._background.shape[1:]), np.float32)
         for layer in self.layers:
-            place = total[:, layer.window[0], layer.window[1]]
-            flow = layer.flow(t).cpu().numpy()
-            np.copyto(place, flow, where=(flow != 0).any(axis=0))
+            moved, window = layer.flow(t)
+            flow = moved.cpu().numpy()
+            np.copyto(total[:, window[0], window[1]], flow, where=(flow != 0).any(axis=0))
         return total
 
 
@@ -99,40 +101,67 @@ class SubjectLayer:
     def __init__(
         self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str
     ) -> None:
+        def field_over(mask: Array, corner: tuple[int, int], step: int) -> MotionField:
+            place = (corner[0] / step, corner[1] / step)
+            return motion.field(Scene(mask[::step, ::step], place, scale / step, seconds, loop, device))
+
         box = _support(alpha)
-        tight = Scene(_crop(alpha, box), box[:2], scale, seconds, loop, "cpu")
-        reach = _reach(motion.field(tight), seconds)
+        reach = _reach(field_over(_crop(alpha, box), box[:2], 4), 4, seconds)
         region = _grown(box, reach, alpha.shape)
         # What the picture's border cut off is continued straight on, with mirrored colours, so that
         # a subject that moves away from the border does not tear off from it.
-        mask = _crop(alpha, region, cv2.BORDER_CONSTANT)
         opacity = _crop(alpha, region, cv2.BORDER_REPLICATE)
-        scene = Scene(mask, region[:2], scale, seconds, loop, device)
-        self.field = motion.field(scene)
+        self.field = field_over(_crop(alpha, region, cv2.BORDER_CONSTANT), region[:2], GRID)
         self._rgba = torch.from_numpy(_premultiplied(_crop(rgb, region), opacity))[None].to(device)
         self._metric = self._importance(seconds)
-        self.window, self._inside = _windows(region, alpha.shape)
+        self._rim = _rim(self._rgba[:, 3:])
+        self._window, self._inside = _windows(region, alpha.shape)
 
     def _importance(self, seconds: float) -> Tensor:
-        """Softmax metric: the mean length of a pixel's displacement, scaled to 0 … 4; (1, 1, h, w)."""
-        times = np.linspace(0, seconds, 8, endpoint=False)
-        mean = torch.stack([self.field.flow(float(t)).norm(dim=0) for t in times]).mean(dim=0)
+        """Softmax metric: the mean length of a displacement, scaled to 0 … 4; (1, 1, h, w) on the flow's grid."""
+        flows = [self.field.flow(float(t)) for t in np.linspace(0, seconds, 8, endpoint=False)]
+        mean = torch.stack([torch.hypot(flow[0], flow[1]) for flow in flows]).mean(dim=0)
         return (4 * mean / mean.max().clamp_min(1e-6))[None, None]
 
-    def render(self, t: float) -> Tensor:
+    def render(self, t: float) -> tuple[Tensor, Window]:
         flow = self.field.flow(t)[None]
-        back, coverage = ops.forward_splat(-flow, flow, self._metric, mode="softmax")
-        rgba = ops.backward_warp(self._rgba, back, mode="bicubic", padding="zeros")[0]
-        rgba = rgba[:, self._inside[0], self._inside[1]]
+        arrived, coverage = ops.forward_splat(flow, flow, self._metric, mode="softmax")
+        nodes, inside, window = self._visible(flow[0])
+        # Where nothing arrived there is nothing to look up: the warp leaves NaN out.
+        back = arrived.masked_fill_(coverage < 1e-3, torch.nan)[:, :, nodes[0], nodes[1]].mul(-GRID)
+        back[:, 0] += GRID * nodes[1].start  # the warp counts from the window's own corner
+        back[:, 1] += GRID * nodes[0].start
+        rgba = ops.backward_warp(self._rgba, _dense(back), mode="bicubic", padding="zeros")[0]
+        rgba = rgba[:, inside[0], inside[1]]
         alpha = rgba[3].clamp_(0, 1)
-        alpha.mul_(coverage[0, 0, self._inside[0], self._inside[1]] > 1e-3)
         # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
-        rgba[:3] = rgba[:3].clamp(min=alpha.new_zeros(()), max=alpha)
-        return rgba
+        torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
+        return rgba, window
 
-    def flow(self, t: float) -> Tensor:
-        flow = self.field.flow(t) * (self._rgba[0, 3:] > 0.5)
-        return flow[:, self._inside[0], self._inside[1]]
+    def _visible(self, flow: Tensor) -> tuple[Window, Window, Window]:
+        """The part of the picture that the subject has moved to.
+
+        Returns:
+            Windows: of the flow's grid; of the picture's part of what that grid spans; of the picture.
+        """
+        spans = []
+        for axis in (0, 1):  # rows, columns: the flow's channels are x and y
+            reached = self._rim[axis] + flow[1 - axis][self._rim[0], self._rim[1]]
+            inside, place, nodes = self._inside[axis], self._window[axis], flow.shape[1 + axis]
+            first = max(math.floor(float(reached.min())) - 1, inside.start // GRID)
+            last = min(math.ceil(float(reached.max())) + 1, nodes - 1, -(-(inside.stop - 1) // GRID))
+            first, last = min(first, nodes - 1), max(min(first, nodes - 1), last)
+            start = max(GRID * first, inside.start)
+            stop = max(start, min(GRID * last + 1, inside.stop))
+            shift = place.start - inside.start
+            spans.append((slice(first, last + 1), slice(start - GRID * first, stop - GRID * first),
+                          slice(start + shift, stop + shift)))  # fmt: skip
+        rows, columns = spans
+        return (rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2])
+
+    def flow(self, t: float) -> tuple[Tensor, Window]:
+        flow = _dense(self.field.flow(t)[None])[0] * GRID * (self._rgba[0, 3:] > 0.5)
+        return flow[:, self._inside[0], self._inside[1]], self._window
 
 
 class FlowingLayer:
@@ -155,17 +184,31 @@ class FlowingLayer:
         planes = np.ascontiguousarray(_crop(rgb, box).transpose(2, 0, 1), dtype=np.float32) / 255
         self._rgb = torch.from_numpy(planes)[None].to(device)
         self._alpha = torch.from_numpy(np.ascontiguousarray(_crop(alpha, box)))[None].to(device)
-        self.window, _ = _windows(box, alpha.shape)
+        self._window, _ = _windows(box, alpha.shape)
 
-    def render(self, t: float) -> Tensor:
+    def render(self, t: float) -> tuple[Tensor, Window]:
         shown = torch.zeros_like(self._rgb)
         for flow, weight in self.field.sources(t):
             shown += weight * ops.backward_warp(self._rgb, flow[None], mode="bilinear", padding="reflection")
-        return torch.cat([shown[0] * self._alpha, self._alpha])
+        return torch.cat([shown[0] * self._alpha, self._alpha]), self._window
 
-    def flow(self, t: float) -> Tensor:
+    def flow(self, t: float) -> tuple[Tensor, Window]:
         """As for any layer, within half a period, after which the material starts again."""
-        return self.field.flow(t) * (self._alpha > 0.5)
+        return self.field.flow(t) * (self._alpha > 0.5), self._window
+
+
+def _dense(coarse: Tensor) -> Tensor:
+    """From the flow's grid to every pixel between its ends: (1, C, h, w) -> (1, C, H, W), values as they are."""
+    size = [GRID * (side - 1) + 1 for side in coarse.shape[2:]]
+    return F.interpolate(coarse, size, mode="bilinear", align_corners=True)
+
+
+def _rim(alpha: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows and columns of the nodes of the flow's grid along the edge of what is not transparent, (1, 1, H, W)."""
+    solid = F.max_pool2d(alpha, 2 * GRID + 1, GRID, GRID) > 0
+    inner = F.avg_pool2d(F.pad(solid.float(), (1, 1, 1, 1)), 3, 1) > 0.99
+    rows, columns = (solid & ~inner)[0, 0].nonzero(as_tuple=True)
+    return rows, columns
 
 
 def _support(alpha: Array) -> tuple[int, int, int, int]:
@@ -174,24 +217,29 @@ def _support(alpha: Array) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _reach(field: MotionField, seconds: float, samples: int = 48) -> tuple[int, int]:
-    """Largest displacement in x and y over the clip, whole pixels, with a margin for the times between the samples."""
+def _reach(field: MotionField, step: int, seconds: float, samples: int = 48) -> tuple[int, int]:
+    """Largest displacement in x and y over the clip, whole pixels, with a margin for the times between the samples.
+
+    `step` is the pixels from one node of the field's grid to the next.
+    """
     largest = np.zeros(2)
     for t in np.linspace(0, seconds, samples, endpoint=False):
-        largest = np.maximum(largest, field.flow(float(t)).abs().amax(dim=(1, 2)).numpy())
-    return math.ceil(largest[0] * 1.03) + 3, math.ceil(largest[1] * 1.03) + 3
+        largest = np.maximum(largest, field.flow(float(t)).abs().amax(dim=(1, 2)).cpu().numpy())
+    return math.ceil(largest[0] * step * 1.03) + 3, math.ceil(largest[1] * step * 1.03) + 3
 
 
 def _grown(box: tuple[int, int, int, int], reach: tuple[int, int], size: tuple[int, ...]) -> tuple[int, int, int, int]:
-    """The region that the subject sweeps: beyond the picture's border only where the border cuts the subject."""
+    """The region that the subject sweeps: beyond the picture's border only where the border cuts the subject.
+
+    Its sides are made whole steps of the flow's grid and one pixel, so that the grid's ends are the region's.
+    """
     height, width = size
     left, top, right, bottom = box
-    return (
-        left - min(reach[0], width - 1) if left == 0 else max(0, left - reach[0]),
-        top - min(reach[1], height - 1) if top == 0 else max(0, top - reach[1]),
-        right + min(reach[0], width - 1) if right == width else min(width, right + reach[0]),
-        bottom + min(reach[1], height - 1) if bottom == height else min(height, bottom + reach[1]),
-    )
+    left = left - min(reach[0], width - 1) if left == 0 else max(0, left - reach[0])
+    top = top - min(reach[1], height - 1) if top == 0 else max(0, top - reach[1])
+    right = right + min(reach[0], width - 1) if right == width else min(width, right + reach[0])
+    bottom = bottom + min(reach[1], height - 1) if bottom == height else min(height, bottom + reach[1])
+    return left - (right - left - 1) % GRID, top - (bottom - top - 1) % GRID, right, bottom
 
 
 def _crop(picture: Array, region: tuple[int, int, int, int], border: int = cv2.BORDER_REFLECT_101) -> Array:
@@ -205,9 +253,7 @@ def _crop(picture: Array, region: tuple[int, int, int, int], border: int = cv2.B
     return cv2.copyMakeBorder(inside, *beyond, border)
 
 
-def _windows(
-    region: tuple[int, int, int, int], size: tuple[int, ...]
-) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
+def _windows(region: tuple[int, int, int, int], size: tuple[int, ...]) -> tuple[Window, Window]:
     """Where the region's visible part lies: as (rows, columns) of the picture, and of the region."""
     height, width = size
     left, top, right, bottom = region

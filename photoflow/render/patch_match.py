@@ -22,7 +22,7 @@ COHERENCE = 0.3  # price of one neighbour with another offset, in typical patch 
 MEAN_WEIGHT = 0.5  # below 1 because brightness is corrected after matching
 CHROMA_WEIGHT = 0.8
 FREQUENCIES = 5  # DCT coefficients with u + v below this describe the luma of a patch
-POSITION_WEIGHT = (250.0, 80.0)  # vertical, horizontal, per diagonal: a patch keeps its height in the photo
+POSITION_WEIGHT = 1500.0  # per diagonal: what is near goes on, objects elsewhere are not copied
 EXACT_PAIRS = 12_000_000  # up to here all pairs are compared
 CHUNK = 4_000_000
 FAR = 4000.0  # price per squared distance across the image, per colour value squared
@@ -67,7 +67,7 @@ def describe_patches(image: Floats, radius: int) -> Floats:
     texture = np.ascontiguousarray(image[..., 3:])
     planes.append(cv2.blur(texture, (side, side)).reshape(h, w, -1) * np.float32(side))
     ys, xs = np.mgrid[0:h, 0:w].astype(np.float32) / np.float32(np.hypot(h, w))
-    planes.append(np.stack([ys * np.float32(POSITION_WEIGHT[0]), xs * np.float32(POSITION_WEIGHT[1])], -1))
+    planes.append(np.stack([ys, xs], -1) * np.float32(POSITION_WEIGHT))
     return np.concatenate(planes, -1).reshape(h * w, -1)
 
 

@@ -122,6 +122,16 @@ def test_rim_of_the_subject_is_not_copied() -> None:
     assert (filled[deep][:, 0] - filled[deep][:, 1] > 100).mean() < 0.02
 
 
+def test_an_object_beside_the_hole_is_not_copied() -> None:
+    rgb = np.random.default_rng(8).normal(150, 8, (240, 320, 3)).clip(0, 255).astype(np.uint8)
+    hole = ellipse((240, 320), (120, 125), (62, 95))
+    rocket = ellipse((240, 320), (240, 120), (18, 80))
+    rgb[rocket] = (150, 60, 20)
+    rgb[ellipse((240, 320), (215, 150), (8, 50))] = (250, 250, 250)
+    filled = fill_background(rgb, hole).astype(int)
+    assert np.abs(filled[hole] - 150).max() < 50
+
+
 def test_same_input_same_bytes() -> None:
     rgb, hole = texture((120, 200), 3), ellipse((120, 200), (90, 60), (40, 30))
     first = fill_background(rgb, hole)
