@@ -77,7 +77,8 @@ def main() -> None:
             call = [path, f"{folder}/clip.mp4", seconds, size, chosen, options.motion]
             runs = [child(CHILD, call) for _ in range(options.runs if seconds == 4 else 1)]
             row = {"case": name, **{key: statistics.median(run[key] for run in runs) for key in runs[0]}}
-            encode = child(ENCODER, [row["width"], row["height"], row["frames"], f"{folder}/encode.mp4"])
+            shape = [int(row[key]) for key in ("width", "height", "frames")]
+            encode = child(ENCODER, [*shape, f"{folder}/encode.mp4"])
             row["render_encode_over_encode"] = row["render_encode_s"] / encode["encode_s"]
             row["times_real_time"] = row["frames"] / 30 / row["render_encode_s"]
             rows.append(row)

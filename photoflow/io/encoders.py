@@ -87,9 +87,7 @@ class _Stream:
         self._container.close()
 
     def abort(self) -> None:
-        with suppress(
-            av.FFmpegError, OSError
-        ):  # a full disk refuses the trailer too; the file is removed anyway
+        with suppress(av.FFmpegError, OSError):  # a full disk refuses the trailer too; the file is removed anyway
             self._container.close()
 
 

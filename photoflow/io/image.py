@@ -116,18 +116,14 @@ def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
     allowed = (1, 3) if suffix in (".jpg", ".jpeg") else (1, 3, 4)
     if rgb.dtype != np.uint8 or rgb.ndim not in (2, 3) or channels not in allowed or rgb.size == 0:
         expected = " or ".join(str(number) for number in allowed)
-        raise InputError(
-            f"cannot write {path}: expected uint8 (H, W, C), C = {expected}, got {rgb.dtype} {rgb.shape}"
-        )
+        raise InputError(f"cannot write {path}: expected uint8 (H, W, C), C = {expected}, got {rgb.dtype} {rgb.shape}")
     order = {1: None, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}[channels]
     pixels = rgb if order is None else cv2.cvtColor(rgb, order)
     flag = _QUALITY[suffix]
     try:
         _, encoded = cv2.imencode(suffix, pixels, [] if flag is None else [flag, 95])
     except cv2.error as error:  # larger than the format allows
-        raise InputError(
-            f"cannot write {path}: {suffix[1:]} cannot hold {_size(rgb.shape)} pixels"
-        ) from error
+        raise InputError(f"cannot write {path}: {suffix[1:]} cannot hold {_size(rgb.shape)} pixels") from error
     write_bytes(path, encoded.tobytes())
 
 

@@ -273,9 +273,7 @@ def _vote(
     return np.asarray(image, np.float32)
 
 
-def _gather_votes(
-    level: _Level, search: PatchSearch, field: Indices, weight: Floats
-) -> tuple[Floats, Floats]:
+def _gather_votes(level: _Level, search: PatchSearch, field: Indices, weight: Floats) -> tuple[Floats, Floats]:
     """Weighted sums over all patches that cover a hole pixel of the colours they bring; sums of weights."""
     (h, w), r = search.shape, search.radius
     stride = w + 2 * r

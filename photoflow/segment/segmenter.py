@@ -272,8 +272,7 @@ def _from_instances(
         raise NoSubjectError("the objects found are too small")
     masks = (_at_photo_size(rgb, work, instances.masks[index]) for index in order)
     return tuple(
-        _subject(mask, instances.labels[index], float(instances.scores[index]))
-        for mask, index in zip(masks, order)
+        _subject(mask, instances.labels[index], float(instances.scores[index])) for mask, index in zip(masks, order)
     )
 
 

@@ -18,10 +18,7 @@ def _clip(height: int, width: int, count: int, channels: int = 3) -> list[np.nda
     """Smooth colours that move."""
     y, x = np.mgrid[:height, :width]
     phases = np.arange(channels) * 2.1
-    waves = [
-        np.stack([np.sin(x / 17 + y / 23 + 0.2 * t + phase) for phase in phases], axis=2)
-        for t in range(count)
-    ]
+    waves = [np.stack([np.sin(x / 17 + y / 23 + 0.2 * t + phase) for phase in phases], axis=2) for t in range(count)]
     return [np.rint(127.5 + 110 * wave).astype(np.uint8) for wave in waves]
 
 

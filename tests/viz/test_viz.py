@@ -21,9 +21,7 @@ def _uniform(x: float, y: float) -> np.ndarray:
 def test_flow_colours() -> None:
     for (x, y), colour in {(5, 0): (255, 0, 0), (0, 0): (255, 255, 255)}.items():
         assert flow_to_rgb(_uniform(x, y), 5)[0, 0].tolist() == list(colour)
-    down, left, up = (
-        flow_to_rgb(_uniform(*flow), 1)[0, 0].astype(int) for flow in ((0, 1), (-1, 0), (0, -1))
-    )
+    down, left, up = (flow_to_rgb(_uniform(*flow), 1)[0, 0].astype(int) for flow in ((0, 1), (-1, 0), (0, -1)))
     assert down[0] == 255 and down[1] > 200 and down[2] == 0  # yellow
     assert left[0] == 0 and left[1] > 150 and left[2] > 200  # cyan to blue
     assert up[2] == 255 and up[1] == 0  # blue to magenta
