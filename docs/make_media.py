@@ -22,8 +22,8 @@ GALLERY = {
     "breathe": ("chelsea.png", "breathe strength=1.5 period=2", {}),
     "swing": ("rocket.jpg", "swing angle=10 pivot=bottom", {"box": (295, 85, 60, 250)}),
     "bounce": ("coffee.png", "bounce height=0.12", {}),
-    "translate": ("rocket.jpg", "translate dx=0 dy=-60", {"box": (295, 85, 60, 250)}),
-    "path": ("rocket.jpg", "path points=325,300;300,270;325,240;350,270 closed=true", {"box": (295, 85, 60, 250)}),
+    "translate": ("coffee.png", "translate dx=60 dy=-10", {}),
+    "path": ("astronaut.png", "path points=0,0;30,-16;0,-32;-30,-16 closed=true", {}),
     "drift": ("coffee.png", "drift arrows={} anchors=298,187 period=2", {}),
 }
 
@@ -36,7 +36,7 @@ def main() -> None:
             selection, text = {"mask": surface()}, text.format(ring())
         clip = animator.animate(PHOTOS / photo, motion.parse(text), seconds=2, fps=15, size=240, **selection)
         clip.save(MEDIA / f"{name}.gif")
-    cat = animator.animate(PHOTOS / "chelsea.png", motion.Sway(strength=0.6), seconds=2, fps=20)
+    cat = animator.animate(PHOTOS / "chelsea.png", motion.Sway(strength=0.6), seconds=2, fps=20, size=400)
     cat.save(MEDIA / "cat.gif")
     explain(animator)
 

@@ -23,6 +23,7 @@ from photoflow.segment.selection import scaled_selection
 Array = np.ndarray[Any, Any]
 
 LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
+LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 
 if TYPE_CHECKING:
@@ -88,17 +89,21 @@ class Animator:
         motion = Sway() if motion is None else motion
         count = frame_count(seconds, fps)
         picture = read_photo(photo)
-        rgb, scale = resize_photo(over_white(picture), size)
+        colours = over_white(picture)
+        rgb, scale = resize_photo(colours, size)
+        # The subject of a small clip is found on a larger picture, where its outline is finer.
+        side = max(*rgb.shape[:2], min(LOOK_SIDE, max(colours.shape)))
+        look, look_scale = (rgb, scale) if side == max(rgb.shape) else resize_photo(colours, side)
+        selection = scaled_selection(picture, look.shape[:2], look_scale, mask, box, points)
         parts = list(motion.terms())
-        selection = scaled_selection(picture, rgb.shape[:2], scale, mask, box, points)
         if not selection and all(part.in_place for _, part in parts):
             masks, said = [np.ones(rgb.shape[:2], np.float32)], "the whole picture"
         else:
-            found = self.segmenter(rgb, **selection)
-            masks, said = [s.mask for s in found.subjects], found.method
+            found = self.segmenter(look, **selection)
+            masks, said = [resize_mask(s.mask, rgb.shape[:2]) for s in found.subjects], found.method
         report(f"subject: {said}")
         plans = assign(parts, masks, subject)
-        del picture
+        del picture, colours, look
         timing = {"scale": scale, "seconds": count / fps, "loop": loop}
         renderer, moving = self._lay_out(rgb, plans, timing)
         return Clip(renderer, rgb, moving, fps, count)
@@ -187,6 +192,11 @@ def resize_photo(rgb: Array, size: int | tuple[int, int] | str | None) -> tuple[
         return rgb, 1.0
     target = max(2, round(width * scale)), max(2, round(height * scale))
     return cv2.resize(rgb, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
+
+
+def resize_mask(mask: Array, size: tuple[int, ...]) -> Array:
+    """The mask, float32 (H, W), at another size (height, width)."""
+    return mask if mask.shape == size else cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
 
 
 def assign(

@@ -1,4 +1,4 @@
-"""What a person says of the subject, brought from the photo's pixels to the clip's."""
+"""What a person says of the subject, brought from the photo's pixels to those of a resized one."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def scaled_selection(
 
     Args:
         photo: as it was read.
-        size: (height, width) of the clip.
-        scale: the clip's pixels per pixel of the photo.
+        size: (height, width) that it was resized to.
+        scale: pixels of that size per pixel of the photo.
         mask, box, points: as for `Animator.animate`, in the photo's pixels, or None.
 
     Returns:
-        One of mask, box and points, in the clip's pixels, or nothing.
+        One of mask, box and points, in pixels of the resized photo, or nothing.
 
     Raises:
         InputError: more than one way is used, or something does not lie in the photo.
