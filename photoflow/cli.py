@@ -120,6 +120,14 @@ def list_motions() -> None:
         typer.echo(f"{name:10} {summary}\n{'':10}   {' '.join(values)}")
 
 
+@app.command("build-info")
+def show_build_info() -> None:
+    """Say in one line what this installation was built with."""
+    from photoflow import build_info
+
+    typer.echo(build_info()["summary"])
+
+
 @contextmanager
 def progress_bar(frames: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
     """A bar over the whole job, of which planning is the first tenth.

@@ -117,6 +117,11 @@ def test_motions_are_listed(monkeypatch, capsys):
     assert code == 0 and "sway" in said and "strength=0.5" in said and "drift" in said
 
 
+def test_build_info_is_one_line(monkeypatch, capsys):
+    code, said = run(monkeypatch, capsys, "build-info")
+    assert code == 0 and len(said.splitlines()) == 1 and "3 operators: CPU (" in said and "CUDA" in said
+
+
 def test_version_and_help_are_quick_and_load_nothing():
     for option, said in (("--version", "photoflow 0."), ("--help", "Bring a still photo to life")):
         code = f"import sys; sys.argv = ['photoflow', '{option}']; from photoflow.cli import main\ntry: main()\n"
