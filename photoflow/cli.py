@@ -123,9 +123,9 @@ def list_motions() -> None:
 @app.command("build-info")
 def show_build_info() -> None:
     """Say in one line what this installation was built with."""
-    from photoflow import build_info
+    from photoflow import ops
 
-    typer.echo(build_info()["summary"])
+    typer.echo(ops.build_info()["summary"])
 
 
 @contextmanager
