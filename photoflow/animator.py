@@ -87,6 +87,8 @@ class Animator:
             InputError: bad input, or a photo in which no subject was found.
         """
         motion = Sway() if motion is None else motion
+        if not isinstance(motion, Motion):
+            raise InputError(f"motion: expected one of photoflow.motion, for instance Sway(), got {motion!r}")
         count = frame_count(seconds, fps)
         picture = read_photo(photo)
         colours = over_white(picture)
@@ -235,8 +237,14 @@ def soft_region(mask: Array) -> Array:
 
 
 def cut_out(rgb: Array, mask: Array) -> tuple[Array, Array]:
-    """The subject's own colours, uint8 (H, W, 3), and its opacity, float32 (H, W)."""
-    alpha, own = matte(rgb, mask)
+    """The subject's own colours, uint8 (H, W, 3), and its opacity, float32 (H, W).
+
+    Raises:
+        InputError: nothing of the subject is left at the clip's size.
+    """
+    alpha, own = matte(rgb, mask) if (mask > 0.5).any() else (mask, rgb)
+    if not (alpha > 0.5).any():
+        raise InputError("subject: too small to be cut out at this size; expected at least a few pixels")
     return own, alpha
 
 

@@ -22,8 +22,9 @@ def _fixed_seed(request: pytest.FixtureRequest) -> None:
     """Seed torch before each test, but do not load it for tests that do without."""
     import sys
 
-    torch = sys.modules.get("torch")
-    if torch is not None:
+    if "torch" in sys.modules:
+        import torch  # waits where another thread is still loading it
+
         torch.manual_seed(0)
 
 

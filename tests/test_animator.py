@@ -160,6 +160,18 @@ def test_bad_selections_are_named(animator, scene, selection, named):
     assert "\n" not in str(caught.value)
 
 
+def test_a_subject_that_vanishes_is_named(animator, scene):
+    mask = np.zeros((120, 160), np.uint8)
+    mask[50, 50] = 255
+    with pytest.raises(InputError, match="too small to be cut out"):
+        animator.animate(scene[0], mask=mask, size=16)
+
+
+def test_a_motion_is_expected(animator, scene):
+    with pytest.raises(InputError, match="motion: expected one of"):
+        animator.animate(scene[0], "sway", mask=scene[1])
+
+
 def test_unknown_device(scene):
     with pytest.raises(InputError, match="device"):
         Animator(device="abacus", offline=True).animate(scene[0], mask=scene[1])

@@ -103,7 +103,7 @@ class SubjectLayer:
     ) -> None:
         def field_over(mask: Array, corner: tuple[int, int], step: int) -> MotionField:
             place = (corner[0] / step, corner[1] / step)
-            return motion.field(Scene(mask[::step, ::step], place, scale / step, seconds, loop, device))
+            return motion.field(Scene(_coarse(mask, step), place, scale / step, seconds, loop, device))
 
         box = _support(alpha)
         reach = _reach(field_over(_crop(alpha, box), box[:2], 4), 4, seconds)
@@ -197,6 +197,14 @@ class FlowingLayer:
         return self.field.flow(t) * (self._alpha > 0.5), self._window
 
 
+def _coarse(mask: Array, step: int) -> Array:
+    """Every `step`th pixel of the mask; of what is thinner than that, the surroundings too."""
+    nodes = mask[::step, ::step]
+    if nodes.max() >= 0.5 * mask.max():
+        return nodes
+    return cv2.dilate(mask, np.ones((2 * step - 1, 2 * step - 1), np.uint8))[::step, ::step]
+
+
 def _dense(coarse: Tensor) -> Tensor:
     """From the flow's grid to every pixel between its ends: (1, C, h, w) -> (1, C, H, W), values as they are."""
     size = [GRID * (side - 1) + 1 for side in coarse.shape[2:]]
@@ -223,7 +231,7 @@ def _reach(field: MotionField, step: int, seconds: float, samples: int = 48) -> 
     `step` is the pixels from one node of the field's grid to the next.
     """
     largest = np.zeros(2)
-    for t in np.linspace(0, seconds, samples, endpoint=False):
+    for t in np.linspace(0, seconds, samples):
         largest = np.maximum(largest, field.flow(float(t)).abs().amax(dim=(1, 2)).cpu().numpy())
     return math.ceil(largest[0] * step * 1.03) + 3, math.ceil(largest[1] * step * 1.03) + 3
 

@@ -74,6 +74,15 @@ def test_only_what_touches_the_border_is_continued_beyond_it():
     assert (drawn[12:28, 0:17] == 0).all()
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 30), (30, 1), (1, 1), (3, 2)])
+def test_thin_subjects_move_too(width, height):
+    alpha = np.zeros((48, 64), np.float32)
+    alpha[9 : 9 + height, 21 : 21 + width] = 1
+    drawn = renderer(motion.Translate(dx=5), np.zeros((48, 64, 3), np.uint8), alpha, loop=False).frame(2.0)
+    expected = np.roll(alpha, 5, axis=1) > 0
+    assert (drawn[expected] == (250, 10, 20)).all() and (drawn[~expected] == 0).all()
+
+
 def test_two_subjects_keep_their_order():
     background, behind, front = picture(), square(left=18), square(left=24)
     layers = [
