@@ -69,7 +69,8 @@ def find_toolkit() -> tuple[Path, str] | str:
             return root, version
         found.append(f"{root} has CUDA {version}" if version else f"{root} has no cuda_runtime.h or no nvcc")
     # Most candidates do not exist; say so only of what is there or was asked for.
-    named = [text for root, text in zip(roots, found) if root.exists() or os.environ.get("CUDA_HOME")]
+    asked = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    named = [text for root, text in zip(roots, found) if asked or root.exists()]
     return f"no CUDA {major} toolkit was found" + (f" ({'; '.join(dict.fromkeys(named))})" if named else "")
 
 
@@ -80,7 +81,7 @@ def architectures(root: Path) -> list[str]:
         return re.split(r"[\s;,]+", asked.strip())
     known = set(re.findall(r"compute_(\d+)", output_of(str(root / "bin" / "nvcc"), "--list-gpu-arch")))
     fitting = [arch for arch in ARCHITECTURES if arch.replace(".", "") in known]
-    return [*fitting[:-1], fitting[-1] + "+PTX"]
+    return [*fitting[:-1], fitting[-1] + "+PTX"] if fitting else []
 
 
 def sources(folder: str, suffix: str) -> list[str]:
@@ -91,6 +92,8 @@ wish = os.environ.get("PHOTOFLOW_CUDA", "auto")
 if wish not in ("auto", "0", "1"):
     sys.exit(f"PHOTOFLOW_CUDA: expected auto, 0 or 1, got {wish!r}")
 toolkit = "PHOTOFLOW_CUDA=0" if wish == "0" else find_toolkit()
+if not isinstance(toolkit, str) and not architectures(toolkit[0]):
+    toolkit = f"{toolkit[0]} compiles for none of {' '.join(ARCHITECTURES)}"
 if wish == "1" and isinstance(toolkit, str):
     sys.exit(f"photoflow: PHOTOFLOW_CUDA=1, but {toolkit}")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import re
 import threading
 from collections.abc import Callable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -13,12 +15,13 @@ import numpy as np
 from photoflow.clip import Clip
 from photoflow.errors import InputError
 from photoflow.io import Photo, read_photo
+from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.motion import Motion, Sway
 from photoflow.motion.base import Sum
 from photoflow.render.background import fill_background
 from photoflow.segment import Segmenter
 from photoflow.segment.matting import matte
-from photoflow.segment.selection import scaled_selection
+from photoflow.segment.selection import TOO_SMALL, scaled_selection
 
 Array = np.ndarray[Any, Any]
 
@@ -34,20 +37,26 @@ class Animator:
     """Turns photos into clips; holds what is loaded once.
 
     Args:
-        device: "cpu", "cuda", "cuda:1", …; "auto" is CUDA where torch and photoflow have it.
-        segmenter: finds the subject: "auto", "mask_rcnn", "u2netp" or "grabcut", or a `Segmenter`.
+        device: "cpu", "cuda", "cuda:1", …; "auto" is CUDA where torch and photoflow have it. Whether it is
+            there is seen when the first photo is animated.
+        segmenter: finds the subject: "auto", "mask_rcnn", "u2netp" or "grabcut"; or a `Segmenter`, which has
+            settled device and offline for itself.
         offline: never fetch weights.
 
     Raises:
-        InputError: the device is not there.
+        InputError: no such kind of device or segmenter.
     """
 
     def __init__(self, device: str = "auto", segmenter: str | Segmenter = "auto", offline: bool = False) -> None:
+        if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+            raise InputError(f"device: expected auto, cpu, cuda or cuda:NUMBER, got {device!r}")
         # torch takes seconds to load: it does so while the photo is read and its subject is found.
         self._loading = threading.Thread(target=_load_renderer, daemon=True)
         self._loading.start()
         self._device = device
-        self.segmenter = segmenter if isinstance(segmenter, Segmenter) else Segmenter(offline=offline, method=segmenter)
+        if isinstance(segmenter, str):
+            segmenter = Segmenter(device=device, offline=offline, method=segmenter)
+        self.segmenter = segmenter
 
     def animate(
         self,
@@ -70,7 +79,7 @@ class Animator:
             photo: a path, a PIL image, a numpy array (H, W[, 3|4]) or a torch tensor (C, H, W).
             motion: what moves and how; `Sway()` by default.
             seconds: length of the clip, up to an hour.
-            fps: frames a second, up to 240.
+            fps: frames a second, 0.1 to 240.
             loop: the end leads into the beginning.
             size: longest side in pixels, (width, height), or "original"; by default the photo's
                 own size with the longest side at most 1920.
@@ -90,6 +99,8 @@ class Animator:
         if not isinstance(motion, Motion):
             raise InputError(f"motion: expected one of photoflow.motion, for instance Sway(), got {motion!r}")
         count = frame_count(seconds, fps)
+        if self._device.startswith("cuda"):
+            self._settled_device()  # nothing is looked for on a device that is not there
         picture = read_photo(photo)
         colours = over_white(picture)
         rgb, scale = resize_photo(colours, size)
@@ -107,26 +118,30 @@ class Animator:
         plans = assign(parts, masks, subject)
         del picture, colours, look
         timing = {"scale": scale, "seconds": count / fps, "loop": loop}
-        renderer, moving = self._lay_out(rgb, plans, timing)
+        renderer, moving = self._lay_out(rgb, plans, masks, timing)
         return Clip(renderer, rgb, moving, fps, count)
 
     def _lay_out(
-        self, rgb: Array, plans: Sequence[tuple[Array, Motion]], timing: dict[str, Any]
+        self, rgb: Array, plans: Sequence[tuple[Array, Motion]], masks: Sequence[Array], timing: dict[str, Any]
     ) -> tuple[LayeredRenderer, Array]:
         """The renderer of the planned motions, and the soft mask of all that moves."""
-        cut = [(rgb, soft_region(mask)) if motion.in_place else cut_out(rgb, mask) for mask, motion in plans]
-        moving = np.maximum.reduce([alpha for _, alpha in cut])
-        hole = hole_behind([alpha for (_, alpha), (_, motion) in zip(cut, plans, strict=True) if not motion.in_place])
-        background = rgb if hole is None else fill_background(rgb, hole)
+        subjects = [(*cut_out(rgb, mask), motion) for mask, motion in plans if not motion.in_place]
+        regions = [(soft_region(mask), motion) for mask, motion in plans if motion.in_place]
+        alphas = [alpha for _, alpha, _ in subjects]
+        flowing = [mask for mask, motion in plans if motion.in_place]
+        others = [mask for mask in masks if not any(mask is region for region in flowing)]
+        background = fill_behind(rgb, alphas, others) if subjects else rgb
         device = self._settled_device()
-        from photoflow.render.layered import FlowingLayer, LayeredRenderer, SubjectLayer
+        from photoflow.render.layered import FlowingLayer, Layer, LayeredRenderer, SubjectLayer
 
-        layers = [
-            (FlowingLayer if motion.in_place else SubjectLayer)(own, alpha, motion, device=device, **timing)
-            for (own, alpha), (_, motion) in zip(cut, plans, strict=True)
+        # Water flows behind what stands in it, so its own colours are those of the filled background.
+        layers: list[Layer] = [
+            FlowingLayer(background, alpha, motion, device=device, **timing) for alpha, motion in regions
         ]
         # Subjects come with the most prominent first: it is drawn last, in front.
-        return LayeredRenderer(background, layers[::-1], device), moving
+        layers += [SubjectLayer(own, alpha, motion, device=device, **timing) for own, alpha, motion in subjects[::-1]]
+        moving = np.maximum.reduce([*alphas, *(alpha for alpha, _ in regions)])
+        return LayeredRenderer(background, layers, device), moving
 
     def _settled_device(self) -> str:
         self._loading.join()
@@ -134,15 +149,13 @@ class Animator:
 
         from photoflow import ops
 
-        usable = torch.cuda.is_available() and ops.build_info()["cuda"] is not None
         if self._device == "auto":
-            return "cuda" if usable else "cpu"
-        try:
-            kind = torch.device(self._device).type
-        except RuntimeError as error:
-            raise InputError(f"device: expected auto, cpu or cuda, got {self._device!r}") from error
-        if kind not in ("cpu", "cuda") or (kind == "cuda" and not torch.cuda.is_available()):
+            return "cuda" if torch.cuda.is_available() and ops.build_info()["cuda_loaded"] else "cpu"
+        number = int(self._device.partition(":")[2] or 0)
+        if self._device != "cpu" and number >= torch.cuda.device_count():
             raise InputError(f"device: {self._device!r} is not available here; expected auto, cpu or a CUDA device")
+        if self._device != "cpu" and not ops.build_info()["cuda_loaded"]:
+            raise InputError(f"device: {self._device!r} cannot be used; built were {ops.build_info()['summary']}")
         return self._device
 
 
@@ -156,10 +169,10 @@ def frame_count(seconds: float, fps: float) -> int:
     Raises:
         InputError: the length or the rate is out of its range.
     """
-    if not 0 < seconds <= 3600:
-        raise InputError(f"seconds: expected more than 0 and at most 3600, got {seconds:g}")
-    if not 0 < fps <= 240:
-        raise InputError(f"fps: expected more than 0 and at most 240, got {fps:g}")
+    if not _is_number(seconds) or not 0 < seconds <= 3600:
+        raise InputError(f"seconds: expected a number above 0 and at most 3600, got {seconds!r}")
+    if not _is_number(fps) or not MIN_FPS <= fps <= MAX_FPS:
+        raise InputError(f"fps: expected a number from {MIN_FPS} to {MAX_FPS}, got {fps!r}")
     count = round(seconds * fps)
     if count < 1:
         raise InputError(f"{seconds:g} seconds at {fps:g} frames a second make no frame; expected at least one")
@@ -186,14 +199,18 @@ def resize_photo(rgb: Array, size: int | tuple[int, int] | str | None) -> tuple[
     elif size == "original":
         scale = 1.0
     else:
-        limits = (size, size) if isinstance(size, int) else size
-        if isinstance(limits, str) or len(limits) != 2 or not all(16 <= v <= 16384 for v in limits):
+        limits: Any = (size, size) if _is_number(size) else size
+        if len(limits) != 2 or not all(_is_number(v) and 16 <= v <= 16384 for v in limits):
             raise InputError(f"size: expected a side of 16 to 16384 pixels, WIDTHxHEIGHT or original, got {size!r}")
-        scale = min(limits[0] / width, limits[1] / height)
+        scale = min(float(limits[0]) / width, float(limits[1]) / height)
     if scale == 1:
         return rgb, 1.0
     target = max(2, round(width * scale)), max(2, round(height * scale))
     return cv2.resize(rgb, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real)  # numpy's numbers too
 
 
 def resize_mask(mask: Array, size: tuple[int, ...]) -> Array:
@@ -244,14 +261,19 @@ def cut_out(rgb: Array, mask: Array) -> tuple[Array, Array]:
     """
     alpha, own = matte(rgb, mask) if (mask > 0.5).any() else (mask, rgb)
     if not (alpha > 0.5).any():
-        raise InputError("subject: too small to be cut out at this size; expected at least a few pixels")
+        raise InputError(TOO_SMALL)
     return own, alpha
 
 
-def hole_behind(alphas: Sequence[Array]) -> Array | None:
+def fill_behind(rgb: Array, alphas: Sequence[Array], subjects: Sequence[Array]) -> Array:
+    """The photo without what has the given opacities; none of the subjects, as masks, is copied into its place."""
+    return fill_background(rgb, hole_behind(alphas), np.logical_or.reduce([mask > 0.5 for mask in subjects]))
+
+
+def hole_behind(alphas: Sequence[Array]) -> Array:
     """Where the background is unknown: under the subjects and the rim that they stain; bool (H, W)."""
-    if not alphas:
-        return None
-    covered = np.maximum.reduce([alpha > 0 for alpha in alphas]).astype(np.uint8)
-    width = 2 * max(1, round(0.002 * max(covered.shape))) + 1
-    return np.asarray(cv2.dilate(covered, np.ones((width, width), np.uint8)), dtype=bool)
+    opacity = np.maximum.reduce(alphas)
+    width = 2 * max(1, round(0.002 * max(opacity.shape))) + 1
+    covered = cv2.dilate((opacity > 0).astype(np.uint8), np.ones((width, width), np.uint8)) > 0
+    # A subject that leaves next to nothing of the photo: what is left of it must do.
+    return np.asarray(opacity > 0.5 if covered.all() else covered)

@@ -34,8 +34,16 @@ def main() -> None:
         app()
     except InputError as error:
         fail(str(error))
-    except MemoryError:
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
         fail("not enough memory for this picture; a smaller --size needs less")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether numpy, torch or OpenCV could not get the memory they asked for."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said or "-4:" in said
 
 
 def fail(line: str) -> None:
@@ -84,25 +92,25 @@ def animate(
     """Animate a photo."""
     from photoflow import motion as motions
     from photoflow.animator import Animator, frame_count
-    from photoflow.io import check_output
+    from photoflow.clip import EXPLAIN_ROWS
 
-    check_output(output, alpha)
-    if output.resolve() == photo.resolve():
-        raise InputError(f"{output}: the output would replace the photo; expected another name")
+    check_files(photo, mask, output, alpha, explain, save_motion)
     planned = combined([motions.parse(text) for text in motion or ["sway"]])
-    if save_motion:
-        planned.save(save_motion)
-    with progress_bar(frame_count(seconds, fps)) as (advance, report):
+    frames = frame_count(seconds, fps)
+    with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
         clip = Animator(device, segmenter, offline).animate(
             photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
-            box=numbers("box", box, 4) if box else None,
-            points=[numbers("point", text, 2) for text in point] if point else None,
+            box=None if box is None else numbers("box", box, 4),
+            points=None if point is None else [numbers("point", text, 2) for text in point],
             subject="all" if all_subjects else subject, report=report,
         )  # fmt: skip
-        if explain:
-            clip.explain(explain)
         clip.save(output, quality=quality, alpha=alpha, progress=advance)
-    console.print(f"{output}: {clip.width}x{clip.height}, {clip.seconds:g} s at {fps:g} fps", soft_wrap=True)
+        if explain:
+            clip.explain(explain, progress=advance)
+        if save_motion:
+            planned.save(save_motion)
+    said = f"{output}: {len(clip)} frames, {clip.seconds:g} s at {fps:g} fps"
+    console.print(said, markup=False, soft_wrap=True)
 
 
 @app.command("motions")
@@ -128,15 +136,41 @@ def show_build_info() -> None:
     typer.echo(ops.build_info()["summary"])
 
 
+def check_files(
+    photo: Path, mask: Path | None, output: Path, alpha: bool, explain: Path | None, save_motion: Path | None
+) -> None:
+    """Before any work: everything can be written, nothing that is read is replaced, no two results are one.
+
+    Raises:
+        InputError: something cannot, is, or are.
+    """
+    from photoflow.io import check_directory, check_output, check_target
+
+    check_output(output, alpha)
+    if explain:
+        check_directory(explain)
+    if save_motion:
+        check_target(save_motion)
+        if save_motion.suffix.lower() != ".json":
+            raise InputError(f"{save_motion}: expected a name that ends in .json for the motion")
+    written = [path.resolve() for path in (output, explain, save_motion) if path]
+    for path in written:
+        if path in [given.resolve() for given in (photo, mask) if given]:
+            raise InputError(f"{path}: the output would replace the photo or its mask; expected another name")
+        if written.count(path) > 1 or any(path in other.parents for other in written):
+            raise InputError(f"{path}: two outputs would be in one place; expected different names")
+
+
 @contextmanager
 def progress_bar(frames: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
-    """A bar over the whole job, of which planning is the first tenth.
+    """A bar over the whole job, of which planning is the first tenth; none where no person watches.
 
     Yields:
         What to call after every frame, and what to tell of the plan.
     """
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    watched = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not watched) as progress:
         plan = max(1, frames // 9)
         task = progress.add_task("planning", total=plan + frames)
 

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from photoflow import viz
-from photoflow.errors import InputError
-from photoflow.io import VideoWriter, check_output, write_image
+from photoflow.io import VideoWriter, check_directory, check_output, write_image
 
 if TYPE_CHECKING:
     from photoflow.render.layered import LayeredRenderer
 
 Array = np.ndarray[Any, Any]
+
+EXPLAIN_ROWS = 600  # of the x-t slice, at most: a long clip is sampled
 
 
 class Clip(Sequence[Array]):
@@ -88,16 +89,16 @@ class Clip(Sequence[Array]):
             InputError: the format, the folder or the space on the disk does not allow it.
         """
         check_output(path, alpha)
-        palette = self._sample(8) if str(path).lower().endswith(".gif") else None
+        palette = list(self._sample(8)) if str(path).lower().endswith(".gif") else None
         with VideoWriter(path, self.width, self.height, self.fps, quality=quality, alpha=alpha, palette=palette) as out:
             for frame in self.cutouts() if alpha else self:
                 out.write(frame)
                 progress()
 
-    def _sample(self, count: int) -> list[Array]:
-        return [self[int(i)] for i in np.linspace(0, self._count, count, endpoint=False)]
+    def _sample(self, count: int) -> Iterator[Array]:
+        return (self[int(i)] for i in np.linspace(0, self._count, count, endpoint=False))
 
-    def explain(self, folder: str | os.PathLike[str]) -> None:
+    def explain(self, folder: str | os.PathLike[str], *, progress: Callable[[], None] = lambda: None) -> None:
         """Write pictures that show how the clip came about.
 
         `mask.png` (what moves), `flow.png` (displacements where they are largest, as colours),
@@ -105,35 +106,37 @@ class Clip(Sequence[Array]):
         `xt.png` (one row of the picture over time: time runs downwards).
 
         Args:
-            folder: made where it does not exist.
+            folder: made where it does not exist; pictures of these names in it are replaced.
+            progress: called after every row of `xt.png`: one a frame, at most `EXPLAIN_ROWS`.
 
         Raises:
             InputError: it cannot be written to.
         """
-        target = Path(folder)
-        try:
-            target.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"{target}: cannot make this folder ({error.strerror})") from error
+        target = check_directory(folder)
         points = viz.grid_points(self.mask, 40)
-        tracks, peak, row = self._survey(points)
+        paths, peak, row = self._survey(points)
+        rows = []
+        for frame in self._sample(min(self._count, EXPLAIN_ROWS)):
+            rows.append(frame[row : row + 1])
+            progress()
+        target.mkdir(exist_ok=True)
         write_image(target / "mask.png", viz.overlay_mask(self.photo, self.mask))
-        write_image(target / "flow.png", viz.flow_to_rgb(peak))
-        write_image(target / "trajectories.png", viz.draw_trajectories(self.photo, lambda _: tracks, points))
-        write_image(target / "strip.png", viz.strip(self._sample(6)))
-        write_image(target / "xt.png", viz.xt_slice(self, row))
+        write_image(target / "flow.png", viz.with_legend(viz.flow_to_rgb(peak)))
+        write_image(target / "trajectories.png", viz.draw_trajectories(self.photo, paths))
+        write_image(target / "strip.png", viz.strip(list(self._sample(6))))
+        write_image(target / "xt.png", np.concatenate(rows))
 
     def _survey(self, points: Array) -> tuple[Array, Array, int]:
         """Paths of `points` (N, 2) over the clip as (T, N, 2), the largest flow, and the row that moves most."""
-        tracks, largest, energies = [], np.zeros(1, np.float32), np.zeros(self.height)
+        paths, largest, energies = [points], np.zeros(1, np.float32), np.zeros(self.height)
         x, y = points[:, 0].astype(int), points[:, 1].astype(int)
         for t in np.linspace(0, self.seconds, 49):
             flow = self.renderer.flow(float(t))
-            tracks.append(points + flow[:, y, x].T)
+            paths.append(points + flow[:, y, x].T)
             energies += np.square(flow).sum(axis=(0, 2))
             if np.square(flow).sum() >= np.square(largest).sum():
                 largest = flow
-        return np.stack(tracks), largest, int(energies.argmax())
+        return np.stack(paths), largest, int(energies.argmax())
 
     def _repr_html_(self) -> str:
         """The clip as a looping video inside a notebook."""

@@ -6,6 +6,8 @@ import pytest
 
 from photoflow import Animator, InputError, motion
 from photoflow.animator import assign, frame_count, resize_photo
+from photoflow.io import VideoReader
+from photoflow.segment import Segmentation, Segmenter, Subject
 
 
 @pytest.fixture(scope="module")
@@ -117,19 +119,25 @@ def test_who_moves_how():
         assign([(None, sway), (1, motion.Drift(arrows=((0, 0, 1, 1),)))], [a], 1)
 
 
+def test_sizes_may_be_any_numbers():
+    photo = np.zeros((100, 200, 3), np.uint8)
+    assert resize_photo(photo, np.int64(100))[0].shape == resize_photo(photo, 100.0)[0].shape == (50, 100, 3)
+
+
 def test_sizes():
     photo = np.zeros((1000, 3000, 3), np.uint8)
     assert resize_photo(photo, None)[0].shape[:2] == (640, 1920)
     assert resize_photo(photo, "original")[0] is photo
     assert resize_photo(photo, 600)[0].shape[:2] == (200, 600)
     assert resize_photo(photo, (6000, 500))[0].shape[:2] == (500, 1500)
-    for size in (0, "huge", (5, 5), (1, 2, 3), 10**6):
+    for size in (0, "huge", (5, 5), (1, 2, 3), 10**6, "640x480", ("64", "48")):
         with pytest.raises(InputError, match="size: expected"):
             resize_photo(photo, size)
 
 
 @pytest.mark.parametrize(
-    ("seconds", "fps"), [(0, 30), (-1, 30), (4000, 30), (float("nan"), 30), (1, 0), (1, 500), (0.01, 10)]
+    ("seconds", "fps"),
+    [(0, 30), (-1, 30), (4000, 30), (float("nan"), 30), (1, 0), (1, 500), (0.01, 10), (1, 0.01), ("4", 30), (4, None)],
 )
 def test_lengths_out_of_range(seconds, fps):
     with pytest.raises(InputError, match="expected"):
@@ -167,11 +175,126 @@ def test_a_subject_that_vanishes_is_named(animator, scene):
         animator.animate(scene[0], mask=mask, size=16)
 
 
+def test_a_small_subject_of_a_large_photo_is_named_too(animator):
+    photo = np.random.default_rng(0).integers(0, 255, (400, 2400, 3), dtype=np.uint8)
+    mask = np.zeros(photo.shape[:2], bool)
+    mask[200, 1201] = True
+    with pytest.raises(InputError, match="too small to be cut out"):
+        animator.animate(photo, mask=mask, size=600)
+
+
+def test_a_mask_that_leaves_a_thin_margin_is_enough(animator, scene):
+    mask = np.zeros((120, 160), bool)
+    mask[3:-3, 3:-3] = True
+    clip = animator.animate(scene[0], motion.Translate(dx=30), mask=mask, seconds=1, fps=4)
+    assert len(list(clip)) == 4 and clip.mask.mean() > 0.8
+
+
+@pytest.fixture(scope="module")
+def two():
+    """A textured wall with two discs, and the mask of both, which are two subjects."""
+    draw = np.random.default_rng(2)
+    wall = cv2.resize(draw.integers(60, 140, (30, 60, 3), dtype=np.uint8), (240, 120), interpolation=cv2.INTER_CUBIC)
+    mask = np.zeros((120, 240), np.uint8)
+    for x, colour in ((70, (230, 200, 40)), (180, (40, 60, 240))):
+        cv2.circle(wall, (x, 60), 24, colour, -1, cv2.LINE_AA)
+        cv2.circle(mask, (x, 60), 24, 255, -1, cv2.LINE_AA)
+    return wall, mask
+
+
+class TwoDiscs(Segmenter):
+    """Finds both discs of `two`, the left one first."""
+
+    def __call__(self, rgb, **_):
+        whole = np.zeros(rgb.shape[:2], np.float32)
+        subjects = []
+        for x in (70, 180):
+            one = cv2.circle(whole.copy(), (x, 60), 24, 1.0, -1, cv2.LINE_AA)
+            subjects.append(Subject(one, (x - 24, 36, 49, 49), "disc", 1.0))
+        return Segmentation(tuple(subjects), "known")
+
+
+def test_each_subject_has_its_own_motion(two):
+    photo, _ = two
+    animator = Animator(device="cpu", segmenter=TwoDiscs(offline=True))
+    moves = motion.Translate(dx=-20).on(1) + motion.Translate(dx=20).on(2)
+    frame = animator.animate(photo, moves, seconds=1, fps=4)[2].astype(int)
+    assert np.abs(frame[60, 30] - (230, 200, 40)).max() < 12 and np.abs(frame[60, 220] - (40, 60, 240)).max() < 12
+    assert (frame[40:80, 86:156, 2] - frame[40:80, 86:156, 0]).max() < 100  # neither disc was copied
+    for subject, untouched in ((1, 180), (2, 70)):
+        one = animator.animate(photo, motion.Translate(dx=10), subject=subject, seconds=1, fps=4)[2]
+        window = np.s_[30:90, untouched - 26 : untouched + 27]
+        np.testing.assert_array_equal(one[window], photo[window])
+    everything = animator.animate(photo, motion.Translate(dx=10), subject="all", seconds=1, fps=4)
+    assert everything.mask[60, 70] == everything.mask[60, 180] == 1
+
+
+def test_what_flows_lies_behind_what_stands_in_it(two):
+    """A drift over the whole picture and a disc that moves before it: the disc's colours do not flow."""
+    photo, _ = two
+
+    class DiscInWater(TwoDiscs):
+        def __call__(self, rgb, **_):
+            found = super().__call__(rgb).subjects
+            water = Subject(np.ones(rgb.shape[:2], np.float32), (0, 0, 240, 120), "water", 1.0)
+            return Segmentation((found[0], water), "known")
+
+    animator = Animator(device="cpu", segmenter=DiscInWater(offline=True))
+    flowing = motion.Drift(arrows=((10, 60, 60, 60),), period=1).on(2)
+    clip = animator.animate(photo, flowing + motion.Translate(dx=-40).on(1), seconds=1, fps=4)
+    frame = clip[2].astype(int)
+    assert np.abs(frame[60, 30] - (230, 200, 40)).max() < 12  # in front
+    assert (frame[40:80, 60:120, 0] - frame[40:80, 60:120, 2]).max() < 110  # nothing yellow flows
+
+
+@pytest.mark.parametrize("name", ["a.webm", "a.apng", "frames"])
+def test_the_subject_alone_is_saved_with_alpha(animator, scene, tmp_path, name):
+    photo, mask = scene
+    clip = animator.animate(photo, motion.Translate(dx=20), mask=mask, seconds=0.5, fps=4)
+    clip.save(tmp_path / name, alpha=True)
+    if name == "frames":
+        paths = sorted((tmp_path / name).iterdir())
+        frames = [cv2.cvtColor(cv2.imread(str(p), cv2.IMREAD_UNCHANGED), cv2.COLOR_BGRA2RGBA) for p in paths]
+    else:
+        frames = list(VideoReader(tmp_path / name))
+    assert len(frames) == 2 and frames[0].shape == (120, 160, 4)
+    for frame, cutout in zip(frames, clip.cutouts(), strict=True):
+        assert np.abs(frame[..., 3].astype(int) - cutout[..., 3]).mean() < 1.5
+        solid = cutout[..., 3] == 255
+        assert np.abs(frame[solid].astype(int) - cutout[solid]).mean() < 8
+
+
+@pytest.mark.parametrize(("name", "fps", "kept"), [("a.mp4", 23.976, 12), ("a.gif", 70, 20), ("a.webm", 0.5, 1)])
+def test_odd_rates(animator, scene, tmp_path, name, fps, kept):
+    photo, mask = scene
+    animator.animate(photo, mask=mask, seconds=0.5 if fps > 1 else 2, fps=fps, size=60).save(tmp_path / name)
+    reader = VideoReader(tmp_path / name)
+    assert abs(len(list(reader)) - kept) <= 1 and reader.width == 60
+
+
+def test_one_frame_explains_itself_too(animator, scene, tmp_path):
+    photo, mask = scene
+    called = []
+    clip = animator.animate(photo, mask=mask, seconds=0.1, fps=10)
+    clip.explain(tmp_path / "why", progress=lambda: called.append(1))
+    assert cv2.imread(str(tmp_path / "why" / "xt.png")).shape == (1, 160, 3) and called == [1]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="is a file"):
+        clip.explain(tmp_path / "file")
+
+
 def test_a_motion_is_expected(animator, scene):
     with pytest.raises(InputError, match="motion: expected one of"):
         animator.animate(scene[0], "sway", mask=scene[1])
 
 
-def test_unknown_device(scene):
-    with pytest.raises(InputError, match="device"):
-        Animator(device="abacus", offline=True).animate(scene[0], mask=scene[1])
+def test_devices(monkeypatch, scene):
+    for device in ("abacus", "cuda:x", 3):
+        with pytest.raises(InputError, match="device: expected auto, cpu, cuda"):
+            Animator(device=device, offline=True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+    with pytest.raises(InputError, match="'cuda:1' is not available"):
+        Animator(device="cuda:1", offline=True).animate(scene[0], mask=scene[1])
+    monkeypatch.setattr("photoflow.ops.build_info", lambda: {"cuda_loaded": False, "summary": "no CUDA"})
+    with pytest.raises(InputError, match="cannot be used; built were no CUDA"):
+        Animator(device="cuda", offline=True).animate(scene[0], mask=scene[1])

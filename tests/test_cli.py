@@ -47,7 +47,7 @@ def test_animate_writes_a_video_and_says_so(files, tmp_path, monkeypatch, capsys
         "--seconds", "0.5", "--fps", "10", "--motion", "sway strength=1", "--motion", "float", "--offline",
         "--explain", tmp_path / "why", "--save-motion", tmp_path / "m.json",
     )  # fmt: skip
-    assert code == 0 and "a.mp4: 120x90, 0.5 s at 10 fps" in said and "subject:" in said
+    assert code == 0 and "a.mp4: 5 frames, 0.5 s at 10 fps" in said and "subject:" in said
     capture = cv2.VideoCapture(str(tmp_path / "a.mp4"))
     assert int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) == 5
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a.mp4", "m.json", "why"]
@@ -62,12 +62,20 @@ BAD = [
     (["photo.jpg", "--mask", "text.jpg"], "text.jpg"),
     (["photo.jpg", "--box", "100,50,80,80"], "box: expected"),
     (["photo.jpg", "--box", "1,2"], "box: expected"),
+    (["photo.jpg", "--box", ""], "box: expected"),
     (["photo.jpg", "--point", "500,5"], "point: expected"),
     (["photo.jpg", "-o", "OUT/a.xyz"], "a.xyz"),
     (["photo.jpg", "-o", "OUT/no/such/a.mp4"], "a.mp4"),
     (["photo.jpg", "--alpha", "-o", "OUT/a.mp4"], "keeps no transparency"),
     (["photo.jpg", "--seconds", "0"], "seconds: expected"),
     (["photo.jpg", "--fps", "0"], "fps: expected"),
+    (["photo.jpg", "--fps", "0.01"], "fps: expected"),
+    (["photo.jpg", "--save-motion", "OUT/m.txt"], "ends in .json"),
+    (["photo.jpg", "--save-motion", "OUT/m.json", "--mask", "empty.png"], "mask"),
+    (["photo.jpg", "--save-motion", "OUT/no/m.json"], "does not exist"),
+    (["photo.jpg", "--explain", "photo.jpg"], "is a file, expected a folder"),
+    (["photo.jpg", "--explain", "OUT/one", "-o", "OUT/one"], "two outputs"),
+    (["photo.jpg", "--explain", "OUT", "-o", "OUT/a.mp4"], "two outputs"),
     (["photo.jpg", "--size", "big"], "size: expected"),
     (["photo.jpg", "--motion", "dance"], "unknown motion 'dance'"),
     (["photo.jpg", "--motion", "nan.json"], "strength expects"),
@@ -84,17 +92,40 @@ def test_bad_input_gets_one_line_exit_code_2_and_no_file(arguments, named, files
     if "-o" not in arguments:
         arguments += ["-o", str(tmp_path / "a.mp4")]
     code, said = run(monkeypatch, capsys, "animate", *arguments, "--offline")
-    lines = [line for line in said.splitlines() if line.startswith("photoflow: ")]
-    assert code == 2 and len(lines) == 1 and named in lines[0] and "Traceback" not in said
+    lines = [line for line in said.splitlines() if not line.startswith("subject: ")]  # said before a wrong device is
+    assert code == 2 and len(lines) == 1 and lines[0].startswith("photoflow: ") and named in lines[0]
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_photo_is_never_replaced(files, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("arguments", [["PHOTO", "-o", "PHOTO"], ["photo.jpg", "--mask", "PHOTO", "-o", "PHOTO"]])
+def test_what_is_read_is_never_replaced(arguments, files, tmp_path, monkeypatch, capsys):
     photo = tmp_path / "frames.apng"
     photo.write_bytes((files / "mask.png").read_bytes())
-    before = photo.read_bytes()
-    code, said = run(monkeypatch, capsys, "animate", photo, "-o", photo, "--offline")
-    assert code == 2 and "would replace the photo" in said and photo.read_bytes() == before
+    arguments = [{"PHOTO": photo, "photo.jpg": files / "photo.jpg"}.get(a, a) for a in arguments]
+    code, said = run(monkeypatch, capsys, "animate", *arguments, "--offline")
+    assert code == 2 and "would replace the photo" in said
+    assert photo.read_bytes() == (files / "mask.png").read_bytes()
+
+
+def test_lack_of_memory_is_one_line(files, tmp_path, monkeypatch, capsys):
+    errors = (
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
+        RuntimeError("CUDA out of memory. Tried to allocate 9 GiB"),
+        cv2.error("OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"),
+    )
+    for error in errors:
+        monkeypatch.setattr("photoflow.segment.Segmenter.__call__", lambda *_, e=error, **__: (_ for _ in ()).throw(e))
+        code, said = run(monkeypatch, capsys, "animate", files / "photo.jpg", "-o", tmp_path / "a.mp4", "--offline")
+        assert code == 2 and said.splitlines() == [said.strip()] and "smaller --size needs less" in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_other_errors_are_not_hidden(files, tmp_path, monkeypatch):
+    monkeypatch.setattr("photoflow.segment.Segmenter.__call__", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(sys, "argv", ["photoflow", "animate", str(files / "photo.jpg"), "-o", str(tmp_path / "a.mp4")])
+    with pytest.raises(ZeroDivisionError):
+        cli.main()
 
 
 def test_a_failure_while_writing_keeps_what_was_there(files, tmp_path, monkeypatch, capsys):

@@ -1,5 +1,6 @@
 """Files: photos and masks, videos, optical flow. No torch in here."""
 
+from photoflow.io.atomic import check_directory, check_target
 from photoflow.io.flow import read_flow, write_flow
 from photoflow.io.image import Photo, read_mask, read_photo, write_image
 from photoflow.io.video import VideoReader, VideoWriter, check_output
@@ -8,7 +9,9 @@ __all__ = [
     "Photo",
     "VideoReader",
     "VideoWriter",
+    "check_directory",
     "check_output",
+    "check_target",
     "read_flow",
     "read_mask",
     "read_photo",

@@ -30,6 +30,22 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     return target
 
 
+def check_directory(path: str | os.PathLike[str]) -> Path:
+    """Check that ``path`` is a folder that can be written to, or that one can be made there.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        InputError: it is a file, or it or the folder that would hold it is missing or not writable.
+    """
+    folder = Path(os.path.abspath(path))
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"cannot write {folder}: it is a file, expected a folder or a name with a suffix")
+    check_folder(folder / "a file" if folder.is_dir() else folder)
+    return folder
+
+
 def check_folder(target: Path) -> None:
     """Check that the folder that holds ``target`` exists and can be written to.
 

@@ -138,6 +138,8 @@ def _read_file(path: Path) -> Photo:
         raise InputError(f"{path} is a folder, expected {_READABLE}") from error
     except PermissionError as error:
         raise InputError(f"{path}: no permission to read it") from error
+    except (OSError, ValueError) as error:  # a name that no file can have, a broken disk
+        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
 def _decode(file: Any, path: Path) -> Photo:

@@ -14,10 +14,10 @@ from av.video.reformatter import Colorspace, Interpolation
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
-from photoflow.io.atomic import check_folder, check_target, naming_errors, replacing
+from photoflow.io.atomic import check_directory, check_target, naming_errors, replacing
 from photoflow.io.encoders import FORMATS, Encoder, Settings
 
-MAX_FPS = 240
+MIN_FPS, MAX_FPS = 0.1, 240
 
 
 def check_output(path: str | os.PathLike[str], alpha: bool = False) -> Path:
@@ -41,10 +41,7 @@ def check_output(path: str | os.PathLike[str], alpha: bool = False) -> Path:
                          "expected .webm, .apng or a folder of PNG files")  # fmt: skip
     if kind:
         return check_target(path)
-    folder = Path(os.path.abspath(path))
-    check_folder(folder)
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"cannot write {folder}: it is a file, expected a folder or a name with a suffix")
+    folder = check_directory(path)
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"cannot write {folder}: the folder is not empty, expected a new or an empty one")
     return folder
@@ -67,7 +64,7 @@ class VideoWriter:
         path: see ``check_output``.
         width: of the frames, pixels, at least 2.
         height: of the frames, pixels, at least 2.
-        fps: frames a second, above 0 and at most 240.
+        fps: frames a second, 0.1 to 240.
         quality: 0 (small) to 100 (near lossless). H.264: crf = 40 - quality / 4; VP9: crf = 55 - 0.3 quality;
             the other formats have no use for it.
         alpha: keep transparency; frames are then (H, W, 4), alpha straight.
@@ -84,8 +81,8 @@ class VideoWriter:
         self.path = check_output(path, alpha)
         if width < 2 or height < 2:
             raise InputError(f"expected a video of at least 2x2 pixels, got {width}x{height}")
-        if not 0 < fps <= MAX_FPS:
-            raise InputError(f"expected frames a second above 0 and at most {MAX_FPS}, got {fps}")
+        if not MIN_FPS <= fps <= MAX_FPS:
+            raise InputError(f"expected {MIN_FPS} to {MAX_FPS} frames a second, got {fps}")
         if not 0 <= quality <= 100:
             raise InputError(f"expected a quality from 0 to 100, got {quality}")
         for sample in palette or ():

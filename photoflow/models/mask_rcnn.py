@@ -38,7 +38,7 @@ class MaskRCNN:
 
     Args:
         path: state dict of torchvision's `maskrcnn_resnet50_fpn_v2`, `weights.fetch("mask_rcnn")`.
-        device: where torch runs it.
+        device: where torch runs it; "auto" is CUDA where torch has it.
         min_score: objects scored lower are left out.
 
     Raises:
@@ -49,6 +49,7 @@ class MaskRCNN:
     """
 
     def __init__(self, path: str | Path, device: str = "cpu", min_score: float = _MIN_SCORE) -> None:
+        import torch
         from torchvision.models.detection import MaskRCNN_ResNet50_FPN_V2_Weights, maskrcnn_resnet50_fpn_v2
 
         network = maskrcnn_resnet50_fpn_v2(
@@ -58,6 +59,8 @@ class MaskRCNN:
             box_score_thresh=min_score,
             box_detections_per_img=_MAX_INSTANCES,
         )
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
         network.load_state_dict(_read_state_dict(path, network))
         self._network = network.eval().to(device)
         self._device = device

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Array = np.ndarray[Any, Any]
+
+FARTHEST = 1e5  # pixels: no photo is so large, and float32 still tells its pixels' sixty-fourths
 
 
 @dataclass(frozen=True)
@@ -311,17 +314,21 @@ def check_range(motion: str, name: str, value: float, low: float, high: float) -
 
 
 def check_points(motion: str, name: str, points: Any, columns: int, least: int) -> tuple[tuple[float, ...], ...]:
-    """`points` as a tuple of tuples of `columns` finite floats, at least `least` of them.
+    """`points` as a tuple of tuples of `columns` floats in reach of a photo, at least `least` of them.
 
     Raises:
         InputError: they are not.
     """
-    message = f"{motion}: {name} expects at least {least} group(s) of {columns} finite numbers, got {points!r}"
+    message = (
+        f"{motion}: {name} expects at least {least} group(s) of {columns} numbers from {-FARTHEST:g} to {FARTHEST:g}, "
+        f"got {reprlib.repr(points)}"
+    )
     try:
         rows = tuple(tuple(float(v) for v in row) for row in points)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise InputError(message) from error
-    if len(rows) < least or any(len(r) != columns or not all(map(math.isfinite, r)) for r in rows):
+    # NaN fails the comparison too.
+    if len(rows) < least or any(len(r) != columns or not all(abs(v) <= FARTHEST for v in r) for r in rows):
         raise InputError(message)
     return rows
 

@@ -47,7 +47,7 @@ class Drift(Motion):
 
     def field(self, scene: Scene) -> DriftField:
         height, width = scene.mask.shape
-        step = max(1, -(-max(height, width) // GRID))  # the velocity is smooth: a coarse grid holds it
+        step = max(1, -(-max(height, width) // VELOCITY_SIDE))  # the velocity is smooth: a coarse grid holds it
         arrows = np.array([[*scene.locate(*a[:2]), *scene.locate(*a[2:])] for a in self.arrows]) / step
         anchors = np.array([scene.locate(*p) for p in self.anchors]).reshape(-1, 2) / step
         size = (-(-width // step), -(-height // step))
@@ -57,7 +57,7 @@ class Drift(Motion):
         return DriftField(velocity, period, scene.mask.shape, scene.device)
 
 
-GRID = 320  # longest side of the velocity grid
+VELOCITY_SIDE = 320  # longest side of the velocity's grid, in pixels of that grid
 
 
 def dense_velocity(arrows: Array, anchors: Array, mask: Array) -> Array:

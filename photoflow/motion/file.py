@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import reprlib
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -26,10 +27,12 @@ def save(motion: Motion, path: str | os.PathLike[str]) -> None:
     """Write a motion to a JSON file, beside the target first and then renamed over it.
 
     Raises:
-        InputError: the folder does not exist or cannot be written to.
+        InputError: the suffix is not .json, or the folder does not exist or cannot be written to.
     """
     from photoflow.io.atomic import write_bytes
 
+    if FilePath(path).suffix.lower() != ".json":
+        raise InputError(f"cannot write {path}: a motion file is expected to end in .json")
     text = json.dumps({"photoflow": "motion", "version": VERSION, "motion": motion.to_dict()}, indent=2) + "\n"
     write_bytes(path, text.encode())
 
@@ -63,10 +66,10 @@ def from_dict(values: Any) -> Motion:
     Raises:
         InputError: an unknown type or parameter, a missing one, or a value out of its range.
     """
-    kind = _KINDS.get(values.get("type", "")) if isinstance(values, dict) else None
+    found = values.get("type") if isinstance(values, dict) else values
+    kind = _KINDS.get(found) if isinstance(values, dict) and isinstance(found, str) else None
     if kind is None:
-        found = values.get("type") if isinstance(values, dict) else values
-        raise InputError(f"unknown motion {found!r}; expected one of {', '.join(_KINDS)}")
+        raise InputError(f"unknown motion {reprlib.repr(found)}; expected one of {', '.join(_KINDS)}")
     given = {key: value for key, value in values.items() if key != "type"}
     if "motion" in given:
         given["motion"] = from_dict(given["motion"])

@@ -19,7 +19,7 @@ from photoflow.motion.base import (
     check_range,
 )
 
-SIDES = ("top", "bottom", "left", "right", "centre")
+PLACES = ("top", "bottom", "left", "right", "centre")
 
 
 def smoothstep(u: float) -> float:
@@ -39,12 +39,12 @@ def check_place(motion: str, name: str, place: object) -> str | tuple[float, flo
     Raises:
         InputError: it is neither.
     """
-    if isinstance(place, str) and place in SIDES:
+    if isinstance(place, str) and place in PLACES:
         return place
     if isinstance(place, Sequence) and not isinstance(place, str):
         x, y = check_points(motion, name, [place], 2, 1)[0]
         return x, y
-    raise InputError(f"{motion}: {name} expects one of {', '.join(SIDES)} or a point x,y; got {place!r}")
+    raise InputError(f"{motion}: {name} expects one of {', '.join(PLACES)} or a point x,y; got {place!r}")
 
 
 def locate_place(scene: Scene, place: str | tuple[float, float]) -> tuple[float, float]:

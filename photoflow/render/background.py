@@ -29,7 +29,7 @@ ROUNDS = (2, 4, 6, 10)  # of search and vote, finest level first; the last holds
 STRIP = 1 << 16  # photo pixels that are written at a time
 
 
-def fill_background(rgb: Photo, hole: Mask) -> Photo:
+def fill_background(rgb: Photo, hole: Mask, avoid: Mask | None = None) -> Photo:
     """Fill the hole with texture that continues the photo around it.
 
     A coarse-to-fine pyramid alternates between matching the patches of the hole with patches of the
@@ -39,6 +39,7 @@ def fill_background(rgb: Photo, hole: Mask) -> Photo:
     Args:
         rgb: uint8 (H, W, 3) photo.
         hole: bool (H, W), true where the photo is unknown; it should cover the subject and its soft rim.
+        avoid: bool (H, W), what must not be copied into the hole: other subjects.
 
     Returns:
         uint8 (H, W, 3); equal to `rgb` outside the hole. The same input gives the same bytes.
@@ -52,19 +53,21 @@ def fill_background(rgb: Photo, hole: Mask) -> Photo:
         for patches, votes fall off slower than a Gaussian (a seam keeps a say and heals), and smooth
         areas start from a membrane.
     """
-    _check(rgb, hole)
+    avoid = np.zeros_like(hole) if avoid is None else avoid
+    _check(rgb, hole, avoid)
     filled: Photo = rgb.copy()
     if hole.any():
         window = _context(hole)
-        filled[window] = _fill(rgb[window], hole[window])
+        filled[window] = _fill(rgb[window], hole[window], avoid[window])
     return filled
 
 
-def _check(rgb: Photo, hole: Mask) -> None:
+def _check(rgb: Photo, hole: Mask, avoid: Mask) -> None:
     if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3:
         raise InputError(f"expected a uint8 (H, W, 3) photo, got {rgb.dtype} {rgb.shape}")
-    if hole.dtype != np.bool_ or hole.shape != rgb.shape[:2]:
-        raise InputError(f"expected a bool {rgb.shape[:2]} hole, got {hole.dtype} {hole.shape}")
+    for name, given in (("hole", hole), ("avoid", avoid)):
+        if given.dtype != np.bool_ or given.shape != rgb.shape[:2]:
+            raise InputError(f"expected a bool {rgb.shape[:2]} array as {name}, got {given.dtype} {given.shape}")
     if hole.size and hole.all():
         raise InputError("expected some background around the subject, got a mask of the whole photo")
 
@@ -131,8 +134,8 @@ def _membrane(image: Floats, known: Floats) -> Floats:
     return filled
 
 
-def _fill(rgb: Photo, hole: Mask) -> Photo:
-    finest = _reduced(rgb, hole)
+def _fill(rgb: Photo, hole: Mask, avoid: Mask) -> Photo:
+    finest = _reduced(rgb, hole, avoid)
     search = finest.search(16) or finest.search(1)
     if search is None:
         nowhere = np.zeros((2, *finest.hole.shape), np.int64)
@@ -142,12 +145,12 @@ def _fill(rgb: Photo, hole: Mask) -> Photo:
     return _lift(rgb, rgb, hole, offsets, _brightness(solution, finest, search, offsets))
 
 
-def _reduced(rgb: Photo, hole: Mask) -> _Level:
+def _reduced(rgb: Photo, hole: Mask, avoid: Mask) -> _Level:
     """The photo at search size; a pixel is known where every photo pixel under it is."""
     scale = max(1.0, max(hole.shape) / SEARCH_SIDE)
     h, w = (max(1, round(side / scale)) for side in hole.shape)
     reach = 2 * MARGIN + 1
-    near = cv2.dilate(hole.astype(np.uint8), np.ones((reach, reach), np.uint8))
+    near = cv2.dilate((hole | avoid).astype(np.uint8), np.ones((reach, reach), np.uint8))
     blank = rgb.copy()
     blank[hole] = 0
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,12 @@ from photoflow.segment.subject import Box, Mask
 Point = tuple[float, float]
 
 
-def checked_mask(mask: npt.NDArray[Any] | str | Path, shape: tuple[int, int]) -> Mask:
+def checked_mask(mask: Any, shape: tuple[int, int]) -> Mask:
     """A mask that fits the photo.
 
     Args:
-        mask: (H, W) or (H, W, 1) bool, uint8 in 0…255 or of 0 and 1, or float in [0, 1]; or a path, see
-            `photoflow.io.read_mask`.
+        mask: array or tensor (H, W) or (H, W, 1), bool, uint8 in 0…255 or of 0 and 1, or float in [0, 1]; or a
+            path, see `photoflow.io.read_mask`.
         shape: (H, W) of the photo.
 
     Returns:
@@ -30,7 +30,9 @@ def checked_mask(mask: npt.NDArray[Any] | str | Path, shape: tuple[int, int]) ->
     Raises:
         InputError: unreadable, of another shape, empty, full, or outside its range.
     """
-    values = read_mask(mask) if isinstance(mask, (str, Path)) else _mask_values(np.asarray(mask))
+    if hasattr(mask, "detach"):  # a torch tensor, wherever it lies
+        mask = mask.detach().cpu().numpy()
+    values = read_mask(mask) if isinstance(mask, (str, os.PathLike)) else _mask_values(np.asarray(mask))
     if values.shape != shape:
         raise InputError(f"mask: expected {shape[1]}x{shape[0]} as the photo, got {_written(values.shape)}")
     covered = float((values > 0.5).mean())

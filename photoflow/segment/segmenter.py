@@ -45,7 +45,7 @@ class Segmenter:
     """Finds subjects; holds the networks it has loaded, so make it once.
 
     Args:
-        device: where torch runs Mask R-CNN; U²-Net-p and GrabCut run on the CPU.
+        device: where torch runs Mask R-CNN, "auto" is CUDA where torch has it; U²-Net-p and GrabCut run on the CPU.
         offline: never fetch weights.
         method: "auto" takes the best that is at hand: Mask R-CNN, else U²-Net-p, else GrabCut. One of
             "mask_rcnn", "u2netp", "grabcut" takes that one, and fails where its weights are missing.
@@ -54,7 +54,7 @@ class Segmenter:
         InputError: unknown method.
     """
 
-    def __init__(self, device: str = "cpu", offline: bool = False, method: str = "auto") -> None:
+    def __init__(self, device: str = "auto", offline: bool = False, method: str = "auto") -> None:
         if method not in METHODS:
             raise InputError(f"method: expected one of {', '.join(METHODS)}, got '{method}'")
         self._device, self._offline, self._method = device, offline, method
@@ -66,7 +66,7 @@ class Segmenter:
         self,
         rgb: npt.NDArray[np.uint8],
         *,
-        mask: npt.NDArray[Any] | str | Path | None = None,
+        mask: Any = None,
         box: Sequence[float] | None = None,
         points: Sequence[Sequence[float]] | None = None,
     ) -> Segmentation:

@@ -11,6 +11,8 @@ from photoflow.errors import InputError
 from photoflow.io import Photo
 from photoflow.segment.prompts import checked_box, checked_mask, checked_points
 
+TOO_SMALL = "subject: too small to be cut out at this size; expected at least a few pixels"
+
 
 def scaled_selection(
     photo: Photo, size: tuple[int, int], scale: float, mask: Any, box: Sequence[float] | None, points: Any
@@ -47,4 +49,7 @@ def scaled_selection(
     if mask is None:
         return {}
     values = checked_mask(mask, shape)
-    return {"mask": values if scale == 1 else cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA)}
+    resized = values if scale == 1 else cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA)
+    if not (resized > 0.5).any():
+        raise InputError(TOO_SMALL)
+    return {"mask": resized}

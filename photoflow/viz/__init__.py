@@ -1,9 +1,9 @@
 """Pictures that show what happens: flow, mask, trajectories, frames. numpy and OpenCV only."""
 
-from photoflow.viz.flow_colour import colour_wheel_legend, flow_to_rgb
-from photoflow.viz.frames import strip, xt_slice
+from photoflow.viz.flow_colour import colour_wheel_legend, flow_to_rgb, with_legend
+from photoflow.viz.frames import strip
 from photoflow.viz.overlay import overlay_mask
-from photoflow.viz.trajectories import draw_trajectories, grid_points, trajectories
+from photoflow.viz.trajectories import draw_trajectories, grid_points
 
 __all__ = [
     "colour_wheel_legend",
@@ -12,6 +12,5 @@ __all__ = [
     "grid_points",
     "overlay_mask",
     "strip",
-    "trajectories",
-    "xt_slice",
+    "with_legend",
 ]

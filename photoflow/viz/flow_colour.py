@@ -61,6 +61,16 @@ def colour_wheel_legend(size: int = 128) -> NDArray[np.uint8]:
     return np.asarray(np.rint(legend * edge + 255 * (1 - edge)), np.uint8)
 
 
+def with_legend(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A flow's picture, uint8 (H, W, 3), with the wheel in its upper left corner, a sixth of its shorter side."""
+    size = min(picture.shape[:2]) // 6
+    if size < 8:  # nothing could be read off it
+        return picture
+    shown: NDArray[np.uint8] = picture.copy()
+    shown[:size, :size] = colour_wheel_legend(size)
+    return shown
+
+
 def _colour(flow: NDArray[np.float32], full: float) -> NDArray[np.uint8]:
     known = np.asarray(np.isfinite(flow).all(axis=0))
     x, y = np.where(known, flow, 0).astype(np.float32)

@@ -1,7 +1,5 @@
 """The paths of single points, drawn over the photo."""
 
-from collections.abc import Callable, Iterable
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -40,43 +38,19 @@ def grid_points(mask: NDArray[np.float32], count: int = 80) -> Points:
     return np.array([[x, y]], np.float32)
 
 
-def trajectories(flows: Iterable[NDArray[np.float32]], points: Points) -> Points:
-    """Follow points through displacements: p(t) = p + flow_t(p), sampled bilinearly at p.
-
-    Args:
-        flows: (2, H, W) each, pixels, displacement of every pixel of the photo from frame 0 to frame t;
-            an iterator is fine, one field is held at a time.
-        points: (N, 2), x and y in pixels, inside the picture.
-
-    Returns:
-        float32 (T, N, 2), positions.
-    """
-    x, y = np.ascontiguousarray(points, np.float32).T
-    steps = [points + np.stack([_sample(flow[0], x, y), _sample(flow[1], x, y)], axis=1) for flow in flows]
-    return np.stack(steps).astype(np.float32) if steps else np.empty((0, len(points), 2), np.float32)
-
-
-def draw_trajectories(
-    rgb: NDArray[np.uint8],
-    flows: Iterable[NDArray[np.float32]] | Callable[[Points], Points],
-    points: Points,
-    dim: float = 0.6,
-) -> NDArray[np.uint8]:
+def draw_trajectories(rgb: NDArray[np.uint8], paths: Points, dim: float = 0.6) -> NDArray[np.uint8]:
     """Draw the path of each point over the dimmed photo, from a white dot on, dark red to yellow with time.
 
     Args:
         rgb: uint8 (H, W, 3).
-        flows: displacements as for ``trajectories``, or a function from points (N, 2) to positions (T, N, 2).
-        points: (N, 2), x and y in pixels, for instance from ``grid_points``.
+        paths: float32 (T, N, 2), where N points are at T times, x and y in pixels; T >= 1.
         dim: brightness of the photo under the paths, 0..1.
 
     Returns:
         uint8 (H, W, 3).
     """
-    paths = flows(points) if callable(flows) else trajectories(flows, points)
     picture = np.asarray(cv2.convertScaleAbs(rgb, alpha=dim), np.uint8)
     thickness = max(1, round(min(rgb.shape[:2]) / 350))
-    paths = np.concatenate([np.asarray(points, np.float32)[None], paths])
     paths = np.where(np.isfinite(paths), paths, paths[:1])
     fixed = np.rint(np.clip(paths, -1e4, 1e5) * (1 << _SHIFT)).astype(np.int32)
     for shade, width in ((False, thickness + 2), (True, thickness)):  # all edges below all paths
@@ -103,19 +77,6 @@ def _ticks(first: float, last: float, spacing: float) -> NDArray[np.float64]:
     steps = np.arange(int((last - first) / spacing) + 1) * spacing
     ticks: NDArray[np.float64] = steps + first + (last - first - steps[-1]) / 2
     return ticks
-
-
-def _sample(field: Points, x: Points, y: Points) -> Points:
-    """Return bilinear values of (H, W) at (x, y), the border repeated."""
-    height, width = field.shape
-    x, y = np.clip(x, 0, width - 1), np.clip(y, 0, height - 1)
-    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
-    right, bottom = np.minimum(left + 1, width - 1), np.minimum(top + 1, height - 1)
-    fx, fy = x - left, y - top
-    upper = field[top, left] * (1 - fx) + field[top, right] * fx
-    lower = field[bottom, left] * (1 - fx) + field[bottom, right] * fx
-    values: NDArray[np.float32] = upper * (1 - fy) + lower * fy
-    return values
 
 
 def _heat(fraction: float) -> tuple[int, int, int]:

@@ -189,3 +189,10 @@ def test_write(tmp_path: Path, picture: np.ndarray) -> None:
             write_image(path, picture)
     with pytest.raises(InputError, match="expected uint8"):
         write_image(tmp_path / "f.png", picture / 255)
+
+
+def test_names_that_no_file_can_have(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"x")
+    for name in (tmp_path / "file" / "inside.jpg", tmp_path / ("n" * 400), "nul\0.jpg"):
+        with pytest.raises(InputError, match="cannot be read"):
+            read_photo(name)

@@ -190,9 +190,9 @@ def test_read_only_folder(tmp_path: Path) -> None:
 
 def test_bad_arguments(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
-    for args, message in [((1, 9, 30), "2x2"), ((9, 1, 30), "2x2"), ((9, 9, 0), "above 0"),
-                          ((9, 9, -1), "above 0"), ((9, 9, 241), "240"),
-                          ((9, 9, float("nan")), "above 0")]:  # fmt: skip
+    for args, message in [((1, 9, 30), "2x2"), ((9, 1, 30), "2x2"), ((9, 9, 0), "0.1 to 240"),
+                          ((9, 9, 0.01), "0.1 to 240"), ((9, 9, 241), "240"),
+                          ((9, 9, float("nan")), "0.1 to 240")]:  # fmt: skip
         with pytest.raises(InputError, match=message):
             VideoWriter(path, *args)
     with pytest.raises(InputError, match="quality"):

@@ -44,6 +44,9 @@ def document(**motion_values):
         (json.dumps({**document(), "motion": {"type": "path"}}), "'points' is missing"),
         (json.dumps({**document(), "motion": {"type": "sum", "motions": 3}}), "motions expects a list"),
         (json.dumps({**document(), "motion": None}), "unknown motion None"),
+        (json.dumps({**document(), "motion": {"type": ["sway"]}}), "unknown motion"),
+        (json.dumps({**document(), "motion": {"type": "path", "points": [[0, 0], [1e6, 0]]}}), "to 100000, got"),
+        (json.dumps({**document(), "motion": {"type": "path", "points": [[0, 0], [10**400, 0]]}}), "to 100000, got"),
     ],
 )
 def test_bad_files_are_refused_in_one_line(text, named, tmp_path):
@@ -59,6 +62,9 @@ def test_missing_file_and_folder(tmp_path):
         motion.load(tmp_path / "none.json")
     with pytest.raises(InputError, match=r"no/m\.json"):
         motion.Sway().save(tmp_path / "no" / "m.json")
+    with pytest.raises(InputError, match=r"end in \.json"):
+        motion.Sway().save(tmp_path / "photo.jpg")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):

@@ -227,3 +227,19 @@ def test_patch_match_comes_close_to_exact_search() -> None:
     assert search.allowed[found[search.targets]].all() and search.allowed[best[search.targets]].all()
     first, last, ideal = (search.distance(descriptors, descriptors, f).mean() for f in (start, found, best))
     assert ideal <= last < ideal + 0.4 * (first - ideal)
+
+
+def test_other_subjects_are_not_copied() -> None:
+    """A wall with two red boxes: where the one was is wall, though the other lies next to it."""
+    rgb = np.random.default_rng(0).integers(90, 130, (120, 160, 1), np.uint8).repeat(3, axis=2)
+    rgb[40:80, 30:70] = rgb[40:80, 72:112] = (250, 20, 20)
+    hole, other = np.zeros((2, 120, 160), bool)
+    hole[36:84, 26:71], other[40:80, 72:112] = True, True
+    filled = fill_background(rgb, hole, other)
+
+    def red(picture: np.ndarray) -> float:
+        return float(((picture.astype(int)[..., 0] - picture[..., 2]) > 60)[hole].mean())
+
+    # What remains is the rim towards the other box, whose colour runs out over a few pixels.
+    assert red(filled) < 0.07 and red(fill_background(rgb, hole)) > 0.25
+    np.testing.assert_array_equal(filled[~hole], rgb[~hole])

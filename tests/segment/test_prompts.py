@@ -99,3 +99,11 @@ def test_points() -> None:
     for points in ([(60, 0)], [(0, -1)], [(1, 2, 3)], [(float("inf"), 0)], []):
         with pytest.raises(InputError, match=r"^point: expected"):
             checked_points(points, SHAPE)
+
+
+def test_a_mask_may_be_a_tensor_that_learns() -> None:
+    torch = pytest.importorskip("torch")
+    mask = torch.zeros(4, 6, requires_grad=True)
+    with torch.no_grad():
+        mask[1:3, 2:5] = 1
+    assert checked_mask(mask, (4, 6)).sum() == 6
