@@ -36,6 +36,15 @@ def salient(network: U2NetP, rgb: npt.NDArray[np.uint8]) -> Mask:
     return np.asarray(0.5 * (whole + look(network, rgb, close, _CLOSE)))
 
 
+def salient_at_peak(network: U2NetP, rgb: npt.NDArray[np.uint8]) -> Mask:
+    """Saliency of the thing at the place of the photo that stands out most; see `salient_at`."""
+    whole = look(network, rgb, (0, 0, rgb.shape[1], rgb.shape[0]), _WHOLE)
+    if whole.max() < 0.7:  # nothing to look at
+        return whole
+    y, x = np.unravel_index(int(whole.argmax()), whole.shape)
+    return salient_at(network, rgb, [(float(x), float(y))])
+
+
 def salient_in_box(network: U2NetP, rgb: npt.NDArray[np.uint8], box: Box) -> Mask:
     """Saliency inside a box: several looks with more and less surroundings.
 

@@ -39,6 +39,7 @@ METHODS = ("auto", "mask_rcnn", "u2netp", "grabcut")
 _WORK_SIDE = 960
 _MAX_SUBJECTS = 8
 _SURE_PEAK, _SURE_MEAN, _LEAST_AREA, _MOST_AREA = 0.75, 0.64, 0.001, 0.75
+_SURE_MEAN_CLOSE = 0.85  # of something that was only seen from close by
 
 
 class Segmenter:
@@ -110,8 +111,7 @@ class Segmenter:
             bits, confidence = grabcut.cut_salient(work), np.full(work.shape[:2], 0.5, np.float32)
             said = "GrabCut on colours unlike the border's, a guess without a network"
         else:
-            confidence = saliency.salient(network, work)
-            _require_salient(confidence)
+            confidence = _salient(network, work)
             bits, said = grabcut.settle(work, confidence), "U²-Net-p saliency settled by GrabCut"
         parts = [part for part in split(bits) if not _is_scenery(part)][:_MAX_SUBJECTS]
         if not parts:
@@ -226,18 +226,27 @@ def _reduced(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     return np.ascontiguousarray(shrunk(rgb, fitting((rgb.shape[0], rgb.shape[1]), _WORK_SIDE)))
 
 
-def _require_salient(confidence: Mask) -> None:
-    """Raise NoSubjectError for a meadow, a sky, a texture: the network is nowhere sure of anything.
+def _salient(network: U2NetP, work: npt.NDArray[np.uint8]) -> Mask:
+    """Where the photo's subject is; raise NoSubjectError for a meadow, a sky, a texture.
 
-    The three bounds were read off overlays of sixty photos: on pictures without a subject the peak or the
-    mean inside the outline stays low, as the whole look and the close look disagree.
+    The bounds were read off overlays of sixty photos: on pictures without a subject the peak or the mean
+    inside the outline stays low, as the whole look and the close look disagree. Something small in a busy
+    picture gets a second chance, a look at the place that stands out most, and must be surer then.
     """
-    inside = confidence > 0.5
-    area = float(inside.mean())
-    if confidence.max() < _SURE_PEAK or area < _LEAST_AREA or confidence[inside].mean() < _SURE_MEAN:
-        raise NoSubjectError("nothing in the photo stands out")
-    if area > _MOST_AREA:
+    confidence = saliency.salient(network, work)
+    if not _stands_out(confidence, _SURE_MEAN):
+        confidence = saliency.salient_at_peak(network, work)
+        if not _stands_out(confidence, _SURE_MEAN_CLOSE):
+            raise NoSubjectError("nothing in the photo stands out")
+    if (confidence > 0.5).mean() > _MOST_AREA:
         raise NoSubjectError("what stands out fills the picture")
+    return confidence
+
+
+def _stands_out(confidence: Mask, sure_mean: float) -> bool:
+    inside = confidence > 0.5
+    sure = confidence.max() >= _SURE_PEAK and inside.mean() >= _LEAST_AREA
+    return bool(sure and confidence[inside].mean() >= sure_mean)
 
 
 def _is_scenery(bits: Bits) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from photoflow.errors import InputError
 from photoflow.models import weights
 from photoflow.models.weights import WeightsError
 from photoflow.segment import NoSubjectError, Segmenter
-from photoflow.segment.segmenter import _is_scenery, _require_salient
+from photoflow.segment.segmenter import _is_scenery, _salient
 
 
 @pytest.fixture
@@ -90,16 +91,41 @@ def test_a_large_photo_gets_its_mask_at_its_own_size() -> None:
     assert iou(found.subjects[0].mask > 0.5, disc) > 0.97
 
 
+class Sees:
+    """Stands in for the network: as sure of every bright pixel as `sure` says of a look that shows so much of it."""
+
+    def __init__(self, sure: Callable[[float], float]) -> None:
+        self.sure = sure
+
+    def __call__(self, rgb: np.ndarray, size: int) -> np.ndarray:
+        bright = rgb[..., 0] > 128
+        return np.where(bright, self.sure(float(bright.mean())), 0.0).astype(np.float32)
+
+
 def test_what_counts_as_no_subject() -> None:
-    confidence = np.zeros((100, 150), np.float32)
-    with pytest.raises(NoSubjectError, match="--mask FILE, --box X,Y,W,H or --point X,Y"):
-        _require_salient(confidence)
-    confidence[30:60, 40:90] = 0.95
-    _require_salient(confidence)
+    photo = np.zeros((200, 300, 3), np.uint8)
+    photo[90:110, 140:170] = 255
+    confidence = _salient(Sees(lambda share: 0.95), photo)
+    np.testing.assert_allclose(confidence, np.where(photo[..., 0] > 0, 0.95, 0), atol=1e-6)
+    with pytest.raises(NoSubjectError, match=r"stands out.*--mask FILE, --box X,Y,W,H or --point X,Y"):
+        _salient(Sees(lambda share: 0.0), photo)
     with pytest.raises(NoSubjectError, match="stands out"):
-        _require_salient(confidence * np.float32(0.6))
+        _salient(Sees(lambda share: 0.72), photo)
     with pytest.raises(NoSubjectError, match="fills the picture"):
-        _require_salient(np.full((100, 150), 0.99, np.float32))
+        _salient(Sees(lambda share: 0.99), np.full((100, 150, 3), 255, np.uint8))
+
+
+def test_something_small_gets_a_second_look() -> None:
+    """From afar the network is not sure, and less so in the first closer look; from close by it is."""
+    photo = np.zeros((600, 900, 3), np.uint8)
+    photo[290:310, 440:470] = 255
+
+    def sure(share: float) -> float:
+        return next(value for most, value in ((0.003, 0.71), (0.1, 0.97), (0.28, 0.72), (1.0, 0.9)) if share < most)
+
+    assert _salient(Sees(sure), photo)[300, 455] > 0.8
+    with pytest.raises(NoSubjectError, match="stands out"):
+        _salient(Sees(lambda share: min(sure(share), 0.8)), photo)
 
 
 def test_a_band_across_is_scenery_and_a_thing_on_the_ground_is_not() -> None:
