@@ -1,0 +1,191 @@
+"""How an operator is timed: warm-up, warm and cold cache, median and spread, memory, share of the roofline.
+
+On CUDA the time is that between two events on the stream; on the CPU that of the wall clock.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+OURS, PLAIN, COMPILED = "photoflow", "pytorch", "pytorch compiled"
+Method = Callable[..., Any]
+
+BUDGET = 1.0  # seconds that the repetitions of one measurement may take
+REPETITIONS = (5, 200)  # at least and at most
+FLUSH_BYTES = 256 << 20  # written to empty the caches: more than any last-level cache
+
+
+@dataclass(frozen=True)
+class Case:
+    """One shape and dtype of an operator, and all that can compute it.
+
+    Args:
+        op: the operator's name.
+        shape: how a person writes the size, such as "1x3x1080x1920".
+        inputs: what every method is called with.
+        methods: by name; "photoflow" and "pytorch" (as the field writes it) are always there.
+        differentiable: which inputs get a gradient in the direction forward+backward; none: forward alone.
+        forward_bytes: what the forward direction has to read and write at least once.
+        both_bytes: the same of forward and backward together.
+        compiled: whether "pytorch" is measured under torch.compile too.
+        tolerance: how far results may lie from ours, relative to the largest; a peer beyond it is not measured.
+    """
+
+    op: str
+    shape: str
+    inputs: tuple[Any, ...]
+    methods: Mapping[str, Method]
+    differentiable: tuple[int, ...] = ()
+    forward_bytes: int = 0
+    both_bytes: int = 0
+    compiled: bool = True
+    tolerance: float = 1e-3
+    dtype: torch.dtype = field(default=torch.float32)
+
+
+def tensors_of(result: Any) -> list[Tensor]:
+    """The tensors of a method's result, for instance of a tuple."""
+    if isinstance(result, Tensor):
+        return [result]
+    return [tensor for part in result for tensor in tensors_of(part)] if isinstance(result, (tuple, list)) else []
+
+
+def measure_case(case: Case, device: str, copy_rate: float | None, compiled: bool) -> Iterator[dict[str, Any]]:
+    """Measure every method of a case in both directions; yields one record a measurement."""
+    methods = dict(case.methods)
+    if compiled and case.compiled:
+        torch._dynamo.reset()
+        methods[COMPILED] = torch.compile(methods[PLAIN])
+    with torch.no_grad():
+        expected = [t.double().cpu() for t in tensors_of(methods[OURS](*case.inputs))]
+    for name, method in methods.items():
+        difference = largest_difference(method, case.inputs, expected)
+        if not difference <= case.tolerance:
+            print(f"# {case.op} {case.shape} {name}: left out, its result differs by {difference:.2g}", flush=True)
+            continue
+        for direction, run, size in directions(case, method):
+            record = {
+                "op": case.op, "direction": direction, "shape": case.shape, "dtype": str(case.dtype).split(".")[1],
+                "device": device, "method": name, **timed(run, device), "difference": difference,
+            }  # fmt: skip
+            share = None if copy_rate is None or not size else size / copy_rate / (record["median_ms"] / 1e3)
+            yield {**record, "roofline_share": share}
+
+
+def largest_difference(method: Method, inputs: tuple[Any, ...], expected: list[Tensor]) -> float:
+    """How far a method's results lie from ours at worst, relative to the largest value of each."""
+    with torch.no_grad():
+        got = [t.double().cpu() for t in tensors_of(method(*inputs))]
+    pairs = zip(got, expected)  # a peer may give less than we do, such as no coverage
+    return max(float((a.reshape(b.shape) - b).abs().max() / b.abs().max().clamp_min(1e-6)) for a, b in pairs)
+
+
+def directions(case: Case, method: Method) -> Iterator[tuple[str, Callable[[], Any], int]]:
+    """What to time: (direction, call, bytes that it moves at least)."""
+
+    def forward() -> Any:
+        with torch.no_grad():
+            return method(*case.inputs)
+
+    yield "forward", forward, case.forward_bytes
+    if not case.differentiable:
+        return
+    inputs = tuple(
+        t.detach().requires_grad_(i in case.differentiable) if isinstance(t, Tensor) else t
+        for i, t in enumerate(case.inputs)
+    )
+    wanted = [inputs[i] for i in case.differentiable]
+    outputs = [t for t in tensors_of(method(*inputs)) if t.requires_grad]
+    if not outputs:  # a peer without gradients
+        return
+    incoming = [torch.randn_like(t) for t in outputs]
+
+    def both() -> Any:
+        results = [t for t in tensors_of(method(*inputs)) if t.requires_grad]
+        return torch.autograd.grad(results, wanted, incoming, allow_unused=True)
+
+    yield "forward+backward", both, case.both_bytes
+
+
+def timed(run: Callable[[], Any], device: str) -> dict[str, float]:
+    """median_ms and spread (half the distance of the quartiles) with warm caches, cold_ms, repetitions, peak_mb."""
+    flush = torch.zeros(FLUSH_BYTES // 4, device=device)
+    for _ in range(3):
+        run()
+    peak = peak_mb(run, device)
+    warm = repeated(run, device, lambda: None)
+    cold = repeated(run, device, lambda: flush.add_(1))
+    low, middle, high = statistics.quantiles(warm, n=4)
+    return {
+        "median_ms": middle, "spread": (high - low) / 2, "cold_ms": statistics.median(cold),
+        "repetitions": len(warm), "peak_mb": peak,
+    }  # fmt: skip
+
+
+def repeated(run: Callable[[], Any], device: str, before: Callable[[], Any]) -> list[float]:
+    """Milliseconds of each repetition."""
+    least, most = REPETITIONS
+    times: list[float] = []
+    begun = time.perf_counter()
+    while len(times) < least or (len(times) < most and time.perf_counter() - begun < BUDGET):
+        before()
+        times.append(once(run, device))
+    return times
+
+
+def once(run: Callable[[], Any], device: str) -> float:
+    """Milliseconds of one call."""
+    if not device.startswith("cuda"):
+        begun = time.perf_counter()
+        run()
+        return (time.perf_counter() - begun) * 1e3
+    start, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
+    torch.cuda.synchronize()
+    start.record()
+    run()
+    end.record()
+    torch.cuda.synchronize()
+    return float(start.elapsed_time(end))
+
+
+def peak_mb(run: Callable[[], Any], device: str) -> float:
+    """Memory that a call takes beyond what was taken before it, MiB."""
+    if device.startswith("cuda"):
+        torch.cuda.synchronize()
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
+        run()
+        torch.cuda.synchronize()
+        return float(torch.cuda.max_memory_allocated() - before) / 2**20
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # sets the kernel's mark of the highest use back
+    except OSError:
+        return float("nan")
+    before = status_mb("VmRSS")
+    run()
+    return max(0.0, status_mb("VmHWM") - before)
+
+
+def status_mb(name: str) -> float:
+    """A value of this process's status, MiB."""
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return int(line.split()[1]) / 1024
+
+
+def copy_rate(device: str) -> float | None:
+    """Bytes a second that a copy moves, reading and writing counted; None on the CPU, whose caches blur it."""
+    if not device.startswith("cuda"):
+        return None
+    source = torch.empty(512 << 20, dtype=torch.uint8, device=device)
+    target = torch.empty_like(source)
+    for _ in range(3):
+        target.copy_(source)
+    return 2 * source.numel() / (statistics.median(repeated(lambda: target.copy_(source), device, lambda: None)) / 1e3)
