@@ -57,7 +57,9 @@ def find_toolkit(cuda: str) -> Toolkit | str:
         reasons.append(f"{root} cannot compile: {failure}")
     text = f"no CUDA {major} toolkit was found" + (f" ({'; '.join(dict.fromkeys(reasons))})" if reasons else "")
     wanted = pip_requirement(cuda)
-    return f'{text}; pip brings one: pip install "{wanted}"' if wanted and not named_roots() else text
+    if wanted is None or named_roots():
+        return text
+    return f'{text}; pip brings one: pip install "{wanted}", then build with --no-build-isolation'
 
 
 def named_roots() -> list[Path]:
