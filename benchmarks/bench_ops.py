@@ -32,6 +32,7 @@ def main() -> None:
     options = parser.parse_args()
     records: list[Record] = []
     rate = copy_rate(options.device)
+    document = {"machine": machine(options.device, rate), "measurements": records}
     for name in options.op or names:
         module = importlib.import_module(f"benchmarks.ops.bench_{name}")
         for case in module.cases(options.device, options.quick):
@@ -39,14 +40,22 @@ def main() -> None:
             records += found
             for record in found:
                 print(line(record), flush=True)
-    document = {"machine": machine(options.device, rate), "measurements": records}
+            if options.json is not None:  # after every case: a run that is broken off leaves what it has measured
+                save(document, options.json)
     target = options.json
     if target is None and not options.quick and not options.op:
         target = FOLDER / "results" / f"ops_{options.device}.json"
     if target is not None:
-        target.write_text(json.dumps(document, indent=1) + "\n")
-        target.with_suffix(".md").write_text(table(document))
+        save(document, target)
     print(table(document))
+
+
+def save(document: dict[str, Any], target: Path) -> None:
+    """Write the measurements and their table, each whole or not at all."""
+    for path, text in ((target, json.dumps(document, indent=1) + "\n"), (target.with_suffix(".md"), table(document))):
+        beside = path.with_name(path.name + ".part")
+        beside.write_text(text)
+        beside.replace(path)
 
 
 def line(record: Record) -> str:

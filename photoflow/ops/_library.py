@@ -64,7 +64,7 @@ def require_operators(operator: str, device: torch.device) -> None:
     if device.type == "cuda" and _CUDA_MISSING is not None:
         raise RuntimeError(
             f"{operator}: no CUDA operators for a tensor on {device}: {_CUDA_MISSING}. Rebuild them with a CUDA "
-            f"toolkit, in photoflow's source folder: {REBUILD}"
+            f"toolkit (without one, the build tells how pip brings it), in photoflow's source folder: {REBUILD}"
         )
 
 
