@@ -130,8 +130,9 @@ HOST_DEVICE void load_as(vector_t<A, kWidth>& vector, const T* from) {
   if constexpr (std::is_same_v<A, T>) {
     load(vector, from);
   } else {
-    vector = vector_t<A, kWidth>{};
-    for (int k = 0; k < kWidth; ++k) vector[k] = A(from[k]);
+    A values[kWidth];
+    for (int k = 0; k < kWidth; ++k) values[k] = A(from[k]);
+    load(vector, values);
   }
 }
 
@@ -140,7 +141,9 @@ HOST_DEVICE void store_as(T* to, const vector_t<A, kWidth>& vector) {
   if constexpr (std::is_same_v<A, T>) {
     store(to, vector);
   } else {
-    for (int k = 0; k < kWidth; ++k) to[k] = T(vector[k]);
+    A values[kWidth];
+    store(values, vector);
+    for (int k = 0; k < kWidth; ++k) to[k] = T(values[k]);
   }
 }
 
