@@ -10,7 +10,11 @@ STABLE_TORCH_LIBRARY(photoflow, m) {
   m.def("backward_warp(Tensor image, Tensor flow, int mode, int padding) -> Tensor");
   m.def(
       "backward_warp_backward(Tensor grad, Tensor image, Tensor flow, int mode, int padding, bool needs_image, "
-      "bool needs_flow) -> (Tensor grad_image, Tensor grad_flow)");
+      "bool needs_flow, bool deterministic) -> (Tensor grad_image, Tensor grad_flow)");
+  m.def("backward_warp_many(Tensor[] images, Tensor flow, int mode, int padding) -> Tensor[]");
+  m.def(
+      "backward_warp_many_backward(Tensor[] grads, Tensor[] images, Tensor flow, int mode, int padding, "
+      "bool[] needs_image, bool needs_flow, bool deterministic) -> (Tensor[] grad_images, Tensor grad_flow)");
 
   m.def(
       "forward_splat(Tensor image, Tensor flow, Tensor? metric, int mode, float eps) -> "

@@ -1,9 +1,8 @@
-// The tensors of the gradient of forward_splat and backward_warp: checked, contiguous, and allocated where needed.
+// The tensors of the gradient of forward_splat: checked, contiguous, and allocated where needed.
 #pragma once
 
 #include "checks.h"
 #include "forward.h"
-#include "sampling.h"
 
 namespace photoflow {
 
@@ -20,16 +19,6 @@ inline void check_splat(const char* op, const Tensor& image, const Tensor& flow,
                   ": metric: expected for the modes linear and softmax, and only there");
   if (metric) check_beside(op, "metric", *metric, image, dtype, 1, image.size(2), image.size(3));
   check_sides(op, "image", image);
-}
-
-inline void check_warp(const char* op, const Tensor& image, const Tensor& flow) {
-  check_features(op, "image", image);
-  STD_TORCH_CHECK(flow.dim() == 4, op, ": flow: expected shape (B, 2, h, w), got ", shape_text(flow));
-  check_beside(op, "flow", flow, image, accumulate_dtype(image.scalar_type()), 2, flow.size(2), flow.size(3));
-  check_sides(op, "image", image);
-  check_sides(op, "flow", flow);
-  STD_TORCH_CHECK(image.size(2) * image.size(3) > 0 || flow.size(2) * flow.size(3) == 0, op,
-                  ": image: expected at least one pixel to read, got ", shape_text(image));
 }
 
 // What forward_splat_backward gets and gives.
@@ -84,44 +73,6 @@ SplatBackward<T> splat_backward(const SplatGradients& from, SplatMode mode) {
           from.image.size(2),
           from.image.size(3),
           mode};
-}
-
-// What backward_warp_backward gets and gives. The gradient of the image is made by the caller.
-struct WarpGradients {
-  Tensor image, flow, grad;
-  bool needs_image, needs_flow;
-  Tensor grad_flow;
-
-  WarpGradients(const char* op, const Tensor& grad_any, const Tensor& image_any, const Tensor& flow_any, bool image_too,
-                bool flow_too)
-      : image(torch::stable::contiguous(image_any)),
-        flow(torch::stable::contiguous(flow_any)),
-        grad(torch::stable::contiguous(grad_any)),
-        needs_image(image_too),
-        needs_flow(flow_too) {
-    check_beside(op, "grad", grad, image, image.scalar_type(), image.size(1), flow.size(2), flow.size(3));
-    grad_flow = zeros_for(image, {needs_flow ? image.size(0) : 0, 2, flow.size(2), flow.size(3)}, flow.scalar_type());
-  }
-
-  Tensor zero_grad_image(ScalarType dtype) const {
-    return zeros_for(image, {needs_image ? image.size(0) : 0, image.size(1), image.size(2), image.size(3)}, dtype);
-  }
-};
-
-template <class T>
-WarpBackward<T> warp_backward(const WarpGradients& from, Padding padding) {
-  using A = accumulate_t<T>;
-  return {data<T>(from.image),
-          data<T>(from.grad),
-          data<A>(from.flow),
-          from.needs_flow ? mutable_data<A>(from.grad_flow) : nullptr,
-          from.needs_image,
-          from.image.size(1),
-          from.image.size(2),
-          from.image.size(3),
-          from.flow.size(2),
-          from.flow.size(3),
-          padding};
 }
 
 }  // namespace photoflow

@@ -84,65 +84,46 @@ HOST_DEVICE Axis<kTaps, A> read_axis(int64_t pixel, A shift, int64_t size, Paddi
   return axis;
 }
 
+// The sum over the pixels read, which lie `row` and `pixel` elements apart.
 template <int kTaps, class T, class A>
-HOST_DEVICE A sample(const T* plane, int64_t width, const Axis<kTaps, A>& x, const Axis<kTaps, A>& y) {
+HOST_DEVICE A sample_strided(const T* plane, int64_t row, int64_t pixel, const Axis<kTaps, A>& x,
+                             const Axis<kTaps, A>& y) {
   A value = A(0);
   for (int j = 0; j < kTaps; ++j) {
     if (y.index[j] < 0) continue;
-    const T* row = plane + y.index[j] * width;
-    A line = A(0);
+    const T* line = plane + y.index[j] * row;
+    A sum = A(0);
     for (int i = 0; i < kTaps; ++i) {
-      if (x.index[i] >= 0) line += x.weight[i] * A(row[x.index[i]]);
+      if (x.index[i] >= 0) sum += x.weight[i] * A(line[x.index[i] * pixel]);
     }
-    value += y.weight[j] * line;
+    value += y.weight[j] * sum;
   }
   return value;
 }
 
-// The gradients of one output pixel p that reads the pixels q with weights w_q:
-//   grad_image[c, q] += w_q grad_out[c, p]
-//   grad_flow[p] = sum_c grad_out[c, p] sum_q image[c, q] dw_q/dflow.
-// `add(index, value)` adds to the gradient of the image, whose planes lie one behind the other.
-template <class T>
-struct WarpBackward {
-  using A = accumulate_t<T>;
-  const T *image, *grad_out;
-  const A* flow;
-  A* grad_flow;  // null: not asked for
-  bool needs_image;
-  int64_t channels, height, width, out_height, out_width;
-  Padding padding;
+template <int kTaps, class T, class A>
+HOST_DEVICE A sample(const T* plane, int64_t width, const Axis<kTaps, A>& x, const Axis<kTaps, A>& y) {
+  return sample_strided(plane, width, int64_t(1), x, y);
+}
 
-  template <int kTaps, class Add>
-  HOST_DEVICE void pixel(int64_t batch, int64_t first, int64_t last, int64_t py, int64_t px, Add add) const {
-    const int64_t plane = height * width, out_plane = out_height * out_width, at = py * out_width + px;
-    const A u = flow[(batch * 2 + 0) * out_plane + at], v = flow[(batch * 2 + 1) * out_plane + at];
-    A along_x = A(0), along_y = A(0);
-    if (is_finite(u) && is_finite(v)) {
-      const Axis<kTaps, A> x = read_axis<kTaps>(px, u, width, padding);
-      const Axis<kTaps, A> y = read_axis<kTaps>(py, v, height, padding);
-      for (int64_t c = first; c < last; ++c) {
-        const A incoming = A(grad_out[(batch * channels + c) * out_plane + at]);
-        for (int j = 0; j < kTaps; ++j) {
-          if (y.index[j] < 0) continue;
-          const int64_t row = (batch * channels + c) * plane + y.index[j] * width;
-          for (int i = 0; i < kTaps; ++i) {
-            if (x.index[i] < 0) continue;
-            const int64_t read = row + x.index[i];
-            if (needs_image) add(read, y.weight[j] * x.weight[i] * incoming);
-            if (!grad_flow) continue;
-            const A value = A(image[read]) * incoming;
-            along_x += y.weight[j] * x.slope[i] * value;
-            along_y += y.slope[j] * x.weight[i] * value;
-          }
-        }
-      }
+// The derivatives of sample_strided along x and y.
+template <int kTaps, class T, class A>
+HOST_DEVICE void sample_slopes(const T* plane, int64_t row, int64_t pixel, const Axis<kTaps, A>& x,
+                               const Axis<kTaps, A>& y, A& along_x, A& along_y) {
+  along_x = along_y = A(0);
+  for (int j = 0; j < kTaps; ++j) {
+    if (y.index[j] < 0) continue;
+    const T* line = plane + y.index[j] * row;
+    A sum = A(0), slope = A(0);
+    for (int i = 0; i < kTaps; ++i) {
+      if (x.index[i] < 0) continue;
+      const A value = A(line[x.index[i] * pixel]);
+      sum += x.weight[i] * value;
+      slope += x.slope[i] * value;
     }
-    if (grad_flow) {
-      grad_flow[(batch * 2 + 0) * out_plane + at] = along_x;
-      grad_flow[(batch * 2 + 1) * out_plane + at] = along_y;
-    }
+    along_x += y.weight[j] * slope;
+    along_y += y.slope[j] * sum;
   }
-};
+}
 
 }  // namespace photoflow

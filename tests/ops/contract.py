@@ -14,8 +14,14 @@ HALVES_AND_SINGLE = (torch.float32, torch.float16, torch.bfloat16)
 Arguments = dict[str, Any]
 
 
-def as_tuple(result: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-    return result if isinstance(result, tuple) else (result,)
+def as_tuple(result: Tensor | tuple[Tensor, ...] | list[Tensor]) -> tuple[Tensor, ...]:
+    return (result,) if isinstance(result, Tensor) else tuple(result)
+
+
+def memory_format(tensor: Tensor) -> torch.memory_format:
+    """channels_last for a tensor that is that and nothing else."""
+    last = not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def smooth_flow(batch: int, height: int, width: int, *, size: float = 3.0, **options: Any) -> Tensor:
@@ -38,6 +44,7 @@ class OperatorContract:
     modes: ClassVar[list[Arguments]]
     dtypes: ClassVar[tuple[torch.dtype, ...]] = (*HALVES_AND_SINGLE, torch.float64)
     differentiable: ClassVar[bool] = True
+    keeps_format: ClassVar[bool] = False  # results, and gradients of features, have the memory format of the features
     operator: ClassVar[Callable[..., Any]]
     reference: ClassVar[Callable[..., Any]]
     raw: ClassVar[Any]  # torch.ops.photoflow.<operator>.default
@@ -64,15 +71,22 @@ class OperatorContract:
                 tensors = [tensor.to(memory_format=torch.channels_last) for tensor in tensors]
             for got, want in zip(self.run(tensors, mode), expected, strict=True):
                 assert got.dtype == want.dtype
-                assert got.is_contiguous()
+                wanted = memory_format(tensors[0]) if self.keeps_format else torch.contiguous_format
+                assert got.is_contiguous(memory_format=wanted)
                 assert_close(got, want, **tolerance[dtype], msg=lambda text, dtype=dtype: f"{dtype}: {text}")
 
-    def test_gradients_agree_with_the_reference(self, device: str, mode: Arguments, tolerance: Any) -> None:
+    @pytest.mark.parametrize("layout", ["contiguous", "channels-last"])
+    def test_gradients_agree_with_the_reference(
+        self, device: str, mode: Arguments, layout: str, tolerance: Any
+    ) -> None:
         if not self.differentiable:
             pytest.skip("a step function")
         for dtype in self.dtypes:
-            ours = [t.requires_grad_() for t in self.tensors(dtype, device, mode, (11, 19))]
-            theirs = [t.detach().clone().requires_grad_() for t in ours]
+            tensors = self.tensors(dtype, device, mode, (11, 19))
+            theirs = [t.clone().requires_grad_() for t in tensors]
+            if layout == "channels-last":
+                tensors = [tensor.to(memory_format=torch.channels_last) for tensor in tensors]
+            ours = [t.requires_grad_() for t in tensors]
             outputs = self.run(ours, mode)
             weights = [torch.randn_like(output) for output in outputs]
             loss = sum((output * weight).double().sum() for output, weight in zip(outputs, weights))
@@ -80,6 +94,8 @@ class OperatorContract:
             oracle_loss = sum((output * weight).double().sum() for output, weight in zip(oracle, weights))
             got = torch.autograd.grad(loss, ours, allow_unused=True)
             want = torch.autograd.grad(oracle_loss, theirs, allow_unused=True)
+            if self.keeps_format:
+                assert got[0].is_contiguous(memory_format=memory_format(ours[0]))
             # A gradient of a flow adds up differences of features, with the rounding of all of them.
             bounds = {name: 10 * value for name, value in tolerance[dtype].items()}
             for mine, other in zip(got, want, strict=True):
@@ -121,6 +137,10 @@ class OperatorContract:
             if self.differentiable:
                 tensors = [tensor.requires_grad_() for tensor in tensors]
             torch.library.opcheck(self.raw, self.raw_arguments(tensors, mode))
+            if self.keeps_format:
+                last = [t.detach().to(memory_format=torch.channels_last) for t in tensors]
+                last = [t.requires_grad_(self.differentiable) for t in last]
+                torch.library.opcheck(self.raw, self.raw_arguments(last, mode))
 
     def test_compiles_without_a_break(self, device: str, mode: Arguments) -> None:
         torch._dynamo.reset()

@@ -19,6 +19,7 @@ class TestContract(OperatorContract):
     operator = staticmethod(backward_warp)
     reference = staticmethod(reference.backward_warp)
     raw = torch.ops.photoflow.backward_warp.default
+    keeps_format = True
 
     def tensors(self, dtype: torch.dtype, device: str, mode: Arguments, size: tuple[int, int]) -> list[Tensor]:
         flow_dtype = torch.float64 if dtype == torch.float64 else torch.float32
@@ -28,6 +29,26 @@ class TestContract(OperatorContract):
     def raw_arguments(self, tensors: list[Tensor], mode: Arguments) -> tuple[Any, ...]:
         codes = {"nearest": 1, "bilinear": 2, "bicubic": 4}
         return *tensors, codes[mode["mode"]], PADDINGS.index(mode["padding"])
+
+
+class TestManyContract(OperatorContract):
+    """Several images of other channel counts at once: the contract calls them by their positions."""
+
+    modes: ClassVar = [{"mode": "bilinear", "padding": "zeros"}, {"mode": "bicubic", "padding": "reflection"}]
+    operator = staticmethod(lambda *tensors, **mode: backward_warp(tensors[:-1], tensors[-1], **mode))
+    reference = staticmethod(
+        lambda *tensors, **mode: [reference.backward_warp(image, tensors[-1], **mode) for image in tensors[:-1]]
+    )
+    raw = torch.ops.photoflow.backward_warp_many.default
+    keeps_format = True
+
+    def tensors(self, dtype: torch.dtype, device: str, mode: Arguments, size: tuple[int, int]) -> list[Tensor]:
+        flow_dtype = torch.float64 if dtype == torch.float64 else torch.float32
+        images = [torch.rand(2, channels, *size, dtype=torch.float64).to(device, dtype) for channels in (2, 9, 20)]
+        return [*images, smooth_flow(2, *size, size=6, device=device, dtype=flow_dtype)]
+
+    def raw_arguments(self, tensors: list[Tensor], mode: Arguments) -> tuple[Any, ...]:
+        return tensors[:-1], tensors[-1], {"bilinear": 2, "bicubic": 4}[mode["mode"]], PADDINGS.index(mode["padding"])
 
 
 def test_no_flow_is_the_image_to_the_bit(device: str) -> None:
@@ -108,7 +129,7 @@ def test_a_float32_flow_serves_a_float64_image(device: str) -> None:
     [
         ({"image": torch.rand(3, 4, 5)}, ValueError, "image: expected shape .B, C, H, W., got .3, 4, 5."),
         ({"image": torch.ones(1, 3, 4, 5, dtype=torch.int64)}, TypeError, "image: expected float16.*int64"),
-        ({"image": [1]}, TypeError, "image: expected a tensor .*, got list"),
+        ({"image": [1]}, TypeError, "image: expected a tensor .*, got int"),
         ({"image": torch.rand(1, 3, 0, 5)}, ValueError, "image: expected at least one pixel to read"),
         ({"flow": torch.zeros(1, 3, 4, 5)}, ValueError, "flow: expected shape .*got .1, 3, 4, 5."),
         ({"flow": torch.zeros(2, 2, 4, 5)}, ValueError, r"flow: expected shape .*\(1, 2, any, any\), got .2, 2"),
