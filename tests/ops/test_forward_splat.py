@@ -23,6 +23,7 @@ def metric_for(mode: str, *shape: int, **options: Any) -> list[Tensor]:
 
 class TestContract(OperatorContract):
     modes: ClassVar = [{"mode": mode} for mode in MODES]
+    keeps_format = True
     operator = staticmethod(forward_splat)
     reference = staticmethod(reference.forward_splat)
     raw = torch.ops.photoflow.forward_splat.default
