@@ -9,13 +9,16 @@ namespace photoflow {
 enum class WarpMode : int64_t { kNearest = 1, kBilinear = 2, kBicubic = 4 };
 enum class Padding : int64_t { kZeros = 0, kBorder = 1, kReflection = 2 };
 
+// Index is the type of pixel coordinates and of offsets in a tensor: int64_t, or int32_t where the extent allows.
+
 // The pixel that stands in for index `i` of an axis of `size` pixels, or -1 for a zero.
-HOST_DEVICE int64_t padded(int64_t i, int64_t size, Padding padding) {
+template <class Index>
+HOST_DEVICE Index padded(Index i, Index size, Padding padding) {
   if (i >= 0 && i < size) return i;
   if (padding == Padding::kZeros) return -1;
   if (padding == Padding::kBorder || size == 1) return i < 0 ? 0 : size - 1;
-  const int64_t period = 2 * (size - 1);
-  const int64_t phase = (i % period + period) % period;
+  const Index period = 2 * (size - 1);
+  const Index phase = (i % period + period) % period;
   return phase < size ? phase : period - phase;
 }
 
@@ -50,27 +53,27 @@ HOST_DEVICE void cubic_slopes(A t, A* slope) {
 }
 
 // The pixels read along one axis by an output pixel displaced by `shift`.
-template <int kTaps, class A>
+template <int kTaps, class A, class Index = int64_t>
 struct Axis {
-  int64_t index[kTaps];  // -1: a zero
+  Index index[kTaps];  // -1: a zero
   A weight[kTaps], slope[kTaps];
 };
 
-// `shift` must be finite. Beyond 2^30 pixels the place no longer matters.
-template <int kTaps, class A>
-HOST_DEVICE Axis<kTaps, A> read_axis(int64_t pixel, A shift, int64_t size, Padding padding) {
+// `shift` must be finite. Beyond 2^30 pixels the place no longer matters; sides are below 2^29, so that 32 bits do.
+template <int kTaps, class A, class Index>
+HOST_DEVICE Axis<kTaps, A, Index> read_axis(Index pixel, A shift, Index size, Padding padding) {
   const A limit = A(1 << 30);
   const A moved = shift < -limit ? -limit : shift > limit ? limit : shift;
-  Axis<kTaps, A> axis;
+  Axis<kTaps, A, Index> axis;
   if constexpr (kTaps == 1) {
     // Halves go to the even pixel, as in grid_sample; in float64, where the sum is exact.
     const double nearest = std::nearbyint(static_cast<double>(pixel) + static_cast<double>(moved));
-    axis.index[0] = padded(static_cast<int64_t>(nearest), size, padding);
+    axis.index[0] = padded(static_cast<Index>(nearest), size, padding);
     axis.weight[0] = A(1);
     axis.slope[0] = A(0);
   } else {
     const A whole = std::floor(moved), t = moved - whole;
-    const int64_t first = pixel + static_cast<int64_t>(whole) - (kTaps / 2 - 1);
+    const Index first = pixel + static_cast<Index>(whole) - (kTaps / 2 - 1);
     for (int i = 0; i < kTaps; ++i) axis.index[i] = padded(first + i, size, padding);
     if constexpr (kTaps == 2) {
       linear_weights(t, axis.weight);
@@ -85,9 +88,9 @@ HOST_DEVICE Axis<kTaps, A> read_axis(int64_t pixel, A shift, int64_t size, Paddi
 }
 
 // The sum over the pixels read, which lie `row` and `pixel` elements apart.
-template <int kTaps, class T, class A>
-HOST_DEVICE A sample_strided(const T* plane, int64_t row, int64_t pixel, const Axis<kTaps, A>& x,
-                             const Axis<kTaps, A>& y) {
+template <int kTaps, class T, class A, class Index>
+HOST_DEVICE A sample_strided(const T* plane, Index row, Index pixel, const Axis<kTaps, A, Index>& x,
+                             const Axis<kTaps, A, Index>& y) {
   A value = A(0);
   for (int j = 0; j < kTaps; ++j) {
     if (y.index[j] < 0) continue;
@@ -107,9 +110,9 @@ HOST_DEVICE A sample(const T* plane, int64_t width, const Axis<kTaps, A>& x, con
 }
 
 // The derivatives of sample_strided along x and y.
-template <int kTaps, class T, class A>
-HOST_DEVICE void sample_slopes(const T* plane, int64_t row, int64_t pixel, const Axis<kTaps, A>& x,
-                               const Axis<kTaps, A>& y, A& along_x, A& along_y) {
+template <int kTaps, class T, class A, class Index>
+HOST_DEVICE void sample_slopes(const T* plane, Index row, Index pixel, const Axis<kTaps, A, Index>& x,
+                               const Axis<kTaps, A, Index>& y, A& along_x, A& along_y) {
   along_x = along_y = A(0);
   for (int j = 0; j < kTaps; ++j) {
     if (y.index[j] < 0) continue;

@@ -18,7 +18,7 @@ HOST_DEVICE void add_four(const T* plane, int64_t width, const T* grad, const Re
   using V = vector_t<A, 4>;
   V column[4], slope[4], incoming, along_x, along_y, weight;
   for (int k = 0; k < 4; ++k) {
-    const T* first = plane + reads.y[i + k] * width + reads.x[i + k];
+    const T* first = plane + reads.first[i + k];
     if constexpr (kTaps == 2) {
       vector_t<A, 2> top, bottom;
       load_as<2, A>(top, first);
@@ -92,7 +92,7 @@ HOST_DEVICE void add_pixels(const Features& features, const T* image, const T* g
   using V = vector_t<A, 8>;
   const int64_t channels = features.channels, row = features.image_by.row;
   for (int64_t i = 0; i < span.count; ++i, grad += channels) {
-    const T* first = image + reads.y[i] * row + reads.x[i] * channels;
+    const T* first = image + reads.first[i] * channels;
     V total_x{}, total_y{}, along_x, along_y, incoming{};
     int64_t c = 0;
     for (; c + 8 <= channels; c += 8) {
@@ -131,7 +131,7 @@ HOST_DEVICE void add_inside(const Warp<A>& job, const Features& features, const 
     for (; i + 4 <= span.count; i += 4) add_four<kTaps>(image, job.width, grad, reads, i, sums);
     for (; i < span.count; ++i) {
       A along_x, along_y;
-      channel_slopes<kTaps, 1>(image + reads.y[i] * job.width + reads.x[i], job.width, 1, reads, i, along_x, along_y);
+      channel_slopes<kTaps, 1>(image + reads.first[i], job.width, 1, reads, i, along_x, along_y);
       sums.x[i] += along_x * A(grad[i]);
       sums.y[i] += along_y * A(grad[i]);
     }

@@ -85,7 +85,7 @@ HOST_DEVICE void weights_of(A fraction, A* weight) {
 // The reads of a span whose pixels all read inside the image only. The slopes of bilinear reads are -1 and 1.
 template <int kTaps, class A>
 struct Reads {
-  int64_t x[kSpan], y[kSpan];  // the first pixel read
+  int64_t first[kSpan];  // the number in its plane of the first pixel read
   A x_weight[kTaps][kSpan], y_weight[kTaps][kSpan];
   A x_slope[4][kSpan], y_slope[4][kSpan];  // set for bicubic where asked for
 };
@@ -104,8 +104,7 @@ HOST_DEVICE bool prepare_reads(const Warp<A>& job, const Span<A>& span, Reads<kT
   }
   if (outside) return false;
   for (int64_t i = 0; i < span.count; ++i) {
-    reads.x[i] = places.x[i];
-    reads.y[i] = places.y[i];
+    reads.first[i] = places.y[i] * job.width + places.x[i];
     A across[4], down[4];
     weights_of<kTaps>(places.fx[i], across);
     weights_of<kTaps>(places.fy[i], down);
@@ -130,8 +129,9 @@ HOST_DEVICE void load_as(vector_t<A, kWidth>& vector, const T* from) {
   if constexpr (std::is_same_v<A, T>) {
     load(vector, from);
   } else {
-    vector = vector_t<A, kWidth>{};
-    for (int k = 0; k < kWidth; ++k) vector[k] = A(from[k]);
+    A values[kWidth];
+    for (int k = 0; k < kWidth; ++k) values[k] = A(from[k]);
+    load(vector, values);
   }
 }
 
@@ -140,7 +140,9 @@ HOST_DEVICE void store_as(T* to, const vector_t<A, kWidth>& vector) {
   if constexpr (std::is_same_v<A, T>) {
     store(to, vector);
   } else {
-    for (int k = 0; k < kWidth; ++k) to[k] = T(vector[k]);
+    A values[kWidth];
+    store(values, vector);
+    for (int k = 0; k < kWidth; ++k) to[k] = T(values[k]);
   }
 }
 

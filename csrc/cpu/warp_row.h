@@ -12,7 +12,7 @@ HOST_DEVICE void gather_four(const T* plane, int64_t width, const Reads<kTaps, A
                              vector_t<A, 4>& value) {
   vector_t<A, 4> column[4], weight[2 * kTaps];
   for (int k = 0; k < 4; ++k) {
-    const T* first = plane + reads.y[i + k] * width + reads.x[i + k];
+    const T* first = plane + reads.first[i + k];
     if constexpr (kTaps == 2) {
       vector_t<A, 2> top, bottom;
       load_as<2, A>(top, first);
@@ -65,7 +65,7 @@ HOST_DEVICE void gather_plane(const T* plane, int64_t width, int64_t count, cons
     }
   }
   for (; i < count; ++i) {
-    out[i] = T(gather_one<kTaps>(plane + reads.y[i] * width + reads.x[i], width, 1, reads, i));
+    out[i] = T(gather_one<kTaps>(plane + reads.first[i], width, 1, reads, i));
   }
 }
 
@@ -89,7 +89,7 @@ HOST_DEVICE void gather_pixels(const Features& features, const T* image, const S
                                const Reads<kTaps, A>& reads, T* out) {
   const int64_t channels = features.channels, row = features.image_by.row;
   for (int64_t i = 0; i < span.count; ++i, out += channels) {
-    const T* first = image + reads.y[i] * row + reads.x[i] * channels;
+    const T* first = image + reads.first[i] * channels;
     int64_t c = 0;
     vector_t<A, 8> eight;
     for (; c + 8 <= channels; c += 8) {

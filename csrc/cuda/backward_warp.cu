@@ -1,6 +1,5 @@
-// backward_warp on CUDA. The gradient of the image is added atomically, so that its last bits may vary.
-#include "../common/gradients.h"
-#include "launch.h"
+// backward_warp on CUDA.
+#include "warp_tasks.h"
 
 namespace photoflow {
 namespace {
@@ -8,102 +7,93 @@ namespace {
 template <int kTaps, class T>
 struct WarpForward {
   using A = accumulate_t<T>;
-  const T* image;
-  const A* flow;
-  T* out;
-  int64_t channels, height, width, out_height, out_width;
-  Padding padding;
 
-  __device__ void operator()(int64_t index) const {
-    const int64_t plane = height * width, out_plane = out_height * out_width;
-    const int64_t batch = index / out_plane, at = index % out_plane;
-    const A u = flow[(batch * 2 + 0) * out_plane + at], v = flow[(batch * 2 + 1) * out_plane + at];
-    const bool finite = is_finite(u) && is_finite(v);
-    const Axis<kTaps, A> x = read_axis<kTaps>(at % out_width, finite ? u : A(0), width, padding);
-    const Axis<kTaps, A> y = read_axis<kTaps>(at / out_width, finite ? v : A(0), height, padding);
-    for (int64_t c = 0; c < channels; ++c) {
-      const int64_t channel = batch * channels + c;
-      out[channel * out_plane + at] = finite ? T(sample(image + channel * plane, width, x, y)) : T(A(0));
+  template <class Index>
+  __device__ void operator()(const WarpTasks<A, Index>& all, const WarpItem<Index>& item,
+                             const WarpTask<Index>& task) const {
+    const PixelReads<kTaps, A, Index> reads(all, task.batch, task.py, task.px);
+    const Strides<Index>&from = item.image_by, &to = item.out_by;
+    const T* image = static_cast<const T*>(item.image) + task.batch * from.batch + task.channel * from.channel;
+    T* out = static_cast<T*>(item.out) + task.batch * to.batch + task.channel * to.channel + task.py * to.row +
+             task.px * to.pixel;
+    if (item.packed) {
+      packed(image, out, from, reads);
+    } else {
+#pragma unroll 4
+      for (Index c = 0; c < task.channels; ++c) {
+        const A value = sample_strided(image + c * from.channel, from.row, from.pixel, reads.x, reads.y);
+        out[c * to.channel] = T(reads.finite ? value : A(0));
+      }
     }
   }
-};
 
-template <class A>
-struct AtomicAdd {
-  A* to;
-  __device__ void operator()(int64_t index, A value) const { atomicAdd(to + index, value); }
-};
-
-template <int kTaps, class T>
-struct WarpGradient {
-  WarpBackward<T> work;
-  AtomicAdd<accumulate_t<T>> add;
-  __device__ void operator()(int64_t index) const {
-    const int64_t out_plane = work.out_height * work.out_width, at = index % out_plane;
-    work.template pixel<kTaps>(index / out_plane, 0, work.channels, at / work.out_width, at % work.out_width, add);
+  template <class Index>
+  __device__ static void packed(const T* image, T* out, const Strides<Index>& from,
+                                const PixelReads<kTaps, A, Index>& reads) {
+    constexpr int kSize = Pack<T>::kSize;
+    A sum[kSize] = {};
+#pragma unroll
+    for (int j = 0; j < kTaps; ++j) {
+#pragma unroll
+      for (int i = 0; i < kTaps; ++i) {
+        if (reads.y.index[j] < 0 || reads.x.index[i] < 0) continue;
+        const Pack<T> read =
+            *reinterpret_cast<const Pack<T>*>(image + reads.y.index[j] * from.row + reads.x.index[i] * from.pixel);
+        const A weight = reads.y.weight[j] * reads.x.weight[i];
+#pragma unroll
+        for (int c = 0; c < kSize; ++c) sum[c] += weight * A(read.value[c]);
+      }
+    }
+    Pack<T> result;
+#pragma unroll
+    for (int c = 0; c < kSize; ++c) result.value[c] = T(reads.finite ? sum[c] : A(0));
+    *reinterpret_cast<Pack<T>*>(out) = result;
   }
 };
+
+template <class Index, class A>
+void warp(const OnDevice& device, const Warp<A>& job, const std::vector<Features>& images) {
+  for_each_launch<Index>(job, images, [&](auto type, const WarpTasks<A, Index>& all) {
+    using T = decltype(type);
+    switch (job.mode) {
+      case WarpMode::kNearest:
+        return launch_tasks(device, all, WarpForward<1, T>{});
+      case WarpMode::kBilinear:
+        return launch_tasks(device, all, WarpForward<2, T>{});
+      default:
+        return launch_tasks(device, all, WarpForward<4, T>{});
+    }
+  });
+}
 
 constexpr const char* kName = "backward_warp";
 
 }  // namespace
 
-Tensor backward_warp_cuda(const Tensor& image_any, const Tensor& flow_any, int64_t mode, int64_t padding) {
-  check_warp(kName, image_any, flow_any);
-  const OnDevice device(image_any);
-  const Tensor image = torch::stable::contiguous(image_any), flow = torch::stable::contiguous(flow_any);
-  const int64_t batch = image.size(0), channels = image.size(1), out_height = flow.size(2), out_width = flow.size(3);
-  Tensor out = empty_for(image, {batch, channels, out_height, out_width}, image.scalar_type());
-  if (out.numel() == 0) return out;
-  dispatch(image.scalar_type(), [&](auto type) {
-    using T = decltype(type);
-    using A = accumulate_t<T>;
-    const auto run = [&](auto body) {
-      body = {data<T>(image), data<A>(flow), mutable_data<T>(out),         channels, image.size(2), image.size(3),
-              out_height,     out_width,     static_cast<Padding>(padding)};
-      launch(device, batch * out_height * out_width, body);
-    };
-    switch (static_cast<WarpMode>(mode)) {
-      case WarpMode::kNearest:
-        return run(WarpForward<1, T>{});
-      case WarpMode::kBilinear:
-        return run(WarpForward<2, T>{});
-      default:
-        return run(WarpForward<4, T>{});
+std::vector<Tensor> backward_warp_many_cuda(const std::vector<Tensor>& images, const Tensor& flow, int64_t mode,
+                                            int64_t padding) {
+  check_warps(kName, images, flow);
+  const OnDevice device(flow);
+  const WarpOutputs outputs(images, flow);
+  if (flow.numel() == 0) return outputs.results;
+  dispatch_accumulate(flow.scalar_type(), [&](auto type) {
+    const auto job = warp_of<decltype(type)>(images.front(), flow, mode, padding);
+    if (is_small(outputs.features, images.front(), flow)) {
+      warp<int32_t>(device, job, outputs.features);
+    } else {
+      warp<int64_t>(device, job, outputs.features);
     }
   });
-  return out;
+  return outputs.results;
 }
 
-std::tuple<Tensor, Tensor> backward_warp_backward_cuda(const Tensor& grad, const Tensor& image, const Tensor& flow,
-                                                       int64_t mode, int64_t padding, bool needs_image,
-                                                       bool needs_flow) {
-  check_warp(kName, image, flow);
-  const OnDevice device(image);
-  const WarpGradients gradients(kName, grad, image, flow, needs_image, needs_flow);
-  const Tensor sums = gradients.zero_grad_image(flow.scalar_type());
-  if (grad.numel() > 0) {
-    dispatch(image.scalar_type(), [&](auto type) {
-      using T = decltype(type);
-      const WarpBackward<T> work = warp_backward<T>(gradients, static_cast<Padding>(padding));
-      const AtomicAdd<accumulate_t<T>> add{mutable_data<accumulate_t<T>>(sums)};
-      const int64_t pixels = image.size(0) * flow.size(2) * flow.size(3);
-      switch (static_cast<WarpMode>(mode)) {
-        case WarpMode::kNearest:
-          return launch(device, pixels, WarpGradient<1, T>{work, add});
-        case WarpMode::kBilinear:
-          return launch(device, pixels, WarpGradient<2, T>{work, add});
-        default:
-          return launch(device, pixels, WarpGradient<4, T>{work, add});
-      }
-    });
-  }
-  return {torch::stable::to(sums, image.scalar_type()), gradients.grad_flow};
+Tensor backward_warp_cuda(const Tensor& image, const Tensor& flow, int64_t mode, int64_t padding) {
+  return backward_warp_many_cuda({image}, flow, mode, padding).front();
 }
 
 STABLE_TORCH_LIBRARY_IMPL(photoflow, CUDA, m) {
   m.impl("backward_warp", TORCH_BOX(&backward_warp_cuda));
-  m.impl("backward_warp_backward", TORCH_BOX(&backward_warp_backward_cuda));
+  m.impl("backward_warp_many", TORCH_BOX(&backward_warp_many_cuda));
 }
 
 }  // namespace photoflow

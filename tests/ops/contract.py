@@ -199,3 +199,32 @@ class OperatorContract:
             torch.set_num_threads(threads)
         for other in results[1:]:
             assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+    def test_deterministic_algorithms_repeat_to_the_bit(self, mode: Arguments) -> None:
+        if not self.differentiable or not torch.cuda.is_available():
+            pytest.skip("no CUDA device, or no gradient")
+        tensors = [t.requires_grad_() for t in self.tensors(torch.float32, "cuda", mode, (120, 160))]
+        results = []
+        torch.use_deterministic_algorithms(True)
+        try:
+            for _ in range(5):
+                outputs = self.run(tensors, mode)
+                results.append((*outputs, *torch.autograd.grad(sum((o**2).sum() for o in outputs), tensors)))
+        finally:
+            torch.use_deterministic_algorithms(False)
+        for other in results[1:]:
+            assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
+
+    def test_can_be_captured_in_a_cuda_graph(self, mode: Arguments) -> None:
+        if not torch.cuda.is_available():
+            pytest.skip("no CUDA device")
+        tensors = self.tensors(torch.float32, "cuda", mode, (20, 30))
+        expected = self.run(tensors, mode)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            outputs = self.run(tensors, mode)
+        for output in outputs:
+            output.zero_()
+        graph.replay()
+        for got, want in zip(outputs, expected, strict=True):
+            assert_close(got, want)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -144,3 +145,118 @@ def test_errors_say_what_was_expected(change: dict[str, Any], error: type[Except
     arguments = {"image": torch.rand(1, 3, 4, 5), "flow": torch.zeros(1, 2, 4, 5), **change}
     with pytest.raises(error, match=f"^backward_warp: {message}"):
         backward_warp(**arguments)
+
+
+def test_a_list_gives_what_each_alone_gives(device: str) -> None:
+    """Layouts and dtypes mixed: whatever is done at once is done as it is alone, gradients too."""
+    images = [
+        torch.rand(2, 3, 20, 150, device=device),
+        torch.rand(2, 19, 20, 150, device=device).to(memory_format=torch.channels_last),
+        torch.rand(2, 1, 20, 150, device=device, dtype=torch.bfloat16),
+        torch.rand(2, 8, 20, 150, device=device, dtype=torch.float16).to(memory_format=torch.channels_last),
+    ]
+    flow = smooth_flow(2, 20, 150, dtype=torch.float32, device=device).requires_grad_()
+    images = [image.requires_grad_() for image in images]
+    together, alone = backward_warp(images, flow), [backward_warp(image, flow) for image in images]
+    weights = [torch.randn_like(out) for out in alone]
+    for got, want in zip(together, alone, strict=True):
+        assert got.stride() == want.stride() and torch.equal(got, want)
+    got = torch.autograd.grad(together, [*images, flow], weights)
+    want = torch.autograd.grad(alone, [*images, flow], weights)
+    for i, (mine, other) in enumerate(zip(got, want, strict=True)):
+        assert mine.dtype == other.dtype and (i == len(images) or mine.stride() == other.stride())
+        assert_close(mine, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_result_of_a_list_that_is_not_used_costs_no_gradient(device: str) -> None:
+    images = [torch.rand(1, c, 6, 7, device=device, requires_grad=True) for c in (1, 2)]
+    flow = smooth_flow(1, 6, 7, dtype=torch.float32, device=device)
+    (got,) = torch.autograd.grad(backward_warp(images, flow)[1].sum(), images[1])
+    (want,) = torch.autograd.grad(backward_warp(images[1], flow).sum(), images[1])
+    assert_close(got, want)
+
+
+@pytest.mark.parametrize("channels", [0, 1, 4, 5, 8, 17, 64])
+@pytest.mark.parametrize("last", [False, True])
+def test_any_number_of_channels(device: str, channels: int, last: bool) -> None:
+    image = torch.rand(1, channels, 30, 133, device=device)
+    image = (image.to(memory_format=torch.channels_last) if last else image).requires_grad_()
+    flow = smooth_flow(1, 30, 133, dtype=torch.float32, device=device).requires_grad_()
+    for mode in ("bilinear", "bicubic"):
+        out, expected = backward_warp(image, flow, mode=mode), reference.backward_warp(image, flow, mode=mode)
+        assert_close(out, expected, rtol=1e-5, atol=1e-5)
+        weight = torch.randn_like(out)
+        got, want = (torch.autograd.grad(o, (image, flow), weight) for o in (out, expected))
+        for mine, other in zip(got, want, strict=True):
+            assert_close(mine, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("padding", PADDINGS)
+@pytest.mark.parametrize("mode", MODES)
+def test_gradients_of_a_flow_that_reads_everywhere(device: str, mode: str, padding: str) -> None:
+    """Far beyond the image, and taller than a band of rows that one CPU thread sums."""
+    image = torch.rand(1, 3, 300, 260, device=device, dtype=torch.float64).float().requires_grad_()
+    flow = smooth_flow(1, 90, 310, size=700, dtype=torch.float32, device=device).requires_grad_()
+    out = backward_warp(image, flow, mode=mode, padding=padding)
+    expected = reference.backward_warp(image, flow, mode=mode, padding=padding)
+    weight = torch.randn_like(out)
+    inputs = (image,) if mode == "nearest" else (image, flow)
+    got, want = (torch.autograd.grad(o, inputs, weight) for o in (out, expected))
+    for mine, other in zip(got, want, strict=True):
+        assert_close(mine, other, rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_positions_are_right_beyond_what_half_can_count(device: str, dtype: torch.dtype) -> None:
+    """float16 knows no odd number beyond 2048: positions must not pass through the features' dtype."""
+    image = (torch.arange(4096, device=device) % 7).to(dtype).expand(1, 1, 3, 4096).contiguous()
+    flow = torch.zeros(1, 2, 3, 4096, device=device)
+    flow[:, 0] = 1.5
+    out = backward_warp(image, flow)[0, 0, 1].float()
+    wide = image[0, 0, 1].float()
+    assert torch.equal(out[:-2], (wide[1:-1] + wide[2:]) / 2)
+
+
+def test_exports(device: str) -> None:
+    class Warps(torch.nn.Module):
+        def forward(self, image: Tensor, other: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+            first, second = backward_warp([image, other], flow)
+            return backward_warp(first, flow, mode="bicubic", padding="border"), second
+
+    def inputs(height: int, width: int) -> tuple[Tensor, ...]:
+        flow = smooth_flow(1, height, width, dtype=torch.float32, device=device)
+        return torch.rand(1, 3, height, width, device=device), torch.rand(1, 5, height, width, device=device), flow
+
+    height, width = torch.export.Dim("height", min=2), torch.export.Dim("width", min=2)
+    sizes = {2: height, 3: width}
+    program = torch.export.export(Warps(), inputs(6, 7), dynamic_shapes=(sizes, sizes, sizes))
+    for size in ((6, 7), (9, 4)):
+        example = inputs(*size)
+        for got, want in zip(program.module()(*example), Warps()(*example), strict=True):
+            assert_close(got, want)
+
+
+def available_bytes() -> int:
+    """Memory that can be had without swapping; 0 where the system does not tell."""
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), 0)
+
+
+def test_more_than_2_to_the_31_elements(device: str) -> None:
+    """Only the last rows of the last plane are made by a flow of few pixels: offsets need 64 bits, time does not."""
+    height, width, channels = 4, 1 << 15, (1 << 14) + 1
+    needed = 3 * height * width * channels
+    free = available_bytes() if device == "cpu" else torch.cuda.mem_get_info()[0]
+    if free < 2 * needed:
+        pytest.skip("needs 13 GB of free memory")
+    image = torch.empty(1, channels, height, width, dtype=torch.float16, device=device)
+    assert image.numel() > 2**31
+    image[0, -1] = torch.arange(width, device=device).remainder(5).half()
+    flow = torch.zeros(1, 2, 2, 8, device=device)
+    flow[:, 0], flow[:, 1] = width - 9.5, 1.0
+    out = backward_warp(image, flow)
+    expected = image[0, -1, 1:3, -10:].float()
+    assert torch.equal(out[0, -1].float(), (expected[:, :-2] + expected[:, 1:-1])[:, :8] / 2)
