@@ -20,7 +20,7 @@ STABLE_TORCH_LIBRARY(photoflow, m) {
       "forward_splat(Tensor image, Tensor flow, Tensor? metric, int mode, float eps) -> "
       "(Tensor out, Tensor coverage, Tensor normaliser)");
   m.def(
-      "forward_splat_backward(Tensor grad_out, Tensor grad_coverage, Tensor image, Tensor flow, Tensor? metric, "
+      "forward_splat_backward(Tensor grad_out, Tensor? grad_coverage, Tensor image, Tensor flow, Tensor? metric, "
       "Tensor out, Tensor normaliser, int mode, bool needs_image, bool needs_flow, bool needs_metric) -> "
       "(Tensor grad_image, Tensor grad_flow, Tensor grad_metric)");
 

@@ -147,30 +147,6 @@ std::tuple<Tensor, Tensor, Tensor> forward_splat_cpu(const Tensor& image_any, co
   return {out, coverage, normaliser};
 }
 
-std::tuple<Tensor, Tensor, Tensor> forward_splat_backward_cpu(
-    const Tensor& grad_out_any, const Tensor& grad_coverage_any, const Tensor& image_any, const Tensor& flow_any,
-    const std::optional<Tensor>& metric_any, const Tensor& out_any, const Tensor& normaliser_any, int64_t mode_index,
-    bool needs_image, bool needs_flow, bool needs_metric) {
-  const SplatMode mode = static_cast<SplatMode>(mode_index);
-  check_splat(kName, image_any, flow_any, metric_any, uses_metric(mode));
-  const SplatGradients gradients(kName, grad_out_any, grad_coverage_any, image_any, flow_any, metric_any, out_any,
-                                 normaliser_any, mode != SplatMode::kSum, needs_image, needs_flow, needs_metric);
-  if (gradients.pixels() == 0) return gradients.result();
-  dispatch(image_any.scalar_type(), [&](auto type) {
-    const SplatBackward<decltype(type)> pixel = splat_backward<decltype(type)>(gradients, mode);
-    const int64_t height = pixel.height, rows = image_any.size(0) * height;
-    torch::stable::parallel_for(0, rows, 8, [&](int64_t begin, int64_t end) {
-      for (int64_t row = begin; row < end; ++row) {
-        for (int64_t px = 0; px < pixel.width; ++px) pixel(row / height, row % height, px);
-      }
-    });
-  });
-  return gradients.result();
-}
-
-STABLE_TORCH_LIBRARY_IMPL(photoflow, CPU, m) {
-  m.impl("forward_splat", TORCH_BOX(&forward_splat_cpu));
-  m.impl("forward_splat_backward", TORCH_BOX(&forward_splat_backward_cpu));
-}
+STABLE_TORCH_LIBRARY_IMPL(photoflow, CPU, m) { m.impl("forward_splat", TORCH_BOX(&forward_splat_cpu)); }
 
 }  // namespace photoflow

@@ -12,6 +12,7 @@ from photoflow.ops._contract import (
     check_beside,
     check_choice,
     check_features,
+    empty_in_format_of,
     fail,
     refuse_double_backward,
 )
@@ -78,7 +79,7 @@ def _fake(image: Tensor, flow: Tensor, metric: Tensor | None, mode: int, eps: fl
     batch, _, height, width = image.shape
     normalised = mode != _MODES["sum"]
     return (
-        image.new_empty(image.shape),
+        empty_in_format_of(image, tuple(image.shape)),
         flow.new_empty((batch, 1, height, width)),
         flow.new_empty((batch if normalised else 0, 1, height, width)),
     )
@@ -87,7 +88,7 @@ def _fake(image: Tensor, flow: Tensor, metric: Tensor | None, mode: int, eps: fl
 @torch.library.register_fake("photoflow::forward_splat_backward")
 def _fake_backward(
     grad_out: Tensor,
-    grad_coverage: Tensor,
+    grad_coverage: Tensor | None,
     image: Tensor,
     flow: Tensor,
     metric: Tensor | None,
@@ -100,7 +101,7 @@ def _fake_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     batch, _, height, width = image.shape
     return (
-        image.new_empty((batch if needs_image else 0, *image.shape[1:])),
+        empty_in_format_of(image, (batch if needs_image else 0, *image.shape[1:])),
         flow.new_empty((batch if needs_flow else 0, 2, height, width)),
         flow.new_empty((batch if needs_metric else 0, 1, height, width)),
     )
@@ -110,11 +111,16 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tens
     image, flow, metric, ctx.mode, _ = inputs
     out, _, normaliser = output
     ctx.save_for_backward(image, flow, metric, out, normaliser)
+    ctx.set_materialize_grads(False)  # most do without the gradient of the coverage
 
 
-def _backward(ctx: Any, grad_out: Tensor, grad_coverage: Tensor, grad_normaliser: Tensor) -> tuple[Tensor | None, ...]:
+def _backward(
+    ctx: Any, grad_out: Tensor | None, grad_coverage: Tensor | None, grad_normaliser: Tensor | None
+) -> tuple[Tensor | None, ...]:
     image, flow, metric, out, normaliser = ctx.saved_tensors
     needs = ctx.needs_input_grad[:3]
+    if grad_out is None:
+        grad_out = torch.zeros_like(out)
     grads = torch.ops.photoflow.forward_splat_backward(
         grad_out, grad_coverage, image, flow, metric, out, normaliser, ctx.mode, *needs
     )
