@@ -145,7 +145,7 @@ HOST_DEVICE void add_span_to_band(const Warp<A>& job, const Band<A>& band, const
   const int64_t stride = job.width * kLanes;
   for (int64_t i = 0; i < span.count; ++i, incoming += kLanes) {
     const int32_t x = places.x[i], y = places.y[i];
-    if (!(places.sane[i] & (x >= 0) & (x <= last_x) & (y >= 0) & (y <= last_y))) {
+    if (!((places.sane[i] != 0) & (x >= 0) & (x <= last_x) & (y >= 0) & (y <= last_y))) {
       add_padded_pixel<kTaps, kLanes>(job, band, span, i, incoming);
       continue;
     }

@@ -43,7 +43,7 @@ template <class A>
 struct Places {
   int32_t x[kSpan], y[kSpan];
   A fx[kSpan], fy[kSpan];
-  bool sane[kSpan];
+  int32_t sane[kSpan];  // as wide as the others: the loops over them are vectorised
 };
 
 template <int kTaps, class A>
@@ -67,7 +67,7 @@ HOST_DEVICE void find_places(const Span<A>& span, Places<A>& places) {
       places.fx[i] = u - whole_u;
       places.fy[i] = v - whole_v;
     }
-    places.sane[i] = sane;
+    places.sane[i] = sane ? 1 : 0;
   }
 }
 
