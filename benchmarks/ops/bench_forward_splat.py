@@ -142,7 +142,7 @@ def cupy_softmax(image: Tensor, flow: Tensor, metric: Tensor) -> Tensor:
     values = torch.cat([image.detach().float() * weight, weight], 1)
     out = torch.zeros_like(values)
     arguments = [cupy.from_dlpack(tensor) for tensor in (values, flow.detach().contiguous(), out)]
-    batch, channels, height, width = values.shape
+    _, channels, height, width = values.shape
     count = values.numel()
     with cupy.cuda.ExternalStream(torch.cuda.current_stream().cuda_stream):
         sizes = (cupy.int32(channels), cupy.int32(height), cupy.int32(width), cupy.int64(count))

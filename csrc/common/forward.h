@@ -89,10 +89,10 @@ struct SplatBackward {
 
   struct Pixel {
     Landing<A, Index> landing;
-    Index source;                           // of the first channel of the pixel
-    Index target[4];                        // of the first channel of each corner; -1: outside
+    Index source;                             // of the first channel of the pixel
+    Index target[4];                          // of the first channel of each corner; -1: outside
     A bilinear[4], share[4], share_slope[4];  // share_slope: ds/dmetric
-    A difference[4];                        // D
+    A difference[4];                          // D
   };
 
   HOST_DEVICE Pixel begin(Index batch, Index py, Index px) const {

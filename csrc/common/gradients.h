@@ -25,12 +25,6 @@ inline Strides<int64_t> strides_as_they_are(const Tensor& tensor) {
   return {tensor.stride(0), tensor.stride(1), tensor.stride(2), tensor.stride(3)};
 }
 
-template <class Index>
-Strides<Index> narrowed(const Strides<int64_t>& by) {
-  return {static_cast<Index>(by.batch), static_cast<Index>(by.channel), static_cast<Index>(by.row),
-          static_cast<Index>(by.pixel)};
-}
-
 // What forward_splat_backward gets and gives. A gradient that is not asked for has batch 0.
 struct SplatGradients {
   MemoryFormat format;

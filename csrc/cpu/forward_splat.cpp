@@ -12,24 +12,24 @@ namespace {
 constexpr double kWideRange = 60.0;  // exp(-60) = 9e-27: any narrower range of the metric is safe in float32
 constexpr int64_t kLeastRows = 32;   // of a band: what lands at the seam of two is prepared for both
 
-#define PHOTOFLOW_SPLAT(T)                                                                                         \
-  PHOTOFLOW_SIMD void run_survey(Splat<T>& job, int64_t row, Extent<accumulate_t<T>>& metrics) {                   \
-    survey_row(job, row, metrics);                                                                                 \
-  }                                                                                                                \
-  PHOTOFLOW_SIMD void run_peaks(const Splat<T>& job, Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) {  \
-    find_peaks(job, p, band);                                                                                      \
-  }                                                                                                                \
-  PHOTOFLOW_SIMD void run_4(const Splat<T>& job, const Pass& pass, int64_t capacity, accumulate_t<T>* sums,        \
-                            Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) {                           \
-    splat_pass<4>(job, pass, capacity, sums, p, band);                                                             \
-  }                                                                                                                \
-  PHOTOFLOW_SIMD void run_8(const Splat<T>& job, const Pass& pass, int64_t capacity, accumulate_t<T>* sums,        \
-                            Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) {                           \
-    splat_pass<8>(job, pass, capacity, sums, p, band);                                                             \
-  }                                                                                                                \
-  PHOTOFLOW_SIMD void run_16(const Splat<T>& job, const Pass& pass, int64_t capacity, accumulate_t<T>* sums,       \
-                             Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) {                          \
-    splat_pass<16>(job, pass, capacity, sums, p, band);                                                            \
+#define PHOTOFLOW_SPLAT(T)                                                                                        \
+  PHOTOFLOW_SIMD void run_survey(Splat<T>& job, int64_t row, Extent<accumulate_t<T>>& metrics) {                  \
+    survey_row(job, row, metrics);                                                                                \
+  }                                                                                                               \
+  PHOTOFLOW_SIMD void run_peaks(const Splat<T>& job, Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) { \
+    find_peaks(job, p, band);                                                                                     \
+  }                                                                                                               \
+  PHOTOFLOW_SIMD void run_4(const Splat<T>& job, const Pass& pass, int64_t capacity, accumulate_t<T>* sums,       \
+                            Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) {                          \
+    splat_pass<4>(job, pass, capacity, sums, p, band);                                                            \
+  }                                                                                                               \
+  PHOTOFLOW_SIMD void run_8(const Splat<T>& job, const Pass& pass, int64_t capacity, accumulate_t<T>* sums,       \
+                            Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) {                          \
+    splat_pass<8>(job, pass, capacity, sums, p, band);                                                            \
+  }                                                                                                               \
+  PHOTOFLOW_SIMD void run_16(const Splat<T>& job, const Pass& pass, int64_t capacity, accumulate_t<T>* sums,      \
+                             Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) {                         \
+    splat_pass<16>(job, pass, capacity, sums, p, band);                                                           \
   }
 PHOTOFLOW_SPLAT(float)
 PHOTOFLOW_SPLAT(double)
@@ -106,12 +106,13 @@ constexpr const char* kName = "forward_splat";
 
 }  // namespace
 
+// `deterministic` asks for nothing that is not so anyway.
 std::tuple<Tensor, Tensor, Tensor> forward_splat_cpu(const Tensor& image_any, const Tensor& flow_any,
                                                      const std::optional<Tensor>& metric_any, int64_t mode_index,
-                                                     double eps) {
+                                                     double eps, bool /*deterministic*/) {
   const SplatMode mode = static_cast<SplatMode>(mode_index);
   check_splat(kName, image_any, flow_any, metric_any, uses_metric(mode));
-  const Tensor image = readable(image_any), flow = torch::stable::contiguous(flow_any);
+  const Tensor image = readable(image_any), flow = readable(flow_any);
   const std::optional<Tensor> metric = contiguous_or_none(metric_any);
   const int64_t batch = image.size(0), channels = image.size(1), height = image.size(2), width = image.size(3);
   const ScalarType dtype = flow.scalar_type();
@@ -130,11 +131,12 @@ std::tuple<Tensor, Tensor, Tensor> forward_splat_cpu(const Tensor& image_any, co
     job.height = height;
     job.width = width;
     job.by = strides_of(channels, height, width, format_of(image));
+    job.flow_by = strides_as_they_are(flow);
     job.mode = mode;
     job.eps = A(eps);
     for (int64_t b = 0; b < batch; ++b) {
       job.image = data<T>(image) + b * job.by.batch;
-      job.flow = data<A>(flow) + b * 2 * plane;
+      job.flow = data<A>(flow) + b * job.flow_by.batch;
       job.metric = metric ? data<A>(*metric) + b * plane : nullptr;
       job.out = mutable_data<T>(out) + b * job.by.batch;
       job.coverage = mutable_data<A>(coverage) + b * plane;

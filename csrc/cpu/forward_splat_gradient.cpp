@@ -7,10 +7,10 @@
 namespace photoflow {
 namespace {
 
-#define PHOTOFLOW_GATHER(T)                                                                                           \
-  PHOTOFLOW_SIMD void run_products(const SplatBackward<T>& job, int64_t b, int64_t py, accumulate_t<T>* products) {   \
-    products_of_row(job, b, py, products);                                                                            \
-  }                                                                                                                   \
+#define PHOTOFLOW_GATHER(T)                                                                                         \
+  PHOTOFLOW_SIMD void run_products(const SplatBackward<T>& job, int64_t b, int64_t py, accumulate_t<T>* products) { \
+    products_of_row(job, b, py, products);                                                                          \
+  }                                                                                                                 \
   PHOTOFLOW_SIMD void run_gather(const SplatGather<T>& work, int64_t b, int64_t py) { gather_row(work, b, py); }
 PHOTOFLOW_GATHER(float)
 PHOTOFLOW_GATHER(double)
@@ -22,10 +22,12 @@ constexpr const char* kName = "forward_splat";
 
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor> forward_splat_backward_cpu(
-    const Tensor& grad_out, const std::optional<Tensor>& grad_coverage, const Tensor& image, const Tensor& flow,
-    const std::optional<Tensor>& metric, const Tensor& out, const Tensor& normaliser, int64_t mode, bool needs_image,
-    bool needs_flow, bool needs_metric) {
+std::tuple<Tensor, Tensor, Tensor> forward_splat_backward_cpu(const Tensor& grad_out,
+                                                              const std::optional<Tensor>& grad_coverage,
+                                                              const Tensor& image, const Tensor& flow,
+                                                              const std::optional<Tensor>& metric, const Tensor& out,
+                                                              const Tensor& normaliser, int64_t mode, bool needs_image,
+                                                              bool needs_flow, bool needs_metric) {
   const SplatGradients gradients(kName, grad_out, grad_coverage, image, flow, metric, out, normaliser,
                                  static_cast<SplatMode>(mode), needs_image, needs_flow, needs_metric);
   if (gradients.pixels() == 0) return gradients.result();

@@ -127,9 +127,9 @@ HOST_DEVICE void seen_row(const FlowPair<A>& job, int64_t py, A alpha, A beta, A
   for (; start < job.width; ++start) visible[start] = seen(job, py, start, alpha, beta);
 }
 
-#define PHOTOFLOW_SEEN(A)                                                                            \
-  PHOTOFLOW_SIMD void run_row(const FlowPair<A>& job, int64_t py, A alpha, A beta, A* visible) {     \
-    seen_row(job, py, alpha, beta, visible);                                                         \
+#define PHOTOFLOW_SEEN(A)                                                                        \
+  PHOTOFLOW_SIMD void run_row(const FlowPair<A>& job, int64_t py, A alpha, A beta, A* visible) { \
+    seen_row(job, py, alpha, beta, visible);                                                     \
   }
 PHOTOFLOW_SEEN(float)
 PHOTOFLOW_SEEN(double)

@@ -14,9 +14,9 @@ template <class A>
 struct Band {
   int64_t first, last, stride;  // target rows [first, last); pixels in a row of accumulators: the width and a border
   // Row r is the target row first - 1 + r; the first and the last take what belongs to other bands.
-  A** line;       // of each row, its accumulators: (stride, lanes), then (stride) for the coverage where kept apart
-  A *peak;        // softmax, wide range: the largest metric that lands, (rows + 2, stride)
-  A *scale;       // what normalises each pixel, (rows, width), or (1, width) where one pass does
+  A** line;  // of each row, its accumulators: (stride, lanes), then (stride) for the coverage where kept apart
+  A* peak;   // softmax, wide range: the largest metric that lands, (rows + 2, stride)
+  A* scale;  // what normalises each pixel, (rows, width), or (1, width) where one pass does
   int64_t scale_step;
   HOST_DEVICE int64_t rows() const { return last - first; }
 };
@@ -63,7 +63,7 @@ HOST_DEVICE void scatter(const Prepared<A>& p, int64_t count, Band<A>& band) {
   vector_t<A, kLanes> lanes, top, bottom, right_top = {}, right_bottom = {};
   A cover_top = A(0), cover_bottom = A(0);
   A *upper = band.line[0], *lower = upper;  // where the carried corners go; zeros may go anywhere
-  int64_t column = 0, next = -1;  // next: the column that carries on, if any
+  int64_t column = 0, next = -1;            // next: the column that carries on, if any
   for (int64_t i = 0; i < count; ++i) {
     const uint64_t row = static_cast<uint64_t>(p.y[i] - (band.first - 1));
     if (row > rows) {  // part of another band, where it ends a run: it has to here too, for sums equal to the bit

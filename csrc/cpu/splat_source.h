@@ -31,7 +31,7 @@ struct Splat {
   T* out;
   A *coverage, *normaliser;  // normaliser: null for mode sum
   int64_t channels, height, width, chunks;
-  Strides<int64_t> by;  // of image and out
+  Strides<int64_t> by, flow_by;  // by: of image and out
   SplatMode mode;
   A eps;
   A shift = A(0);                 // softmax: subtracted from the metric everywhere ...
@@ -63,28 +63,40 @@ struct Extent {
   HOST_DEVICE A highest() const { return *std::max_element(most, most + kWays); }
 };
 
+// `count` numbers of a row from `start`, brought together where they are not neighbours in memory.
+template <class A>
+HOST_DEVICE const A* side_by_side(const A* row, int64_t step, int64_t start, int64_t count, A* gathered) {
+  row += start * step;
+  if (step == 1) return row;
+  for (int64_t i = 0; i < count; ++i) gathered[i] = row[i * step];
+  return gathered;
+}
+
 // Fills the reach of every chunk of source row py, and widens `metrics` by the metric of the pixels that may land.
 template <class T>
 HOST_DEVICE void survey_row(Splat<T>& job, int64_t py, Extent<accumulate_t<T>>& metrics) {
   using A = accumulate_t<T>;
   constexpr int kWays = Extent<A>::kWays;
-  const A* v = job.flow + (job.height + py) * job.width;
-  const A* metric = job.mode == SplatMode::kSoftmax ? job.metric + py * job.width : v;  // v: any finite number will do
+  A gathered[kChunk];
   // A little wider than needed, so that no rounding of a bound drops a pixel.
   const A margin = A(1) + A(job.height) * A(1e-6), above = A(-1 - py) - margin, below = A(job.height - py) + margin;
   Reach row;
   for (int64_t chunk = 0; chunk < job.chunks; ++chunk) {
-    const int64_t start = chunk * kChunk, end = std::min(start + kChunk, job.width);
+    const int64_t start = chunk * kChunk, count = std::min(kChunk, job.width - start);
+    const A* v =
+        side_by_side(job.flow + job.flow_by.channel + py * job.flow_by.row, job.flow_by.pixel, start, count, gathered);
+    // Other modes do without a metric: any number will do.
+    const A* metric = job.mode == SplatMode::kSoftmax ? job.metric + py * job.width + start : v;
     Extent<A> shifts;
-    int64_t i = start;
-    for (; i + kWays <= end; i += kWays) {
+    int64_t i = 0;
+    for (; i + kWays <= count; i += kWays) {
       for (int k = 0; k < kWays; ++k) {
         const bool lands = (v[i + k] > above) & (v[i + k] < below);
         shifts.widen(k, v[i + k], lands);
         metrics.widen(k, metric[i + k], lands & is_finite(metric[i + k]));
       }
     }
-    for (; i < end; ++i) {
+    for (; i < count; ++i) {
       const bool lands = (v[i] > above) & (v[i] < below);
       shifts.widen(0, v[i], lands);
       metrics.widen(0, metric[i], lands & is_finite(metric[i]));
@@ -119,8 +131,10 @@ struct Prepared {
 template <class T>
 HOST_DEVICE void prepare(const Splat<T>& job, int64_t py, int64_t start, int64_t count, Prepared<accumulate_t<T>>& p) {
   using A = accumulate_t<T>;
-  const int64_t plane = job.height * job.width, at = py * job.width + start;
-  const A *u = job.flow + at, *v = job.flow + plane + at;
+  A gathered[2][kChunk];
+  const A* const flow = job.flow + py * job.flow_by.row;
+  const A* u = side_by_side(flow, job.flow_by.pixel, start, count, gathered[0]);
+  const A* v = side_by_side(flow + job.flow_by.channel, job.flow_by.pixel, start, count, gathered[1]);
   const int32_t width = static_cast<int32_t>(job.width), height = static_cast<int32_t>(job.height);
   const int32_t column = static_cast<int32_t>(start), row = static_cast<int32_t>(py);
   const A limit = A(1 << 30);
@@ -142,7 +156,7 @@ HOST_DEVICE void prepare(const Splat<T>& job, int64_t py, int64_t start, int64_t
     p.corner[3][i] = fx * fy;
   }
   if (!job.metric) return;
-  const A* metric = job.metric + at;
+  const A* metric = job.metric + py * job.width + start;
   for (int64_t i = 0; i < count; ++i) {
     const bool finite = is_finite(metric[i]);
     p.y[i] = finite ? p.y[i] : kNowhere;
