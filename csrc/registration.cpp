@@ -17,10 +17,10 @@ STABLE_TORCH_LIBRARY(photoflow, m) {
       "bool[] needs_image, bool needs_flow, bool deterministic) -> (Tensor[] grad_images, Tensor grad_flow)");
 
   m.def(
-      "forward_splat(Tensor image, Tensor flow, Tensor? metric, int mode, float eps) -> "
+      "forward_splat(Tensor image, Tensor flow, Tensor? metric, int mode, float eps, bool deterministic) -> "
       "(Tensor out, Tensor coverage, Tensor normaliser)");
   m.def(
-      "forward_splat_backward(Tensor grad_out, Tensor grad_coverage, Tensor image, Tensor flow, Tensor? metric, "
+      "forward_splat_backward(Tensor grad_out, Tensor? grad_coverage, Tensor image, Tensor flow, Tensor? metric, "
       "Tensor out, Tensor normaliser, int mode, bool needs_image, bool needs_flow, bool needs_metric) -> "
       "(Tensor grad_image, Tensor grad_flow, Tensor grad_metric)");
 

@@ -3,6 +3,7 @@
 // Niklaus and Liu, "Softmax Splatting for Video Frame Interpolation", CVPR 2020, section 3.
 #pragma once
 
+#include "layout.h"
 #include "scalar.h"
 
 namespace photoflow {
@@ -13,34 +14,35 @@ enum class SplatMode : int64_t { kSum = 0, kAverage = 1, kLinear = 2, kSoftmax =
 HOST_DEVICE bool uses_metric(SplatMode mode) { return mode == SplatMode::kLinear || mode == SplatMode::kSoftmax; }
 
 // Where a displaced pixel lands: the integer pixel up and left of it, and the fraction beyond that.
-template <class A>
+template <class A, class Index = int64_t>
 struct Landing {
-  int64_t x, y;
+  Index x, y;
   A fx, fy;
   bool lands;  // at least one of its four corners may be inside the image
 };
 
 // The integer part of the flow is added in integers, so that the fraction keeps the flow's own precision at any x.
-template <class A>
-HOST_DEVICE Landing<A> land(int64_t px, int64_t py, A u, A v, int64_t width, int64_t height) {
+// Sides are below 2^29, so that 32 bits do.
+template <class A, class Index>
+HOST_DEVICE Landing<A, Index> land(Index px, Index py, A u, A v, Index width, Index height) {
   const A limit = A(1 << 30);
   if (!(std::abs(u) <= limit && std::abs(v) <= limit)) return {0, 0, A(0), A(0), false};
   const A whole_u = std::floor(u), whole_v = std::floor(v);
-  const int64_t x = px + static_cast<int64_t>(whole_u), y = py + static_cast<int64_t>(whole_v);
+  const Index x = px + static_cast<Index>(whole_u), y = py + static_cast<Index>(whole_v);
   return {x, y, u - whole_u, v - whole_v, x >= -1 && x < width && y >= -1 && y < height};
 }
 
 // Corner k of a landing is (x + (k & 1), y + (k >> 1)).
-template <class A>
-HOST_DEVICE A corner_weight(const Landing<A>& at, int k) {
+template <class A, class Index>
+HOST_DEVICE A corner_weight(const Landing<A, Index>& at, int k) {
   return ((k & 1) ? at.fx : A(1) - at.fx) * ((k >> 1) ? at.fy : A(1) - at.fy);
 }
 
 // The index of corner k in its plane, or -1 outside the image.
-template <class A>
-HOST_DEVICE int64_t corner_index(const Landing<A>& at, int k, int64_t width, int64_t height) {
-  const int64_t x = at.x + (k & 1), y = at.y + (k >> 1);
-  return x >= 0 && x < width && y >= 0 && y < height ? y * width + x : -1;
+template <class A, class Index>
+HOST_DEVICE Index corner_index(const Landing<A, Index>& at, int k, Index width, Index height) {
+  const Index x = at.x + (k & 1), y = at.y + (k >> 1);
+  return x >= 0 && x < width && y >= 0 && y < height ? y * width + x : Index(-1);
 }
 
 // What a sum is multiplied by to be normalised; 0 where nothing lands, or nothing that weighs anything.
@@ -73,61 +75,92 @@ HOST_DEVICE A share(SplatMode mode, A metric, A normaliser) {
 //   grad_b_q      = s_q D_q + grad_coverage[q]
 //   grad_metric   = sum_q b_q D_q ds_q/dmetric.
 // The maximum that softmax subtracts cancels in its quotient and has no gradient.
-template <class T>
+template <class T, class Index = int64_t>
 struct SplatBackward {
   using A = accumulate_t<T>;
   const T *image, *out, *grad_out;
-  const A *flow, *metric, *normaliser, *grad_coverage;
+  const A *flow, *metric, *normaliser;
+  const A* grad_coverage;      // null: zero
   T* grad_image;               // null: not asked for
   A *grad_flow, *grad_metric;  // null: not asked for
-  int64_t channels, height, width;
+  Index channels, height, width;
+  Strides<Index> by, flow_by;  // of everything that has the image's channels; of the flow, not of its gradient
   SplatMode mode;
 
-  HOST_DEVICE void operator()(int64_t batch, int64_t py, int64_t px) const {
-    const int64_t plane = height * width, at = py * width + px;
-    const A u = flow[(batch * 2 + 0) * plane + at], v = flow[(batch * 2 + 1) * plane + at];
-    const A weight = uses_metric(mode) ? metric[batch * plane + at] : A(0);
-    const Landing<A> landing = land(px, py, u, v, width, height);
-    const bool lands = landing.lands && is_finite(weight);
+  struct Pixel {
+    Landing<A, Index> landing;
+    Index source;                             // of the first channel of the pixel
+    Index target[4];                          // of the first channel of each corner; -1: outside
+    A bilinear[4], share[4], share_slope[4];  // share_slope: ds/dmetric
+    A difference[4];                          // D
+  };
 
-    int64_t corner[4];
-    A bilinear[4], portion[4], slope[4], difference[4] = {A(0), A(0), A(0), A(0)};
+  HOST_DEVICE Pixel begin(Index batch, Index py, Index px) const {
+    const Index plane = height * width, at = batch * plane + py * width + px;
+    const A* displacement = flow + batch * flow_by.batch + py * flow_by.row + px * flow_by.pixel;
+    const A weight = uses_metric(mode) ? metric[at] : A(0);
+    Pixel pixel;
+    pixel.landing = land(px, py, displacement[0], displacement[flow_by.channel], width, height);
+    const bool lands = pixel.landing.lands && is_finite(weight);
+    pixel.source = batch * by.batch + py * by.row + px * by.pixel;
     for (int k = 0; k < 4; ++k) {
-      corner[k] = lands ? corner_index(landing, k, width, height) : -1;
-      bilinear[k] = corner_weight(landing, k);
-      if (corner[k] < 0) continue;
-      const A scale = mode == SplatMode::kSum ? A(1) : normaliser[batch * plane + corner[k]];
+      const Index corner = lands ? corner_index(pixel.landing, k, width, height) : Index(-1);
+      pixel.difference[k] = pixel.share[k] = pixel.share_slope[k] = A(0);
+      pixel.bilinear[k] = corner_weight(pixel.landing, k);
+      pixel.target[k] = Index(-1);
+      if (corner < 0) continue;
+      pixel.target[k] = batch * by.batch + corner / width * by.row + corner % width * by.pixel;
+      const A scale = mode == SplatMode::kSum ? A(1) : normaliser[batch * plane + corner];
       // A corner of weight 0 took no part in the target's sum, which may then be far smaller than this pixel's weight:
       // the limit keeps its one-sided derivative finite.
-      const bool outsider = mode == SplatMode::kSoftmax && !(bilinear[k] > A(0)) && weight > scale;
-      portion[k] = share(mode, outsider ? scale : weight, scale);
-      slope[k] = mode == SplatMode::kLinear ? scale : portion[k];
+      const bool outsider = mode == SplatMode::kSoftmax && !(pixel.bilinear[k] > A(0)) && weight > scale;
+      pixel.share[k] = share(mode, outsider ? scale : weight, scale);
+      pixel.share_slope[k] = mode == SplatMode::kLinear ? scale : pixel.share[k];
     }
-    for (int64_t c = 0; c < channels; ++c) {
-      const int64_t base = (batch * channels + c) * plane;
-      const A value = A(image[base + at]);
-      A gradient = A(0);
-      for (int k = 0; k < 4; ++k) {
-        if (corner[k] < 0) continue;
-        const A incoming = A(grad_out[base + corner[k]]);
-        gradient += bilinear[k] * portion[k] * incoming;
-        difference[k] += incoming * (mode == SplatMode::kSum ? value : value - A(out[base + corner[k]]));
-      }
-      if (grad_image) grad_image[base + at] = T(gradient);
+    return pixel;
+  }
+
+  // Adds one channel to D, and gives the gradient of that channel of the image.
+  HOST_DEVICE A channel(Pixel& pixel, Index c) const {
+    const A value = A(image[pixel.source + c * by.channel]);
+    A gradient = A(0);
+    for (int k = 0; k < 4; ++k) {
+      if (pixel.target[k] < 0) continue;
+      const Index place = pixel.target[k] + c * by.channel;
+      const A incoming = A(grad_out[place]);
+      gradient += pixel.bilinear[k] * pixel.share[k] * incoming;
+      pixel.difference[k] += incoming * (mode == SplatMode::kSum ? value : value - A(out[place]));
     }
+    return gradient;
+  }
+
+  // The gradients of flow and metric, once D is complete.
+  HOST_DEVICE void finish(const Pixel& pixel, Index batch, Index py, Index px) const {
+    const Index plane = height * width, at = py * width + px;
+    const Landing<A, Index>& to = pixel.landing;
     A along_x = A(0), along_y = A(0), along_metric = A(0);
     for (int k = 0; k < 4; ++k) {
-      if (corner[k] < 0) continue;
-      const A along_weight = portion[k] * difference[k] + grad_coverage[batch * plane + corner[k]];
-      along_x += along_weight * ((k & 1) ? A(1) : A(-1)) * ((k >> 1) ? landing.fy : A(1) - landing.fy);
-      along_y += along_weight * ((k >> 1) ? A(1) : A(-1)) * ((k & 1) ? landing.fx : A(1) - landing.fx);
-      along_metric += bilinear[k] * slope[k] * difference[k];
+      if (pixel.target[k] < 0) continue;
+      A along_weight = pixel.share[k] * pixel.difference[k];
+      if (grad_coverage) along_weight += grad_coverage[batch * plane + corner_index(to, k, width, height)];
+      along_x += along_weight * ((k & 1) ? A(1) : A(-1)) * ((k >> 1) ? to.fy : A(1) - to.fy);
+      along_y += along_weight * ((k >> 1) ? A(1) : A(-1)) * ((k & 1) ? to.fx : A(1) - to.fx);
+      along_metric += pixel.bilinear[k] * pixel.share_slope[k] * pixel.difference[k];
     }
     if (grad_flow) {
       grad_flow[(batch * 2 + 0) * plane + at] = along_x;
       grad_flow[(batch * 2 + 1) * plane + at] = along_y;
     }
-    if (grad_metric) grad_metric[batch * plane + at] = uses_metric(mode) ? along_metric : A(0);
+    if (grad_metric) grad_metric[batch * plane + at] = along_metric;
+  }
+
+  HOST_DEVICE void operator()(Index batch, Index py, Index px) const {
+    Pixel pixel = begin(batch, py, px);
+    for (Index c = 0; c < channels; ++c) {
+      const A gradient = channel(pixel, c);
+      if (grad_image) grad_image[pixel.source + c * by.channel] = T(gradient);
+    }
+    finish(pixel, batch, py, px);
   }
 };
 

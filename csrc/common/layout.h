@@ -66,4 +66,13 @@ Strides<Index> strides_of(int64_t channels, int64_t height, int64_t width, Memor
   return {static_cast<Index>(whole), static_cast<Index>(height * width), static_cast<Index>(width), Index(1)};
 }
 
+template <class Index>
+Strides<Index> narrowed(const Strides<int64_t>& by) {
+  return {static_cast<Index>(by.batch), static_cast<Index>(by.channel), static_cast<Index>(by.row),
+          static_cast<Index>(by.pixel)};
+}
+
+// True where the offsets in a tensor of so many elements, and what a kernel's loop adds to the last, fit in 32 bits.
+inline bool fits_32_bits(int64_t elements) { return elements < (int64_t(1) << 31) - 4096; }
+
 }  // namespace photoflow

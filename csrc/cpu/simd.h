@@ -49,6 +49,14 @@ template <>
 struct Vector<double, 8> {
   typedef double type __attribute__((vector_size(64)));
 };
+template <>
+struct Vector<float, 16> {
+  typedef float type __attribute__((vector_size(64)));
+};
+template <>
+struct Vector<double, 16> {
+  typedef double type __attribute__((vector_size(128)));
+};
 template <class A, int kWidth>
 using vector_t = typename Vector<A, kWidth>::type;
 

@@ -1,359 +1,284 @@
-// Forward splatting of one image into one band of target rows, in one thread.
+// Forward splatting on the CPU: what is written. One thread splats an image into one band of target rows.
 //
 // A band owns its target rows: it reads every source pixel that lands in them, in source order, and nobody else writes
-// them. So the result does not depend on the number of threads. The accumulators of a target pixel lie side by side
-// (channels, weight, coverage: 4 or 8 lanes), so that one vector addition serves them all, and the band is low enough
-// for them to stay in the cache.
+// them. So the result does not depend on the number of threads. Of the band only the rows that the source is just
+// reaching have accumulators: a row is opened before the first source row that reaches it, and written to the result
+// after the last, so that the accumulators stay in the cache.
 #pragma once
 
-#include <algorithm>
-#include <vector>
-
-#include "../common/forward.h"
-#include "simd.h"
+#include "splat_source.h"
 
 namespace photoflow {
 
-constexpr int64_t kChunk = 128;  // source pixels prepared at a time
-
-constexpr int32_t kNowhere = std::numeric_limits<int32_t>::min() / 2;  // the y of a pixel that does not land
-
-// The y where the pixels of a chunk of a source row land: between low and high.
-struct Reach {
-  int32_t low = std::numeric_limits<int32_t>::max(), high = kNowhere;
-  HOST_DEVICE bool meets(int64_t first, int64_t last) const { return high >= first - 1 && low < last; }
-};
-
-template <class T>
-struct Splat {
-  using A = accumulate_t<T>;
-  // One image of the batch: (C, H, W), (2, H, W), (H, W) or null.
-  const T* image;
-  const A *flow, *metric;
-  T* out;
-  A *coverage, *normaliser;  // normaliser: null for mode sum
-  int64_t channels, height, width, chunks;
-  SplatMode mode;
-  A eps;
-  A shift = A(0);                // softmax: subtracted from the metric everywhere ...
-  bool wide_range = false;       // ... unless the metric's range calls for the maximum of each target pixel
-  std::vector<Reach> reach;      // of each chunk: (height, chunks)
-  std::vector<Reach> row_reach;  // of each source row
-};
-
-// The prepared pixels of a chunk.
-template <class A>
-struct Prepared {
-  int32_t x[kChunk], y[kChunk];
-  A fx[kChunk], fy[kChunk], weight[kChunk];
-  A lanes[kChunk * 8];  // of one pixel side by side
-};
-
-template <class T>
-HOST_DEVICE void prepare(const Splat<T>& job, int64_t py, int64_t start, int64_t count, Prepared<accumulate_t<T>>& p) {
-  using A = accumulate_t<T>;
-  const int64_t plane = job.height * job.width, at = py * job.width + start;
-  const A *u = job.flow + at, *v = job.flow + plane + at;
-  const int32_t width = static_cast<int32_t>(job.width), height = static_cast<int32_t>(job.height);
-  const int32_t column = static_cast<int32_t>(start), row = static_cast<int32_t>(py);
-  const A limit = A(1 << 30);
-  for (int64_t i = 0; i < count; ++i) {
-    const bool sane = (std::abs(u[i]) < limit) & (std::abs(v[i]) < limit);
-    const A us = sane ? u[i] : A(0), vs = sane ? v[i] : A(0);
-    const A whole_u = std::floor(us), whole_v = std::floor(vs);
-    const int32_t x = column + static_cast<int32_t>(i) + static_cast<int32_t>(whole_u);
-    const int32_t y = row + static_cast<int32_t>(whole_v);
-    const bool lands = sane & (x >= -1) & (x < width) & (y >= -1) & (y < height);
-    p.x[i] = x;
-    p.y[i] = lands ? y : kNowhere;
-    p.fx[i] = us - whole_u;
-    p.fy[i] = vs - whole_v;
-  }
-  if (!job.metric) return;
-  const A* metric = job.metric + at;
-  for (int64_t i = 0; i < count; ++i) {
-    p.y[i] = is_finite(metric[i]) ? p.y[i] : kNowhere;
-    p.weight[i] = metric[i];
-  }
-}
-
-// Fills the reach of every chunk of source row py, and widens [least, most] by the metric of the pixels that land.
-template <class T>
-HOST_DEVICE void survey_row(Splat<T>& job, int64_t py, accumulate_t<T>& least, accumulate_t<T>& most) {
-  using A = accumulate_t<T>;
-  constexpr int kWays = 16;  // minima kept side by side, so that they vectorise
-  A lowest[kWays], highest[kWays];
-  std::fill(lowest, lowest + kWays, least);
-  std::fill(highest, highest + kWays, most);
-  Prepared<A> p;
-  Reach row;
-  for (int64_t chunk = 0; chunk < job.chunks; ++chunk) {
-    const int64_t start = chunk * kChunk, count = std::min(kChunk, job.width - start);
-    prepare(job, py, start, count, p);
-    std::fill(p.y + count, p.y + kChunk, kNowhere);
-    int32_t low = std::numeric_limits<int32_t>::max(), high = kNowhere;
-    for (int64_t i = 0; i < kChunk; ++i) {
-      const int32_t y = p.y[i], y_low = y == kNowhere ? std::numeric_limits<int32_t>::max() : y;
-      low = y_low < low ? y_low : low;
-      high = y > high ? y : high;
-    }
-    const Reach reach{low, high};
-    job.reach[static_cast<size_t>(py * job.chunks + chunk)] = reach;
-    row.low = std::min(row.low, low);
-    row.high = std::max(row.high, high);
-    if (job.mode != SplatMode::kSoftmax) continue;
-    std::fill(p.weight + count, p.weight + kChunk, A(0));
-    for (int64_t i = 0; i < kChunk; i += kWays) {
-      for (int k = 0; k < kWays; ++k) {
-        const bool lands = p.y[i + k] != kNowhere;
-        const A metric = p.weight[i + k];
-        lowest[k] = lands & (metric < lowest[k]) ? metric : lowest[k];
-        highest[k] = lands & (metric > highest[k]) ? metric : highest[k];
-      }
-    }
-  }
-  least = *std::min_element(lowest, lowest + kWays);
-  most = *std::max_element(highest, highest + kWays);
-  job.row_reach[static_cast<size_t>(py)] = row;
-}
-
-// The lanes of a pass: `count` channels from `first`, and in the first pass the weight (if it differs from the
-// coverage) and the coverage.
-struct Pass {
-  int64_t first, count;
-  bool weight, coverage;
-};
-
-// The accumulators of a band, with a border of one pixel that takes what lands outside.
 template <class A>
 struct Band {
-  int64_t first, last, stride;  // target rows [first, last); pixels in a row of accumulators
-  A *sums, *peak, *scale;       // (rows + 2, stride, lanes), (rows + 2, stride), (rows, width)
-  A* planar;                    // (lanes, width)
+  int64_t first, last, stride;  // target rows [first, last); pixels in a row of accumulators: the width and a border
+  // Row r is the target row first - 1 + r; the first and the last take what belongs to other bands.
+  A** line;  // of each row, its accumulators: (stride, lanes), then (stride) for the coverage where kept apart
+  A* peak;   // softmax, wide range: the largest metric that lands, (rows + 2, stride)
+  A* scale;  // what normalises each pixel, (rows, width), or (1, width) where one pass does
+  int64_t scale_step;
   HOST_DEVICE int64_t rows() const { return last - first; }
 };
 
-template <class T>
-HOST_DEVICE void raise_peaks(const Prepared<accumulate_t<T>>& p, int64_t count, Band<accumulate_t<T>>& band) {
-  using A = accumulate_t<T>;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t row = p.y[i] - (band.first - 1);
-    if (row < 0 || row > band.rows()) continue;
-    A* corner = band.peak + row * band.stride + p.x[i] + 1;
-    const bool right = p.fx[i] > A(0), down = p.fy[i] > A(0), left = p.fx[i] < A(1), up = p.fy[i] < A(1);
-    if (left && up) corner[0] = std::max(corner[0], p.weight[i]);
-    if (right && up) corner[1] = std::max(corner[1], p.weight[i]);
-    if (left && down) corner[band.stride] = std::max(corner[band.stride], p.weight[i]);
-    if (right && down) corner[band.stride + 1] = std::max(corner[band.stride + 1], p.weight[i]);
+// Calls body(py, start, count) for every chunk of a source row that reaches the band, prepared.
+template <class T, class Body>
+HOST_DEVICE void for_each_chunk(const Splat<T>& job, const Band<accumulate_t<T>>& band, int64_t py,
+                                Prepared<accumulate_t<T>>& p, const Body& body) {
+  if (!job.row_reach[static_cast<size_t>(py)].meets(band.first, band.last)) return;
+  for (int64_t chunk = 0; chunk < job.chunks; ++chunk) {
+    if (!job.reach_of(py, chunk).meets(band.first, band.last)) continue;
+    const int64_t start = chunk * kChunk, count = std::min(kChunk, job.width - start);
+    prepare(job, py, start, count, p);
+    body(py, start, count);
   }
 }
 
-// Lane l of every pixel: its channels times its weight, then the weight, then 1 for the coverage.
-template <int kLanes, class T>
-HOST_DEVICE void fill_lanes(const Splat<T>& job, const Pass& pass, int64_t py, int64_t start, int64_t count,
-                            Prepared<accumulate_t<T>>& p) {
-  using A = accumulate_t<T>;
-  if (job.wide_range) {
-    std::fill(p.weight, p.weight + count, A(1));
-  } else if (job.mode == SplatMode::kSoftmax) {
-    const A shift = job.shift;
-    for (int64_t i = 0; i < count; ++i) {
-      // A pixel that does not land may have any metric.
-      const A exponent = p.y[i] == kNowhere ? A(0) : p.weight[i] - shift;
-      p.weight[i] = quick_exp(exponent);
-    }
-  }
-  const int64_t plane = job.height * job.width;
-  A planar[kLanes][kChunk];
-  int lane = 0;
-  for (int64_t c = pass.first; c < pass.first + pass.count; ++c, ++lane) {
-    const T* channel = job.image + c * plane + py * job.width + start;
-    if (job.metric) {
-      for (int64_t i = 0; i < count; ++i) planar[lane][i] = A(channel[i]) * p.weight[i];
-    } else {
-      for (int64_t i = 0; i < count; ++i) planar[lane][i] = A(channel[i]);
-    }
-  }
-  if (pass.weight) std::copy(p.weight, p.weight + count, planar[lane++]);
-  if (pass.coverage) std::fill(planar[lane], planar[lane] + count, A(1)), ++lane;
-  for (; lane < kLanes; ++lane) std::fill(planar[lane], planar[lane] + count, A(0));
-  for (int64_t i = 0; i < count; i += 4) {
-    for (int l = 0; l < kLanes; l += 4) {
-      vector_t<A, 4> row[4];
-      for (int k = 0; k < 4; ++k) load(row[k], planar[l + k] + i);
-      transpose(row[0], row[1], row[2], row[3]);
-      for (int k = 0; k < 4; ++k) store(p.lanes + (i + k) * kLanes + l, row[k]);
+template <class A>
+HOST_DEVICE void raise_peaks(const Prepared<A>& p, int64_t count, Band<A>& band) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = p.y[i] - (band.first - 1);
+    if (row < 0 || row > band.rows()) continue;
+    for (int k = 0; k < 4; ++k) {
+      A& peak = band.peak[(row + (k >> 1)) * band.stride + p.x[i] + 1 + (k & 1)];
+      if (p.corner[k][i] > A(0) && p.weight[i] > peak) peak = p.weight[i];
     }
   }
 }
 
 template <class V, class A>
-HOST_DEVICE void add_scaled(A* sums, A scale, const V& lanes) {
+HOST_DEVICE void add(A* sums, const V& lanes) {
   V sum;
   load(sum, sums);
-  sum += scale * lanes;
+  sum += lanes;
   store(sums, sum);
 }
 
-// The lanes of a row of accumulators, one array for each: planar[l * width + x].
+// Where the flow is smooth, the right corners of a pixel are the left corners of the next: they are carried over in
+// registers, which halves the traffic and spares the wait for a sum just stored.
+template <int kLanes, bool kApart, class A>
+HOST_DEVICE void scatter(const Prepared<A>& p, int64_t count, Band<A>& band) {
+  const uint64_t rows = static_cast<uint64_t>(band.rows());
+  const int64_t coverages = band.stride * kLanes;
+  vector_t<A, kLanes> lanes, top, bottom, right_top = {}, right_bottom = {};
+  A cover_top = A(0), cover_bottom = A(0);
+  A *upper = band.line[0], *lower = upper;  // where the carried corners go; zeros may go anywhere
+  int64_t column = 0, next = -1;            // next: the column that carries on, if any
+  for (int64_t i = 0; i < count; ++i) {
+    const uint64_t row = static_cast<uint64_t>(p.y[i] - (band.first - 1));
+    if (row > rows) {  // part of another band, where it ends a run: it has to here too, for sums equal to the bit
+      next = -1;
+      continue;
+    }
+    A* const to = band.line[row];
+    const int64_t x = p.x[i] + 1;
+    const A corner[4] = {p.corner[0][i], p.corner[1][i], p.corner[2][i], p.corner[3][i]};
+    load(lanes, p.lanes + i * kLanes);
+    top = lanes * corner[0];
+    bottom = lanes * corner[2];
+    A left_top = corner[0], left_bottom = corner[2];
+    if (to == upper && x == next) {
+      top += right_top;
+      bottom += right_bottom;
+      left_top += cover_top;
+      left_bottom += cover_bottom;
+    } else {
+      add(upper + column * kLanes, right_top);
+      add(lower + column * kLanes, right_bottom);
+      if (kApart) upper[coverages + column] += cover_top;
+      if (kApart) lower[coverages + column] += cover_bottom;
+      upper = to;
+      lower = band.line[row + 1];
+    }
+    add(upper + x * kLanes, top);
+    add(lower + x * kLanes, bottom);
+    if (kApart) upper[coverages + x] += left_top;
+    if (kApart) lower[coverages + x] += left_bottom;
+    right_top = lanes * corner[1];
+    right_bottom = lanes * corner[3];
+    cover_top = corner[1];
+    cover_bottom = corner[3];
+    column = next = x + 1;
+  }
+  add(upper + column * kLanes, right_top);
+  add(lower + column * kLanes, right_bottom);
+  if (kApart) upper[coverages + column] += cover_top;
+  if (kApart) lower[coverages + column] += cover_bottom;
+}
+
+// The same with exp(metric - peak of the target) as the weight.
 template <int kLanes, class A>
-HOST_DEVICE void separate(const A* sums, int64_t width, A* planar) {
+HOST_DEVICE void scatter_by_peak(const Prepared<A>& p, const A* metric, int64_t count, bool apart, Band<A>& band) {
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t row = p.y[i] - (band.first - 1);
+    if (row < 0 || row > band.rows()) continue;
+    for (int k = 0; k < 4; ++k) {
+      const A bilinear = p.corner[k][i];
+      if (!(bilinear > A(0))) continue;
+      const int64_t to = row + (k >> 1), x = p.x[i] + 1 + (k & 1);
+      const A weight = bilinear * quick_exp(metric[i] - band.peak[to * band.stride + x]);
+      A* const line = band.line[to];
+      for (int l = 0; l < kLanes; ++l) line[x * kLanes + l] += weight * p.lanes[i * kLanes + l];
+      if (apart) line[band.stride * kLanes + x] += bilinear;
+    }
+  }
+}
+
+constexpr int64_t kPiece = 64;  // target pixels written at a time
+
+// The sums of a piece of a row of accumulators, one array for each lane.
+template <int kLanes, class A>
+HOST_DEVICE void separate(const A* sums, int64_t count, A (&planar)[kLanes][kPiece]) {
   int64_t x = 0;
-  for (; x + 4 <= width; x += 4) {
+  for (; x + 4 <= count; x += 4) {
     for (int l = 0; l < kLanes; l += 4) {
       vector_t<A, 4> row[4];
       for (int k = 0; k < 4; ++k) load(row[k], sums + (x + k) * kLanes + l);
       transpose(row[0], row[1], row[2], row[3]);
-      for (int k = 0; k < 4; ++k) store(planar + (l + k) * width + x, row[k]);
+      for (int k = 0; k < 4; ++k) store(planar[l + k] + x, row[k]);
     }
   }
-  for (; x < width; ++x) {
-    for (int l = 0; l < kLanes; ++l) planar[l * width + x] = sums[x * kLanes + l];
+  for (; x < count; ++x) {
+    for (int l = 0; l < kLanes; ++l) planar[l][x] = sums[x * kLanes + l];
   }
 }
 
-template <int kLanes, class T>
-HOST_DEVICE void scatter(const Prepared<accumulate_t<T>>& p, int64_t count, Band<accumulate_t<T>>& band) {
-  using A = accumulate_t<T>;
-  const int64_t rows = band.rows();
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t row = p.y[i] - (band.first - 1);
-    if (row < 0 || row > rows) continue;
-    A* top = band.sums + (row * band.stride + p.x[i] + 1) * kLanes;
-    A* bottom = top + band.stride * kLanes;
-    const A fx = p.fx[i], fy = p.fy[i];
-    vector_t<A, kLanes> lanes;
-    load(lanes, p.lanes + i * kLanes);
-    add_scaled(top, (A(1) - fx) * (A(1) - fy), lanes);
-    add_scaled(top + kLanes, fx * (A(1) - fy), lanes);
-    add_scaled(bottom, (A(1) - fx) * fy, lanes);
-    add_scaled(bottom + kLanes, fx * fy, lanes);
-  }
-}
-
-// The same with exp(metric - peak of the target) as the weight. `coverage` is the lane that takes no such weight, or
-// -1.
-template <int kLanes, class T>
-HOST_DEVICE void scatter_by_peak(const Prepared<accumulate_t<T>>& p, const accumulate_t<T>* metric, int64_t count,
-                                 int64_t coverage, Band<accumulate_t<T>>& band) {
-  using A = accumulate_t<T>;
-  for (int64_t i = 0; i < count; ++i) {
-    const int64_t row = p.y[i] - (band.first - 1);
-    if (row < 0 || row > band.rows()) continue;
-    const Landing<A> at{0, 0, p.fx[i], p.fy[i], true};
-    for (int k = 0; k < 4; ++k) {
-      const A bilinear = corner_weight(at, k);
-      if (!(bilinear > A(0))) continue;
-      const int64_t target = (row + (k >> 1)) * band.stride + p.x[i] + 1 + (k & 1);
-      const A weight = bilinear * quick_exp(metric[i] - band.peak[target]);
-      for (int l = 0; l < kLanes; ++l) {
-        band.sums[target * kLanes + l] += (l == coverage ? bilinear : weight) * p.lanes[i * kLanes + l];
-      }
-    }
-  }
-}
-
-// The factor that normalises each target pixel of row r, and the coverage and normaliser of the result. `planar` holds
-// the row's sums, lane by lane.
+// The factors that normalise `count` target pixels from `x` in row r, and their coverage and normaliser.
 template <class T>
-HOST_DEVICE void finish_weights(const Splat<T>& job, const Pass& pass, int64_t r, const accumulate_t<T>* planar,
-                                Band<accumulate_t<T>>& band) {
+HOST_DEVICE void finish_weights(const Splat<T>& job, int64_t r, int64_t x, int64_t count, const accumulate_t<T>* weight,
+                                const accumulate_t<T>* landed, Band<accumulate_t<T>>& band) {
   using A = accumulate_t<T>;
-  const int64_t width = job.width, at = (band.first + r) * width;
-  const A* weight = planar + pass.count * width;
-  const A* landed = weight + (pass.weight ? width : 0);
-  std::copy(landed, landed + width, job.coverage + at);
+  const int64_t at = (band.first + r) * job.width + x;
+  std::copy(landed, landed + count, job.coverage + at);
   if (job.mode == SplatMode::kSum) return;
-  A* scale = band.scale + r * width;
-  for (int64_t x = 0; x < width; ++x) scale[x] = reciprocal(weight[x], landed[x], job.eps);
-  A* normaliser = job.normaliser + at;
+  A* const scale = band.scale + r * band.scale_step + x;
+  for (int64_t i = 0; i < count; ++i) scale[i] = reciprocal(weight[i], landed[i], job.eps);
+  A* const normaliser = job.normaliser + at;
   if (job.mode != SplatMode::kSoftmax) {
-    std::copy(scale, scale + width, normaliser);
+    std::copy(scale, scale + count, normaliser);
     return;
   }
-  const A* peak = band.peak + (r + 1) * band.stride + 1;
-  for (int64_t x = 0; x < width; ++x) {
-    const A base = job.wide_range ? peak[x] : job.shift;
-    const A logarithm = base + quick_log(scale[x] != A(0) ? weight[x] : A(1));
-    normaliser[x] = scale[x] != A(0) ? logarithm : std::numeric_limits<A>::infinity();
+  for (int64_t i = 0; i < count; ++i) {
+    const A logarithm = job.shift + quick_log(scale[i] != A(0) ? weight[i] : A(1));
+    normaliser[i] = scale[i] != A(0) ? logarithm : std::numeric_limits<A>::infinity();
   }
+  if (!job.wide_range) return;
+  const A* peak = band.peak + (r + 1) * band.stride + 1 + x;  // where the shift is 0
+  for (int64_t i = 0; i < count; ++i) normaliser[i] += scale[i] != A(0) ? peak[i] : A(0);
 }
 
+// Target row r of the band to the result.
 template <int kLanes, class T>
-HOST_DEVICE void write_band(const Splat<T>& job, const Pass& pass, Band<accumulate_t<T>>& band) {
+HOST_DEVICE void write_row(const Splat<T>& job, const Pass& pass, int64_t r, Band<accumulate_t<T>>& band) {
   using A = accumulate_t<T>;
-  const int64_t width = job.width;
-  for (int64_t r = 0; r < band.rows(); ++r) {
-    separate<kLanes>(band.sums + ((r + 1) * band.stride + 1) * kLanes, width, band.planar);
-    if (pass.coverage) finish_weights(job, pass, r, band.planar, band);
-    const A* scale = band.scale + r * width;
-    for (int64_t c = 0; c < pass.count; ++c) {
-      T* out = job.out + ((pass.first + c) * job.height + band.first + r) * width;
-      const A* sums = band.planar + c * width;
-      if (job.mode == SplatMode::kSum) {
-        for (int64_t x = 0; x < width; ++x) out[x] = T(sums[x]);
+  const A* sums = band.line[r + 1] + kLanes;
+  const A* coverage = band.line[r + 1] + band.stride * kLanes + 1;
+  T* const row = job.out + pass.first * job.by.channel + (band.first + r) * job.by.row;
+  const bool normalised = job.mode != SplatMode::kSum;
+  for (int64_t x = 0; x < job.width; x += kPiece) {
+    const int64_t count = std::min(kPiece, job.width - x);
+    A planar[kLanes][kPiece];
+    separate<kLanes>(sums + x * kLanes, count, planar);
+    const A* weight = planar[pass.weight ? pass.count : 0];
+    if (pass.weight) finish_weights(job, r, x, count, weight, pass.apart ? coverage + x : weight, band);
+    const A* scale = band.scale + r * band.scale_step + x;
+    for (int64_t l = 0; l < pass.count; ++l) {
+      if (normalised) {
+        for (int64_t i = 0; i < count; ++i) planar[l][i] *= scale[i];
+      }
+      T* const out = row + l * job.by.channel + x * job.by.pixel;
+      if (job.by.pixel == 1) {
+        for (int64_t i = 0; i < count; ++i) out[i] = T(planar[l][i]);
       } else {
-        for (int64_t x = 0; x < width; ++x) out[x] = T(sums[x] * scale[x]);
+        for (int64_t i = 0; i < count; ++i) out[i * job.by.pixel] = T(planar[l][i]);
       }
     }
   }
 }
 
-// Calls body(py, start, count, prepared) for every chunk of the source that reaches the band.
-template <class T, class Body>
-HOST_DEVICE void for_each_chunk(const Splat<T>& job, const Band<accumulate_t<T>>& band, Prepared<accumulate_t<T>>& p,
-                                const Body& body) {
-  for (int64_t py = 0; py < job.height; ++py) {
-    if (!job.row_reach[static_cast<size_t>(py)].meets(band.first, band.last)) continue;
-    for (int64_t chunk = 0; chunk < job.chunks; ++chunk) {
-      if (!job.reach[static_cast<size_t>(py * job.chunks + chunk)].meets(band.first, band.last)) continue;
-      const int64_t start = chunk * kChunk, count = std::min(kChunk, job.width - start);
-      prepare(job, py, start, count, p);
-      body(py, start, count);
-    }
+// The target rows that have accumulators while source row py is splatted: [closed, opened).
+struct Window {
+  int64_t closed, opened;
+
+  template <class T>
+  HOST_DEVICE static int64_t opened_by(const Splat<T>& job, int64_t py, int64_t first, int64_t last) {
+    const Reach& reach = job.row_reach[static_cast<size_t>(py)];
+    return reach.meets(first, last) ? std::min<int64_t>(reach.high + 2, last) : first;
   }
+  template <class T>
+  HOST_DEVICE static int64_t closed_by(const Splat<T>& job, int64_t py, int64_t first, int64_t last) {
+    return std::clamp<int64_t>(job.low_from[static_cast<size_t>(py) + 1], first, last);
+  }
+};
+
+// The most rows that are open at a time.
+template <class T>
+int64_t most_open(const Splat<T>& job, int64_t first, int64_t last) {
+  int64_t most = 1;
+  Window window{first, first};
+  for (int64_t py = 0; py < job.height; ++py) {
+    window.opened = std::max(window.opened, Window::opened_by(job, py, first, last));
+    most = std::max(most, window.opened - window.closed);
+    window.closed = Window::closed_by(job, py, first, last);
+    window.opened = std::max(window.opened, window.closed);
+  }
+  return most;
 }
 
 template <int kLanes, class T>
-HOST_DEVICE void splat_pass(const Splat<T>& job, const Pass& pass, Band<accumulate_t<T>>& band) {
+HOST_DEVICE void splat_pass(const Splat<T>& job, const Pass& pass, int64_t capacity, accumulate_t<T>* accumulators,
+                            Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) {
   using A = accumulate_t<T>;
-  Prepared<A> p;
-  std::fill(band.sums, band.sums + (band.rows() + 2) * band.stride * kLanes, A(0));
-  const int64_t coverage_lane = pass.coverage ? pass.count + (pass.weight ? 1 : 0) : -1;
-  for_each_chunk(job, band, p, [&](int64_t py, int64_t start, int64_t count) __attribute__((always_inline)) {
-    fill_lanes<kLanes>(job, pass, py, start, count, p);
-    if (job.wide_range) {
-      scatter_by_peak<kLanes, T>(p, job.metric + py * job.width + start, count, coverage_lane, band);
-    } else {
-      scatter<kLanes, T>(p, count, band);
+  // Rows begin at cache lines.
+  const int64_t row_size = (band.stride * (kLanes + 1) + 15) / 16 * 16;
+  A* const others = accumulators + capacity * row_size;
+  std::fill(others, others + row_size, A(0));
+  band.line[0] = band.line[band.rows() + 1] = others;
+  const auto open = [&](int64_t y) __attribute__((always_inline)) {
+    A* const line = accumulators + y % capacity * row_size;
+    std::fill(line, line + row_size, A(0));
+    band.line[y - band.first + 1] = line;
+  };
+  Window window{band.first, band.first};
+  for (int64_t py = 0; py < job.height; ++py) {
+    const int64_t opened = Window::opened_by(job, py, band.first, band.last);
+    while (window.opened < opened) open(window.opened++);
+    for_each_chunk(job, band, py, p, [&](int64_t, int64_t start, int64_t count) __attribute__((always_inline)) {
+      fill_lanes<kLanes>(job, pass, py, start, count, p);
+      if (job.wide_range) {
+        scatter_by_peak<kLanes>(p, job.metric + py * job.width + start, count, pass.apart, band);
+      } else if (pass.apart) {
+        scatter<kLanes, true>(p, count, band);
+      } else {
+        scatter<kLanes, false>(p, count, band);
+      }
+    });
+    const int64_t closed = Window::closed_by(job, py, band.first, band.last);
+    for (; window.closed < closed; ++window.closed) {
+      if (window.closed == window.opened) open(window.opened++);
+      write_row<kLanes>(job, pass, window.closed - band.first, band);
     }
-  });
-  write_band<kLanes>(job, pass, band);
+  }
 }
 
 template <class T>
-HOST_DEVICE void splat_band(const Splat<T>& job, Band<accumulate_t<T>>& band) {
+HOST_DEVICE void find_peaks(const Splat<T>& job, Prepared<accumulate_t<T>>& p, Band<accumulate_t<T>>& band) {
   using A = accumulate_t<T>;
-  if (job.wide_range) {
-    Prepared<A> p;
-    std::fill(band.peak, band.peak + (band.rows() + 2) * band.stride, -std::numeric_limits<A>::infinity());
-    for_each_chunk(job, band, p, [&](int64_t, int64_t, int64_t count) __attribute__((always_inline)) {
-      raise_peaks<T>(p, count, band);
+  std::fill(band.peak, band.peak + (band.rows() + 2) * band.stride, -std::numeric_limits<A>::infinity());
+  for (int64_t py = 0; py < job.height; ++py) {
+    for_each_chunk(job, band, py, p, [&](int64_t, int64_t, int64_t count) __attribute__((always_inline)) {
+      raise_peaks(p, count, band);
     });
   }
-  // For mode average the weight is the coverage.
-  const bool weight = uses_metric(job.mode);
-  Pass pass{0, std::min<int64_t>(job.channels, weight ? 6 : 7), weight, true};
-  do {
-    const int64_t lanes = pass.count + (pass.weight ? 1 : 0) + (pass.coverage ? 1 : 0);
-    if (lanes <= 4) {
-      splat_pass<4>(job, pass, band);
-    } else {
-      splat_pass<8>(job, pass, band);
-    }
-    const int64_t next = pass.first + pass.count;
-    pass = {next, std::min<int64_t>(job.channels - next, 8), false, false};
-  } while (pass.count > 0);
 }
+
+// The channels in as few passes as there are: 4, 8 or 16 lanes at a time.
+inline Pass next_pass(SplatMode mode, int64_t channels, int64_t first) {
+  const bool weight = first == 0;
+  return {first, std::min<int64_t>(channels - first, kMostLanes - (weight ? 1 : 0)), weight,
+          weight && uses_metric(mode)};
+}
+
+inline int64_t lanes_of(const Pass& pass) { return pass.lanes() <= 4 ? 4 : pass.lanes() <= 8 ? 8 : 16; }
 
 }  // namespace photoflow

@@ -1,196 +1,234 @@
-// forward_splat on CUDA. Sums are added atomically, so that their order, and with it the last bits, may vary.
-#include "../common/gradients.h"
-#include "launch.h"
+// forward_splat on CUDA. Sums are added atomically, in float32 whatever the image has: their order, and with it the
+// last bits, may vary, but not where `deterministic` is asked for, which sums in 64-bit integers.
+#include "splat_sums.h"
 
 namespace photoflow {
 namespace {
 
-// Raises *at to value. The bits of floating-point numbers order like integers, those of negative ones in reverse.
-__device__ void atomic_raise(float* at, float value) {
-  value += 0.0f;  // -0 becomes +0
-  if (value >= 0.0f) {
-    atomicMax(reinterpret_cast<int*>(at), __float_as_int(value));
-  } else {
-    atomicMin(reinterpret_cast<unsigned*>(at), __float_as_uint(value));
-  }
-}
-
-__device__ void atomic_raise(double* at, double value) {
-  value += 0.0;
-  const long long bits = __double_as_longlong(value);
-  if (value >= 0.0) {
-    atomicMax(reinterpret_cast<long long*>(at), bits);
-  } else {
-    atomicMin(reinterpret_cast<unsigned long long*>(at), static_cast<unsigned long long>(bits));
-  }
-}
-
-template <class T>
-struct SplatForward {
+// From the sums of a target pixel to the result; the summed weights to the normaliser (see share() in
+// common/forward.h).
+template <class T, class Index>
+struct SplatResult {
   using A = accumulate_t<T>;
-  const T* image;
-  const A *flow, *metric;
-  A *sums, *coverage, *weights, *peak;  // of the target pixels; weights: modes linear and softmax, peak: softmax
-  int64_t channels, height, width;
-  SplatMode mode;
-
-  // The landing of source pixel `index` of the batch; its metric goes to `weight`.
-  __device__ Landing<A> landing(int64_t index, A& weight) const {
-    const int64_t plane = height * width, batch = index / plane, at = index % plane;
-    const A u = flow[(batch * 2 + 0) * plane + at], v = flow[(batch * 2 + 1) * plane + at];
-    weight = metric ? metric[index] : A(1);
-    Landing<A> to = land(at % width, at / width, u, v, width, height);
-    to.lands = to.lands && is_finite(weight);
-    return to;
-  }
-};
-
-// First pass of softmax: the largest metric that lands on each target pixel.
-template <class T>
-struct SplatPeak : SplatForward<T> {
-  using A = accumulate_t<T>;
-  __device__ void operator()(int64_t index) const {
-    A weight;
-    const Landing<A> to = this->landing(index, weight);
-    if (!to.lands) return;
-    const int64_t plane = this->height * this->width, first = index / plane * plane;
-    for (int k = 0; k < 4; ++k) {
-      const int64_t corner = corner_index(to, k, this->width, this->height);
-      if (corner >= 0 && corner_weight(to, k) > A(0)) atomic_raise(this->peak + first + corner, weight);
-    }
-  }
-};
-
-template <class T>
-struct SplatAdd : SplatForward<T> {
-  using A = accumulate_t<T>;
-  __device__ void operator()(int64_t index) const {
-    A weight;
-    const Landing<A> to = this->landing(index, weight);
-    if (!to.lands) return;
-    const int64_t plane = this->height * this->width, batch = index / plane, at = index % plane;
-    for (int k = 0; k < 4; ++k) {
-      const int64_t corner = corner_index(to, k, this->width, this->height);
-      const A bilinear = corner_weight(to, k);
-      if (corner < 0 || !(bilinear > A(0))) continue;
-      const int64_t target = batch * plane + corner;
-      const bool softmax = this->mode == SplatMode::kSoftmax;
-      const A portion = bilinear * (softmax ? std::exp(weight - this->peak[target]) : weight);
-      atomicAdd(this->coverage + target, bilinear);
-      if (this->weights) atomicAdd(this->weights + target, portion);
-      for (int64_t c = 0; c < this->channels; ++c) {
-        const int64_t base = (batch * this->channels + c) * plane;
-        atomicAdd(this->sums + base + corner, portion * A(this->image[base + at]));
-      }
-    }
-  }
-};
-
-// Sums to the result; the summed weights to the normaliser (see share() in common/forward.h).
-template <class T>
-struct SplatNormalise {
-  using A = accumulate_t<T>;
-  const A *sums, *coverage, *peak;
-  A* normaliser;
+  SplatSource<T, Index> source;
   T* out;
-  int64_t channels, plane;
-  SplatMode mode;
+  A *coverage, *normaliser;
   A eps;
 
-  __device__ void operator()(int64_t index) const {
-    A scale = A(1);
-    if (mode != SplatMode::kSum) {
-      const A sum = mode == SplatMode::kAverage ? coverage[index] : normaliser[index];
-      scale = reciprocal(sum, coverage[index], eps);
-      const bool something = scale != A(0);
-      normaliser[index] = mode != SplatMode::kSoftmax ? scale
-                          : something                 ? peak[index] + std::log(sum)
-                                                      : std::numeric_limits<A>::infinity();
+  // What the sums of the channels are multiplied by.
+  __device__ __forceinline__ A scale_of(Index index, A weight, A covered, bool writes) const {
+    if (writes) coverage[index] = covered;
+    if (source.mode == SplatMode::kSum) return A(1);
+    const A scale = reciprocal(weight, covered, eps);
+    if (!writes) return scale;
+    if (source.mode != SplatMode::kSoftmax) {
+      normaliser[index] = scale;
+    } else if (scale == A(0)) {
+      normaliser[index] = std::numeric_limits<A>::infinity();
+    } else {
+      const MetricRange<A> range = source.range[index / (source.height * source.width)];
+      const bool by_peak = source.always_by_peak || !range.narrow();
+      normaliser[index] = (by_peak ? source.peak[index] : range.most) + std::log(weight);
     }
-    const int64_t batch = index / plane, at = index % plane;
-    for (int64_t c = 0; c < channels; ++c) {
-      const int64_t place = (batch * channels + c) * plane + at;
-      out[place] = T(sums[place] * scale);
-    }
+    return scale;
+  }
+
+  // The offset of the first channel of a pixel.
+  __device__ __forceinline__ Index offset(Index index) const {
+    const Index plane = source.height * source.width, batch = index / plane, at = index - batch * plane;
+    const Index py = at / source.width;
+    return batch * source.by.batch + py * source.by.row + (at - py * source.width) * source.by.pixel;
   }
 };
 
-template <class T>
-struct SplatGradient {
-  SplatBackward<T> pixel;
-  __device__ void operator()(int64_t index) const {
-    const int64_t plane = pixel.height * pixel.width, at = index % plane;
-    pixel(index / plane, at / pixel.width, at % pixel.width);
+template <class T, class Index, class Arithmetic>
+struct SplatFinish {
+  using A = accumulate_t<T>;
+  using Sum = typename Arithmetic::Sum;
+  SplatResult<T, Index> result;
+  Arithmetic arithmetic;
+  SplatTasks<Index> tasks;
+  const Sum *sums, *weights, *coverage;
+
+  __device__ void operator()(int64_t task) const {
+    Index index, first;
+    tasks.find(static_cast<Index>(task), index, first);
+    const A covered = arithmetic.coverage().read(coverage[index]);
+    const A weight = weights ? arithmetic.weights().read(weights[index]) : covered;
+    const A scale = result.scale_of(index, weight, covered, first == 0);
+    const auto features = arithmetic.features();
+    const Index step = result.source.by.channel, left = result.source.channels - first;
+    const Index count = left < tasks.chunk ? left : tasks.chunk, at = result.offset(index) + first * step;
+    for (Index c = 0; c < count; ++c) result.out[at + c * step] = T(features.read(sums[at + c * step]) * scale);
+  }
+};
+
+template <class T, class Index>
+struct SplatFinishPacked {
+  using A = accumulate_t<T>;
+  SplatResult<T, Index> result;
+  const A *sums, *coverage;
+
+  __device__ void operator()(int64_t wide) const {
+    const Index index = static_cast<Index>(wide), at = result.offset(index);
+    const A* sum = sums + 4 * index;
+    const A value[4] = {sum[0], sum[1], sum[2], sum[3]};
+    const A scale = result.scale_of(index, value[3], coverage ? coverage[index] : value[3], true);
+    for (int c = 0; c < 3; ++c) {
+      if (c < result.source.channels) result.out[at + c * result.source.by.channel] = T(value[c] * scale);
+    }
   }
 };
 
 constexpr const char* kName = "forward_splat";
 
+// The tensors of a call.
+struct SplatCall {
+  MemoryFormat format;
+  Tensor image, flow;
+  std::optional<Tensor> metric;
+  SplatMode mode;
+  double eps;
+  Tensor out, coverage, normaliser;
+
+  SplatCall(const Tensor& image_any, const Tensor& flow_any, const std::optional<Tensor>& metric_any, SplatMode how,
+            double least)
+      : format(format_of(image_any)),
+        image(readable(image_any)),
+        flow(readable(flow_any)),
+        metric(contiguous_or_none(metric_any)),
+        mode(how),
+        eps(least) {
+    const int64_t batch = image.size(0), height = image.size(2), width = image.size(3);
+    out = empty_in(image, {batch, image.size(1), height, width}, image.scalar_type(), format);
+    coverage = empty_for(image, {batch, 1, height, width}, flow.scalar_type());
+    normaliser = empty_for(image, {mode == SplatMode::kSum ? 0 : batch, 1, height, width}, flow.scalar_type());
+  }
+  int64_t pixels() const { return image.size(0) * image.size(2) * image.size(3); }
+  int64_t channels() const { return image.size(1); }
+  // Zeros of some type for each pixel.
+  Tensor zeros(int64_t lanes, ScalarType dtype) const {
+    return zeros_for(image, {image.size(0), image.size(2), image.size(3), lanes}, dtype);
+  }
+};
+
+template <class T, class Index>
+SplatResult<T, Index> result_of(const SplatCall& call, const SplatSource<T, Index>& source) {
+  using A = accumulate_t<T>;
+  return {source, mutable_data<T>(call.out), mutable_data<A>(call.coverage), mutable_data<A>(call.normaliser),
+          A(call.eps)};
+}
+
+template <class T, class Index>
+void splat_packed(const OnDevice& device, const SplatCall& call, const SplatSource<T, Index>& source) {
+  using A = accumulate_t<T>;
+  const Tensor sums = call.zeros(4, call.flow.scalar_type());
+  const bool apart = uses_metric(call.mode);
+  Tensor covered = call.coverage;
+  if (apart) torch::stable::zero_(covered);
+  A* const coverage = apart ? mutable_data<A>(covered) : nullptr;
+  launch(device, call.pixels(), SplatAddPacked<T, Index>{source, mutable_data<A>(sums), coverage});
+  launch(device, call.pixels(), SplatFinishPacked<T, Index>{result_of(call, source), data<A>(sums), coverage});
+}
+
+// Sums of `dtype`, laid out as the features: given, or new.
+template <class T, class Index, class Arithmetic>
+void splat_spread(const OnDevice& device, const SplatCall& call, const SplatSource<T, Index>& source,
+                  const Arithmetic& arithmetic, ScalarType dtype) {
+  using Sum = typename Arithmetic::Sum;
+  const SplatTasks<Index> tasks(call.pixels(), call.channels(), call.format == MemoryFormat::ChannelsLast);
+  // What is summed in the type of the result is summed in the result.
+  const bool in_place = call.out.scalar_type() == dtype;
+  Tensor sums =
+      in_place ? call.out
+               : empty_in(call.image, {call.image.size(0), call.channels(), call.image.size(2), call.image.size(3)},
+                          dtype, call.format);
+  Tensor coverage = call.coverage.scalar_type() == dtype ? call.coverage : call.zeros(1, dtype);
+  torch::stable::zero_(sums);
+  torch::stable::zero_(coverage);
+  const Tensor weights = call.zeros(uses_metric(call.mode) ? 1 : 0, dtype);
+  Sum* const weight = uses_metric(call.mode) ? mutable_data<Sum>(weights) : nullptr;
+  launch(device, tasks.count(),
+         SplatAdd<T, Index, Arithmetic>{source, arithmetic, tasks, mutable_data<Sum>(sums), weight,
+                                        mutable_data<Sum>(coverage)});
+  if (call.mode == SplatMode::kSum && in_place) return;
+  launch(device, tasks.count(),
+         SplatFinish<T, Index, Arithmetic>{result_of(call, source), arithmetic, tasks, data<Sum>(sums), weight,
+                                           data<Sum>(coverage)});
+}
+
+// The number of terms in one sum, as a power of two: all pixels may land on one, with one corner each.
+int log_terms(int64_t pixels) {
+  int power = 0;
+  while ((int64_t(1) << power) < pixels) ++power;
+  return power;
+}
+
+template <class T, class Index>
+void splat_repeatable(const OnDevice& device, const SplatCall& call, const SplatSource<T, Index>& source) {
+  using A = accumulate_t<T>;
+  const ScalarType bits = std::is_same_v<A, double> ? ScalarType::Long : ScalarType::Int;
+  const Tensor largest = zeros_for(call.image, {2}, bits);
+  auto* const magnitudes = mutable_data<magnitude_bits_t<A>>(largest);
+  find_magnitude<T>(device, call.image, false, magnitudes);
+  const bool linear = call.mode == SplatMode::kLinear;
+  if (linear) find_magnitude<A>(device, *call.metric, true, magnitudes + 1);
+  const int terms = log_terms(call.image.size(2) * call.image.size(3));
+  splat_spread(device, call, source, Integers<A>{magnitudes, terms, linear}, ScalarType::Long);
+}
+
+template <class T, class Index>
+void splat(const OnDevice& device, const SplatCall& call, bool deterministic) {
+  using A = accumulate_t<T>;
+  const int64_t batch = call.image.size(0), height = call.image.size(2), width = call.image.size(3);
+  SplatSource<T, Index> source{data<T>(call.image),
+                               data<A>(call.flow),
+                               call.metric ? data<A>(*call.metric) : nullptr,
+                               strides_of<Index>(call.channels(), height, width, call.format),
+                               narrowed<Index>(strides_as_they_are(call.flow)),
+                               static_cast<Index>(call.channels()),
+                               static_cast<Index>(height),
+                               static_cast<Index>(width),
+                               call.mode,
+                               nullptr,
+                               nullptr,
+                               deterministic};
+  // Alive until the kernels are launched: what runs later on the stream comes after them.
+  const bool softmax = call.mode == SplatMode::kSoftmax;
+  Tensor range = empty_for(call.image, {softmax ? batch : 0, 2}, call.flow.scalar_type());
+  Tensor peak = empty_for(call.image, {softmax ? batch : 0, height, width}, call.flow.scalar_type());
+  if (softmax) {
+    torch::stable::fill_(range, -std::numeric_limits<double>::infinity());
+    torch::stable::fill_(peak, -std::numeric_limits<double>::infinity());
+    find_peaks(device, source, range, peak);
+  }
+  if (deterministic) return splat_repeatable(device, call, source);
+  if (call.channels() >= 1 && call.channels() <= 3) return splat_packed(device, call, source);
+  splat_spread(device, call, source, FloatingPoint<A>{}, call.flow.scalar_type());
+}
+
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor> forward_splat_cuda(const Tensor& image_any, const Tensor& flow_any,
-                                                      const std::optional<Tensor>& metric_any, int64_t mode_index,
-                                                      double eps) {
+std::tuple<Tensor, Tensor, Tensor> forward_splat_cuda(const Tensor& image, const Tensor& flow,
+                                                      const std::optional<Tensor>& metric, int64_t mode_index,
+                                                      double eps, bool deterministic) {
   const SplatMode mode = static_cast<SplatMode>(mode_index);
-  check_splat(kName, image_any, flow_any, metric_any, uses_metric(mode));
-  const OnDevice device(image_any);
-  const Tensor image = torch::stable::contiguous(image_any), flow = torch::stable::contiguous(flow_any);
-  const std::optional<Tensor> metric = contiguous_or_none(metric_any);
-  const int64_t batch = image.size(0), channels = image.size(1), height = image.size(2), width = image.size(3);
-  const ScalarType dtype = flow.scalar_type();
-  const bool normalised = mode != SplatMode::kSum, softmax = mode == SplatMode::kSoftmax;
-  Tensor out = zeros_for(image, {batch, channels, height, width}, image.scalar_type());
-  Tensor coverage = zeros_for(image, {batch, 1, height, width}, dtype);
-  Tensor normaliser = zeros_for(image, {normalised ? batch : 0, 1, height, width}, dtype);
-  const int64_t pixels = batch * height * width;
-  if (pixels == 0) return {out, coverage, normaliser};
-  // Half precision is summed beside the result, everything else in it.
-  const Tensor sums = image.scalar_type() == dtype ? out : zeros_for(image, {batch, channels, height, width}, dtype);
-  Tensor peak = empty_for(image, {softmax ? batch : 0, 1, height, width}, dtype);
-  if (softmax) torch::stable::fill_(peak, -std::numeric_limits<double>::infinity());
-  dispatch(image.scalar_type(), [&](auto type) {
-    using T = decltype(type);
-    using A = accumulate_t<T>;
-    const SplatForward<T> source{data<T>(image),
-                                 data<A>(flow),
-                                 metric ? data<A>(*metric) : nullptr,
-                                 mutable_data<A>(sums),
-                                 mutable_data<A>(coverage),
-                                 metric ? mutable_data<A>(normaliser) : nullptr,
-                                 mutable_data<A>(peak),
-                                 channels,
-                                 height,
-                                 width,
-                                 mode};
-    if (softmax) launch(device, pixels, SplatPeak<T>{source});
-    launch(device, pixels, SplatAdd<T>{source});
-    if (!normalised && image.scalar_type() == dtype) return;
-    launch(device, pixels,
-           SplatNormalise<T>{data<A>(sums), data<A>(coverage), data<A>(peak), mutable_data<A>(normaliser),
-                             mutable_data<T>(out), channels, height * width, mode, A(eps)});
-  });
-  return {out, coverage, normaliser};
+  check_splat(kName, image, flow, metric, uses_metric(mode));
+  const OnDevice device(image);
+  const SplatCall call(image, flow, metric, mode, eps);
+  if (call.pixels() > 0) {
+    dispatch(image.scalar_type(), [&](auto type) {
+      using T = decltype(type);
+      if (fits_32_bits(call.pixels() * std::max<int64_t>(call.channels(), 4))) {
+        splat<T, int32_t>(device, call, deterministic);
+      } else {
+        splat<T, int64_t>(device, call, deterministic);
+      }
+    });
+  }
+  return {call.out, call.coverage, call.normaliser};
 }
 
-std::tuple<Tensor, Tensor, Tensor> forward_splat_backward_cuda(
-    const Tensor& grad_out_any, const Tensor& grad_coverage_any, const Tensor& image_any, const Tensor& flow_any,
-    const std::optional<Tensor>& metric_any, const Tensor& out_any, const Tensor& normaliser_any, int64_t mode_index,
-    bool needs_image, bool needs_flow, bool needs_metric) {
-  const SplatMode mode = static_cast<SplatMode>(mode_index);
-  check_splat(kName, image_any, flow_any, metric_any, uses_metric(mode));
-  const OnDevice device(image_any);
-  const SplatGradients gradients(kName, grad_out_any, grad_coverage_any, image_any, flow_any, metric_any, out_any,
-                                 normaliser_any, mode != SplatMode::kSum, needs_image, needs_flow, needs_metric);
-  dispatch(image_any.scalar_type(), [&](auto type) {
-    using T = decltype(type);
-    launch(device, gradients.pixels(), SplatGradient<T>{splat_backward<T>(gradients, mode)});
-  });
-  return gradients.result();
-}
-
-STABLE_TORCH_LIBRARY_IMPL(photoflow, CUDA, m) {
-  m.impl("forward_splat", TORCH_BOX(&forward_splat_cuda));
-  m.impl("forward_splat_backward", TORCH_BOX(&forward_splat_backward_cuda));
-}
+STABLE_TORCH_LIBRARY_IMPL(photoflow, CUDA, m) { m.impl("forward_splat", TORCH_BOX(&forward_splat_cuda)); }
 
 }  // namespace photoflow

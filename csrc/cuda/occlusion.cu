@@ -1,22 +1,22 @@
-// occlusion on CUDA.
+// occlusion on CUDA: one launch for both directions.
 #include "../common/consistency.h"
 #include "launch.h"
 
 namespace photoflow {
 namespace {
 
-template <class A>
+template <class A, class Index>
 struct SeenBothWays {
-  const A *ab, *ba;
+  FlowPair<A, Index> forth, back;
   A *visible_a, *visible_b;
-  int64_t height, width;
   A alpha, beta;
 
-  __device__ void operator()(int64_t index) const {
-    const int64_t plane = height * width, at = index % plane, first = index / plane * 2 * plane;
-    const int64_t py = at / width, px = at % width;
-    visible_a[index] = seen(ab + first, ba + first, py, px, height, width, alpha, beta);
-    visible_b[index] = seen(ba + first, ab + first, py, px, height, width, alpha, beta);
+  __device__ void operator()(int64_t wide) const {
+    const Index index = static_cast<Index>(wide), plane = forth.height * forth.width;
+    const Index batch = index / plane, at = index - batch * plane;
+    const Index py = at / forth.width, px = at - py * forth.width;
+    visible_a[index] = seen(forth.of(batch), py, px, alpha, beta);
+    visible_b[index] = seen(back.of(batch), py, px, alpha, beta);
   }
 };
 
@@ -25,20 +25,22 @@ struct SeenBothWays {
 std::tuple<Tensor, Tensor> occlusion_cuda(const Tensor& ab_any, const Tensor& ba_any, double alpha, double beta) {
   check_flows("occlusion", ab_any, ba_any);
   const OnDevice device(ab_any);
-  const Tensor ab = torch::stable::contiguous(ab_any), ba = torch::stable::contiguous(ba_any);
+  const Tensor ab = readable(ab_any), ba = readable(ba_any);
   const int64_t batch = ab.size(0), height = ab.size(2), width = ab.size(3);
   Tensor visible_a = empty_for(ab, {batch, 1, height, width}, ab.scalar_type());
   Tensor visible_b = empty_for(ab, {batch, 1, height, width}, ab.scalar_type());
-  const auto run = [&](auto zero) {
+  const auto run = [&](auto zero, auto index) {
     using A = decltype(zero);
+    using Index = decltype(index);
     launch(device, batch * height * width,
-           SeenBothWays<A>{data<A>(ab), data<A>(ba), mutable_data<A>(visible_a), mutable_data<A>(visible_b), height,
-                           width, A(alpha), A(beta)});
+           SeenBothWays<A, Index>{flow_pair<A, Index>(ab, ba), flow_pair<A, Index>(ba, ab), mutable_data<A>(visible_a),
+                                  mutable_data<A>(visible_b), A(alpha), A(beta)});
   };
+  const bool narrow = fits_32_bits(ab.numel());
   if (ab.scalar_type() == ScalarType::Double) {
-    run(double{});
+    narrow ? run(double{}, int32_t{}) : run(double{}, int64_t{});
   } else {
-    run(float{});
+    narrow ? run(float{}, int32_t{}) : run(float{}, int64_t{});
   }
   return {visible_a, visible_b};
 }

@@ -104,12 +104,6 @@ inline bool is_small(const std::vector<Features>& images, const Tensor& image, c
   return small && image.size(0) * flow.size(2) * flow.size(3) < limit;
 }
 
-template <class Index>
-Strides<Index> narrowed(const Strides<int64_t>& by) {
-  return {static_cast<Index>(by.batch), static_cast<Index>(by.channel), static_cast<Index>(by.row),
-          static_cast<Index>(by.pixel)};
-}
-
 template <class A, class Index>
 WarpTasks<A, Index> tasks_for(const Warp<A>& job) {
   WarpTasks<A, Index> all{};

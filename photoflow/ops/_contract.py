@@ -61,6 +61,13 @@ def check_choice(operator: str, argument: str, value: str, choices: Mapping[str,
     return choices[value]
 
 
+def empty_in_format_of(image: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """A new tensor in the memory format of an image: contiguous unless it is channels_last and nothing else."""
+    last = not image.is_contiguous() and image.is_contiguous(memory_format=torch.channels_last)
+    chosen = torch.channels_last if last else torch.contiguous_format
+    return torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=chosen)
+
+
 def refuse_double_backward(operator: str) -> None:
     """Make the derivative of an operator's gradient an error instead of a silent zero."""
 

@@ -12,6 +12,7 @@ from photoflow.ops._contract import (
     check_beside,
     check_choice,
     check_features,
+    empty_in_format_of,
     fail,
     refuse_double_backward,
 )
@@ -94,16 +95,9 @@ def _checked_flow(images: list[Tensor], flow: Tensor) -> Tensor:
     return flow
 
 
-def _empty_in_format_of(image: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A new tensor in the memory format of an image: contiguous unless it is channels_last and nothing else."""
-    last = not image.is_contiguous() and image.is_contiguous(memory_format=torch.channels_last)
-    chosen = torch.channels_last if last else torch.contiguous_format
-    return torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=chosen)
-
-
 @torch.library.register_fake("photoflow::backward_warp")
 def _fake(image: Tensor, flow: Tensor, mode: int, padding: int) -> Tensor:
-    return _empty_in_format_of(image, (*image.shape[:2], *flow.shape[2:]))
+    return empty_in_format_of(image, (*image.shape[:2], *flow.shape[2:]))
 
 
 @torch.library.register_fake("photoflow::backward_warp_many")
@@ -141,7 +135,7 @@ def _fake_many_backward(
 ) -> tuple[list[Tensor], Tensor]:
     batch = flow.shape[0]
     wanted = [
-        _empty_in_format_of(image, (batch if needed else 0, *image.shape[1:]))
+        empty_in_format_of(image, (batch if needed else 0, *image.shape[1:]))
         for image, needed in zip(images, needs_image)
     ]
     return wanted, flow.new_empty((batch if needs_flow else 0, *flow.shape[1:]))

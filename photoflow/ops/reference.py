@@ -67,7 +67,13 @@ def backward_warp(image: Tensor, flow: Tensor, *, mode: str = "bilinear", paddin
 
 
 def forward_splat(
-    image: Tensor, flow: Tensor, metric: Tensor | None = None, *, mode: str = "sum", eps: float = 1e-7
+    image: Tensor,
+    flow: Tensor,
+    metric: Tensor | None = None,
+    *,
+    mode: str = "sum",
+    eps: float = 1e-7,
+    eps_mode: str = "drop",
 ) -> tuple[Tensor, Tensor]:
     """Pixels thrown to p + flow[p] and added up; see `photoflow.ops.forward_splat`."""
     batch, _, height, width = image.shape
@@ -114,8 +120,10 @@ def forward_splat(
             exponents = [torch.where(w > 0, importance - peak.gather(2, i), -torch.inf) for i, w in corners]
             portions = [weight * exponent.exp() for weight, exponent in zip(bilinear, exponents)]
     total = gathered(ones, portions)
-    lands = (coverage > eps) & (total != 0)
+    lands = (coverage > (eps if eps_mode == "drop" else 0)) & (total != 0)
     out = torch.where(lands, gathered(image, portions) / torch.where(lands, total, 1), 0)
+    if eps_mode != "drop":
+        out = out * coverage / (coverage + eps if eps_mode == "add" else coverage.clamp_min(eps))
     return out.to(image.dtype), coverage.to(dtype)
 
 

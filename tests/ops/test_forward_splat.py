@@ -23,6 +23,7 @@ def metric_for(mode: str, *shape: int, **options: Any) -> list[Tensor]:
 
 class TestContract(OperatorContract):
     modes: ClassVar = [{"mode": mode} for mode in MODES]
+    keeps_format = True
     operator = staticmethod(forward_splat)
     reference = staticmethod(reference.forward_splat)
     raw = torch.ops.photoflow.forward_splat.default
@@ -33,7 +34,7 @@ class TestContract(OperatorContract):
         return [image, smooth_flow(2, *size, **options), *metric_for(mode["mode"], 2, 1, *size, **options)]
 
     def raw_arguments(self, tensors: list[Tensor], mode: Arguments) -> tuple[Any, ...]:
-        return *tensors[:2], tensors[2] if len(tensors) > 2 else None, MODES.index(mode["mode"]), 1e-7
+        return *tensors[:2], tensors[2] if len(tensors) > 2 else None, MODES.index(mode["mode"]), 1e-7, False
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -88,21 +89,122 @@ def test_softmax_bears_any_range_of_the_metric(device: str, scale: float, offset
     assert metric.grad.isfinite().all()
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("channels", [0, 1, 2, 5, 6, 7, 8, 20])
-def test_any_number_of_channels(device: str, mode: str, channels: int) -> None:
-    image = torch.rand(1, channels, 30, 133, device=device)
-    flow = smooth_flow(1, 30, 133, dtype=torch.float32, device=device)
-    metric = metric_for(mode, 1, 1, 30, 133, device=device)
-    got, want = forward_splat(image, flow, *metric, mode=mode), reference.forward_splat(image, flow, *metric, mode=mode)
-    for mine, other in zip(got, want, strict=True):
-        assert_close(mine, other, rtol=1e-5, atol=1e-5)
-
-
-def test_a_flow_that_scatters_everywhere(device: str) -> None:
-    image, flow = torch.rand(1, 2, 300, 260, device=device), torch.randn(1, 2, 300, 260, device=device) * 150
-    for got, want in zip(forward_splat(image, flow), reference.forward_splat(image, flow), strict=True):
+def gradients_agree(inputs: list[Tensor], bound: float, **options: Any) -> None:
+    """Results and gradients of ours against the reference's."""
+    inputs = [tensor.detach().requires_grad_() for tensor in inputs]
+    ours, theirs = forward_splat(*inputs, **options), reference.forward_splat(*inputs, **options)
+    for got, want in zip(ours, theirs, strict=True):
         assert_close(got, want, rtol=1e-5, atol=1e-5)
+    weights = [torch.randn_like(result) for result in ours]
+    got, want = (torch.autograd.grad(results, inputs, weights, allow_unused=True) for results in (ours, theirs))
+    for mine, other in zip(got, want, strict=True):
+        assert_close(mine, torch.zeros_like(mine) if other is None else other, rtol=bound, atol=bound)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("channels", [0, 1, 2, 3, 4, 5, 7, 8, 15, 16, 20, 64])
+@pytest.mark.parametrize("last", [False, True])
+def test_any_number_of_channels(device: str, mode: str, channels: int, last: bool) -> None:
+    image = torch.rand(2, channels, 30, 133, device=device)
+    image = image.to(memory_format=torch.channels_last) if last else image
+    flow = smooth_flow(2, 30, 133, dtype=torch.float32, device=device)
+    gradients_agree([image, flow, *metric_for(mode, 2, 1, 30, 133, device=device)], 1e-3, mode=mode)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 2), (3, 257)])
+@pytest.mark.parametrize("mode", MODES)
+def test_any_size(device: str, mode: str, size: tuple[int, int]) -> None:
+    image, flow = torch.rand(1, 3, *size, device=device), smooth_flow(1, *size, dtype=torch.float32, device=device)
+    gradients_agree([image, flow, *metric_for(mode, 1, 1, *size, device=device)], 1e-3, mode=mode)
+
+
+@pytest.mark.parametrize("eps_mode", ["add", "clip"])
+@pytest.mark.parametrize("mode", MODES)
+def test_eps_modes(device: str, mode: str, eps_mode: str) -> None:
+    image, flow = torch.rand(1, 3, 9, 40, device=device), smooth_flow(1, 9, 40, dtype=torch.float32, device=device)
+    metric = metric_for(mode, 1, 1, 9, 40, device=device)
+    gradients_agree([image, flow, *metric], 1e-3, mode=mode, eps=0.4, eps_mode=eps_mode)
+    out, coverage = forward_splat(image, flow, *metric, mode=mode, eps=0.4, eps_mode=eps_mode)
+    whole = forward_splat(image, flow, *metric, mode=mode, eps=0.0)[0]
+    fade = coverage / (coverage + 0.4) if eps_mode == "add" else (coverage / 0.4).clamp_max(1)
+    assert_close(out, whole if mode == "sum" else whole * fade)
+
+
+def test_add_is_eps_in_the_denominator(device: str) -> None:
+    image, flow = torch.full((1, 1, 1, 3), 8.0, device=device), torch.zeros(1, 2, 1, 3, device=device)
+    flow[0, 0] = torch.tensor([0.25, 50.0, 50.0])
+    out, coverage = forward_splat(image, flow, mode="average", eps=0.25, eps_mode="add")
+    assert coverage[0, 0, 0].tolist() == [0.75, 0.25, 0.0] and out[0, 0, 0].tolist() == [6.0, 4.0, 0.0]
+
+
+@pytest.mark.parametrize("mode", ["sum", "softmax"])
+def test_a_flow_that_scatters_everywhere(device: str, mode: str) -> None:
+    """Beyond the image too, and higher than a band of rows that one CPU thread writes."""
+    image, flow = torch.rand(1, 2, 300, 260, device=device), torch.randn(1, 2, 300, 260, device=device) * 150
+    gradients_agree([image, flow, *metric_for(mode, 1, 1, 300, 260, device=device)], 1e-2, mode=mode)
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6, -1e6])
+def test_ties_of_the_metric_are_an_average(device: str, offset: float) -> None:
+    image = torch.tensor([[[[1.0, 5.0, 3.0, 0.0]]]], device=device)
+    flow = torch.tensor([3.0, 2.0, 1.0, 60.0], device=device).reshape(1, 1, 1, 4)
+    flow = torch.cat([flow, torch.zeros_like(flow)], 1)
+    metric = torch.full((1, 1, 1, 4), offset, device=device)
+    metric[..., 3] = -offset  # lands nowhere
+    assert forward_splat(image, flow, metric, mode="softmax")[0][0, 0, 0].tolist() == [0.0, 0.0, 0.0, 3.0]
+
+
+def test_gradients_at_a_wide_range_of_the_metric(device: str) -> None:
+    image, flow = torch.rand(1, 3, 21, 150, device=device), smooth_flow(1, 21, 150, dtype=torch.float32, device=device)
+    gradients_agree([image, flow, torch.randn(1, 1, 21, 150, device=device) * 50], 1e-2, mode="softmax")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("last", [False, True])
+def test_places_are_right_beyond_what_half_can_count(device: str, dtype: torch.dtype, last: bool) -> None:
+    """float16 knows no odd number beyond 2048: places must not pass through the features' dtype."""
+    image = (torch.arange(3840, device=device) % 7).to(dtype).expand(1, 2, 3, 3840).contiguous()
+    image = image.to(memory_format=torch.channels_last) if last else image
+    flow = torch.zeros(1, 2, 3, 3840, device=device)
+    flow[:, 0] = 1.5
+    out, coverage = forward_splat(image, flow, mode="average")
+    wide = image.float()
+    assert torch.equal(out[..., 2:].float(), (wide[..., :-2] + wide[..., 1:-1]) / 2)
+    assert torch.equal(coverage[..., 2:], torch.ones(1, 1, 3, 3838, device=device))
+
+
+def test_exports(device: str) -> None:
+    class Splats(torch.nn.Module):
+        def forward(self, image: Tensor, flow: Tensor, metric: Tensor) -> tuple[Tensor, Tensor]:
+            return forward_splat(image, flow, metric, mode="softmax", eps=0.1, eps_mode="add")
+
+    def inputs(height: int, width: int) -> tuple[Tensor, ...]:
+        flow = smooth_flow(1, height, width, dtype=torch.float32, device=device)
+        shape = (height, width)
+        return torch.rand(1, 3, *shape, device=device), flow, torch.randn(1, 1, *shape, device=device)
+
+    sizes = {2: torch.export.Dim("height", min=2), 3: torch.export.Dim("width", min=2)}
+    program = torch.export.export(Splats(), inputs(6, 7), dynamic_shapes=(sizes, sizes, sizes))
+    for size in ((6, 7), (9, 4)):
+        example = inputs(*size)
+        for got, want in zip(program.module()(*example), Splats()(*example), strict=True):
+            assert_close(got, want)
+
+
+@pytest.mark.parametrize("channels", [3, 5])
+def test_more_than_2_to_the_31_elements(device: str, channels: int) -> None:
+    """On CUDA alone: as many elements take the CPU minutes."""
+    height, width = 1 << 15, (1 << 31) // (channels << 15) + 1
+    if device == "cpu" or torch.cuda.mem_get_info()[0] < 80 << 30:
+        pytest.skip("needs a GPU with 80 GB of free memory")
+    image = torch.zeros(1, channels, height, width, dtype=torch.float16, device=device)
+    assert image.numel() > 2**31
+    image[0, :, -3:] = torch.rand(channels, 3, width, device=device).half()
+    flow = torch.zeros(1, 2, height, width, device=device)
+    flow[:, 1] = -1.0
+    out, coverage = forward_splat(image, flow, mode="average")
+    assert torch.equal(out[0, :, -4:-1], image[0, :, -3:]) and out[0, :, :-4].abs().max() == 0
+    assert float(coverage[0, 0, -1].max()) == 0 and float(coverage[0, 0, :-1].min()) == 1
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e30])
@@ -161,6 +263,8 @@ def test_eps_is_the_least_coverage(device: str) -> None:
         ({"mode": "softmax"}, ValueError, "metric: expected a tensor .* for mode 'softmax', got None"),
         ({"metric": torch.ones(1, 1, 4, 5)}, ValueError, "metric: expected None for mode 'sum', got a tensor"),
         ({"metric": torch.ones(1, 2, 4, 5), "mode": "linear"}, ValueError, "metric: expected shape .*got .1, 2, 4, 5."),
+        ({"eps_mode": "zero"}, ValueError, "eps_mode: expected 'drop' or 'add' or 'clip', got 'zero'"),
+        ({"eps_mode": "add", "eps": 0.0}, ValueError, "eps: expected more than 0 for eps_mode 'add', got 0.0"),
         ({"eps": float("nan")}, ValueError, "eps: expected a finite number of at least 0, got nan"),
     ],
 )

@@ -39,7 +39,7 @@ class TestRangeMapContract(OperatorContract):
         return [smooth_flow(2, *size, device=device, dtype=dtype)]
 
     def raw_arguments(self, tensors: list[Tensor], mode: Arguments) -> tuple[Any, ...]:
-        return tensors[0][:, :0].detach(), tensors[0], None, 0, 1e-7
+        return tensors[0][:, :0].detach(), tensors[0], None, 0, 1e-7, False
 
 
 def constant_flow(x: float, y: float, device: str) -> Tensor:
@@ -79,6 +79,53 @@ def test_a_flow_that_is_not_finite_is_not_seen(device: str, bad: float) -> None:
     expected = torch.ones(6, 8, device=device)
     expected[2, 3] = 0
     assert_close(range_map(flow)[0, 0], expected)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (7, 1), (2, 2), (3, 4), (5, 131), (4, 260)])
+@pytest.mark.parametrize("last", [False, True])
+def test_any_size(device: str, size: tuple[int, int], last: bool) -> None:
+    there = torch.randint(-6, 7, (3, 2, *size), device=device) / 2
+    back = -there + torch.randint(-2, 3, (3, 2, *size), device=device) / 4
+    if last:
+        there, back = (flow.to(memory_format=torch.channels_last) for flow in (there, back))
+    for got, want in zip(occlusion(there, back), reference.occlusion(there, back), strict=True):
+        assert torch.equal(got, want)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), 1e30])
+def test_what_is_not_finite_spoils_no_neighbour(device: str, bad: float) -> None:
+    """In a wide row: a way back that is read with weight 0 does not count, one with any other weight hides."""
+    there, back = torch.zeros(1, 2, 3, 300, device=device), torch.zeros(1, 2, 3, 300, device=device)
+    there[0, 0, 1, 100], back[0, 0, 1, 200] = 0.5, bad
+    there[0, 0, 1, 199] = 0.5
+    visible_a, visible_b = occlusion(there, back)
+    assert (visible_a == 0).nonzero().tolist() == [[0, 0, 1, 199], [0, 0, 1, 200]]
+    assert (visible_b == 0).nonzero().tolist() == [[0, 0, 1, 200]]
+
+
+def test_positions_are_right_at_4k(device: str) -> None:
+    there = torch.zeros(1, 2, 2, 3840, device=device)
+    there[:, 0] = 1.25
+    visible_a, visible_b = occlusion(there, -there, alpha=0.0, beta=1e-6)
+    assert visible_a[..., :-2].all() and not visible_a[..., -2:].any()
+    assert visible_b[..., 2:].all() and not visible_b[..., :2].any()
+
+
+def test_exports(device: str) -> None:
+    class Checks(torch.nn.Module):
+        def forward(self, there: Tensor, back: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            return *occlusion(there, back), range_map(there)
+
+    def inputs(height: int, width: int) -> tuple[Tensor, Tensor]:
+        there = torch.randint(-6, 7, (1, 2, height, width), device=device) / 2
+        return there, -there
+
+    sizes = {2: torch.export.Dim("height", min=2), 3: torch.export.Dim("width", min=2)}
+    program = torch.export.export(Checks(), inputs(6, 7), dynamic_shapes=(sizes, sizes))
+    for size in ((6, 7), (9, 4)):
+        example = inputs(*size)
+        for got, want in zip(program.module()(*example), Checks()(*example), strict=True):
+            assert_close(got, want)
 
 
 def test_no_gradient_flows_through_the_check(device: str) -> None:

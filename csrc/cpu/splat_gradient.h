@@ -1,0 +1,305 @@
+// The gradients of forward splatting on the CPU, one source row in one thread: everything is gathered from the targets.
+//
+// With P_q = sum_c grad_out[c, q] out[c, q], made once for each target pixel, D_q (see common/forward.h) needs neither
+// the result nor a second reading of the channels: D_q = sum_c grad_out[c, q] image[c] - P_q.
+#pragma once
+
+#include <algorithm>
+
+#include "../common/forward.h"
+#include "warp_reads.h"
+
+namespace photoflow {
+
+template <class T>
+struct SplatGather {
+  using A = accumulate_t<T>;
+  SplatBackward<T> pixel;
+  const A* products;  // P, (B, H, W); null for mode sum
+};
+
+// P of one target row.
+template <class T>
+HOST_DEVICE void products_of_row(const SplatBackward<T>& job, int64_t batch, int64_t py, accumulate_t<T>* products) {
+  using A = accumulate_t<T>;
+  const int64_t at = batch * job.by.batch + py * job.by.row, width = job.width;
+  const T *incoming = job.grad_out + at, *out = job.out + at;
+  if (job.by.channel == 1) {  // channels_last
+    for (int64_t x = 0; x < width; ++x, incoming += job.channels, out += job.channels) {
+      A sum = A(0);
+      for (int64_t c = 0; c < job.channels; ++c) sum += A(incoming[c]) * A(out[c]);
+      products[x] = sum;
+    }
+    return;
+  }
+  std::fill(products, products + width, A(0));
+  for (int64_t c = 0; c < job.channels; ++c, incoming += job.by.channel, out += job.by.channel) {
+    for (int64_t x = 0; x < width; ++x) products[x] += A(incoming[x]) * A(out[x]);
+  }
+}
+
+// A span of source pixels that land with all four corners inside; arrays by corner, then pixel.
+template <class A>
+struct Corners {
+  int64_t first[kSpan];  // of the upper left corner in its plane
+  A fx[kSpan], fy[kSpan];
+  A bilinear[4][kSpan], share[4][kSpan], share_slope[4][kSpan], difference[4][kSpan];
+};
+
+// False if some pixel of the span does not land inside with all corners.
+template <class T>
+HOST_DEVICE bool find_corners(const SplatBackward<T>& job, const accumulate_t<T>* u, const accumulate_t<T>* v,
+                              const accumulate_t<T>* metric, int64_t py, int64_t start, int64_t count,
+                              Corners<accumulate_t<T>>& corners) {
+  using A = accumulate_t<T>;
+  const int32_t column = static_cast<int32_t>(start), row = static_cast<int32_t>(py);
+  const int32_t last_x = static_cast<int32_t>(job.width) - 2, last_y = static_cast<int32_t>(job.height) - 2;
+  const A limit = A(1 << 30);
+  int32_t x[kSpan], y[kSpan], outside = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const bool sane = (std::abs(u[i]) < limit) & (std::abs(v[i]) < limit);
+    const A us = sane ? u[i] : A(0), vs = sane ? v[i] : A(0);
+    const A whole_u = std::floor(us), whole_v = std::floor(vs);
+    x[i] = sane ? column + static_cast<int32_t>(i) + static_cast<int32_t>(whole_u) : -1;
+    y[i] = row + static_cast<int32_t>(whole_v);
+    corners.fx[i] = us - whole_u;
+    corners.fy[i] = vs - whole_v;
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    outside |= (x[i] >= 0) & (x[i] <= last_x) & (y[i] >= 0) & (y[i] <= last_y) ? 0 : 1;
+  }
+  if (metric) {
+    for (int64_t i = 0; i < count; ++i) outside |= is_finite(metric[i]) ? 0 : 1;
+  }
+  if (outside) return false;
+  const int64_t width = job.width;
+  for (int64_t i = 0; i < count; ++i) corners.first[i] = y[i] * width + x[i];
+  for (int64_t i = 0; i < count; ++i) {
+    const A fx = corners.fx[i], fy = corners.fy[i];
+    corners.bilinear[0][i] = (A(1) - fx) * (A(1) - fy);
+    corners.bilinear[1][i] = fx * (A(1) - fy);
+    corners.bilinear[2][i] = (A(1) - fx) * fy;
+    corners.bilinear[3][i] = fx * fy;
+  }
+  return true;
+}
+
+// One value of a plane at each corner of four pixels: vectors across the pixels.
+template <class V, class T>
+HOST_DEVICE void gather_corners(const T* plane, int64_t width, const int64_t* first, V* corner) {
+  using A = accumulate_t<T>;
+  for (int k = 0; k < 4; ++k) {
+    vector_t<A, 2> top, bottom;
+    load_as<2, A>(top, plane + first[k]);
+    load_as<2, A>(bottom, plane + first[k] + width);
+    corner[k] = __builtin_shufflevector(top, bottom, 0, 1, 2, 3);
+  }
+  transpose(corner[0], corner[1], corner[2], corner[3]);
+}
+
+// A plane of target pixels at the corners of a span, whose length is a multiple of 4.
+template <class A>
+HOST_DEVICE void gather_plane_corners(const A* plane, int64_t width, int64_t count, const Corners<A>& corners,
+                                      A (&values)[4][kSpan]) {
+  for (int64_t i = 0; i < count; i += 4) {
+    vector_t<A, 4> corner[4];
+    gather_corners(plane, width, corners.first + i, corner);
+    for (int k = 0; k < 4; ++k) store(values[k] + i, corner[k]);
+  }
+}
+
+// The shares, and ds/dmetric, from the normaliser at the corners; see `share` and SplatBackward::begin.
+template <class T>
+HOST_DEVICE void find_shares(const SplatBackward<T>& job, const accumulate_t<T>* metric, int64_t batch, int64_t count,
+                             Corners<accumulate_t<T>>& corners) {
+  using A = accumulate_t<T>;
+  if (job.mode == SplatMode::kSum) {
+    for (int k = 0; k < 4; ++k) std::fill(corners.share[k], corners.share[k] + count, A(1));
+    return;
+  }
+  gather_plane_corners(job.normaliser + batch * job.height * job.width, job.width, count, corners, corners.share);
+  if (job.mode == SplatMode::kAverage) return;
+  for (int k = 0; k < 4; ++k) {
+    A *share = corners.share[k], *slope = corners.share_slope[k];
+    const A* bilinear = corners.bilinear[k];
+    if (job.mode == SplatMode::kLinear) {
+      for (int64_t i = 0; i < count; ++i) {
+        slope[i] = share[i];
+        share[i] *= metric[i];
+      }
+    } else {
+      for (int64_t i = 0; i < count; ++i) {
+        const A exponent = metric[i] - share[i], limit = bilinear[i] > A(0) ? A(88) : A(0);
+        share[i] = quick_exp(exponent < limit ? exponent : limit);
+        slope[i] = share[i];
+      }
+    }
+  }
+}
+
+// One channel: adds to D and gives the gradient of the image.
+template <class T>
+HOST_DEVICE void gather_channel(const T* image, const T* grad_out, int64_t width, int64_t count,
+                                Corners<accumulate_t<T>>& corners, T* grad_image) {
+  using A = accumulate_t<T>;
+  using V = vector_t<A, 4>;
+  for (int64_t i = 0; i < count; i += 4) {
+    V incoming[4], value, gradient{}, bilinear, share, difference;
+    gather_corners(grad_out, width, corners.first + i, incoming);
+    load_as<4, A>(value, image + i);
+    for (int k = 0; k < 4; ++k) {
+      load(bilinear, corners.bilinear[k] + i);
+      load(share, corners.share[k] + i);
+      load(difference, corners.difference[k] + i);
+      gradient += bilinear * share * incoming[k];
+      difference += incoming[k] * value;
+      store(corners.difference[k] + i, difference);
+    }
+    if (grad_image) store_as<4, A>(grad_image + i, gradient);
+  }
+}
+
+// All channels of one pixel, which lie side by side: vectors along the channels.
+template <class T>
+HOST_DEVICE void gather_side_by_side(const SplatBackward<T>& job, int64_t i, const T* image, const T* grad_out,
+                                     Corners<accumulate_t<T>>& corners, T* grad_image) {
+  using A = accumulate_t<T>;
+  using V = vector_t<A, 8>;
+  const int64_t channels = job.channels;
+  const T* target[4];
+  A portion[4], difference[4];
+  V sums[4];
+  for (int k = 0; k < 4; ++k) {
+    target[k] = grad_out + (k >> 1) * job.by.row + (k & 1) * channels;
+    portion[k] = corners.bilinear[k][i] * corners.share[k][i];
+    difference[k] = A(0);
+    sums[k] = V{};
+  }
+  int64_t c = 0;
+  for (; c + 8 <= channels; c += 8) {
+    V value, incoming, gradient{};
+    load_as<8, A>(value, image + c);
+    for (int k = 0; k < 4; ++k) {
+      load_as<8, A>(incoming, target[k] + c);
+      gradient += portion[k] * incoming;
+      sums[k] += incoming * value;
+    }
+    if (grad_image) store_as<8, A>(grad_image + c, gradient);
+  }
+  for (; c < channels; ++c) {
+    A gradient = A(0);
+    for (int k = 0; k < 4; ++k) {
+      gradient += portion[k] * A(target[k][c]);
+      difference[k] += A(target[k][c]) * A(image[c]);
+    }
+    if (grad_image) grad_image[c] = T(gradient);
+  }
+  for (int k = 0; k < 4; ++k) {
+    for (int lane = 0; lane < 8; ++lane) difference[k] += sums[k][lane];
+    corners.difference[k][i] += difference[k];
+  }
+}
+
+// The gradients of flow and metric, once D is complete. `at`: the span's first pixel in its plane.
+template <class T>
+HOST_DEVICE void finish_span(const SplatBackward<T>& job, int64_t batch, int64_t at, int64_t count,
+                             Corners<accumulate_t<T>>& corners) {
+  using A = accumulate_t<T>;
+  const int64_t plane = job.height * job.width;
+  if (job.grad_metric) {
+    A* to = job.grad_metric + batch * plane + at;
+    for (int64_t i = 0; i < count; ++i) {
+      A sum = A(0);
+      for (int k = 0; k < 4; ++k) {
+        sum += corners.bilinear[k][i] * corners.share_slope[k][i] * corners.difference[k][i];
+      }
+      to[i] = sum;
+    }
+  }
+  if (!job.grad_flow) return;
+  for (int k = 0; k < 4; ++k) {
+    for (int64_t i = 0; i < count; ++i) corners.share[k][i] *= corners.difference[k][i];
+  }
+  if (job.grad_coverage) {
+    gather_plane_corners(job.grad_coverage + batch * plane, job.width, count, corners, corners.difference);
+    for (int k = 0; k < 4; ++k) {
+      for (int64_t i = 0; i < count; ++i) corners.share[k][i] += corners.difference[k][i];
+    }
+  }
+  A *along_x = job.grad_flow + batch * 2 * plane + at, *along_y = along_x + plane;
+  for (int64_t i = 0; i < count; ++i) {
+    const A fx = corners.fx[i], fy = corners.fy[i];
+    const A a = corners.share[0][i], b = corners.share[1][i], c = corners.share[2][i], d = corners.share[3][i];
+    along_x[i] = (b - a) * (A(1) - fy) + (d - c) * fy;
+    along_y[i] = (c - a) * (A(1) - fx) + (d - b) * fx;
+  }
+}
+
+// False if some pixel of the span does not land inside with all corners, so that nothing was done.
+template <class T>
+HOST_DEVICE bool gather_span(const SplatGather<T>& work, int64_t batch, int64_t py, int64_t start, int64_t count,
+                             const accumulate_t<T>* u, const accumulate_t<T>* v, Corners<accumulate_t<T>>& corners) {
+  using A = accumulate_t<T>;
+  const SplatBackward<T>& job = work.pixel;
+  const int64_t plane = job.height * job.width, at = py * job.width + start;
+  const A* metric = uses_metric(job.mode) ? job.metric + batch * plane + at : nullptr;
+  if (!find_corners(job, u, v, metric, py, start, count, corners)) return false;
+  find_shares(job, metric, batch, count, corners);
+  if (work.products) {
+    gather_plane_corners(work.products + batch * plane, job.width, count, corners, corners.difference);
+    for (int k = 0; k < 4; ++k) {
+      for (int64_t i = 0; i < count; ++i) corners.difference[k][i] = -corners.difference[k][i];
+    }
+  } else {
+    for (int k = 0; k < 4; ++k) std::fill(corners.difference[k], corners.difference[k] + count, A(0));
+  }
+  const int64_t first = batch * job.by.batch;
+  const T *image = job.image + first + at * job.by.pixel, *grad_out = job.grad_out + first;
+  T* grad_image = job.grad_image ? job.grad_image + first + at * job.by.pixel : nullptr;
+  if (job.by.channel == 1) {  // channels_last
+    const int64_t step = job.channels;
+    for (int64_t i = 0; i < count; ++i) {
+      gather_side_by_side(job, i, image + i * step, grad_out + corners.first[i] * step, corners,
+                          grad_image ? grad_image + i * step : nullptr);
+    }
+  } else {
+    for (int64_t c = 0; c < job.channels; ++c) {
+      const int64_t channel = c * job.by.channel;
+      gather_channel(image + channel, grad_out + channel, job.width, count, corners,
+                     grad_image ? grad_image + channel : nullptr);
+    }
+  }
+  finish_span(job, batch, at, count, corners);
+  return true;
+}
+
+template <class T>
+HOST_DEVICE void gather_row(const SplatGather<T>& work, int64_t batch, int64_t py) {
+  using A = accumulate_t<T>;
+  const SplatBackward<T>& job = work.pixel;
+  const Strides<int64_t>& by = job.flow_by;
+  Corners<A> corners;
+  A gathered[2][kSpan];
+  for (int64_t start = 0; start < job.width; start += kSpan) {
+    const int64_t end = std::min(start + kSpan, job.width);
+    const A* u = job.flow + batch * by.batch + py * by.row + start * by.pixel;
+    const A* v = u + by.channel;
+    if (by.pixel != 1) {
+      for (int64_t i = 0; i < end - start; ++i) {
+        gathered[0][i] = u[i * by.pixel];
+        gathered[1][i] = v[i * by.pixel];
+      }
+      u = gathered[0];
+      v = gathered[1];
+    }
+    // A span at the border is tried again in parts, and a part at the border done pixel by pixel.
+    const bool whole = end - start == kSpan && gather_span(work, batch, py, start, kSpan, u, v, corners);
+    for (int64_t part = whole ? end : start; part < end; part += kPart) {
+      const int64_t count = std::min(kPart, end - part), skip = part - start;
+      if (count == kPart && gather_span(work, batch, py, part, kPart, u + skip, v + skip, corners)) continue;
+      for (int64_t px = part; px < part + count; ++px) job(batch, py, px);
+    }
+  }
+}
+
+}  // namespace photoflow
