@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from photoflow.ops._contract import (
+    as_tensor,
     check_beside,
     check_choice,
     check_features,
@@ -43,6 +44,8 @@ def backward_warp(image: Tensor, flow: Tensor, *, mode: str = "bilinear", paddin
 
     Autocast leaves the operator alone: features keep their dtype and the flow stays float32.
     """
+    image = as_tensor(_NAME, "image", image)
+    flow = as_tensor(_NAME, "flow", flow)
     check_features(_NAME, "image", image)
     flow = check_beside(_NAME, "flow", flow, image, (image.shape[0], 2, None, None), "(B, 2, h, w)")
     mode_code = check_choice(_NAME, "mode", mode, _MODES)
