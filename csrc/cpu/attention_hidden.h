@@ -74,8 +74,8 @@ HOST_DEVICE void hidden_pixels(const A* window, int64_t stride, const A* weights
       for (int p = 0; p < kPixels; ++p) sum[p] += weight * value[2 * p];
     }
     for (int p = 0; p < kPixels; ++p) {
-      // NaN stays NaN, as in torch's relu.
-      for (int lane = 0; lane < kLanes; ++lane) sum[p][lane] = sum[p][lane] < A(0) ? A(0) : sum[p][lane];
+      const vector_t<A, kLanes> zero = {};
+      sum[p] = sum[p] < zero ? zero : sum[p];  // NaN stays NaN, as in torch's relu
       C* to = out + p * hidden + k;
       if constexpr (std::is_same_v<A, C>) {
         if (k + kLanes <= hidden) {

@@ -2,34 +2,56 @@
 // whatever the tensors' format, in the accumulation type.
 #pragma once
 
+#include <type_traits>
+
 #include "../common/attention.h"
 #include "simd.h"
 
 namespace photoflow {
 
-constexpr int64_t kTilePixels = 64, kTileChannels = 16, kTile = kTilePixels * kTileChannels;
+constexpr int64_t kTile = 1024;  // values of a tile at most
 
 // Where a tile's values lie in a tensor: `pixels` by `channels` of them, with these distances between neighbours.
 struct TilePlace {
   int64_t pixel_stride, channel_stride, pixels, channels;
 };
 
-// Rows of `columns` numbers to columns, four by four.
+// A tile's values pixel by pixel, `pitch` from one pixel to the next: in the tensor itself, or in a buffer beside it.
 template <class A>
-HOST_DEVICE void transpose_rows(const A* from, int64_t from_stride, int64_t rows, int64_t columns, A* to,
-                                int64_t to_stride) {
-  const int64_t whole_rows = rows / 4 * 4, whole_columns = columns / 4 * 4;
-  for (int64_t r = 0; r < whole_rows; r += 4) {
-    for (int64_t c = 0; c < whole_columns; c += 4) {
+struct Values {
+  A* data;
+  int64_t pitch;
+};
+
+// Four by four numbers at a time: `planes` rows of `pixels` numbers to a tile, or back. Four planes are finished before
+// the next are begun, since planes often lie a power of two apart and so compete for the same lines of the caches.
+template <bool kToTile, class A>
+HOST_DEVICE void transpose_planes(std::conditional_t<kToTile, const A, A>* plane, int64_t plane_stride, int64_t planes,
+                                  int64_t pixels, std::conditional_t<kToTile, A, const A>* tile) {
+  const int64_t whole_planes = planes / 4 * 4, whole_pixels = pixels / 4 * 4;
+  for (int64_t c = 0; c < whole_planes; c += 4) {
+    for (int64_t p = 0; p < whole_pixels; p += 4) {
       vector_t<A, 4> lines[4];
-      for (int k = 0; k < 4; ++k) load(lines[k], from + (r + k) * from_stride + c);
+      for (int k = 0; k < 4; ++k) {
+        load(lines[k], kToTile ? plane + (c + k) * plane_stride + p : tile + (p + k) * planes + c);
+      }
       transpose(lines[0], lines[1], lines[2], lines[3]);
-      for (int k = 0; k < 4; ++k) store(to + (c + k) * to_stride + r, lines[k]);
+      for (int k = 0; k < 4; ++k) {
+        if constexpr (kToTile) {
+          store(tile + (p + k) * planes + c, lines[k]);
+        } else {
+          store(plane + (c + k) * plane_stride + p, lines[k]);
+        }
+      }
     }
   }
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t c = r < whole_rows ? whole_columns : 0; c < columns; ++c) {
-      to[c * to_stride + r] = from[r * from_stride + c];
+  for (int64_t c = 0; c < planes; ++c) {
+    for (int64_t p = c < whole_planes ? whole_pixels : 0; p < pixels; ++p) {
+      if constexpr (kToTile) {
+        tile[p * planes + c] = plane[c * plane_stride + p];
+      } else {
+        plane[c * plane_stride + p] = tile[p * planes + c];
+      }
     }
   }
 }
@@ -39,16 +61,16 @@ HOST_DEVICE void load_tile_any(const T* from, const TilePlace& place, accumulate
   using A = accumulate_t<T>;
   if (place.channel_stride == 1) {
     for (int64_t p = 0; p < place.pixels; ++p) {
-      for (int64_t c = 0; c < place.channels; ++c) tile[p * kTileChannels + c] = A(from[p * place.pixel_stride + c]);
+      for (int64_t c = 0; c < place.channels; ++c) tile[p * place.channels + c] = A(from[p * place.pixel_stride + c]);
     }
   } else if constexpr (std::is_same_v<A, T>) {
-    transpose_rows(from, place.channel_stride, place.channels, place.pixels, tile, kTileChannels);
+    transpose_planes<true, A>(from, place.channel_stride, place.channels, place.pixels, tile);
   } else {
-    A rows[kTile];
+    A planes[kTile];
     for (int64_t c = 0; c < place.channels; ++c) {
-      for (int64_t p = 0; p < place.pixels; ++p) rows[c * kTilePixels + p] = A(from[c * place.channel_stride + p]);
+      for (int64_t p = 0; p < place.pixels; ++p) planes[c * place.pixels + p] = A(from[c * place.channel_stride + p]);
     }
-    transpose_rows(rows, kTilePixels, place.channels, place.pixels, tile, kTileChannels);
+    transpose_planes<true, A>(planes, place.pixels, place.channels, place.pixels, tile);
   }
 }
 
@@ -57,15 +79,15 @@ HOST_DEVICE void store_tile_any(const accumulate_t<T>* tile, const TilePlace& pl
   using A = accumulate_t<T>;
   if (place.channel_stride == 1) {
     for (int64_t p = 0; p < place.pixels; ++p) {
-      for (int64_t c = 0; c < place.channels; ++c) to[p * place.pixel_stride + c] = T(tile[p * kTileChannels + c]);
+      for (int64_t c = 0; c < place.channels; ++c) to[p * place.pixel_stride + c] = T(tile[p * place.channels + c]);
     }
   } else if constexpr (std::is_same_v<A, T>) {
-    transpose_rows(tile, kTileChannels, place.pixels, place.channels, to, place.channel_stride);
+    transpose_planes<false, A>(to, place.channel_stride, place.channels, place.pixels, tile);
   } else {
-    A rows[kTile];
-    transpose_rows(tile, kTileChannels, place.pixels, place.channels, rows, kTilePixels);
+    A planes[kTile];
+    transpose_planes<false, A>(planes, place.pixels, place.channels, place.pixels, tile);
     for (int64_t c = 0; c < place.channels; ++c) {
-      for (int64_t p = 0; p < place.pixels; ++p) to[c * place.channel_stride + p] = T(rows[c * kTilePixels + p]);
+      for (int64_t p = 0; p < place.pixels; ++p) to[c * place.channel_stride + p] = T(planes[c * place.pixels + p]);
     }
   }
 }
@@ -76,29 +98,34 @@ HOST_DEVICE float sigmoid(float x) {
   return 1.0f / (1.0f + quick_exp(negative > 88.0f ? 88.0f : negative));
 }
 
-// feature becomes feature * sigmoid(raw + bias). The channels beyond the tile's are computed and not used.
+// out = feature * sigmoid(raw + bias).
 template <class A>
-HOST_DEVICE void gate_tile_any(A* feature, const A* raw, const A* bias, int64_t pixels) {
+HOST_DEVICE void gate_tile_any(const Values<A>& feature, const Values<A>& raw, const A* bias, int64_t pixels,
+                               int64_t channels, const Values<A>& out) {
   for (int64_t p = 0; p < pixels; ++p) {
-    for (int64_t c = 0; c < kTileChannels; ++c) {
-      const int64_t i = p * kTileChannels + c;
-      feature[i] *= sigmoid(raw[i] + bias[c]);
-    }
+    const A *const value = feature.data + p * feature.pitch, *const before = raw.data + p * raw.pitch;
+    A* const to = out.data + p * out.pitch;
+#pragma GCC ivdep
+    for (int64_t c = 0; c < channels; ++c) to[c] = value[c] * sigmoid(before[c] + bias[c]);
   }
 }
 
-// grad becomes the gradient of the feature, raw that of raw, whose sums over the pixels are added to grad_bias.
+// The gradients of the feature and of raw; the sums of the latter over the pixels are added to grad_bias.
 template <class A>
-HOST_DEVICE void gate_backward_tile_any(A* grad, const A* feature, A* raw, const A* bias, int64_t pixels,
-                                        A* grad_bias) {
+HOST_DEVICE void gate_backward_tile_any(const Values<A>& grad, const Values<A>& feature, const Values<A>& raw,
+                                        const A* bias, int64_t pixels, int64_t channels,
+                                        const Values<A>& grad_feature, const Values<A>& grad_raw, A* grad_bias) {
   for (int64_t p = 0; p < pixels; ++p) {
-    for (int64_t c = 0; c < kTileChannels; ++c) {
-      const int64_t i = p * kTileChannels + c;
-      A grad_feature, grad_raw;
-      gate_gradients(grad[i], feature[i], sigmoid(raw[i] + bias[c]), grad_feature, grad_raw);
-      grad[i] = grad_feature;
-      raw[i] = grad_raw;
-      grad_bias[c] += grad_raw;
+    const A *const incoming = grad.data + p * grad.pitch, *const value = feature.data + p * feature.pitch;
+    const A* const before = raw.data + p * raw.pitch;
+    A *const to_feature = grad_feature.data + p * grad_feature.pitch, *const to_raw = grad_raw.data + p * grad_raw.pitch;
+#pragma GCC ivdep
+    for (int64_t c = 0; c < channels; ++c) {
+      A of_feature, of_raw;
+      gate_gradients(incoming[c], value[c], sigmoid(before[c] + bias[c]), of_feature, of_raw);
+      to_feature[c] = of_feature;
+      to_raw[c] = of_raw;
+      grad_bias[c] += of_raw;
     }
   }
 }

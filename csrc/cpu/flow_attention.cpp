@@ -14,13 +14,15 @@ namespace {
     store_tile_any(tile, place, to);                                                            \
   }
 #define PHOTOFLOW_GATE(A)                                                                                     \
-  PHOTOFLOW_SIMD void gate_tile(A* feature, const A* raw, const A* bias, int64_t pixels) {                    \
-    gate_tile_any(feature, raw, bias, pixels);                                                                \
-  }                                                                                                           \
-  PHOTOFLOW_SIMD void gate_backward_tile(A* grad, const A* feature, A* raw, const A* bias, int64_t pixels,    \
-                                         A* grad_bias) {                                                      \
-    gate_backward_tile_any(grad, feature, raw, bias, pixels, grad_bias);                                      \
-  }                                                                                                           \
+  PHOTOFLOW_SIMD void gate_tile(const Values<A>& feature, const Values<A>& raw, const A* bias, int64_t pixels, \
+                                int64_t channels, const Values<A>& out) { \
+    gate_tile_any(feature, raw, bias, pixels, channels, out); \
+  } \
+  PHOTOFLOW_SIMD void gate_backward_tile(const Values<A>& grad, const Values<A>& feature, const Values<A>& raw, \
+                                         const A* bias, int64_t pixels, int64_t channels, \
+                                         const Values<A>& grad_feature, const Values<A>& grad_raw, A* grad_bias) { \
+    gate_backward_tile_any(grad, feature, raw, bias, pixels, channels, grad_feature, grad_raw, grad_bias); \
+  } \
   PHOTOFLOW_SIMD void weight_gradients_row(const A* window, int64_t stride, const A* grads, int64_t padded,   \
                                            int64_t width, A* sums) {                                          \
     weight_gradients_row_any(window, stride, grads, padded, width, sums);                                     \
@@ -47,19 +49,40 @@ PHOTOFLOW_HIDDEN(BFloat16)
 #undef PHOTOFLOW_GATE
 #undef PHOTOFLOW_HIDDEN
 
+// Some pixels and channels of an image, of the part of the image that is one thread's.
+struct Tile {
+  int64_t part, batch, pixel, pixels, channel, channels;
+};
+
 // A tensor (B, C, H, W) in either format, cut into tiles.
 template <class T>
 struct Tiles {
+  using A = accumulate_t<T>;
   T* data;
   Strides<int64_t> stride;
-  explicit Tiles(const Tensor& tensor)
+  explicit Tiles(const Tensor& tensor) : Tiles(tensor, format_of(tensor)) {}
+  Tiles(const Tensor& tensor, MemoryFormat format)
       : data(const_cast<T*>(photoflow::data<T>(tensor))),
-        stride(strides_of(tensor.size(1), tensor.size(2), tensor.size(3), format_of(tensor))) {}
-  T* at(int64_t batch, int64_t channel, int64_t pixel) const {
-    return data + batch * stride.batch + channel * stride.channel + pixel * stride.pixel;
+        stride(strides_of(tensor.size(1), tensor.size(2), tensor.size(3), format)) {}
+  T* at(const Tile& tile) const {
+    return data + tile.batch * stride.batch + tile.channel * stride.channel + tile.pixel * stride.pixel;
   }
-  TilePlace place(int64_t pixels, int64_t channels) const {
-    return {stride.pixel, stride.channel, pixels, channels};
+  TilePlace place(const Tile& tile) const { return {stride.pixel, stride.channel, tile.pixels, tile.channels}; }
+
+  // Where a tile's values can be computed with: where they lie, if that is possible.
+  Values<A> spot(const Tile& tile, A* buffer) const {
+    if constexpr (std::is_same_v<A, T>) {
+      if (stride.channel == 1) return {at(tile), stride.pixel};
+    }
+    return {buffer, tile.channels};
+  }
+  Values<A> read(const Tile& tile, A* buffer) const {
+    const Values<A> values = spot(tile, buffer);
+    if (values.data == buffer) load_tile(at(tile), place(tile), buffer);
+    return values;
+  }
+  void write(const Tile& tile, const Values<A>& values, const A* buffer) const {
+    if (values.data == buffer) store_tile(buffer, place(tile), at(tile));
   }
 };
 
@@ -111,54 +134,46 @@ Tensor hidden_of(const Tensor& feature, const Tensor& flow, const Tensor& w1, co
   return hidden;
 }
 
-// Calls body(batch, first pixel, pixels, first channel, channels) for every tile; a part holds kPartPixels pixels and
-// all channels of them, and is one thread's.
-constexpr int64_t kPartPixels = 256;
+// Calls body(tile) for every tile. A part holds kPartPixels pixels with all their channels and is one thread's. Beside
+// channels_last features a tile runs through memory as it lies; beside NCHW ones, where raw lies across, it is square.
+constexpr int64_t kPartPixels = 256, kSquare = 32;
 
 int64_t parts_of(int64_t plane) { return (plane + kPartPixels - 1) / kPartPixels; }
 
 template <class Body>
-void for_each_tile(int64_t batch, int64_t channels, int64_t plane, const Body& body) {
-  const int64_t parts = parts_of(plane);
-  torch::stable::parallel_for(0, batch * parts, 1, [&](int64_t begin, int64_t end) {
+void for_each_tile(const Tensor& feature, const Body& body) {
+  const int64_t channels = feature.size(1), plane = feature.size(2) * feature.size(3), parts = parts_of(plane);
+  const bool along = is_channels_last(feature);
+  const int64_t wide = along ? std::min(channels, kTile) : kSquare, high = std::max<int64_t>(1, kTile / wide);
+  torch::stable::parallel_for(0, feature.size(0) * parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       const int64_t last = std::min(plane, (part % parts + 1) * kPartPixels);
-      for (int64_t pixel = part % parts * kPartPixels; pixel < last; pixel += kTilePixels) {
-        for (int64_t channel = 0; channel < channels; channel += kTileChannels) {
-          body(part, part / parts, pixel, std::min(kTilePixels, last - pixel), channel,
-               std::min(kTileChannels, channels - channel));
+      for (int64_t pixel = part % parts * kPartPixels; pixel < last; pixel += high) {
+        for (int64_t channel = 0; channel < channels; channel += wide) {
+          body(Tile{part, part / parts, pixel, std::min(high, last - pixel), channel,
+                    std::min(wide, channels - channel)});
         }
       }
     }
   });
 }
 
-// The bias with zeros behind it, so that a tile may read beyond the last channel.
-template <class A>
-std::vector<A> padded_bias(const Tensor& b2, ScalarType dtype) {
-  const Tensor bias = accumulated(b2, dtype);
-  std::vector<A> values(static_cast<size_t>(b2.size(0) + kTileChannels), A(0));
-  std::copy(data<A>(bias), data<A>(bias) + b2.size(0), values.begin());
-  return values;
-}
-
 Tensor gate(const Tensor& feature, const Tensor& raw, const Tensor& b2) {
-  const int64_t batch = feature.size(0), channels = feature.size(1), plane = feature.size(2) * feature.size(3);
   const Tensor out = empty_like_features(feature);
+  const Tensor biases = accumulated(b2, accumulate_dtype(feature.scalar_type()));
   dispatch(feature.scalar_type(), [&](auto type) {
     using T = decltype(type);
     using A = accumulate_t<T>;
     dispatch_convolution<A>(raw.scalar_type(), [&](auto convolution) {
       using C = decltype(convolution);
-      const std::vector<A> bias = padded_bias<A>(b2, accumulate_dtype(feature.scalar_type()));
       const Tiles<T> features(feature), outs(out);
-      const C* const raws = data<C>(raw);
-      for_each_tile(batch, channels, plane, [&](int64_t, int64_t b, int64_t p, int64_t np, int64_t c, int64_t nc) {
-        A values[kTile] = {}, gates[kTile] = {};
-        load_tile(features.at(b, c, p), features.place(np, nc), values);
-        load_tile(raws + (b * plane + p) * channels + c, TilePlace{channels, 1, np, nc}, gates);
-        gate_tile(values, gates, bias.data() + c, np);
-        store_tile(values, outs.place(np, nc), outs.at(b, c, p));
+      const Tiles<C> raws(raw, MemoryFormat::ChannelsLast);
+      for_each_tile(feature, [&](const Tile& tile) {
+        A buffers[2][kTile];
+        const Values<A> value = features.read(tile, buffers[0]), before = raws.read(tile, buffers[1]);
+        const Values<A> target = outs.spot(tile, buffers[0]);
+        gate_tile(value, before, data<A>(biases) + tile.channel, tile.pixels, tile.channels, target);
+        outs.write(tile, target, buffers[0]);
       });
     });
   });
@@ -189,7 +204,7 @@ struct GateGradients {
 
 GateGradients gate_backward(const Tensor& grad_any, const Tensor& feature, const Tensor& raw, const Tensor& b2,
                             const Needs& needs) {
-  const Tensor grad = readable(grad_any);
+  const Tensor grad = readable(grad_any), biases = accumulated(b2, accumulate_dtype(feature.scalar_type()));
   const int64_t batch = feature.size(0), channels = feature.size(1), plane = feature.size(2) * feature.size(3);
   const ScalarType dtype = accumulate_dtype(feature.scalar_type());
   const auto like = [&](bool needed, ScalarType type, MemoryFormat format) {
@@ -202,26 +217,22 @@ GateGradients gate_backward(const Tensor& grad_any, const Tensor& feature, const
     using A = accumulate_t<T>;
     dispatch_convolution<A>(raw.scalar_type(), [&](auto convolution) {
       using C = decltype(convolution);
-      const std::vector<A> bias = padded_bias<A>(b2, dtype);
-      const int64_t padded = (channels + kTileChannels - 1) / kTileChannels * kTileChannels;
-      std::vector<A> sums(static_cast<size_t>(batch * parts_of(plane) * padded), A(0));
-      const Tiles<T> features(feature), grads(grad), grad_features(result.feature);
-      C* const grad_raws = mutable_data<C>(result.raw);
-      for_each_tile(batch, channels, plane, [&](int64_t part, int64_t b, int64_t p, int64_t np, int64_t c, int64_t nc) {
-        A incoming[kTile] = {}, values[kTile] = {}, gates[kTile] = {};
-        const int64_t at = (b * plane + p) * channels + c;
-        const TilePlace beside{channels, 1, np, nc};
-        load_tile(grads.at(b, c, p), grads.place(np, nc), incoming);
-        load_tile(features.at(b, c, p), features.place(np, nc), values);
-        load_tile(data<C>(raw) + at, beside, gates);
-        gate_backward_tile(incoming, values, gates, bias.data() + c, np, sums.data() + part * padded + c);
-        if (needs.feature) store_tile(incoming, grad_features.place(np, nc), grad_features.at(b, c, p));
-        if (needs.second()) store_tile(gates, beside, grad_raws + at);
+      std::vector<A> sums(static_cast<size_t>(batch * parts_of(plane) * channels), A(0));
+      const Tiles<T> features(feature), grads(grad), grad_features(result.feature, format_of(feature));
+      const Tiles<C> raws(raw, MemoryFormat::ChannelsLast), grad_raws(result.raw, MemoryFormat::ChannelsLast);
+      for_each_tile(feature, [&](const Tile& tile) {
+        A buffers[3][kTile];
+        const Values<A> incoming = grads.read(tile, buffers[0]), value = features.read(tile, buffers[1]);
+        const Values<A> before = raws.read(tile, buffers[2]);
+        const Values<A> to_feature = needs.feature ? grad_features.spot(tile, buffers[0]) : Values<A>{buffers[0], tile.channels};
+        const Values<A> to_raw = needs.second() ? grad_raws.spot(tile, buffers[2]) : Values<A>{buffers[2], tile.channels};
+        gate_backward_tile(incoming, value, before, data<A>(biases) + tile.channel, tile.pixels, tile.channels,
+                           to_feature, to_raw, sums.data() + tile.part * channels + tile.channel);
+        if (needs.feature) grad_features.write(tile, to_feature, buffers[0]);
+        if (needs.second()) grad_raws.write(tile, to_raw, buffers[2]);
       });
       if (!needs.b2) return;
-      std::vector<A> total = sum_of_parts(sums, padded);
-      total.resize(static_cast<size_t>(channels));
-      result.b2 = tensor_of(total, b2, dtype);
+      result.b2 = tensor_of(sum_of_parts(sums, channels), b2, dtype);
     });
   });
   return result;
