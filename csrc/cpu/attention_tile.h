@@ -9,7 +9,8 @@
 
 namespace photoflow {
 
-constexpr int64_t kTile = 1024;  // values of a tile at most
+constexpr int64_t kTile = 1024;   // values of a tile at most
+constexpr int64_t kPlanes = 16;  // channels of a tile beside NCHW features: a cache line of raw
 
 // Where a tile's values lie in a tensor: `pixels` by `channels` of them, with these distances between neighbours.
 struct TilePlace {
@@ -98,15 +99,32 @@ HOST_DEVICE float sigmoid(float x) {
   return 1.0f / (1.0f + quick_exp(negative > 88.0f ? 88.0f : negative));
 }
 
-// out = feature * sigmoid(raw + bias).
+template <class A>
+HOST_DEVICE void gate_pixel(const A* __restrict__ value, const A* __restrict__ before, const A* __restrict__ bias,
+                            int64_t channels, A* __restrict__ to) {
+  for (int64_t c = 0; c < channels; ++c) to[c] = value[c] * sigmoid(before[c] + bias[c]);
+}
+
+// out = feature * sigmoid(raw + bias); out lies apart from the others.
 template <class A>
 HOST_DEVICE void gate_tile_any(const Values<A>& feature, const Values<A>& raw, const A* bias, int64_t pixels,
                                int64_t channels, const Values<A>& out) {
   for (int64_t p = 0; p < pixels; ++p) {
     const A *const value = feature.data + p * feature.pitch, *const before = raw.data + p * raw.pitch;
-    A* const to = out.data + p * out.pitch;
-#pragma GCC ivdep
-    for (int64_t c = 0; c < channels; ++c) to[c] = value[c] * sigmoid(before[c] + bias[c]);
+    gate_pixel(value, before, bias, channels, out.data + p * out.pitch);
+  }
+}
+
+template <class A>
+HOST_DEVICE void gate_backward_pixel(const A* __restrict__ incoming, const A* __restrict__ value,
+                                     const A* __restrict__ before, const A* __restrict__ bias, int64_t channels,
+                                     A* __restrict__ to_feature, A* __restrict__ to_raw, A* __restrict__ grad_bias) {
+  for (int64_t c = 0; c < channels; ++c) {
+    A of_feature, of_raw;
+    gate_gradients(incoming[c], value[c], sigmoid(before[c] + bias[c]), of_feature, of_raw);
+    to_feature[c] = of_feature;
+    to_raw[c] = of_raw;
+    grad_bias[c] += of_raw;
   }
 }
 
@@ -116,17 +134,9 @@ HOST_DEVICE void gate_backward_tile_any(const Values<A>& grad, const Values<A>& 
                                         const A* bias, int64_t pixels, int64_t channels,
                                         const Values<A>& grad_feature, const Values<A>& grad_raw, A* grad_bias) {
   for (int64_t p = 0; p < pixels; ++p) {
-    const A *const incoming = grad.data + p * grad.pitch, *const value = feature.data + p * feature.pitch;
-    const A* const before = raw.data + p * raw.pitch;
-    A *const to_feature = grad_feature.data + p * grad_feature.pitch, *const to_raw = grad_raw.data + p * grad_raw.pitch;
-#pragma GCC ivdep
-    for (int64_t c = 0; c < channels; ++c) {
-      A of_feature, of_raw;
-      gate_gradients(incoming[c], value[c], sigmoid(before[c] + bias[c]), of_feature, of_raw);
-      to_feature[c] = of_feature;
-      to_raw[c] = of_raw;
-      grad_bias[c] += of_raw;
-    }
+    gate_backward_pixel(grad.data + p * grad.pitch, feature.data + p * feature.pitch, raw.data + p * raw.pitch, bias,
+                        channels, grad_feature.data + p * grad_feature.pitch, grad_raw.data + p * grad_raw.pitch,
+                        grad_bias);
   }
 }
 
