@@ -6,12 +6,17 @@
 namespace photoflow {
 namespace {
 
-#define PHOTOFLOW_TILE(T)                                                                       \
-  PHOTOFLOW_SIMD void load_tile(const T* from, const TilePlace& place, accumulate_t<T>* tile) { \
-    load_tile_any(from, place, tile);                                                           \
-  }                                                                                             \
-  PHOTOFLOW_SIMD void store_tile(const accumulate_t<T>* tile, const TilePlace& place, T* to) {  \
-    store_tile_any(tile, place, to);                                                            \
+#define PHOTOFLOW_TILE(T)                                                                                   \
+  PHOTOFLOW_SIMD void convert(const T* from, int64_t count, accumulate_t<T>* to) { convert_any(from, count, to); } \
+  PHOTOFLOW_SIMD void convert_back(const accumulate_t<T>* from, int64_t count, T* to) { convert_any(from, count, to); } \
+  PHOTOFLOW_SIMD void gate_rows(const T* raw, const accumulate_t<T>* bias, int64_t pixels, int64_t channels, accumulate_t<T>* gates, int64_t pitch) { \
+    gate_rows_any(raw, bias, pixels, channels, gates, pitch); \
+  } \
+  PHOTOFLOW_SIMD void multiply_planes(const T* feature, int64_t stride, const accumulate_t<T>* gates, int64_t pitch, int64_t pixels, int64_t channels, T* out) { \
+    multiply_planes_any(feature, stride, gates, pitch, pixels, channels, out); \
+  } \
+  PHOTOFLOW_SIMD void backward_planes(const T* grad, const T* feature, int64_t stride, int64_t pixels, int64_t channels, accumulate_t<T>* gates, int64_t pitch, T* to_feature, accumulate_t<T>* grad_bias) { \
+    backward_planes_any(grad, feature, stride, pixels, channels, gates, pitch, to_feature, grad_bias); \
   }
 #define PHOTOFLOW_GATE(A)                                                                                     \
   PHOTOFLOW_SIMD void gate_tile(const Values<A>& feature, const Values<A>& raw, const A* bias, int64_t pixels, \
@@ -49,56 +54,39 @@ PHOTOFLOW_HIDDEN(BFloat16)
 #undef PHOTOFLOW_GATE
 #undef PHOTOFLOW_HIDDEN
 
-// Some pixels and channels of an image, of the part of the image that is one thread's.
+// Some pixels of channels_last features and some of their channels.
 struct Tile {
-  int64_t part, batch, pixel, pixels, channel, channels;
+  int64_t part, first, pixels, channel, channels;  // first: the first pixel, counted through the batch
 };
 
-// A tensor (B, C, H, W) in either format, cut into tiles.
+// A channels_last tensor, cut into tiles.
 template <class T>
 struct Tiles {
   using A = accumulate_t<T>;
   T* data;
-  Strides<int64_t> stride;
-  explicit Tiles(const Tensor& tensor) : Tiles(tensor, format_of(tensor)) {}
-  Tiles(const Tensor& tensor, MemoryFormat format)
-      : data(const_cast<T*>(photoflow::data<T>(tensor))),
-        stride(strides_of(tensor.size(1), tensor.size(2), tensor.size(3), format)) {}
-  T* at(const Tile& tile) const {
-    return data + tile.batch * stride.batch + tile.channel * stride.channel + tile.pixel * stride.pixel;
-  }
-  TilePlace place(const Tile& tile) const { return {stride.pixel, stride.channel, tile.pixels, tile.channels}; }
+  int64_t pitch;
+  explicit Tiles(const Tensor& tensor) : data(const_cast<T*>(photoflow::data<T>(tensor))), pitch(tensor.size(1)) {}
+  T* at(const Tile& tile) const { return data + tile.first * pitch + tile.channel; }
 
-  // Where a tile's values can be computed with: where they lie, if that is possible.
+  // A tile's values, where they lie, if that is possible.
   Values<A> spot(const Tile& tile, A* buffer) const {
-    if constexpr (std::is_same_v<A, T>) {
-      if (stride.channel == 1) return {at(tile), stride.pixel};
-    }
+    if constexpr (std::is_same_v<A, T>) return {at(tile), pitch};
     return {buffer, tile.channels};
   }
-  // Asks for the values of the tile behind this one. Pixel by pixel that is its share of the next
-  // pixels, in the order of memory.
-  void prefetch_next(const Tile& tile) const {
-    constexpr int64_t kLine = 64 / sizeof(T);
-    if (stride.channel == 1) {
-      const T* const from = at(tile) - tile.channel + tile.pixels * (stride.pixel + tile.channel);
-      for (int64_t i = 0; i < tile.pixels * tile.channels; i += kLine) __builtin_prefetch(from + i, 0, 2);
-    } else {
-      const T* const from = at(tile) + tile.channels * stride.channel;
-      for (int64_t c = 0; c < tile.channels; ++c) {
-        for (int64_t p = 0; p < tile.pixels; p += kLine) {
-          __builtin_prefetch(from + c * stride.channel + p);
-        }
+  Values<A> read(const Tile& tile, A* buffer) const {
+    if constexpr (!std::is_same_v<A, T>) {
+      for (int64_t p = 0; p < tile.pixels; ++p) {
+        convert(at(tile) + p * pitch, tile.channels, buffer + p * tile.channels);
       }
     }
+    return spot(tile, buffer);
   }
-  Values<A> read(const Tile& tile, A* buffer) const {
-    const Values<A> values = spot(tile, buffer);
-    if (values.data == buffer) load_tile(at(tile), place(tile), buffer);
-    return values;
-  }
-  void write(const Tile& tile, const Values<A>& values, const A* buffer) const {
-    if (values.data == buffer) store_tile(buffer, place(tile), at(tile));
+  void write(const Tile& tile, const A* buffer) const {
+    if constexpr (!std::is_same_v<A, T>) {
+      for (int64_t p = 0; p < tile.pixels; ++p) {
+        convert_back(buffer + p * tile.channels, tile.channels, at(tile) + p * pitch);
+      }
+    }
   }
 };
 
@@ -150,32 +138,43 @@ Tensor hidden_of(const Tensor& feature, const Tensor& flow, const Tensor& w1, co
   return hidden;
 }
 
-// Calls body(tile) for every tile. A part holds kPartPixels pixels with all their channels and is one thread's. Beside
-// channels_last features a tile runs through memory as it lies; beside NCHW ones, where raw lies across,
-// it is 16 planes wide, a cache line of raw.
+// A part of an image holds kPartPixels pixels with all their channels, and is one thread's.
 constexpr int64_t kPartPixels = 256;
 
 int64_t parts_of(int64_t plane) { return (plane + kPartPixels - 1) / kPartPixels; }
 
+// Calls body(part, image, first pixel in it, number of pixels) for each part, `most` pixels at a time.
 template <class Body>
-void for_each_tile(const Tensor& feature, const Body& body) {
-  const int64_t channels = feature.size(1), plane = feature.size(2) * feature.size(3), parts = parts_of(plane);
-  const bool along = is_channels_last(feature);
-  const int64_t wide = along ? std::min(channels, kTile) : kPlanes, high = std::max<int64_t>(1, kTile / wide);
+void for_each_run(const Tensor& feature, int64_t most, const Body& body) {
+  const int64_t plane = feature.size(2) * feature.size(3), parts = parts_of(plane);
   torch::stable::parallel_for(0, feature.size(0) * parts, 1, [&](int64_t begin, int64_t end) {
     for (int64_t part = begin; part < end; ++part) {
       const int64_t last = std::min(plane, (part % parts + 1) * kPartPixels);
-      for (int64_t pixel = part % parts * kPartPixels; pixel < last; pixel += high) {
-        for (int64_t channel = 0; channel < channels; channel += wide) {
-          body(Tile{part, part / parts, pixel, std::min(high, last - pixel), channel,
-                    std::min(wide, channels - channel)});
-        }
+      for (int64_t pixel = part % parts * kPartPixels; pixel < last; pixel += most) {
+        body(part, part / parts, pixel, std::min(most, last - pixel));
       }
     }
   });
 }
 
+// Calls body(tile) for every tile of channels_last features, in the order of memory.
+template <class Body>
+void for_each_tile(const Tensor& feature, const Body& body) {
+  const int64_t channels = feature.size(1), plane = feature.size(2) * feature.size(3);
+  const int64_t wide = std::min(channels, kTile), high = kTile / wide;
+  for_each_run(feature, high, [&](int64_t part, int64_t image, int64_t pixel, int64_t pixels) {
+    for (int64_t channel = 0; channel < channels; channel += wide) {
+      body(Tile{part, image * plane + pixel, pixels, channel, std::min(wide, channels - channel)});
+    }
+  });
+}
+
+// Rows of gates are so much further apart than they are long: at a power of two they would compete for the same lines
+// of the caches.
+constexpr int64_t kOffBeat = 16;
+
 Tensor gate(const Tensor& feature, const Tensor& raw, const Tensor& b2) {
+  const int64_t channels = feature.size(1), plane = feature.size(2) * feature.size(3);
   const Tensor out = empty_like_features(feature);
   const Tensor biases = accumulated(b2, accumulate_dtype(feature.scalar_type()));
   dispatch(feature.scalar_type(), [&](auto type) {
@@ -183,18 +182,24 @@ Tensor gate(const Tensor& feature, const Tensor& raw, const Tensor& b2) {
     using A = accumulate_t<T>;
     dispatch_convolution<A>(raw.scalar_type(), [&](auto convolution) {
       using C = decltype(convolution);
-      const Tiles<T> features(feature), outs(out);
-      const Tiles<C> raws(raw, MemoryFormat::ChannelsLast);
-      for_each_tile(feature, [&](const Tile& tile) {
-        A buffers[3][kTile];
-        const Values<A> value = features.read(tile, buffers[0]), before = raws.read(tile, buffers[1]);
-        const Values<A> target = outs.spot(tile, buffers[2]);
-        if (features.stride.channel != 1) {
-          features.prefetch_next(tile);
-          raws.prefetch_next(tile);
-        }
-        gate_tile(value, before, data<A>(biases) + tile.channel, tile.pixels, tile.channels, target);
-        outs.write(tile, target, buffers[2]);
+      const A* const bias = data<A>(biases);
+      if (is_channels_last(feature)) {
+        const Tiles<T> features(feature), outs(out);
+        const Tiles<C> raws(raw);
+        for_each_tile(feature, [&](const Tile& tile) {
+          A buffers[3][kTile];
+          const Values<A> value = features.read(tile, buffers[0]), before = raws.read(tile, buffers[1]);
+          gate_tile(value, before, bias + tile.channel, tile.pixels, tile.channels, outs.spot(tile, buffers[2]));
+          outs.write(tile, buffers[2]);
+        });
+        return;
+      }
+      for_each_run(feature, kBlock, [&](int64_t, int64_t image, int64_t pixel, int64_t pixels) {
+        static thread_local std::vector<A> gates;
+        const int64_t pitch = channels + kOffBeat, at = image * channels * plane + pixel;
+        gates.resize(static_cast<size_t>(kBlock * pitch));
+        gate_rows(data<C>(raw) + (image * plane + pixel) * channels, bias, pixels, channels, gates.data(), pitch);
+        multiply_planes(data<T>(feature) + at, plane, gates.data(), pitch, pixels, channels, mutable_data<T>(out) + at);
       });
     });
   });
@@ -225,7 +230,8 @@ struct GateGradients {
 
 GateGradients gate_backward(const Tensor& grad_any, const Tensor& feature, const Tensor& raw, const Tensor& b2,
                             const Needs& needs) {
-  const Tensor grad = readable(grad_any), biases = accumulated(b2, accumulate_dtype(feature.scalar_type()));
+  const Tensor grad = in_format(grad_any, format_of(feature));
+  const Tensor biases = accumulated(b2, accumulate_dtype(feature.scalar_type()));
   const int64_t batch = feature.size(0), channels = feature.size(1), plane = feature.size(2) * feature.size(3);
   const ScalarType dtype = accumulate_dtype(feature.scalar_type());
   const auto like = [&](bool needed, ScalarType type, MemoryFormat format) {
@@ -239,19 +245,36 @@ GateGradients gate_backward(const Tensor& grad_any, const Tensor& feature, const
     dispatch_convolution<A>(raw.scalar_type(), [&](auto convolution) {
       using C = decltype(convolution);
       std::vector<A> sums(static_cast<size_t>(batch * parts_of(plane) * channels), A(0));
-      const Tiles<T> features(feature), grads(grad), grad_features(result.feature, format_of(feature));
-      const Tiles<C> raws(raw, MemoryFormat::ChannelsLast), grad_raws(result.raw, MemoryFormat::ChannelsLast);
-      for_each_tile(feature, [&](const Tile& tile) {
-        A buffers[5][kTile];
-        const Values<A> incoming = grads.read(tile, buffers[0]), value = features.read(tile, buffers[1]);
-        const Values<A> before = raws.read(tile, buffers[2]);
-        const Values<A> to_feature = needs.feature ? grad_features.spot(tile, buffers[3]) : Values<A>{buffers[3], tile.channels};
-        const Values<A> to_raw = needs.second() ? grad_raws.spot(tile, buffers[4]) : Values<A>{buffers[4], tile.channels};
-        gate_backward_tile(incoming, value, before, data<A>(biases) + tile.channel, tile.pixels, tile.channels,
-                           to_feature, to_raw, sums.data() + tile.part * channels + tile.channel);
-        if (needs.feature) grad_features.write(tile, to_feature, buffers[3]);
-        if (needs.second()) grad_raws.write(tile, to_raw, buffers[4]);
-      });
+      const A* const bias = data<A>(biases);
+      if (is_channels_last(feature)) {
+        const Tiles<T> features(feature), grads(grad), grad_features(result.feature);
+        const Tiles<C> raws(raw), grad_raws(result.raw);
+        for_each_tile(feature, [&](const Tile& tile) {
+          A buffers[5][kTile];
+          const Values<A> beside[2] = {{buffers[3], tile.channels}, {buffers[4], tile.channels}};
+          gate_backward_tile(grads.read(tile, buffers[0]), features.read(tile, buffers[1]), raws.read(tile, buffers[2]),
+                             bias + tile.channel, tile.pixels, tile.channels,
+                             needs.feature ? grad_features.spot(tile, buffers[3]) : beside[0],
+                             needs.second() ? grad_raws.spot(tile, buffers[4]) : beside[1],
+                             sums.data() + tile.part * channels + tile.channel);
+          if (needs.feature) grad_features.write(tile, buffers[3]);
+          if (needs.second()) grad_raws.write(tile, buffers[4]);
+        });
+      } else {
+        for_each_run(feature, kBlock, [&](int64_t part, int64_t image, int64_t pixel, int64_t pixels) {
+          static thread_local std::vector<A> gates;
+          const int64_t pitch = channels + kOffBeat, at = image * channels * plane + pixel;
+          const int64_t first = (image * plane + pixel) * channels;
+          gates.resize(static_cast<size_t>(kBlock * pitch));
+          gate_rows(data<C>(raw) + first, bias, pixels, channels, gates.data(), pitch);
+          backward_planes(data<T>(grad) + at, data<T>(feature) + at, plane, pixels, channels, gates.data(), pitch,
+                          needs.feature ? mutable_data<T>(result.feature) + at : nullptr,
+                          sums.data() + part * channels);
+          for (int64_t p = 0; needs.second() && p < pixels; ++p) {
+            convert_back(gates.data() + p * pitch, channels, mutable_data<C>(result.raw) + first + p * channels);
+          }
+        });
+      }
       if (!needs.b2) return;
       result.b2 = tensor_of(sum_of_parts(sums, channels), b2, dtype);
     });

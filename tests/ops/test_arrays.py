@@ -60,7 +60,7 @@ def test_every_operator_takes_arrays(name: str, kind: Callable[[Tensor], Any]) -
 
 @pytest.mark.parametrize("kind", [Tensor.numpy, read_only, Foreign], ids=["numpy", "read-only", "foreign"])
 def test_nothing_is_copied(kind: Callable[[Tensor], Any]) -> None:
-    for source in (IMAGE, IMAGE.transpose(2, 3), IMAGE.half(), IMAGE[:0]):
+    for source in (IMAGE, IMAGE.transpose(2, 3), IMAGE.half()):
         tensor = as_tensor("operator", "argument", kind(source))
         assert torch.equal(tensor, source) and tensor.dtype == source.dtype and tensor.stride() == source.stride()
         assert tensor.data_ptr() == source.data_ptr()
