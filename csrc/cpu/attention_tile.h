@@ -11,7 +11,7 @@
 namespace photoflow {
 
 constexpr int64_t kTile = 1024;  // values of a tile at most
-constexpr int64_t kBlock = 64;   // pixels of a block
+constexpr int64_t kBlock = 256;   // pixels of a block
 constexpr int64_t kLanesOfSum = 8;
 
 // A tile's values pixel by pixel, `pitch` from one pixel to the next: in the tensor itself, or in a buffer beside it.
@@ -116,13 +116,25 @@ HOST_DEVICE void multiply_plane(const T* __restrict__ feature, const A* __restri
   for (int64_t p = 0; p < pixels; ++p) out[p] = T(A(feature[p]) * gate[p]);
 }
 
+// Asks for the next planes of a block: too far apart for the processor to guess.
+template <int kWrite, class T>
+HOST_DEVICE void prefetch_planes(const T* plane, int64_t stride, int64_t pixels, int64_t count) {
+  for (int64_t k = 0; k < count; ++k) {
+    for (int64_t p = 0; p < pixels; p += 64 / static_cast<int64_t>(sizeof(T))) {
+      __builtin_prefetch(plane + k * stride + p, kWrite);
+    }
+  }
+}
+
 // out = feature * gate for a block of planes, `stride` apart.
 template <class T, class A>
 HOST_DEVICE void multiply_planes_any(const T* feature, int64_t stride, const A* gates, int64_t pitch, int64_t pixels,
                                      int64_t channels, T* out) {
   A planes[4 * kBlock];
   for (int64_t c = 0; c < channels; c += 4) {
-    const int64_t count = std::min<int64_t>(4, channels - c);
+    const int64_t count = std::min<int64_t>(4, channels - c), next = std::min<int64_t>(4, channels - c - count);
+    prefetch_planes<0>(feature + (c + 4) * stride, stride, pixels, next);
+    prefetch_planes<1>(out + (c + 4) * stride, stride, pixels, next);
     turn<true, A>(gates + c, pitch, pixels, count, planes);
     for (int64_t k = 0; k < count; ++k) {
       multiply_plane(feature + (c + k) * stride, planes + k * kBlock, pixels, out + (c + k) * stride);
@@ -158,7 +170,9 @@ HOST_DEVICE void backward_planes_any(const T* grad, const T* feature, int64_t st
                                      A* gates, int64_t pitch, T* to_feature, A* grad_bias) {
   A planes[4 * kBlock];
   for (int64_t c = 0; c < channels; c += 4) {
-    const int64_t count = std::min<int64_t>(4, channels - c);
+    const int64_t count = std::min<int64_t>(4, channels - c), next = std::min<int64_t>(4, channels - c - count);
+    prefetch_planes<0>(grad + (c + 4) * stride, stride, pixels, next);
+    prefetch_planes<0>(feature + (c + 4) * stride, stride, pixels, next);
     turn<true, A>(gates + c, pitch, pixels, count, planes);
     for (int64_t k = 0; k < count; ++k) {
       const int64_t at = (c + k) * stride;

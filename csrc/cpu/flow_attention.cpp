@@ -7,7 +7,7 @@ namespace photoflow {
 namespace {
 
 #define PHOTOFLOW_TILE(T)                                                                                   \
-  PHOTOFLOW_SIMD void convert(const T* from, int64_t count, accumulate_t<T>* to) { convert_any(from, count, to); } \
+  [[maybe_unused]] PHOTOFLOW_SIMD void convert(const T* from, int64_t count, accumulate_t<T>* to) { convert_any(from, count, to); } \
   PHOTOFLOW_SIMD void convert_back(const accumulate_t<T>* from, int64_t count, T* to) { convert_any(from, count, to); } \
   PHOTOFLOW_SIMD void gate_rows(const T* raw, const accumulate_t<T>* bias, int64_t pixels, int64_t channels, accumulate_t<T>* gates, int64_t pitch) { \
     gate_rows_any(raw, bias, pixels, channels, gates, pitch); \
