@@ -14,8 +14,8 @@
 
 namespace photoflow {
 
-constexpr int kTaps = 18;          // numbers of the flow under a 3 by 3 kernel: (row, column, x or y)
-constexpr int kRows = kTaps + 1;   // rows of the packed first weights: one a tap, and the bias
+constexpr int kTaps = 18;         // numbers of the flow under a 3 by 3 kernel: (row, column, x or y)
+constexpr int kRows = kTaps + 1;  // rows of the packed first weights: one a tap, and the bias
 
 // A place between two pixels of an axis: (1 - t) of the first and t of the second.
 template <class A>

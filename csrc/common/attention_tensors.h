@@ -55,8 +55,8 @@ inline void check_attention(const Tensor& feature, const Tensor& flow, const Ten
 
 template <class A>
 ResizedFlow<A> resized_flow(const Tensor& flow, const Tensor& feature) {
-  return {data<A>(flow),  flow.stride(0), flow.stride(1),  flow.stride(2),  flow.stride(3),
-          flow.size(2),   flow.size(3),   feature.size(2), feature.size(3)};
+  return {data<A>(flow), flow.stride(0), flow.stride(1),  flow.stride(2), flow.stride(3),
+          flow.size(2),  flow.size(3),   feature.size(2), feature.size(3)};
 }
 
 // oneDNN or cuDNN through torch's dispatcher: 3 by 3, stride 1, zero padding 1, no bias.
@@ -108,8 +108,8 @@ inline ConvolutionGradients convolve_backward(const Tensor& grad, const Tensor& 
 // Which gradients flow_attention_backward is asked for.
 struct Needs {
   bool feature, flow, w1, b1, w2, b2;
-  bool first() const { return flow || w1 || b1; }      // anything behind the first convolution
-  bool second() const { return first() || w2; }        // anything behind the second
+  bool first() const { return flow || w1 || b1; }  // anything behind the first convolution
+  bool second() const { return first() || w2; }    // anything behind the second
   bool raw() const { return second() || b2; }
 };
 

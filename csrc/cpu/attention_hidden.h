@@ -9,6 +9,7 @@
 namespace photoflow {
 
 constexpr int64_t kLanes = 8;     // hidden channels computed at a time
+constexpr int64_t kPixels = 8;    // pixels whose sums are in registers at the same time
 constexpr int64_t kTaskRows = 4;  // image rows that a thread takes at a time
 
 // The first weights as rows of `hidden` numbers, filled with zeros to a multiple of kLanes: one row for each tap, and
@@ -60,20 +61,22 @@ class FlowRows {
   std::vector<A> values_;
 };
 
-// relu(conv(flow) + bias) of `pixels` pixels of a row whose first window is at `window`, four pixels at a time.
-template <int kPixels, class C, class A>
+// relu(conv(flow) + bias) of `pixels` pixels of a row whose first window is at `window`, computed together.
+template <int kCount, class C, class A>
 HOST_DEVICE void hidden_pixels(const A* window, int64_t stride, const A* weights, int64_t padded, int64_t hidden,
                                C* out) {
   for (int64_t k = 0; k < padded; k += kLanes) {
-    vector_t<A, kLanes> sum[kPixels], weight;
+    vector_t<A, kLanes> sum[kCount], weight;
     load(weight, weights + kTaps * padded + k);
-    for (int p = 0; p < kPixels; ++p) sum[p] = weight;
-    for (int tap = 0; tap < kTaps; ++tap) {
-      load(weight, weights + tap * padded + k);
-      const A* value = window + tap / 6 * stride + tap % 6;
-      for (int p = 0; p < kPixels; ++p) sum[p] += weight * value[2 * p];
+    for (int p = 0; p < kCount; ++p) sum[p] = weight;
+    for (int row = 0; row < 3; ++row) {
+      const A* const value = window + row * stride;
+      for (int i = 0; i < 6; ++i) {
+        load(weight, weights + (6 * row + i) * padded + k);
+        for (int p = 0; p < kCount; ++p) sum[p] += weight * value[i + 2 * p];
+      }
     }
-    for (int p = 0; p < kPixels; ++p) {
+    for (int p = 0; p < kCount; ++p) {
       const vector_t<A, kLanes> zero = {};
       sum[p] = sum[p] < zero ? zero : sum[p];  // NaN stays NaN, as in torch's relu
       C* to = out + p * hidden + k;
@@ -92,8 +95,8 @@ template <class C, class A>
 HOST_DEVICE void hidden_row_any(const A* window, int64_t stride, const A* weights, int64_t padded, int64_t hidden,
                                 int64_t width, C* out) {
   int64_t x = 0;
-  for (; x + 4 <= width; x += 4) {
-    hidden_pixels<4>(window + 2 * x, stride, weights, padded, hidden, out + x * hidden);
+  for (; x + kPixels <= width; x += kPixels) {
+    hidden_pixels<kPixels>(window + 2 * x, stride, weights, padded, hidden, out + x * hidden);
   }
   for (; x < width; ++x) hidden_pixels<1>(window + 2 * x, stride, weights, padded, hidden, out + x * hidden);
 }

@@ -1,6 +1,6 @@
 // Multiplying features by their gate on the CPU: a tile of channels_last features at a time, which is computed with
-// where it lies; or a block of pixels with all their channels beside NCHW ones, whose gates are computed in the order of
-// raw's memory and then turned from rows of channels into planes of pixels, within the cache.
+// where it lies; or a block of pixels with all their channels beside NCHW ones, whose gates are computed in the order
+// of raw's memory and then turned from rows of channels into planes of pixels, within the cache.
 #pragma once
 
 #include <type_traits>
@@ -11,7 +11,7 @@
 namespace photoflow {
 
 constexpr int64_t kTile = 1024;  // values of a tile at most
-constexpr int64_t kBlock = 256;   // pixels of a block
+constexpr int64_t kBlock = 256;  // pixels of a block
 constexpr int64_t kLanesOfSum = 8;
 
 // A tile's values pixel by pixel, `pitch` from one pixel to the next: in the tensor itself, or in a buffer beside it.
@@ -64,8 +64,8 @@ HOST_DEVICE void gate_backward_pixel(const A* __restrict__ incoming, const A* __
 // The gradients of the feature and of raw; the sums of the latter over the pixels are added to grad_bias.
 template <class A>
 HOST_DEVICE void gate_backward_tile_any(const Values<A>& grad, const Values<A>& feature, const Values<A>& raw,
-                                        const A* bias, int64_t pixels, int64_t channels,
-                                        const Values<A>& grad_feature, const Values<A>& grad_raw, A* grad_bias) {
+                                        const A* bias, int64_t pixels, int64_t channels, const Values<A>& grad_feature,
+                                        const Values<A>& grad_raw, A* grad_bias) {
   for (int64_t p = 0; p < pixels; ++p) {
     gate_backward_pixel(grad.data + p * grad.pitch, feature.data + p * feature.pitch, raw.data + p * raw.pitch, bias,
                         channels, grad_feature.data + p * grad_feature.pitch, grad_raw.data + p * grad_raw.pitch,
@@ -176,8 +176,8 @@ HOST_DEVICE void backward_planes_any(const T* grad, const T* feature, int64_t st
     turn<true, A>(gates + c, pitch, pixels, count, planes);
     for (int64_t k = 0; k < count; ++k) {
       const int64_t at = (c + k) * stride;
-      grad_bias[c + k] += backward_plane(grad + at, feature + at, pixels, planes + k * kBlock,
-                                         to_feature ? to_feature + at : nullptr);
+      grad_bias[c + k] +=
+          backward_plane(grad + at, feature + at, pixels, planes + k * kBlock, to_feature ? to_feature + at : nullptr);
     }
     turn<false, A>(gates + c, pitch, pixels, count, planes);
   }
