@@ -2,7 +2,9 @@
 
 Tensors are (B, C, H, W); a flow is (B, 2, H, W) in pixels, x right, then y down; integer coordinates are pixel
 centres. Every tensor argument may also be any array with `__dlpack__` (NumPy, CuPy, JAX): it is read where it lies,
-without a copy, and the results are torch tensors. Importing this module loads torch and registers the operators as `torch.ops.photoflow.*`.
+without a copy, and the results are torch tensors.
+
+Importing this module loads torch and registers the operators as `torch.ops.photoflow.*`.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from typing import Any, NoReturn, cast
 
 import numpy as np
 import torch
+import torch.utils.dlpack
 from torch import Tensor
 
 from photoflow.ops._library import require_operators
@@ -37,7 +38,7 @@ def as_tensor(operator: str, argument: str, value: Any) -> Tensor:
         return cast(Tensor, value)
     try:
         if not isinstance(value, np.ndarray):
-            return torch.from_dlpack(value)
+            return torch.utils.dlpack.from_dlpack(value)
         # from_numpy rather than DLPack, which older versions of NumPy refuse for a read-only array.
         return torch.from_numpy(value if value.flags.writeable else np.asarray(_WritableAlias(value)))
     except (BufferError, RuntimeError, TypeError, ValueError) as error:

@@ -16,9 +16,8 @@ _NEEDS = 6  # tensor arguments, and so gradients
 def _native_on_the_cpu() -> tuple[torch.dtype, ...]:
     """The half precisions that this processor multiplies natively; the others convolve faster in float32."""
     about = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    bfloat16 = about.get("amx_bf16", False) or about.get("avx512_bf16", False)
-    float16 = about.get("amx_fp16", False) or about.get("avx512_fp16", False)
-    return (torch.bfloat16,) * bfloat16 + (torch.float16,) * float16
+    flags = {torch.bfloat16: ("amx_bf16", "avx512_bf16"), torch.float16: ("amx_fp16", "avx512_fp16")}
+    return tuple(dtype for dtype, names in flags.items() if any(about.get(name) for name in names))
 
 
 _NATIVE_ON_THE_CPU = _native_on_the_cpu()
@@ -87,8 +86,8 @@ def flow_attention(feature: Tensor, flow: Tensor, w1: Tensor, b1: Tensor, w2: Te
     Autocast changes the dtype of the second convolution alone: the result keeps the features' dtype, and the flow and
     the first convolution stay float32. Weights and biases may then be float32 beside features of any precision.
 
-    Source: the flow attention of the paper's generator (SPEC.md, section 1), there the gate of the features at a
-    quarter of the image's size. Deviation: the displacements scale with the resizing.
+    Source: the flow attention in the generator of photo animation by an explicit flow blueprint, where it gates the
+    features at a quarter of the image's size. Deviation: the displacements scale with the resizing.
     """
     feature, flow = as_tensor(_NAME, "feature", feature), as_tensor(_NAME, "flow", flow)
     w1, b1 = as_tensor(_NAME, "w1", w1), as_tensor(_NAME, "b1", b1)

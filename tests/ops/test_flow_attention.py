@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, as_tuple, non_contiguous
+from contract import Arguments, OperatorContract, non_contiguous
 from torch import Tensor
 from torch.testing import assert_close
 
