@@ -25,4 +25,13 @@ STABLE_TORCH_LIBRARY(photoflow, m) {
       "(Tensor grad_image, Tensor grad_flow, Tensor grad_metric)");
 
   m.def("occlusion(Tensor flow_ab, Tensor flow_ba, float alpha, float beta) -> (Tensor visible_a, Tensor visible_b)");
+
+  // w1 (K, 2, 3, 3), b1 (K), w2 (C, K, 3, 3) of the type of the second convolution, b2 (C); raw: what that gave.
+  m.def(
+      "flow_attention(Tensor feature, Tensor flow, Tensor w1, Tensor b1, Tensor w2, Tensor b2, bool keeps_raw) -> "
+      "(Tensor out, Tensor raw)");
+  m.def(
+      "flow_attention_backward(Tensor grad, Tensor feature, Tensor flow, Tensor w1, Tensor b1, Tensor w2, Tensor b2, "
+      "Tensor raw, bool needs_feature, bool needs_flow, bool needs_w1, bool needs_b1, bool needs_w2, bool needs_b2) -> "
+      "(Tensor grad_feature, Tensor grad_flow, Tensor grad_w1, Tensor grad_b1, Tensor grad_w2, Tensor grad_b2)");
 }

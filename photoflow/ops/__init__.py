@@ -1,14 +1,18 @@
 """The compiled operators: motion applied to images, on the CPU and on CUDA, with gradients.
 
 Tensors are (B, C, H, W); a flow is (B, 2, H, W) in pixels, x right, then y down; integer coordinates are pixel
-centres. Importing this module loads torch and registers the operators as `torch.ops.photoflow.*`.
+centres. Every tensor argument may also be any array with `__dlpack__` (NumPy, CuPy, JAX): it is read where it lies,
+without a copy, and the results are torch tensors.
+
+Importing this module loads torch and registers the operators as `torch.ops.photoflow.*`.
 """
 
 from __future__ import annotations
 
 from photoflow.ops._library import build_info
 from photoflow.ops.backward_warp import backward_warp
+from photoflow.ops.flow_attention import flow_attention
 from photoflow.ops.forward_splat import forward_splat
 from photoflow.ops.occlusion import occlusion, range_map
 
-__all__ = ["backward_warp", "build_info", "forward_splat", "occlusion", "range_map"]
+__all__ = ["backward_warp", "build_info", "flow_attention", "forward_splat", "occlusion", "range_map"]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
+import numpy as np
 import torch
+import torch.utils.dlpack
 from torch import Tensor
 
 from photoflow.ops._library import require_operators
@@ -16,6 +18,31 @@ _FEATURES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 def fail(operator: str, argument: str, expected: str, got: object, kind: type[Exception] = ValueError) -> NoReturn:
     """Raise an error that names operator, argument, what was expected and what was got."""
     raise kind(f"{operator}: {argument}: expected {expected}, got {got}")
+
+
+class _WritableAlias:
+    """A read-only NumPy array under the name of a writable one: the operators write to none of their arguments."""
+
+    def __init__(self, array: np.ndarray[Any, Any]) -> None:
+        self.array = array  # kept alive with the alias
+        address = array.__array_interface__["data"][0]
+        self.__array_interface__ = {**array.__array_interface__, "data": (address, False)}
+
+
+def as_tensor(operator: str, argument: str, value: Any) -> Tensor:
+    """A tensor, or any array with `__dlpack__` (NumPy, CuPy, JAX), as a tensor that shares its memory.
+
+    What is neither is returned as it is, for the operator's own check to name.
+    """
+    if isinstance(value, Tensor) or not hasattr(value, "__dlpack__"):
+        return cast(Tensor, value)
+    try:
+        if not isinstance(value, np.ndarray):
+            return torch.utils.dlpack.from_dlpack(value)
+        # from_numpy rather than DLPack, which older versions of NumPy refuse for a read-only array.
+        return torch.from_numpy(value if value.flags.writeable else np.asarray(_WritableAlias(value)))
+    except (BufferError, RuntimeError, TypeError, ValueError) as error:
+        fail(operator, argument, "an array that a tensor can share", f"{type(value).__name__}: {error}", TypeError)
 
 
 def check_features(operator: str, argument: str, tensor: Tensor) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from photoflow.ops._contract import (
+    as_tensor,
     check_beside,
     check_choice,
     check_features,
@@ -56,9 +57,11 @@ def backward_warp(
 
     Autocast leaves the operator alone: features keep their dtype and the flow stays float32.
     """
-    alone = isinstance(image, Tensor)
-    images = [image] if isinstance(image, Tensor) else _listed(image)
-    flow = _checked_flow(images, flow)
+    alone = not isinstance(image, (list, tuple))
+    images = [as_tensor(_NAME, "image", one) for one in ([image] if alone else image)]
+    if not images:
+        fail(_NAME, "image", "at least one tensor", "an empty list")
+    flow = _checked_flow(images, as_tensor(_NAME, "flow", flow))
     mode_code = check_choice(_NAME, "mode", mode, _MODES)
     padding_code = check_choice(_NAME, "padding", padding, _PADDINGS)
     if alone:
@@ -66,15 +69,6 @@ def backward_warp(
         return result
     results: list[Tensor] = torch.ops.photoflow.backward_warp_many(images, flow, mode_code, padding_code)
     return results
-
-
-def _listed(images: Any) -> list[Tensor]:
-    """The images of a sequence that has some."""
-    if not isinstance(images, (list, tuple)):
-        fail(_NAME, "image", "a tensor (B, C, H, W) or a list of them", type(images).__name__, TypeError)
-    if not images:
-        fail(_NAME, "image", "at least one tensor", "an empty list")
-    return list(images)
 
 
 def _checked_flow(images: list[Tensor], flow: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from photoflow.ops._contract import (
+    as_tensor,
     check_beside,
     check_choice,
     check_features,
@@ -72,6 +73,9 @@ def forward_splat(
 
     Autocast leaves the operator alone: features keep their dtype, flow and metric stay float32.
     """
+    image = as_tensor(_NAME, "image", image)
+    flow = as_tensor(_NAME, "flow", flow)
+    metric = None if metric is None else as_tensor(_NAME, "metric", metric)
     check_features(_NAME, "image", image)
     batch, _, height, width = image.shape
     flow = check_beside(_NAME, "flow", flow, image, (batch, 2, height, width), "(B, 2, H, W)")

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from photoflow.ops._contract import check_beside, check_features, fail
+from photoflow.ops._contract import as_tensor, check_beside, check_features, fail
 from photoflow.ops.forward_splat import forward_splat
 
 _NAME = "occlusion"
@@ -46,6 +46,8 @@ def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: fl
 
     Source: Meister, Hur and Roth, "UnFlow", AAAI 2018, equation (2). Deviation: outside the image is not seen.
     """
+    flow_ab = as_tensor(_NAME, "flow_ab", flow_ab)
+    flow_ba = as_tensor(_NAME, "flow_ba", flow_ba)
     _check_flow(_NAME, "flow_ab", flow_ab)
     if isinstance(flow_ba, Tensor) and flow_ba.dtype != flow_ab.dtype:
         fail(_NAME, "flow_ba", str(flow_ab.dtype), flow_ba.dtype, TypeError)
@@ -80,6 +82,7 @@ def range_map(flow: Tensor) -> Tensor:
 
     Source: Wang et al., "Occlusion Aware Unsupervised Learning of Optical Flow", CVPR 2018, section 3.2.
     """
+    flow = as_tensor("range_map", "flow", flow)
     _check_flow("range_map", "flow", flow)
     nothing = flow.new_empty((flow.shape[0], 0, *flow.shape[2:]))
     return forward_splat(nothing, flow, mode="sum")[1]

@@ -144,6 +144,34 @@ def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: fl
     return seen(flow_ab, flow_ba).to(flow_ab.dtype), seen(flow_ba, flow_ab).to(flow_ab.dtype)
 
 
+def flow_attention(feature: Tensor, flow: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+    """Features times a gate computed from a flow; see `photoflow.ops.flow_attention`."""
+    height, width = feature.shape[2:]
+    finite = flow.isfinite().all(dim=1, keepdim=True)
+    resized = torch.where(finite, flow, 0).double()
+    for axis, size in ((2, height), (3, width)):
+        # The centre of each new pixel among the old ones: pixels are areas.
+        places = (torch.arange(size, dtype=torch.float64, device=flow.device) + 0.5) * flow.shape[axis] / size - 0.5
+        places = places.clamp(0, flow.shape[axis] - 1)
+        whole = places.floor().long()
+        fraction = (places - whole).reshape([-1, 1] if axis == 2 else [-1])
+        after = (whole + 1).clamp(max=flow.shape[axis] - 1)
+        resized = resized.index_select(axis, whole) * (1 - fraction) + resized.index_select(axis, after) * fraction
+    resized = resized * resized.new_tensor([width / flow.shape[3], height / flow.shape[2]]).reshape(1, 2, 1, 1)
+
+    def convolve(values: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        around = torch.nn.functional.pad(values, (1, 1, 1, 1))
+        total = bias.double().reshape(1, -1, 1, 1).expand(values.shape[0], -1, height, width)
+        for row in range(3):
+            for column in range(3):
+                window = around[..., row : row + height, column : column + width]
+                total = total + torch.einsum("bihw,oi->bohw", window, weight[:, :, row, column].double())
+        return total
+
+    gate = convolve(convolve(resized, w1, b1).relu(), w2, b2).sigmoid()
+    return (feature.double() * gate).to(feature.dtype)
+
+
 def range_map(flow: Tensor) -> Tensor:
     """How much a flow brings to each pixel; see `photoflow.ops.range_map`."""
     return forward_splat(flow[:, :1], flow, mode="sum")[1]
