@@ -21,4 +21,21 @@ STABLE_TORCH_LIBRARY(photoflow, m) {
       "(Tensor grad_image, Tensor grad_flow, Tensor grad_metric)");
 
   m.def("occlusion(Tensor flow_ab, Tensor flow_ba, float alpha, float beta) -> (Tensor visible_a, Tensor visible_b)");
+
+  m.def("correlation_pyramid(Tensor fmap, int levels) -> Tensor");
+  m.def(
+      "correlation_pyramid_backward(Tensor grad, SymInt channels, SymInt height, SymInt width, int levels) -> Tensor");
+  m.def(
+      "correlation_lookup(Tensor fmap1, Tensor pyramid, Tensor coords, SymInt height, SymInt width, int levels, "
+      "int radius) -> Tensor");
+  m.def(
+      "correlation_lookup_backward(Tensor grad, Tensor fmap1, Tensor pyramid, Tensor coords, SymInt height, "
+      "SymInt width, int levels, int radius, bool needs_fmap1, bool needs_pyramid, bool needs_coords) -> "
+      "(Tensor grad_fmap1, Tensor grad_pyramid, Tensor grad_coords)");
+  m.def(
+      "correlation_volume_lookup(Tensor volume, Tensor coords, SymInt height, SymInt width, int levels, int radius) -> "
+      "Tensor");
+  m.def(
+      "correlation_volume_lookup_backward(Tensor grad, Tensor volume, Tensor coords, SymInt height, SymInt width, "
+      "int levels, int radius, bool needs_volume, bool needs_coords) -> (Tensor grad_volume, Tensor grad_coords)");
 }

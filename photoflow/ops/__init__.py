@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from photoflow.ops._library import build_info
 from photoflow.ops.backward_warp import backward_warp
+from photoflow.ops.correlation_lookup import Correlation, correlation_lookup
 from photoflow.ops.forward_splat import forward_splat
 from photoflow.ops.occlusion import occlusion, range_map
 
-__all__ = ["backward_warp", "build_info", "forward_splat", "occlusion", "range_map"]
+__all__ = [
+    "Correlation",
+    "backward_warp",
+    "build_info",
+    "correlation_lookup",
+    "forward_splat",
+    "occlusion",
+    "range_map",
+]

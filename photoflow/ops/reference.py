@@ -139,3 +139,33 @@ def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: fl
 def range_map(flow: Tensor) -> Tensor:
     """How much a flow brings to each pixel; see `photoflow.ops.range_map`."""
     return forward_splat(flow[:, :1], flow, mode="sum")[1]
+
+
+def correlation_lookup(
+    fmap1: Tensor, fmap2: Tensor, coords: Tensor, *, radius: int = 4, levels: int = 4, **_: object
+) -> Tensor:
+    """All correlations, averaged level by level, read around coords; see `photoflow.ops.Correlation`."""
+    batch, channels, height, width = fmap1.shape
+    volume = torch.einsum("bcyx,bcvu->byxvu", fmap1.double(), fmap2.double()) / max(channels, 1) ** 0.5
+    finite = coords.isfinite().all(dim=1)
+    x, y = torch.where(finite[:, None], coords, 0).double().unbind(dim=1)
+    results = []
+    for level in range(levels):
+        rows, columns = volume.shape[3:]
+        flat = volume.reshape(batch, height * width, rows * columns)
+        for dx in range(-radius, radius + 1):
+            for dy in range(-radius, radius + 1):
+                value = torch.zeros_like(x)
+                for row, row_weight in _taps(y / 2**level + dy, "bilinear"):
+                    for column, column_weight in _taps(x / 2**level + dx, "bilinear"):
+                        inside = finite & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+                        if rows * columns == 0:
+                            continue
+                        index = torch.where(inside, row * columns + column, 0).reshape(batch, height * width, 1)
+                        read = flat.gather(2, index).reshape(x.shape)
+                        value = value + read * (row_weight * column_weight * inside)
+                results.append(value)
+        rows, columns = rows // 2, columns // 2
+        blocks = volume[..., : 2 * rows, : 2 * columns].reshape(batch, height, width, rows, 2, columns, 2)
+        volume = blocks.mean(dim=(4, 6))
+    return torch.stack(results, dim=1).to(fmap1.dtype)
