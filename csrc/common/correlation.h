@@ -9,7 +9,8 @@ namespace photoflow {
 
 constexpr int64_t kMostLevels = 16, kMostRadius = 16;
 
-// Channels of the pyramid are padded with zeros to a multiple of this, so that every vector of them is whole and aligned.
+// Channels of the pyramid are padded with zeros to a multiple of this, so that every vector of them is whole and
+// aligned.
 constexpr int64_t kChannelStep = 16;
 
 HOST_DEVICE int64_t padded_channels(int64_t channels) {

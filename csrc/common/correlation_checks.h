@@ -17,8 +17,8 @@ inline void check_levels(int64_t levels) {
 
 inline void check_sizes(int64_t height, int64_t width, int64_t levels, int64_t radius) {
   check_levels(levels);
-  STD_TORCH_CHECK(radius >= 0 && radius <= kMostRadius, kCorrelation, ": radius: expected 0 to ", kMostRadius,
-                  ", got ", radius);
+  STD_TORCH_CHECK(radius >= 0 && radius <= kMostRadius, kCorrelation, ": radius: expected 0 to ", kMostRadius, ", got ",
+                  radius);
   const int64_t most = int64_t(1) << 29;
   STD_TORCH_CHECK(height >= 0 && width >= 0 && height < most && width < most, kCorrelation,
                   ": fmap2: expected sides below 2^29, got ", height, ", ", width);
@@ -26,8 +26,8 @@ inline void check_sizes(int64_t height, int64_t width, int64_t levels, int64_t r
 
 // A tensor (B, a, b) beside the coordinates, in the type of the accumulation.
 inline void check_table(const char* name, const Tensor& tensor, const Tensor& coords, int64_t rows, int64_t columns) {
-  const bool fits = tensor.dim() == 3 && tensor.size(0) == coords.size(0) && tensor.size(1) == rows &&
-                    tensor.size(2) == columns;
+  const bool fits =
+      tensor.dim() == 3 && tensor.size(0) == coords.size(0) && tensor.size(1) == rows && tensor.size(2) == columns;
   STD_TORCH_CHECK(fits, kCorrelation, ": ", name, ": expected shape (", coords.size(0), ", ", rows, ", ", columns,
                   "), got ", shape_text(tensor));
   STD_TORCH_CHECK(tensor.scalar_type() == coords.scalar_type(), kCorrelation, ": ", name, ": expected ",
@@ -47,8 +47,7 @@ inline void check_lookup(const Tensor& fmap1, const Tensor& pyramid, const Tenso
   check_table("pyramid", pyramid, coords, shape.first(shape.levels), padded_channels(fmap1.size(1)));
 }
 
-inline void check_volume_lookup(const Tensor& volume, const Tensor& coords, const PyramidShape& shape,
-                                int64_t radius) {
+inline void check_volume_lookup(const Tensor& volume, const Tensor& coords, const PyramidShape& shape, int64_t radius) {
   check_features(kCorrelation, "coords", coords);
   check_sides(kCorrelation, "coords", coords);
   check_sizes(shape.height, shape.width, shape.levels, radius);

@@ -22,12 +22,12 @@ constexpr int kSpanRows = 2, kSpanColumns = 16, kSpan = kSpanRows * kSpanColumns
 // Vectors of kBytes, and how many sums fit into the registers that such a machine has.
 template <class A, int kBytes>
 struct Wide;
-#define PHOTOFLOW_WIDE(A, BYTES, AT_ONCE, VECTORS)                   \
-  template <>                                                        \
-  struct Wide<A, BYTES> {                                            \
-    typedef A type __attribute__((vector_size(BYTES)));              \
+#define PHOTOFLOW_WIDE(A, BYTES, AT_ONCE, VECTORS)                     \
+  template <>                                                          \
+  struct Wide<A, BYTES> {                                              \
+    typedef A type __attribute__((vector_size(BYTES)));                \
     static constexpr int kLanes = BYTES / static_cast<int>(sizeof(A)); \
-    static constexpr int kAtOnce = AT_ONCE, kVectors = VECTORS;      \
+    static constexpr int kAtOnce = AT_ONCE, kVectors = VECTORS;        \
   }
 PHOTOFLOW_WIDE(float, 16, 2, 2);
 PHOTOFLOW_WIDE(float, 32, 2, 2);

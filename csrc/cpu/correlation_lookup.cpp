@@ -22,6 +22,8 @@ struct Lookup {
 
   int64_t plane() const { return height * width; }
   int64_t results() const { return (2 * radius + 1) * (2 * radius + 1); }  // of a pixel at one level
+  // Multiplications of a pixel at one level.
+  int64_t work() const { return (2 * radius + 2) * (2 * radius + 2) * padded; }
   int64_t tile_rows() const { return (height + kTileRows - 1) / kTileRows; }
   int64_t tile_columns() const { return (width + kTileColumns - 1) / kTileColumns; }
   int64_t tiles() const { return batch * tile_rows() * tile_columns(); }
@@ -61,31 +63,42 @@ template <class T>
 Lookup<T> lookup_of(const Tensor& fmap1, const Tensor& pyramid, const Tensor& coords, const PyramidShape& shape,
                     int64_t radius) {
   using A = accumulate_t<T>;
-  return {data<T>(fmap1), strides_of(fmap1), data<A>(pyramid), data<A>(coords),
-          fmap1.size(0),  fmap1.size(1),     fmap1.size(2),    fmap1.size(3),
-          padded_channels(fmap1.size(1)),    radius,           shape,
+  return {data<T>(fmap1),
+          strides_of(fmap1),
+          data<A>(pyramid),
+          data<A>(coords),
+          fmap1.size(0),
+          fmap1.size(1),
+          fmap1.size(2),
+          fmap1.size(3),
+          padded_channels(fmap1.size(1)),
+          radius,
+          shape,
           correlation_scale<A>(fmap1.size(1))};
 }
 
 template <class T>
 void look_up(const Lookup<T>& job, T* out) {
   using A = accumulate_t<T>;
-  torch::stable::parallel_for(0, job.tiles(), 1, [&](int64_t begin, int64_t end) {
-    std::vector<A> queries(static_cast<size_t>(kTileSpans * kSpan * job.padded));
-    SpanMemory<A> memory(job.radius);
-    for (int64_t tile = begin; tile < end; ++tile) {
-      job.load_tile(tile, queries.data());
-      for (int64_t index = 0; index < job.shape.levels * kTileSpans; ++index) {
-        const int64_t level = index / kTileSpans, i = index % kTileSpans;
-        const Patch patch = job.patch(tile, i);
-        if (patch.rows * patch.columns == 0) continue;
-        const Span<A> span = job.span(patch, level);
-        SpanSteps<A>::correlate(job.level(patch.batch, level), span, queries.data() + i * kSpan * job.padded, memory);
-        T* const first = out + (patch.batch * job.shape.levels + level) * job.results() * job.plane();
-        blend_to(span, patch, job.radius, job.height, job.width, first, memory);
-      }
-    }
-  });
+  torch::stable::parallel_for(0, job.tiles(), items_a_thread(kTileSpans * kSpan * job.work() * job.shape.levels),
+                              [&](int64_t begin, int64_t end) {
+                                std::vector<A> queries(static_cast<size_t>(kTileSpans * kSpan * job.padded));
+                                SpanMemory<A> memory(job.radius);
+                                for (int64_t tile = begin; tile < end; ++tile) {
+                                  job.load_tile(tile, queries.data());
+                                  for (int64_t index = 0; index < job.shape.levels * kTileSpans; ++index) {
+                                    const int64_t level = index / kTileSpans, i = index % kTileSpans;
+                                    const Patch patch = job.patch(tile, i);
+                                    if (patch.rows * patch.columns == 0) continue;
+                                    const Span<A> span = job.span(patch, level);
+                                    SpanSteps<A>::correlate(job.level(patch.batch, level), span,
+                                                            queries.data() + i * kSpan * job.padded, memory);
+                                    T* const first =
+                                        out + (patch.batch * job.shape.levels + level) * job.results() * job.plane();
+                                    blend_to(span, patch, job.radius, job.height, job.width, first, memory);
+                                  }
+                                }
+                              });
 }
 
 template <class T, class A>
@@ -103,35 +116,37 @@ void store_queries(const A* queries, const Lookup<T>& job, const Patch& patch, T
 template <class T, class A>
 void gather_gradients(const Lookup<T>& job, const T* grad, T* grad_fmap1, A* grad_coords) {
   const int64_t plane = job.plane();
-  torch::stable::parallel_for(0, job.tiles() * kTileSpans, kTileSpans, [&](int64_t begin, int64_t end) {
-    std::vector<A> queries(static_cast<size_t>(kSpan * job.padded)), sums(queries.size());
-    SpanMemory<A> memory(job.radius);
-    for (int64_t index = begin; index < end; ++index) {
-      const Patch patch = job.patch(index / kTileSpans, index % kTileSpans);
-      if (patch.rows * patch.columns == 0) continue;
-      if (grad_coords) {
-        load_queries(job.fmap1, job.strides, patch, job.channels, 0, job.padded, job.scale, queries.data());
-      }
-      std::fill(sums.begin(), sums.end(), A(0));
-      A along[2 * kSpan] = {};
-      for (int64_t number = 0; number < job.shape.levels; ++number) {
-        const Span<A> span = job.span(patch, number);
-        const Level<A> level = job.level(patch.batch, number);
-        load_incoming(grad + (patch.batch * job.shape.levels + number) * job.results() * plane, patch, job.radius,
-                      job.height, job.width, memory.incoming.data());
-        if (grad_coords) {
-          SpanSteps<A>::correlate(level, span, queries.data(), memory);
-          SpanSteps<A>::slope(span, job.radius, A(1) / static_cast<A>(int64_t(1) << number), along, memory);
+  torch::stable::parallel_for(
+      0, job.tiles() * kTileSpans, items_a_thread(kSpan * job.work() * job.shape.levels),
+      [&](int64_t begin, int64_t end) {
+        std::vector<A> queries(static_cast<size_t>(kSpan * job.padded)), sums(queries.size());
+        SpanMemory<A> memory(job.radius);
+        for (int64_t index = begin; index < end; ++index) {
+          const Patch patch = job.patch(index / kTileSpans, index % kTileSpans);
+          if (patch.rows * patch.columns == 0) continue;
+          if (grad_coords) {
+            load_queries(job.fmap1, job.strides, patch, job.channels, 0, job.padded, job.scale, queries.data());
+          }
+          std::fill(sums.begin(), sums.end(), A(0));
+          A along[2 * kSpan] = {};
+          for (int64_t number = 0; number < job.shape.levels; ++number) {
+            const Span<A> span = job.span(patch, number);
+            const Level<A> level = job.level(patch.batch, number);
+            load_incoming(grad + (patch.batch * job.shape.levels + number) * job.results() * plane, patch, job.radius,
+                          job.height, job.width, memory.incoming.data());
+            if (grad_coords) {
+              SpanSteps<A>::correlate(level, span, queries.data(), memory);
+              SpanSteps<A>::slope(span, job.radius, A(1) / static_cast<A>(int64_t(1) << number), along, memory);
+            }
+            if (grad_fmap1) {
+              SpanSteps<A>::weigh(span, job.radius, job.scale, memory);
+              SpanSteps<A>::gather(level, span, sums.data(), job.padded, memory);
+            }
+          }
+          if (grad_fmap1) store_queries(sums.data(), job, patch, grad_fmap1);
+          if (grad_coords) store_along(along, patch, job.height, job.width, grad_coords);
         }
-        if (grad_fmap1) {
-          SpanSteps<A>::weigh(span, job.radius, job.scale, memory);
-          SpanSteps<A>::gather(level, span, sums.data(), job.padded, memory);
-        }
-      }
-      if (grad_fmap1) store_queries(sums.data(), job, patch, grad_fmap1);
-      if (grad_coords) store_along(along, patch, job.height, job.width, grad_coords);
-    }
-  });
+      });
 }
 
 // The gradient of the pyramid is scattered. Some channels of one level of one image are one thread's, which visits the
@@ -140,27 +155,30 @@ template <class T, class A>
 void scatter_gradient(const Lookup<T>& job, const T* grad, A* grad_pyramid) {
   const int64_t slices = (job.padded + kSlice - 1) / kSlice, levels = job.shape.levels;
   const int64_t spans = job.tile_rows() * job.tile_columns() * kTileSpans;
-  torch::stable::parallel_for(0, job.batch * slices * levels, 1, [&](int64_t begin, int64_t end) {
-    std::vector<A> queries(static_cast<size_t>(kSpan * kSlice));
-    SpanMemory<A> memory(job.radius);
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t image = task / (slices * levels), number = task % levels, first = task / levels % slices * kSlice;
-      const int64_t last = std::min(first + kSlice, job.padded);
-      Level<A> level = job.level(grad_pyramid, image, number);
-      if (level.height * level.width == 0) continue;
-      level.first += first;
-      for (int64_t index = image * spans; index < (image + 1) * spans; ++index) {
-        const Patch patch = job.patch(index / kTileSpans, index % kTileSpans);
-        if (patch.rows * patch.columns == 0) continue;
-        const Span<A> span = job.span(patch, number);
-        load_queries(job.fmap1, job.strides, patch, job.channels, first, last, job.scale, queries.data());
-        load_incoming(grad + (image * levels + number) * job.results() * job.plane(), patch, job.radius, job.height,
-                      job.width, memory.incoming.data());
-        SpanSteps<A>::weigh(span, job.radius, A(1), memory);
-        SpanSteps<A>::scatter(level, span, queries.data(), last - first, memory);
-      }
-    }
-  });
+  torch::stable::parallel_for(0, job.batch * slices * levels, items_a_thread(job.plane() * job.work() / slices),
+                              [&](int64_t begin, int64_t end) {
+                                std::vector<A> queries(static_cast<size_t>(kSpan * kSlice));
+                                SpanMemory<A> memory(job.radius);
+                                for (int64_t task = begin; task < end; ++task) {
+                                  const int64_t image = task / (slices * levels), number = task % levels,
+                                                first = task / levels % slices * kSlice;
+                                  const int64_t last = std::min(first + kSlice, job.padded);
+                                  Level<A> level = job.level(grad_pyramid, image, number);
+                                  if (level.height * level.width == 0) continue;
+                                  level.first += first;
+                                  for (int64_t index = image * spans; index < (image + 1) * spans; ++index) {
+                                    const Patch patch = job.patch(index / kTileSpans, index % kTileSpans);
+                                    if (patch.rows * patch.columns == 0) continue;
+                                    const Span<A> span = job.span(patch, number);
+                                    load_queries(job.fmap1, job.strides, patch, job.channels, first, last, job.scale,
+                                                 queries.data());
+                                    load_incoming(grad + (image * levels + number) * job.results() * job.plane(), patch,
+                                                  job.radius, job.height, job.width, memory.incoming.data());
+                                    SpanSteps<A>::weigh(span, job.radius, A(1), memory);
+                                    SpanSteps<A>::scatter(level, span, queries.data(), last - first, memory);
+                                  }
+                                }
+                              });
 }
 
 }  // namespace
@@ -181,9 +199,11 @@ Tensor correlation_lookup_cpu(const Tensor& fmap1, const Tensor& pyramid_any, co
   return out;
 }
 
-std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cpu(
-    const Tensor& grad_any, const Tensor& fmap1, const Tensor& pyramid_any, const Tensor& coords_any, int64_t height,
-    int64_t width, int64_t levels, int64_t radius, bool needs_fmap1, bool needs_pyramid, bool needs_coords) {
+std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cpu(const Tensor& grad_any, const Tensor& fmap1,
+                                                                   const Tensor& pyramid_any, const Tensor& coords_any,
+                                                                   int64_t height, int64_t width, int64_t levels,
+                                                                   int64_t radius, bool needs_fmap1, bool needs_pyramid,
+                                                                   bool needs_coords) {
   const PyramidShape shape{height, width, levels};
   check_lookup(fmap1, pyramid_any, coords_any, shape, radius);
   const Tensor grad = torch::stable::contiguous(grad_any), pyramid = torch::stable::contiguous(pyramid_any),

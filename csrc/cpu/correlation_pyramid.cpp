@@ -25,20 +25,21 @@ void build_pyramid(const Tensor& fmap, const PyramidShape& shape, A* pyramid) {
   const int64_t image = shape.first(shape.levels) * padded;
   const Strides strides = strides_of(fmap);
   const T* const features = data<T>(fmap);
-  torch::stable::parallel_for(0, batch * shape.height, 4, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t b = row / shape.height, y = row % shape.height;
-      A* const to = pyramid + b * image + y * shape.width * padded;
-      for (int64_t x = 0; x < shape.width; x += kSpanColumns) {
-        const Patch patch{b, y, x, 1, std::min<int64_t>(kSpanColumns, shape.width - x)};
-        load_queries(features, strides, patch, channels, 0, padded, A(1), to + x * padded);
-      }
-    }
-  });
+  torch::stable::parallel_for(0, batch * shape.height, items_a_thread(8 * shape.width * padded),
+                              [&](int64_t begin, int64_t end) {
+                                for (int64_t row = begin; row < end; ++row) {
+                                  const int64_t b = row / shape.height, y = row % shape.height;
+                                  A* const to = pyramid + b * image + y * shape.width * padded;
+                                  for (int64_t x = 0; x < shape.width; x += kSpanColumns) {
+                                    const Patch patch{b, y, x, 1, std::min<int64_t>(kSpanColumns, shape.width - x)};
+                                    load_queries(features, strides, patch, channels, 0, padded, A(1), to + x * padded);
+                                  }
+                                }
+                              });
   for (int64_t level = 1; level < shape.levels; ++level) {
     const int64_t height = shape.rows(level), width = shape.columns(level), above = shape.columns(level - 1);
     if (height * width == 0) return;
-    torch::stable::parallel_for(0, batch * height, 4, [&](int64_t begin, int64_t end) {
+    torch::stable::parallel_for(0, batch * height, items_a_thread(8 * width * padded), [&](int64_t begin, int64_t end) {
       for (int64_t row = begin; row < end; ++row) {
         A* const first = pyramid + row / height * image;
         const int64_t y = row % height;
@@ -93,7 +94,7 @@ Tensor correlation_pyramid_backward_cpu(const Tensor& grad_any, int64_t channels
     using A = accumulate_t<decltype(type)>;
     const A* const from = data<A>(grad);
     A* const to = mutable_data<A>(out);
-    torch::stable::parallel_for(0, batch * height, 4, [&](int64_t begin, int64_t end) {
+    torch::stable::parallel_for(0, batch * height, items_a_thread(8 * width * padded), [&](int64_t begin, int64_t end) {
       std::vector<A> sums(static_cast<size_t>(kSpanColumns * padded));
       for (int64_t row = begin; row < end; ++row) {
         const int64_t b = row / height, y = row % height;

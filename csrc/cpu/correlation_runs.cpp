@@ -6,18 +6,18 @@ namespace {
 
 // Vectors as long as the machine's: unlike those of PHOTOFLOW_SIMD, the versions differ in what they instantiate.
 #if defined(PHOTOFLOW_AVX2)
-#define PHOTOFLOW_BY_WIDTH(SIGNATURE, CALL)         \
-  __attribute__((target("default"))) SIGNATURE {    \
-    constexpr int kBytes = 16;                      \
-    CALL;                                           \
-  }                                                 \
-  __attribute__((target(PHOTOFLOW_AVX2))) SIGNATURE { \
-    constexpr int kBytes = 32;                      \
-    CALL;                                           \
-  }                                                 \
+#define PHOTOFLOW_BY_WIDTH(SIGNATURE, CALL)             \
+  __attribute__((target("default"))) SIGNATURE {        \
+    constexpr int kBytes = 16;                          \
+    CALL;                                               \
+  }                                                     \
+  __attribute__((target(PHOTOFLOW_AVX2))) SIGNATURE {   \
+    constexpr int kBytes = 32;                          \
+    CALL;                                               \
+  }                                                     \
   __attribute__((target(PHOTOFLOW_AVX512))) SIGNATURE { \
-    constexpr int kBytes = 64;                      \
-    CALL;                                           \
+    constexpr int kBytes = 64;                          \
+    CALL;                                               \
   }
 #else
 #define PHOTOFLOW_BY_WIDTH(SIGNATURE, CALL) \
@@ -48,10 +48,10 @@ PHOTOFLOW_STEPS(double)
 #undef PHOTOFLOW_STEPS
 #undef PHOTOFLOW_BY_WIDTH
 
-#define PHOTOFLOW_BLEND(T)                                                                                     \
-  PHOTOFLOW_SIMD void run_blend(const Span<accumulate_t<T>>& span, const Patch& patch, int64_t radius,         \
-                                int64_t height, int64_t width, T* out, SpanMemory<accumulate_t<T>>& memory) {  \
-    blend_span(memory.dots.data(), span, patch, radius, height, width, out);                                   \
+#define PHOTOFLOW_BLEND(T)                                                                                             \
+  PHOTOFLOW_SIMD void run_blend(const Span<accumulate_t<T>>& span, const Patch& patch, int64_t radius, int64_t height, \
+                                int64_t width, T* out, SpanMemory<accumulate_t<T>>& memory) {                          \
+    blend_span(memory.dots.data(), span, patch, radius, height, width, out);                                           \
   }
 PHOTOFLOW_BLEND(float)
 PHOTOFLOW_BLEND(double)
@@ -96,8 +96,8 @@ void blend_to(const Span<accumulate_t<T>>& span, const Patch& patch, int64_t rad
 
 template struct SpanSteps<float>;
 template struct SpanSteps<double>;
-#define PHOTOFLOW_BLEND(T)                                                                                    \
-  template void blend_to<T>(const Span<accumulate_t<T>>&, const Patch&, int64_t, int64_t, int64_t, T*,        \
+#define PHOTOFLOW_BLEND(T)                                                                             \
+  template void blend_to<T>(const Span<accumulate_t<T>>&, const Patch&, int64_t, int64_t, int64_t, T*, \
                             SpanMemory<accumulate_t<T>>&)
 PHOTOFLOW_BLEND(float);
 PHOTOFLOW_BLEND(double);

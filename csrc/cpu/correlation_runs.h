@@ -1,4 +1,5 @@
-// The steps of a lookup on the CPU, for callers that are not compiled for one machine: each runs as fast as this one can.
+// The steps of a lookup on the CPU, for callers that are not compiled for one machine: each runs as fast as this one
+// can.
 #pragma once
 
 #include "correlation_span.h"

@@ -13,6 +13,11 @@ struct Patch {
   int64_t batch, y, x, rows, columns;
 };
 
+// How many items of so many multiplications each are worth a thread of their own.
+inline int64_t items_a_thread(int64_t work) {
+  return std::max<int64_t>(1, (int64_t(1) << 20) / std::max<int64_t>(work, 1));
+}
+
 template <class A>
 struct SpanMemory {
   std::vector<A> dots, weights, incoming;

@@ -60,43 +60,45 @@ VolumeLookup<A> volume_lookup_of(const Tensor& volume, const Tensor& coords, con
 
 template <class A>
 void look_up(const VolumeLookup<A>& job, A* out) {
-  torch::stable::parallel_for(0, job.spans(), 4, [&](int64_t begin, int64_t end) {
-    SpanMemory<A> memory(job.radius);
-    for (int64_t index = begin; index < end; ++index) {
-      const Patch patch = job.patch(index);
-      for (int64_t level = 0; level < job.shape.levels; ++level) {
-        const Span<A> span = job.span(patch, level);
-        job.read(patch, span, level, memory);
-        A* const first = out + (patch.batch * job.shape.levels + level) * job.results() * job.plane();
-        blend_to(span, patch, job.radius, job.height, job.width, first, memory);
-      }
-    }
-  });
+  torch::stable::parallel_for(
+      0, job.spans(), items_a_thread(8 * kSpan * job.results() * job.shape.levels), [&](int64_t begin, int64_t end) {
+        SpanMemory<A> memory(job.radius);
+        for (int64_t index = begin; index < end; ++index) {
+          const Patch patch = job.patch(index);
+          for (int64_t level = 0; level < job.shape.levels; ++level) {
+            const Span<A> span = job.span(patch, level);
+            job.read(patch, span, level, memory);
+            A* const first = out + (patch.batch * job.shape.levels + level) * job.results() * job.plane();
+            blend_to(span, patch, job.radius, job.height, job.width, first, memory);
+          }
+        }
+      });
 }
 
 // Every pixel has a row of the volume to itself.
 template <class A>
 void volume_gradients(const VolumeLookup<A>& job, const A* grad, A* grad_volume, A* grad_coords) {
-  torch::stable::parallel_for(0, job.spans(), 4, [&](int64_t begin, int64_t end) {
-    SpanMemory<A> memory(job.radius);
-    for (int64_t index = begin; index < end; ++index) {
-      const Patch patch = job.patch(index);
-      A along[2 * kSpan] = {};
-      for (int64_t level = 0; level < job.shape.levels; ++level) {
-        const Span<A> span = job.span(patch, level);
-        load_incoming(grad + (patch.batch * job.shape.levels + level) * job.results() * job.plane(), patch, job.radius,
-                      job.height, job.width, memory.incoming.data());
-        if (grad_coords) {
-          job.read(patch, span, level, memory);
-          SpanSteps<A>::slope(span, job.radius, A(1) / static_cast<A>(int64_t(1) << level), along, memory);
+  torch::stable::parallel_for(
+      0, job.spans(), items_a_thread(8 * kSpan * job.results() * job.shape.levels), [&](int64_t begin, int64_t end) {
+        SpanMemory<A> memory(job.radius);
+        for (int64_t index = begin; index < end; ++index) {
+          const Patch patch = job.patch(index);
+          A along[2 * kSpan] = {};
+          for (int64_t level = 0; level < job.shape.levels; ++level) {
+            const Span<A> span = job.span(patch, level);
+            load_incoming(grad + (patch.batch * job.shape.levels + level) * job.results() * job.plane(), patch,
+                          job.radius, job.height, job.width, memory.incoming.data());
+            if (grad_coords) {
+              job.read(patch, span, level, memory);
+              SpanSteps<A>::slope(span, job.radius, A(1) / static_cast<A>(int64_t(1) << level), along, memory);
+            }
+            if (!grad_volume) continue;
+            SpanSteps<A>::weigh(span, job.radius, A(1), memory);
+            job.template copy<false>(grad_volume, patch, span, level, memory.weights.data());
+          }
+          if (grad_coords) store_along(along, patch, job.height, job.width, grad_coords);
         }
-        if (!grad_volume) continue;
-        SpanSteps<A>::weigh(span, job.radius, A(1), memory);
-        job.template copy<false>(grad_volume, patch, span, level, memory.weights.data());
-      }
-      if (grad_coords) store_along(along, patch, job.height, job.width, grad_coords);
-    }
-  });
+      });
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 // correlation_lookup on CUDA: correlations computed where they are read, all levels in one launch.
 //
-// Nothing is added atomically: every number is summed by one warp in a fixed order, so that results and gradients repeat
-// to the bit.
+// Nothing is added atomically: every number is summed by one warp in a fixed order, so that results and gradients
+// repeat to the bit.
 #include "../common/correlation_checks.h"
 #include "launch.h"
 
@@ -60,8 +60,7 @@ struct Lookup {
 
   // Channels [c, c + kSize) of a pixel, which need not lie side by side, times the scale.
   __device__ Pack<A> query(int64_t image, int64_t pixel, int64_t c) const {
-    const T* const at =
-        fmap1 + image * strides.batch + pixel / width * strides.row + pixel % width * strides.column;
+    const T* const at = fmap1 + image * strides.batch + pixel / width * strides.row + pixel % width * strides.column;
     Pack<A> pack;
     for (int k = 0; k < Pack<A>::kSize; ++k) {
       pack.value[k] = c + k < channels ? scale * A(at[(c + k) * strides.channel]) : A(0);
@@ -119,8 +118,8 @@ __device__ void correlate(const Lookup<T>& job, int64_t image, int64_t pixel, in
   }
 }
 
-// A block takes `pixels` neighbouring pixels at one level: its warps correlate them into shared memory, then its threads
-// blend, neighbours writing neighbouring results.
+// A block takes `pixels` neighbouring pixels at one level: its warps correlate them into shared memory, then its
+// threads blend, neighbours writing neighbouring results.
 template <class T>
 __global__ void look_up(Lookup<T> job, int64_t pixels, T* out) {
   using A = accumulate_t<T>;
@@ -159,8 +158,8 @@ struct Incoming {
     return inside ? accumulate_t<T>(grad[(i * n + j) * plane]) : accumulate_t<T>(0);
   }
   __device__ accumulate_t<T> weight(const Window<accumulate_t<T>>& window, int64_t column, int64_t row) const {
-    return blend((*this)(column, row), (*this)(column - 1, row), (*this)(column, row - 1),
-                 (*this)(column - 1, row - 1), window.fx, window.fy);
+    return blend((*this)(column, row), (*this)(column - 1, row), (*this)(column, row - 1), (*this)(column - 1, row - 1),
+                 window.fx, window.fy);
   }
 };
 
@@ -169,7 +168,7 @@ struct Gradients {
   using A = accumulate_t<T>;
   Lookup<T> job;
   const T* grad;
-  T* grad_fmap1;                 // null: not asked for
+  T* grad_fmap1;                  // null: not asked for
   A *grad_coords, *grad_pyramid;  // null: not asked for
 
   __device__ Incoming<T> incoming(int64_t image, int64_t pixel, int64_t level) const {
@@ -328,8 +327,17 @@ template <class T>
 Lookup<T> lookup_of(const Tensor& fmap1, const Tensor& pyramid, const Tensor& coords, const PyramidShape& shape,
                     int64_t radius) {
   using A = accumulate_t<T>;
-  return {data<T>(fmap1), strides_of(fmap1), data<A>(pyramid), data<A>(coords), fmap1.size(0), fmap1.size(1),
-          fmap1.size(2), fmap1.size(3), padded_channels(fmap1.size(1)), radius, shape,
+  return {data<T>(fmap1),
+          strides_of(fmap1),
+          data<A>(pyramid),
+          data<A>(coords),
+          fmap1.size(0),
+          fmap1.size(1),
+          fmap1.size(2),
+          fmap1.size(3),
+          padded_channels(fmap1.size(1)),
+          radius,
+          shape,
           correlation_scale<A>(fmap1.size(1))};
 }
 
@@ -373,8 +381,8 @@ void launch_pyramid_gradient(const OnDevice& device, const Gradients<T>& work, c
 
 }  // namespace
 
-Tensor correlation_lookup_cuda(const Tensor& fmap1, const Tensor& pyramid_any, const Tensor& coords_any,
-                               int64_t height, int64_t width, int64_t levels, int64_t radius) {
+Tensor correlation_lookup_cuda(const Tensor& fmap1, const Tensor& pyramid_any, const Tensor& coords_any, int64_t height,
+                               int64_t width, int64_t levels, int64_t radius) {
   const PyramidShape shape{height, width, levels};
   check_lookup(fmap1, pyramid_any, coords_any, shape, radius);
   const OnDevice device(fmap1);
@@ -395,9 +403,11 @@ Tensor correlation_lookup_cuda(const Tensor& fmap1, const Tensor& pyramid_any, c
   return out;
 }
 
-std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cuda(
-    const Tensor& grad_any, const Tensor& fmap1, const Tensor& pyramid_any, const Tensor& coords_any, int64_t height,
-    int64_t width, int64_t levels, int64_t radius, bool needs_fmap1, bool needs_pyramid, bool needs_coords) {
+std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cuda(const Tensor& grad_any, const Tensor& fmap1,
+                                                                    const Tensor& pyramid_any, const Tensor& coords_any,
+                                                                    int64_t height, int64_t width, int64_t levels,
+                                                                    int64_t radius, bool needs_fmap1,
+                                                                    bool needs_pyramid, bool needs_coords) {
   const PyramidShape shape{height, width, levels};
   check_lookup(fmap1, pyramid_any, coords_any, shape, radius);
   const OnDevice device(fmap1);

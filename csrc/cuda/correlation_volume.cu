@@ -21,7 +21,8 @@ struct PyramidMean {
     for (; at >= shape.rows(level) * shape.columns(level); ++level) at -= shape.rows(level) * shape.columns(level);
     A sum = A(0);
     if (c < channels) {
-      const int64_t step = int64_t(1) << level, y = at / shape.columns(level) * step, x = at % shape.columns(level) * step;
+      const int64_t step = int64_t(1) << level, y = at / shape.columns(level) * step,
+                    x = at % shape.columns(level) * step;
       const T* const from = fmap + image * strides.batch + c * strides.channel;
       for (int64_t row = y; row < y + step; ++row) {
         for (int64_t column = x; column < x + step; ++column) {
@@ -169,8 +170,7 @@ Tensor correlation_pyramid_cuda(const Tensor& fmap, int64_t levels) {
   const OnDevice device(fmap);
   const PyramidShape shape{fmap.size(2), fmap.size(3), levels};
   const int64_t channels = fmap.size(1), padded = padded_channels(channels);
-  Tensor pyramid =
-      empty_for(fmap, {fmap.size(0), shape.first(levels), padded}, accumulate_dtype(fmap.scalar_type()));
+  Tensor pyramid = empty_for(fmap, {fmap.size(0), shape.first(levels), padded}, accumulate_dtype(fmap.scalar_type()));
   dispatch(fmap.scalar_type(), [&](auto type) {
     using T = decltype(type);
     launch(device, pyramid.numel(),
@@ -196,8 +196,8 @@ Tensor correlation_pyramid_backward_cuda(const Tensor& grad_any, int64_t channel
   return out;
 }
 
-Tensor correlation_volume_lookup_cuda(const Tensor& volume_any, const Tensor& coords_any, int64_t height,
-                                      int64_t width, int64_t levels, int64_t radius) {
+Tensor correlation_volume_lookup_cuda(const Tensor& volume_any, const Tensor& coords_any, int64_t height, int64_t width,
+                                      int64_t levels, int64_t radius) {
   const PyramidShape shape{height, width, levels};
   check_volume_lookup(volume_any, coords_any, shape, radius);
   const OnDevice device(coords_any);
