@@ -13,7 +13,7 @@ from photoflow.ops import Correlation
 
 CHANNELS, RADIUS, LEVELS, LOOKUPS = 256, 4, 4, 12
 SIZES = ((55, 128), (135, 240))
-CPU_GRADIENTS = 55 * 128  # beyond, PyTorch's gradients on the CPU take a minute and tens of gigabytes
+CPU_GRADIENTS = 55 * 128  # beyond, PyTorch's gradients on the CPU take a minute and tens of gigabytes a call
 
 
 def cases(device: str, quick: bool) -> Iterator[Case]:
@@ -32,7 +32,8 @@ def cases(device: str, quick: bool) -> Iterator[Case]:
                 shape=f"1x{CHANNELS}x{height}x{width}",
                 inputs=(*inputs, *(p.to(device) for p in places(height, width, generator))),
                 methods=methods,
-                differentiable=() if large else (0, 1),  # RAFT detaches its coordinates
+                # RAFT detaches its coordinates. PyTorch's gradients take the CPU seconds: nothing for --quick.
+                differentiable=() if large or (quick and device == "cpu") else (0, 1),
                 forward_bytes=least,
                 both_bytes=2 * least,
                 compiled=not large,
