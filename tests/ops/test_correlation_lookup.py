@@ -57,7 +57,8 @@ class TestVolumeContract(LookupContract):
     def raw_arguments(self, tensors: list[Tensor], mode: Arguments) -> tuple[Any, ...]:
         fmap1, fmap2, coords = tensors
         pyramid = torch.ops.photoflow.correlation_pyramid(fmap2.detach(), mode["levels"])
-        volume = torch.randn(len(fmap1), fmap1[0, 0].numel(), pyramid.shape[1], dtype=coords.dtype, device=coords.device)
+        pixels = fmap1.shape[2] * fmap1.shape[3]
+        volume = torch.randn(len(fmap1), pixels, pyramid.shape[1], dtype=coords.dtype, device=coords.device)
         return volume.requires_grad_(), coords, *fmap2.shape[2:], mode["levels"], mode["radius"]
 
 
