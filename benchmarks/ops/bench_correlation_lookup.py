@@ -86,5 +86,5 @@ def summed(lookup: Callable[[Tensor], Tensor], coords: tuple[Tensor, ...]) -> Te
     """The sum of all lookups: each is used once and then dropped."""
     result = lookup(coords[0])
     for place in coords[1:]:
-        result = result + lookup(place)
+        result += lookup(place)
     return result

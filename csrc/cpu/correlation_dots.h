@@ -37,7 +37,7 @@ PHOTOFLOW_WIDE(double, 32, 2, 2);
 PHOTOFLOW_WIDE(double, 64, 6, 4);
 #undef PHOTOFLOW_WIDE
 
-constexpr int kMostAtOnce = 8;
+constexpr int kMostAtOnce = 8, kAhead = 4;  // kAhead: places that are fetched into the cache before their turn
 
 // One level as a span reads it.
 template <class A>
@@ -67,7 +67,7 @@ struct GroupMemory {
   std::vector<A> number[kGroup];
 
   explicit GroupMemory(int64_t side) {
-    const size_t most = static_cast<size_t>(2 * side * side + 2 * kMostAtOnce);
+    const size_t most = static_cast<size_t>(2 * side * side + 3 * kMostAtOnce);
     place.resize(most);
     for (auto& row : number) row.resize(most);
   }
@@ -98,7 +98,8 @@ HOST_DEVICE bool together(const Span<A>& span, int group, int64_t side, Box& box
   return wide <= 2 * side && tall <= 2 * side && 3 * wide * tall <= 5 * side * side + 4 * side;
 }
 
-// Lists the positions of a box and returns how many they are; the list is filled up to a multiple of kMostAtOnce.
+// Lists the positions of a box and returns how many they are; the last one is repeated, for what is done at once or
+// ahead.
 template <class A>
 HOST_DEVICE int64_t list_places(const Level<A>& level, const Box& box, GroupMemory<A>& memory) {
   A** place = memory.place.data();
@@ -107,7 +108,7 @@ HOST_DEVICE int64_t list_places(const Level<A>& level, const Box& box, GroupMemo
     A* at = level.first + (y * level.width + box.left) * level.channels;
     for (int64_t x = box.left; x < box.right; ++x, at += level.channels) place[count++] = at;
   }
-  for (int i = 0; i < kMostAtOnce && count > 0; ++i) place[count + i] = place[count - 1];
+  for (int i = 0; i < 2 * kMostAtOnce && count > 0; ++i) place[count + i] = place[count - 1];
   return count;
 }
 
@@ -185,6 +186,9 @@ HOST_DEVICE void multiply(const A* const* query, A* const* place, int64_t channe
     V at[kPlaces];
 #pragma GCC unroll 8
     for (int q = 0; q < kPlaces; ++q) load(at[q], place[q] + c);
+    // Rows of the union are not next to each other, and the processor cannot guess where the next one is.
+#pragma GCC unroll 8
+    for (int q = 0; q < kPlaces; ++q) __builtin_prefetch(place[kPlaces + q] + c);
 #pragma GCC unroll 4
     for (int p = 0; p < kPixels; ++p) {
       V of;
@@ -218,7 +222,10 @@ HOST_DEVICE void gather_part(A* const* query, int64_t count, const GroupMemory<A
   for (int64_t n = 0; n < count; ++n) {
     V at[kVectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kVectors; ++v) load(at[v], memory.place[n] + c + v * kLanes);
+    for (int v = 0; v < kVectors; ++v) {
+      load(at[v], memory.place[n] + c + v * kLanes);
+      __builtin_prefetch(memory.place[n + kAhead] + c + v * kLanes);
+    }
 #pragma GCC unroll 16
     for (int i = 0; i < kPixels * kVectors; ++i) sum[i] += memory.number[i / kVectors][n] * at[i % kVectors];
   }
@@ -239,6 +246,7 @@ HOST_DEVICE void scatter_part(A* const* query, int64_t count, const GroupMemory<
     for (int v = 0; v < kVectors; ++v) {
       V sum;
       load(sum, at + v * kLanes);
+      __builtin_prefetch(memory.place[n + kAhead] + c + v * kLanes, 1);
 #pragma GCC unroll 4
       for (int p = 0; p < kPixels; ++p) sum += memory.number[p][n] * of[p * kVectors + v];
       store(at + v * kLanes, sum);

@@ -8,7 +8,6 @@ namespace {
 // Pixels that a thread takes at a time: small enough for their windows to stay in a core's own cache.
 constexpr int64_t kTileRows = 4, kTileColumns = 32;
 constexpr int64_t kTileSpans = kTileRows * kTileColumns / kSpan;
-constexpr int64_t kSlice = 64;  // channels whose gradient of the pyramid is one task
 
 template <class T>
 struct Lookup {
@@ -149,20 +148,30 @@ void gather_gradients(const Lookup<T>& job, const T* grad, T* grad_fmap1, A* gra
       });
 }
 
+// Channels whose gradient of the pyramid is one task: many, since every task prepares its spans anew, but so few that
+// there is enough to do for every thread.
+int64_t slice_of(int64_t images_and_levels, int64_t channels) {
+  int64_t slice = 256;
+  const int64_t wanted = 4 * torch::stable::get_num_threads();
+  while (slice > 64 && images_and_levels * ((channels + slice - 1) / slice) < wanted) slice /= 2;
+  return slice;
+}
+
 // The gradient of the pyramid is scattered. Some channels of one level of one image are one thread's, which visits the
 // pixels in a fixed order, so that the result does not depend on the number of threads.
 template <class T, class A>
 void scatter_gradient(const Lookup<T>& job, const T* grad, A* grad_pyramid) {
-  const int64_t slices = (job.padded + kSlice - 1) / kSlice, levels = job.shape.levels;
+  const int64_t levels = job.shape.levels, slice = slice_of(job.batch * levels, job.padded);
+  const int64_t slices = (job.padded + slice - 1) / slice;
   const int64_t spans = job.tile_rows() * job.tile_columns() * kTileSpans;
   torch::stable::parallel_for(0, job.batch * slices * levels, items_a_thread(job.plane() * job.work() / slices),
                               [&](int64_t begin, int64_t end) {
-                                std::vector<A> queries(static_cast<size_t>(kSpan * kSlice));
+                                std::vector<A> queries(static_cast<size_t>(kSpan * slice));
                                 SpanMemory<A> memory(job.radius);
                                 for (int64_t task = begin; task < end; ++task) {
                                   const int64_t image = task / (slices * levels), number = task % levels,
-                                                first = task / levels % slices * kSlice;
-                                  const int64_t last = std::min(first + kSlice, job.padded);
+                                                first = task / levels % slices * slice;
+                                  const int64_t last = std::min(first + slice, job.padded);
                                   Level<A> level = job.level(grad_pyramid, image, number);
                                   if (level.height * level.width == 0) continue;
                                   level.first += first;
