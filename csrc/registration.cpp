@@ -34,4 +34,21 @@ STABLE_TORCH_LIBRARY(photoflow, m) {
       "flow_attention_backward(Tensor grad, Tensor feature, Tensor flow, Tensor w1, Tensor b1, Tensor w2, Tensor b2, "
       "Tensor raw, bool needs_feature, bool needs_flow, bool needs_w1, bool needs_b1, bool needs_w2, bool needs_b2) -> "
       "(Tensor grad_feature, Tensor grad_flow, Tensor grad_w1, Tensor grad_b1, Tensor grad_w2, Tensor grad_b2)");
+
+  m.def("correlation_pyramid(Tensor fmap, int levels) -> Tensor");
+  m.def(
+      "correlation_pyramid_backward(Tensor grad, SymInt channels, SymInt height, SymInt width, int levels) -> Tensor");
+  m.def(
+      "correlation_lookup(Tensor fmap1, Tensor pyramid, Tensor coords, SymInt height, SymInt width, int levels, "
+      "int radius) -> Tensor");
+  m.def(
+      "correlation_lookup_backward(Tensor grad, Tensor fmap1, Tensor pyramid, Tensor coords, SymInt height, "
+      "SymInt width, int levels, int radius, bool needs_fmap1, bool needs_pyramid, bool needs_coords) -> "
+      "(Tensor grad_fmap1, Tensor grad_pyramid, Tensor grad_coords)");
+  m.def(
+      "correlation_volume_lookup(Tensor volume, Tensor coords, SymInt height, SymInt width, int levels, int radius) -> "
+      "Tensor");
+  m.def(
+      "correlation_volume_lookup_backward(Tensor grad, Tensor volume, Tensor coords, SymInt height, SymInt width, "
+      "int levels, int radius, bool needs_volume, bool needs_coords) -> (Tensor grad_volume, Tensor grad_coords)");
 }

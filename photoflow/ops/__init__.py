@@ -11,8 +11,18 @@ from __future__ import annotations
 
 from photoflow.ops._library import build_info
 from photoflow.ops.backward_warp import backward_warp
+from photoflow.ops.correlation_lookup import Correlation, correlation_lookup
 from photoflow.ops.flow_attention import flow_attention
 from photoflow.ops.forward_splat import forward_splat
 from photoflow.ops.occlusion import occlusion, range_map
 
-__all__ = ["backward_warp", "build_info", "flow_attention", "forward_splat", "occlusion", "range_map"]
+__all__ = [
+    "Correlation",
+    "backward_warp",
+    "build_info",
+    "correlation_lookup",
+    "flow_attention",
+    "forward_splat",
+    "occlusion",
+    "range_map",
+]

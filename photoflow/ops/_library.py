@@ -20,7 +20,7 @@ except ImportError as error:
         f"'pip install --no-build-isolation --no-deps .' in photoflow's source folder ({error})"
     ) from error
 
-OPERATORS = ("backward_warp", "flow_attention", "forward_splat", "occlusion")
+OPERATORS = ("backward_warp", "correlation_lookup", "flow_attention", "forward_splat", "occlusion")
 REBUILD = "PHOTOFLOW_CUDA=1 pip install --no-build-isolation --no-deps --force-reinstall --no-cache-dir ."
 
 

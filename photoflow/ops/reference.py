@@ -175,3 +175,32 @@ def flow_attention(feature: Tensor, flow: Tensor, w1: Tensor, b1: Tensor, w2: Te
 def range_map(flow: Tensor) -> Tensor:
     """How much a flow brings to each pixel; see `photoflow.ops.range_map`."""
     return forward_splat(flow[:, :1], flow, mode="sum")[1]
+
+
+def correlation_lookup(
+    fmap1: Tensor, fmap2: Tensor, coords: Tensor, *, radius: int = 4, levels: int = 4, **_: object
+) -> Tensor:
+    """All correlations, averaged level by level, read around coords; see `photoflow.ops.Correlation`."""
+    batch, channels, height, width = fmap1.shape
+    volume = torch.einsum("bcyx,bcvu->byxvu", fmap1.double(), fmap2.double()) / max(channels, 1) ** 0.5
+    finite = coords.isfinite().all(dim=1)
+    places = torch.where(finite[:, None], coords, 0).double().reshape(batch, 2, height * width, 1)
+    finite = finite.reshape(batch, height * width, 1)
+    steps = torch.arange(-radius, radius + 1, device=coords.device)
+    dx, dy = (offsets.flatten() for offsets in torch.meshgrid(steps, steps, indexing="ij"))  # x moves slowest
+    results = []
+    for level in range(levels):
+        rows, columns = volume.shape[3:]
+        flat = volume.reshape(batch, height * width, rows * columns)
+        x, y = places[:, 0] / 2**level + dx, places[:, 1] / 2**level + dy
+        value = torch.zeros_like(x)
+        for row, row_weight in _taps(y, "bilinear") if rows * columns else []:
+            for column, column_weight in _taps(x, "bilinear"):
+                inside = finite & (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+                read = flat.gather(2, torch.where(inside, row * columns + column, 0))
+                value = value + read * (row_weight * column_weight * inside)
+        results.append(value.transpose(1, 2).reshape(batch, len(dx), height, width))
+        rows, columns = rows // 2, columns // 2
+        blocks = volume[..., : 2 * rows, : 2 * columns].reshape(batch, height, width, rows, 2, columns, 2)
+        volume = blocks.mean(dim=(4, 6))
+    return torch.cat(results, dim=1).to(fmap1.dtype)

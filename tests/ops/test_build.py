@@ -9,7 +9,7 @@ from photoflow.ops import _library, backward_warp
 
 def test_build_info_says_what_was_built() -> None:
     info = photoflow.build_info()
-    assert info["operators"] == ("backward_warp", "flow_attention", "forward_splat", "occlusion")
+    assert info["operators"] == ("backward_warp", "correlation_lookup", "flow_attention", "forward_splat", "occlusion")
     assert info["simd"] in ("baseline", "avx2", "avx512")
     assert (info["cuda"] is None) == (info["architectures"] == [])
     assert info["simd"] in info["summary"] and "\n" not in info["summary"]
