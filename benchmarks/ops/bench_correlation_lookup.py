@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -52,12 +52,12 @@ def places(height: int, width: int, generator: torch.Generator) -> list[Tensor]:
     return [(grid + 5 * fields[0] + 0.5 * field)[None] for field in fields[1:]]
 
 
-def ours(fmap1: Tensor, fmap2: Tensor, *coords: Tensor) -> Tensor:
+def ours(fmap1: Tensor, fmap2: Tensor, *coords: Tensor) -> list[Tensor]:
     correlation = Correlation(fmap1, fmap2, levels=LEVELS)
-    return summed(lambda place: correlation.lookup(place, radius=RADIUS), coords)
+    return [used(correlation.lookup(place, radius=RADIUS)) for place in coords]
 
 
-def plain(fmap1: Tensor, fmap2: Tensor, *coords: Tensor) -> Tensor:
+def plain(fmap1: Tensor, fmap2: Tensor, *coords: Tensor) -> list[Tensor]:
     """RAFT's CorrBlock as the field writes it: a product, averages of it, grid_sample; in float32, as RAFT does."""
     batch, channels, height, width = fmap1.shape
     dtype, fmap1, fmap2 = fmap1.dtype, fmap1.float(), fmap2.float()
@@ -81,12 +81,10 @@ def plain(fmap1: Tensor, fmap2: Tensor, *coords: Tensor) -> Tensor:
             results.append(read.reshape(batch, height, width, -1))
         return torch.cat(results, dim=-1).permute(0, 3, 1, 2).contiguous().to(dtype)
 
-    return summed(lookup, coords)
+    return [used(lookup(place)) for place in coords]
 
 
-def summed(lookup: Callable[[Tensor], Tensor], coords: tuple[Tensor, ...]) -> Tensor:
-    """The sum of all lookups: each is used once and then dropped."""
-    result = lookup(coords[0])
-    for place in coords[1:]:
-        result += lookup(place)
-    return result
+@torch.compiler.disable
+def used(result: Tensor) -> Tensor:
+    """Some numbers of a lookup, which is made whole, as for a network's next layer, and then dropped."""
+    return result[:, :: 2 * RADIUS + 1].clone()
