@@ -185,7 +185,13 @@ HOST_DEVICE void multiply(const A* const* query, A* const* place, int64_t channe
   for (int64_t c = 0; c < channels; c += W::kLanes) {
     V at[kPlaces];
 #pragma GCC unroll 8
-    for (int q = 0; q < kPlaces; ++q) load(at[q], place[q] + c);
+    for (int q = 0; q < kPlaces; ++q) {
+      load(at[q], place[q] + c);
+#if defined(__x86_64__)
+      // Read once for all pixels: GCC would rather read it again for each, and loads are what this is short of.
+      asm("" : "+v"(at[q]));
+#endif
+    }
     // Rows of the union are not next to each other, and the processor cannot guess where the next one is.
 #pragma GCC unroll 8
     for (int q = 0; q < kPlaces; ++q) __builtin_prefetch(place[kPlaces + q] + c);

@@ -239,6 +239,7 @@ HOST_DEVICE void load_queries(const T* features, const Strides& strides, const P
         features + patch.batch * strides.batch + (patch.y + row) * strides.row + patch.x * strides.column;
     for (int64_t c = first; c < last; c += 8) {
       const int64_t some = std::clamp<int64_t>(channels - c, 0, 8);
+      for (int64_t k = c + 16; k < std::min(c + 24, channels); ++k) __builtin_prefetch(from + k * strides.channel);
       for (int64_t p = 0; p < patch.columns; ++p) {
         A* const to = queries + (row * kSpanColumns + p) * count + c - first;
         const T* const at = from + p * strides.column + c * strides.channel;
