@@ -54,56 +54,48 @@ HOST_DEVICE void add(A* sums, const V& lanes) {
   store(sums, sum);
 }
 
-// Where the flow is smooth, the right corners of a pixel are the left corners of the next: they are carried over in
-// registers, which halves the traffic and spares the wait for a sum just stored.
+// Source neighbours that land on target neighbours are a run: the right corners of a pixel are the left corners of the
+// next. They are carried over in registers, which halves the traffic and spares the wait for a sum just stored.
 template <int kLanes, bool kApart, class A>
 HOST_DEVICE void scatter(const Prepared<A>& p, int64_t count, Band<A>& band) {
+  using V = vector_t<A, kLanes>;
   const uint64_t rows = static_cast<uint64_t>(band.rows());
-  const int64_t coverages = band.stride * kLanes;
-  vector_t<A, kLanes> lanes, top, bottom, right_top = {}, right_bottom = {};
-  A cover_top = A(0), cover_bottom = A(0);
-  A *upper = band.line[0], *lower = upper;  // where the carried corners go; zeros may go anywhere
-  int64_t column = 0, next = -1;            // next: the column that carries on, if any
-  for (int64_t i = 0; i < count; ++i) {
+  const int64_t covers = band.stride * kLanes;
+  for (int64_t i = 0; i < count;) {
     const uint64_t row = static_cast<uint64_t>(p.y[i] - (band.first - 1));
-    if (row > rows) {  // part of another band, where it ends a run: it has to here too, for sums equal to the bit
-      next = -1;
+    if (row > rows) {
+      ++i;
       continue;
     }
-    A* const to = band.line[row];
     const int64_t x = p.x[i] + 1;
-    const A corner[4] = {p.corner[0][i], p.corner[1][i], p.corner[2][i], p.corner[3][i]};
-    load(lanes, p.lanes + i * kLanes);
-    top = lanes * corner[0];
-    bottom = lanes * corner[2];
-    A left_top = corner[0], left_bottom = corner[2];
-    if (to == upper && x == next) {
-      top += right_top;
-      bottom += right_bottom;
-      left_top += cover_top;
-      left_bottom += cover_bottom;
-    } else {
-      add(upper + column * kLanes, right_top);
-      add(lower + column * kLanes, right_bottom);
-      if (kApart) upper[coverages + column] += cover_top;
-      if (kApart) lower[coverages + column] += cover_bottom;
-      upper = to;
-      lower = band.line[row + 1];
-    }
-    add(upper + x * kLanes, top);
-    add(lower + x * kLanes, bottom);
-    if (kApart) upper[coverages + x] += left_top;
-    if (kApart) lower[coverages + x] += left_bottom;
-    right_top = lanes * corner[1];
-    right_bottom = lanes * corner[3];
-    cover_top = corner[1];
-    cover_bottom = corner[3];
-    column = next = x + 1;
+    A *upper = band.line[row] + x * kLanes, *lower = band.line[row + 1] + x * kLanes;
+    A *upper_cover = band.line[row] + covers + x, *lower_cover = band.line[row + 1] + covers + x;
+    V right_upper{}, right_lower{};
+    A cover_upper = A(0), cover_lower = A(0);
+    do {
+      const A corner[4] = {p.corner[0][i], p.corner[1][i], p.corner[2][i], p.corner[3][i]};
+      V lanes;
+      load(lanes, p.lanes + i * kLanes);
+      right_upper += lanes * corner[0];
+      right_lower += lanes * corner[2];
+      add(upper, right_upper);
+      add(lower, right_lower);
+      right_upper = lanes * corner[1];
+      right_lower = lanes * corner[3];
+      upper += kLanes;
+      lower += kLanes;
+      if (kApart) {
+        *upper_cover++ += corner[0] + cover_upper;
+        *lower_cover++ += corner[2] + cover_lower;
+        cover_upper = corner[1];
+        cover_lower = corner[3];
+      }
+    } while (p.follows[++i]);
+    add(upper, right_upper);
+    add(lower, right_lower);
+    if (kApart) *upper_cover += cover_upper;
+    if (kApart) *lower_cover += cover_lower;
   }
-  add(upper + column * kLanes, right_top);
-  add(lower + column * kLanes, right_bottom);
-  if (kApart) upper[coverages + column] += cover_top;
-  if (kApart) lower[coverages + column] += cover_bottom;
 }
 
 // The same with exp(metric - peak of the target) as the weight.
@@ -244,6 +236,7 @@ HOST_DEVICE void splat_pass(const Splat<T>& job, const Pass& pass, int64_t capac
     const int64_t opened = Window::opened_by(job, py, band.first, band.last);
     while (window.opened < opened) open(window.opened++);
     for_each_chunk(job, band, py, p, [&](int64_t, int64_t start, int64_t count) __attribute__((always_inline)) {
+      p.find_runs(count);
       fill_lanes<kLanes>(job, pass, py, start, count, p);
       if (job.wide_range) {
         scatter_by_peak<kLanes>(p, job.metric + py * job.width + start, count, pass.apart, band);

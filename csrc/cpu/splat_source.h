@@ -125,6 +125,13 @@ struct Prepared {
   alignas(64) A lanes[kChunk * kMostLanes];  // of one pixel side by side
   alignas(64) A planar[kMostLanes][kChunk];  // the same, one array for each lane
 
+  uint8_t follows[kChunk + 1];  // 1 where a pixel lands right of the one before; 0 for the first, and beyond the last
+
+  HOST_DEVICE void find_runs(int64_t count) {
+    follows[0] = follows[count] = 0;
+    for (int64_t i = 1; i < count; ++i) follows[i] = ((x[i] == x[i - 1] + 1) & (y[i] == y[i - 1])) ? 1 : 0;
+  }
+
   HOST_DEVICE Prepared() { std::fill(planar[0], planar[0] + kMostLanes * kChunk, A(0)); }
 };
 
