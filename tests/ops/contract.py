@@ -18,6 +18,11 @@ def as_tuple(result: Tensor | tuple[Tensor, ...] | list[Tensor]) -> tuple[Tensor
     return (result,) if isinstance(result, Tensor) else tuple(result)
 
 
+def in_channels_last(tensor: Tensor) -> Tensor:
+    """The tensor in channels_last, if it has that many dimensions: a bias stays as it is."""
+    return tensor.to(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+
+
 def memory_format(tensor: Tensor) -> torch.memory_format:
     """channels_last for a tensor that is that and nothing else."""
     last = not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)
@@ -68,7 +73,7 @@ class OperatorContract:
             if layout == "strided":
                 tensors = [non_contiguous(tensor) for tensor in tensors]
             elif layout == "channels-last":
-                tensors = [tensor.to(memory_format=torch.channels_last) for tensor in tensors]
+                tensors = [in_channels_last(tensor) for tensor in tensors]
             for got, want in zip(self.run(tensors, mode), expected, strict=True):
                 assert got.dtype == want.dtype
                 wanted = memory_format(tensors[0]) if self.keeps_format else torch.contiguous_format
@@ -85,7 +90,7 @@ class OperatorContract:
             tensors = self.tensors(dtype, device, mode, (11, 19))
             theirs = [t.clone().requires_grad_() for t in tensors]
             if layout == "channels-last":
-                tensors = [tensor.to(memory_format=torch.channels_last) for tensor in tensors]
+                tensors = [in_channels_last(tensor) for tensor in tensors]
             ours = [t.requires_grad_() for t in tensors]
             outputs = self.run(ours, mode)
             weights = [torch.randn_like(output) for output in outputs]
@@ -138,7 +143,7 @@ class OperatorContract:
                 tensors = [tensor.requires_grad_() for tensor in tensors]
             torch.library.opcheck(self.raw, self.raw_arguments(tensors, mode))
             if self.keeps_format:
-                last = [t.detach().to(memory_format=torch.channels_last) for t in tensors]
+                last = [in_channels_last(t.detach()) for t in tensors]
                 last = [t.requires_grad_(self.differentiable) for t in last]
                 torch.library.opcheck(self.raw, self.raw_arguments(last, mode))
 

@@ -53,7 +53,7 @@ def test_the_raw_operators_check_what_they_get() -> None:
     with pytest.raises(RuntimeError, match="backward_warp: flow: expected shape"):
         torch.ops.photoflow.backward_warp(torch.rand(1, 3, 4, 5), torch.rand(1, 3, 4, 5), 2, 0)
     with pytest.raises(RuntimeError, match="forward_splat: metric: expected"):
-        torch.ops.photoflow.forward_splat(torch.rand(1, 3, 4, 5), torch.rand(1, 2, 4, 5), None, 3, 1e-7)
+        torch.ops.photoflow.forward_splat(torch.rand(1, 3, 4, 5), torch.rand(1, 2, 4, 5), None, 3, 1e-7, False)
 
 
 def test_meta_tensors_have_shapes_too() -> None:
