@@ -10,35 +10,61 @@ namespace {
 
 using Images = std::vector<Features>;
 
-constexpr int64_t kBandBytes = 512 << 10;  // sums of a band: they stay in a core's own cache
+constexpr int64_t kFewLanes = 4, kLanes = 16;  // channels that are summed side by side
+constexpr int64_t kBandBytes = 512 << 10;      // sums of a band: they stay in a core's own cache
 
 // float64 is for checking gradients: one version of it will do.
-#define PHOTOFLOW_WARP_BAND(Clones, Name, kTaps, kLanes, A)                             \
-  Clones void Name(const Warp<A>& job, const Features& features, const Band<A>& band) { \
-    image_gradient_band<kTaps, kLanes>(job, features, band);                            \
+#define PHOTOFLOW_WARP_ADD(Clones, Name, kTaps, kLanes, A)                                            \
+  Clones void Name(const Warp<A>& job, const Band<A>& band, const Span<A>& span, const A* incoming) { \
+    add_span_to_band<kTaps, kLanes>(job, band, span, incoming);                                       \
   }
-#define PHOTOFLOW_WARP_MODE(Clones, Name, kTaps, A)                                        \
-  Clones void survey_##Name(const Warp<A>& job, int64_t b, int64_t py, Touched* touched) { \
-    survey_row<kTaps>(job, b, py, touched);                                                \
-  }                                                                                        \
-  PHOTOFLOW_WARP_BAND(Clones, image_##Name##_4, kTaps, 4, A)                               \
-  PHOTOFLOW_WARP_BAND(Clones, image_##Name##_16, kTaps, 16, A)
-#define PHOTOFLOW_WARP_FLOW(Clones, Name, kTaps, A)                                          \
-  Clones void flow_##Name(const Warp<A>& job, const Images& images, int64_t b, int64_t py) { \
-    flow_gradient_row<kTaps>(job, images, b, py);                                            \
+#define PHOTOFLOW_WARP_LANES(Clones, kLanes, A)                                                                \
+  Clones void interleave_##kLanes(const Features& features, const Band<A>& band, const Span<A>& span, A* to) { \
+    interleave<kLanes>(features, band, span, to);                                                              \
+  }                                                                                                            \
+  Clones void write_##kLanes(const Warp<A>& job, const Features& features, const Band<A>& band) {              \
+    write_band<kLanes>(job, features, band);                                                                   \
+  }                                                                                                            \
+  PHOTOFLOW_WARP_ADD(Clones, add_nearest_##kLanes, 1, kLanes, A)                                               \
+  PHOTOFLOW_WARP_ADD(Clones, add_bilinear_##kLanes, 2, kLanes, A)                                              \
+  PHOTOFLOW_WARP_ADD(Clones, add_bicubic_##kLanes, 4, kLanes, A)
+#define PHOTOFLOW_WARP(Clones, A)                                                              \
+  PHOTOFLOW_WARP_LANES(Clones, 4, A)                                                           \
+  PHOTOFLOW_WARP_LANES(Clones, 16, A)                                                          \
+  Clones void flow_bilinear(const Warp<A>& job, const Images& images, int64_t b, int64_t py) { \
+    flow_gradient_row<2>(job, images, b, py);                                                  \
+  }                                                                                            \
+  Clones void flow_bicubic(const Warp<A>& job, const Images& images, int64_t b, int64_t py) {  \
+    flow_gradient_row<4>(job, images, b, py);                                                  \
   }
-#define PHOTOFLOW_WARP(Clones, A)             \
-  PHOTOFLOW_WARP_MODE(Clones, nearest, 1, A)  \
-  PHOTOFLOW_WARP_MODE(Clones, bilinear, 2, A) \
-  PHOTOFLOW_WARP_MODE(Clones, bicubic, 4, A)  \
-  PHOTOFLOW_WARP_FLOW(Clones, bilinear, 2, A) \
-  PHOTOFLOW_WARP_FLOW(Clones, bicubic, 4, A)
 PHOTOFLOW_WARP(PHOTOFLOW_SIMD, float)
 PHOTOFLOW_WARP(, double)
 #undef PHOTOFLOW_WARP
-#undef PHOTOFLOW_WARP_FLOW
-#undef PHOTOFLOW_WARP_MODE
-#undef PHOTOFLOW_WARP_BAND
+#undef PHOTOFLOW_WARP_LANES
+#undef PHOTOFLOW_WARP_ADD
+
+// What is done for a band: fetch the incoming gradients of a span, add them, and in the end write the sums.
+template <class A>
+struct BandSteps {
+  void (*interleave)(const Features&, const Band<A>&, const Span<A>&, A*);
+  void (*add)(const Warp<A>&, const Band<A>&, const Span<A>&, const A*);
+  void (*write)(const Warp<A>&, const Features&, const Band<A>&);
+};
+
+template <class A>
+BandSteps<A> steps_of(WarpMode mode, bool few) {
+  switch (mode) {
+    case WarpMode::kNearest:
+      return few ? BandSteps<A>{interleave_4, add_nearest_4, write_4}
+                 : BandSteps<A>{interleave_16, add_nearest_16, write_16};
+    case WarpMode::kBilinear:
+      return few ? BandSteps<A>{interleave_4, add_bilinear_4, write_4}
+                 : BandSteps<A>{interleave_16, add_bilinear_16, write_16};
+    default:
+      return few ? BandSteps<A>{interleave_4, add_bicubic_4, write_4}
+                 : BandSteps<A>{interleave_16, add_bicubic_16, write_16};
+  }
+}
 
 constexpr const char* kName = "backward_warp";
 
@@ -68,17 +94,7 @@ std::vector<Touched> survey(const Warp<A>& job) {
   torch::stable::parallel_for(0, job.batch * job.out_height, 32, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       const int64_t b = row / job.out_height, py = row % job.out_height;
-      Touched* const to = touched.data() + row * spans;
-      switch (job.mode) {
-        case WarpMode::kNearest:
-          survey_nearest(job, b, py, to);
-          break;
-        case WarpMode::kBilinear:
-          survey_bilinear(job, b, py, to);
-          break;
-        default:
-          survey_bicubic(job, b, py, to);
-      }
+      survey_row(job, b, py, touched.data() + row * spans);
     }
   });
   return touched;
@@ -101,21 +117,26 @@ int64_t band_rows(const std::vector<Touched>& touched, int64_t height, int64_t r
 }
 
 template <class A>
-void image_gradient_band(const Warp<A>& job, const Features& features, const Band<A>& band, bool narrow) {
-  switch (job.mode) {
-    case WarpMode::kNearest:
-      return narrow ? image_nearest_4(job, features, band) : image_nearest_16(job, features, band);
-    case WarpMode::kBilinear:
-      return narrow ? image_bilinear_4(job, features, band) : image_bilinear_16(job, features, band);
-    default:
-      return narrow ? image_bicubic_4(job, features, band) : image_bicubic_16(job, features, band);
+void image_gradient_band(const Warp<A>& job, const Features& features, const Band<A>& band, int64_t lanes) {
+  const BandSteps<A> steps = steps_of<A>(job.mode, lanes == kFewLanes);
+  A gathered[2][kSpan], incoming[kSpan * kLanes];
+  std::fill(band.sums, band.sums + (band.last - band.first + 2 * band.margin) * job.width * lanes, A(0));
+  const Touched* touched = band.touched;
+  for (int64_t py = 0; py < job.out_height; ++py) {
+    for (int64_t start = 0; start < job.out_width; start += kSpan, ++touched) {
+      if (touched->high < band.first || touched->low >= band.last || touched->high < touched->low) continue;
+      const Span<A> span = span_of(job, band.batch, py, start, gathered);
+      steps.interleave(features, band, span, incoming);
+      steps.add(job, band, span, incoming);
+    }
   }
+  steps.write(job, features, band);
 }
 
 template <class A>
 void image_gradient(const Warp<A>& job, const Features& features, const std::vector<Touched>& touched) {
-  const bool narrow = features.channels <= 4;
-  const int64_t lanes = narrow ? 4 : 16, groups = (features.channels + lanes - 1) / lanes;
+  const int64_t lanes = features.channels <= kFewLanes ? kFewLanes : kLanes,
+                groups = (features.channels + lanes - 1) / lanes;
   const int64_t row_size = job.width * lanes, margin = static_cast<int64_t>(job.mode) - 1;
   const int64_t rows = band_rows(touched, job.height, row_size * static_cast<int64_t>(sizeof(A)));
   const int64_t bands = (job.height + rows - 1) / rows;
@@ -130,9 +151,10 @@ void image_gradient(const Warp<A>& job, const Features& features, const std::vec
                          std::min(lanes, features.channels - channel),
                          first,
                          std::min(first + rows, job.height),
+                         margin,
                          sums.get(),
                          touched.data() + b * spans};
-      image_gradient_band(job, features, band, narrow);
+      image_gradient_band(job, features, band, lanes);
     }
   });
 }

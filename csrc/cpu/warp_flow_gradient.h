@@ -138,8 +138,9 @@ HOST_DEVICE void add_inside(const Warp<A>& job, const Features& features, const 
   }
 }
 
+// Rare, and scalar in any case: not inlined, one version for all SIMD levels.
 template <int kTaps, class T, class A>
-HOST_DEVICE void add_anywhere(const Warp<A>& job, const Features& features, const Span<A>& span, FlowSums<A>& sums) {
+[[gnu::noinline]] void add_anywhere(const Warp<A>& job, const Features& features, const Span<A>& span, FlowSums<A>& sums) {
   const Strides<int64_t>&from = features.image_by, &to = features.out_by;
   const T* image = features.template image_as<T>() + span.batch * from.batch;
   const T* grad = features.template grad_as<T>() + span.batch * to.batch + span.py * to.row + span.start * to.pixel;

@@ -14,11 +14,11 @@ struct Touched {
   int32_t low, high;
 };
 
-// A band of image rows [first, last), and the sums of `lanes` channels from `channel` on. The sums have kTaps - 1
-// more rows on both sides: pixels that touch the band add all their shares.
+// A band of image rows [first, last), and the sums of `lanes` channels from `channel` on. The sums have `margin` more
+// rows on both sides, one less than the reads: pixels that touch the band add all their shares.
 template <class A>
 struct Band {
-  int64_t batch, channel, lanes, first, last;
+  int64_t batch, channel, lanes, first, last, margin;
   A* sums;
   const Touched* touched;  // of this batch: out_height rows of as many spans as a row has
 };
@@ -39,8 +39,9 @@ HOST_DEVICE Touched padded_range(int64_t low, int64_t high, int64_t size, Paddin
   return {inside(low), inside(high)};
 }
 
-template <int kTaps, class A>
-HOST_DEVICE void survey_row(const Warp<A>& job, int64_t batch, int64_t py, Touched* touched) {
+template <class A>
+void survey_row(const Warp<A>& job, int64_t batch, int64_t py, Touched* touched) {
+  const int64_t taps = static_cast<int64_t>(job.mode);
   A gathered[2][kSpan];
   const A limit = A(1 << 30);
   for (int64_t start = 0; start < job.out_width; start += kSpan, ++touched) {
@@ -57,15 +58,14 @@ HOST_DEVICE void survey_row(const Warp<A>& job, int64_t batch, int64_t py, Touch
       continue;
     }
     // A pixel more on both sides: nearest rounds.
-    const int64_t first = py + static_cast<int64_t>(std::floor(low)) - kTaps / 2;
-    const int64_t last = py + static_cast<int64_t>(std::floor(high)) + kTaps / 2 + (kTaps == 1 ? 1 : 0);
+    const int64_t first = py + static_cast<int64_t>(std::floor(low)) - taps / 2;
+    const int64_t last = py + static_cast<int64_t>(std::floor(high)) + taps / 2 + (taps == 1 ? 1 : 0);
     *touched = padded_range(first, last, job.height, job.padding);
   }
 }
 
-// The incoming gradients of a span, kLanes channels of a pixel side by side; lanes beyond the channels are 0.
 template <int kLanes, class T, class A>
-HOST_DEVICE void interleave(const Features& features, const Band<A>& band, const Span<A>& span, A* incoming) {
+HOST_DEVICE void interleave_as(const Features& features, const Band<A>& band, const Span<A>& span, A* incoming) {
   const Strides<int64_t>& by = features.out_by;
   const T* grad = features.template grad_as<T>() + span.batch * by.batch + span.py * by.row + span.start * by.pixel +
                   band.channel * by.channel;
@@ -105,6 +105,20 @@ HOST_DEVICE void interleave(const Features& features, const Band<A>& band, const
     for (; i < span.count; ++i) {
       for (int64_t k = 0; k < 4; ++k) incoming[i * kLanes + lane + k] = A(grad[(lane + k) * by.channel + i * by.pixel]);
     }
+  }
+}
+
+// The incoming gradients of a span, kLanes channels of a pixel side by side; lanes beyond the channels are 0.
+template <int kLanes, class A>
+HOST_DEVICE void interleave(const Features& features, const Band<A>& band, const Span<A>& span, A* incoming) {
+  if constexpr (std::is_same_v<A, double>) {
+    interleave_as<kLanes, double>(features, band, span, incoming);
+  } else if (features.dtype == ScalarType::Half) {
+    interleave_as<kLanes, Half>(features, band, span, incoming);
+  } else if (features.dtype == ScalarType::BFloat16) {
+    interleave_as<kLanes, BFloat16>(features, band, span, incoming);
+  } else {
+    interleave_as<kLanes, float>(features, band, span, incoming);
   }
 }
 
@@ -162,12 +176,11 @@ HOST_DEVICE void add_span_to_band(const Warp<A>& job, const Band<A>& band, const
   }
 }
 
-// Writes the sums of a band to the gradient of the image.
-template <int kTaps, int kLanes, class T, class A>
-HOST_DEVICE void write_band(const Warp<A>& job, const Features& features, const Band<A>& band) {
+template <int kLanes, class T, class A>
+HOST_DEVICE void write_band_as(const Warp<A>& job, const Features& features, const Band<A>& band) {
   const Strides<int64_t>& by = features.image_by;
   for (int64_t row = band.first; row < band.last; ++row) {
-    const A* sums = band.sums + (row - band.first + kTaps - 1) * job.width * kLanes;
+    const A* sums = band.sums + (row - band.first + band.margin) * job.width * kLanes;
     T* out = features.template out_as<T>() + band.batch * by.batch + row * by.row + band.channel * by.channel;
     int64_t lane = 0;
     for (; by.pixel == 1 && lane + 4 <= band.lanes; lane += 4) {
@@ -201,32 +214,17 @@ HOST_DEVICE void write_band(const Warp<A>& job, const Features& features, const 
   }
 }
 
-template <int kTaps, int kLanes, class T, class A>
-HOST_DEVICE void image_gradient_band_as(const Warp<A>& job, const Features& features, const Band<A>& band) {
-  A gathered[2][kSpan], incoming[kSpan * kLanes];
-  std::fill(band.sums, band.sums + (band.last - band.first + 2 * (kTaps - 1)) * job.width * kLanes, A(0));
-  const Touched* touched = band.touched;
-  for (int64_t py = 0; py < job.out_height; ++py) {
-    for (int64_t start = 0; start < job.out_width; start += kSpan, ++touched) {
-      if (touched->high < band.first || touched->low >= band.last || touched->high < touched->low) continue;
-      const Span<A> span = span_of(job, band.batch, py, start, gathered);
-      interleave<kLanes, T>(features, band, span, incoming);
-      add_span_to_band<kTaps, kLanes>(job, band, span, incoming);
-    }
-  }
-  write_band<kTaps, kLanes, T>(job, features, band);
-}
-
-template <int kTaps, int kLanes, class A>
-HOST_DEVICE void image_gradient_band(const Warp<A>& job, const Features& features, const Band<A>& band) {
+// Writes the sums of a band to the gradient of the image.
+template <int kLanes, class A>
+HOST_DEVICE void write_band(const Warp<A>& job, const Features& features, const Band<A>& band) {
   if constexpr (std::is_same_v<A, double>) {
-    image_gradient_band_as<kTaps, kLanes, double>(job, features, band);
+    write_band_as<kLanes, double>(job, features, band);
   } else if (features.dtype == ScalarType::Half) {
-    image_gradient_band_as<kTaps, kLanes, Half>(job, features, band);
+    write_band_as<kLanes, Half>(job, features, band);
   } else if (features.dtype == ScalarType::BFloat16) {
-    image_gradient_band_as<kTaps, kLanes, BFloat16>(job, features, band);
+    write_band_as<kLanes, BFloat16>(job, features, band);
   } else {
-    image_gradient_band_as<kTaps, kLanes, float>(job, features, band);
+    write_band_as<kLanes, float>(job, features, band);
   }
 }
 

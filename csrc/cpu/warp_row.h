@@ -117,8 +117,9 @@ HOST_DEVICE void warp_inside(const Warp<A>& job, const Features& features, const
   }
 }
 
+// Rare, and scalar in any case: not inlined, one version for all SIMD levels.
 template <int kTaps, class T, class A>
-HOST_DEVICE void warp_anywhere(const Warp<A>& job, const Features& features, const Span<A>& span) {
+[[gnu::noinline]] void warp_anywhere(const Warp<A>& job, const Features& features, const Span<A>& span) {
   const Strides<int64_t>&from = features.image_by, &to = features.out_by;
   const T* image = features.template image_as<T>() + span.batch * from.batch;
   T* out = features.template out_as<T>() + span.batch * to.batch + span.py * to.row + span.start * to.pixel;
