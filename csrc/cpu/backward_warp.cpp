@@ -1,6 +1,8 @@
 // backward_warp on the CPU.
+#include <memory>
+
 #include "huge_pages.h"
-#include "warp_row.h"
+#include "warp_pieces.h"
 
 namespace photoflow {
 namespace {
@@ -8,39 +10,49 @@ namespace {
 using Images = std::vector<Features>;
 
 // float64 is for checking gradients: one version of it will do.
-#define PHOTOFLOW_WARP(Clones, A)                                                             \
-  Clones void run_nearest(const Warp<A>& job, const Images& images, int64_t b, int64_t py) {  \
-    warp_row<1>(job, images, b, py);                                                          \
-  }                                                                                           \
-  Clones void run_bilinear(const Warp<A>& job, const Images& images, int64_t b, int64_t py) { \
-    warp_row<2>(job, images, b, py);                                                          \
-  }                                                                                           \
-  Clones void run_bicubic(const Warp<A>& job, const Images& images, int64_t b, int64_t py) {  \
-    warp_row<4>(job, images, b, py);                                                          \
+#define PHOTOFLOW_WARP(Target, Name, kTaps, kWide, A)                                                                 \
+  Target void Name(const Warp<A>& job, const Images& images, int64_t first, int64_t last, Pieces<kTaps, A>& pieces) { \
+    warp_rows<kTaps, kWide>(job, images, first, last, pieces);                                                        \
   }
-PHOTOFLOW_WARP(PHOTOFLOW_SIMD, float)
-PHOTOFLOW_WARP(, double)
+#define PHOTOFLOW_WARPS(Target, Suffix, kWide, A)           \
+  PHOTOFLOW_WARP(Target, run_nearest##Suffix, 1, kWide, A)  \
+  PHOTOFLOW_WARP(Target, run_bilinear##Suffix, 2, kWide, A) \
+  PHOTOFLOW_WARP(Target, run_bicubic##Suffix, 4, kWide, A)
+PHOTOFLOW_WARPS(PHOTOFLOW_NARROW, _narrow, false, float)
+PHOTOFLOW_WARPS(, _narrow, false, double)
+#ifdef PHOTOFLOW_WIDE
+PHOTOFLOW_WARPS(PHOTOFLOW_WIDE, _wide, true, float)
+#endif
+#undef PHOTOFLOW_WARPS
 #undef PHOTOFLOW_WARP
 
 constexpr const char* kName = "backward_warp";
 
-template <class A>
-void warp_rows(const Warp<A>& job, const Images& images) {
+template <int kTaps, class A>
+using Run = void (*)(const Warp<A>&, const Images&, int64_t, int64_t, Pieces<kTaps, A>&);
+
+template <int kTaps, class A>
+void warp_all(const Warp<A>& job, const Images& images, Run<kTaps, A> run) {
   torch::stable::parallel_for(0, job.batch * job.out_height, 8, [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t b = row / job.out_height, py = row % job.out_height;
-      switch (job.mode) {
-        case WarpMode::kNearest:
-          run_nearest(job, images, b, py);
-          break;
-        case WarpMode::kBilinear:
-          run_bilinear(job, images, b, py);
-          break;
-        default:
-          run_bicubic(job, images, b, py);
-      }
-    }
+    const std::unique_ptr<Pieces<kTaps, A>> pieces(new Pieces<kTaps, A>);
+    run(job, images, begin, end, *pieces);
   });
+}
+
+template <class A>
+void warp_all(const Warp<A>& job, const Images& images) {
+#ifdef PHOTOFLOW_WIDE
+  if constexpr (std::is_same_v<A, float>) {
+    if (has_wide_vectors()) {
+      if (job.mode == WarpMode::kNearest) return warp_all<1, A>(job, images, run_nearest_wide);
+      if (job.mode == WarpMode::kBilinear) return warp_all<2, A>(job, images, run_bilinear_wide);
+      return warp_all<4, A>(job, images, run_bicubic_wide);
+    }
+  }
+#endif
+  if (job.mode == WarpMode::kNearest) return warp_all<1, A>(job, images, run_nearest_narrow);
+  if (job.mode == WarpMode::kBilinear) return warp_all<2, A>(job, images, run_bilinear_narrow);
+  return warp_all<4, A>(job, images, run_bicubic_narrow);
 }
 
 }  // namespace
@@ -51,7 +63,7 @@ std::vector<Tensor> backward_warp_many_cpu(const std::vector<Tensor>& images, co
   const WarpOutputs outputs(images, flow);
   for (const Tensor& result : outputs.results) prefer_huge_pages(result);
   dispatch_accumulate(flow.scalar_type(), [&](auto type) {
-    warp_rows(warp_of<decltype(type)>(images.front(), flow, mode, padding), outputs.features);
+    warp_all(warp_of<decltype(type)>(images.front(), flow, mode, padding), outputs.features);
   });
   return outputs.results;
 }

@@ -22,20 +22,20 @@ constexpr int kSpanRows = 2, kSpanColumns = 16, kSpan = kSpanRows * kSpanColumns
 // Vectors of kBytes, and how many sums fit into the registers that such a machine has.
 template <class A, int kBytes>
 struct Wide;
-#define PHOTOFLOW_WIDE(A, BYTES, AT_ONCE, VECTORS)                     \
+#define PHOTOFLOW_WIDTH(A, BYTES, AT_ONCE, VECTORS)                     \
   template <>                                                          \
   struct Wide<A, BYTES> {                                              \
     typedef A type __attribute__((vector_size(BYTES)));                \
     static constexpr int kLanes = BYTES / static_cast<int>(sizeof(A)); \
     static constexpr int kAtOnce = AT_ONCE, kVectors = VECTORS;        \
   }
-PHOTOFLOW_WIDE(float, 16, 2, 2);
-PHOTOFLOW_WIDE(float, 32, 2, 2);
-PHOTOFLOW_WIDE(float, 64, 6, 4);
-PHOTOFLOW_WIDE(double, 16, 2, 2);
-PHOTOFLOW_WIDE(double, 32, 2, 2);
-PHOTOFLOW_WIDE(double, 64, 6, 4);
-#undef PHOTOFLOW_WIDE
+PHOTOFLOW_WIDTH(float, 16, 2, 2);
+PHOTOFLOW_WIDTH(float, 32, 2, 2);
+PHOTOFLOW_WIDTH(float, 64, 6, 4);
+PHOTOFLOW_WIDTH(double, 16, 2, 2);
+PHOTOFLOW_WIDTH(double, 32, 2, 2);
+PHOTOFLOW_WIDTH(double, 64, 6, 4);
+#undef PHOTOFLOW_WIDTH
 
 constexpr int kMostAtOnce = 8, kAhead = 4;  // kAhead: places that are fetched into the cache before their turn
 

@@ -14,11 +14,26 @@
 #define PHOTOFLOW_AVX512 "avx512f"
 #endif
 #define PHOTOFLOW_SIMD __attribute__((target_clones("default", PHOTOFLOW_AVX2, PHOTOFLOW_AVX512)))
+// Where AVX-512 is worth other code: one function for what is narrower, one for AVX-512 alone.
+#define PHOTOFLOW_NARROW __attribute__((target_clones("default", PHOTOFLOW_AVX2)))
+#define PHOTOFLOW_WIDE __attribute__((target(PHOTOFLOW_AVX512)))
 #else
 #define PHOTOFLOW_SIMD
+#define PHOTOFLOW_NARROW
 #endif
 
 namespace photoflow {
+
+// True where functions marked PHOTOFLOW_WIDE can run.
+inline bool has_wide_vectors() {
+#if !defined(PHOTOFLOW_WIDE)
+  return false;
+#elif __GNUC__ >= 12
+  return __builtin_cpu_supports("x86-64-v4");
+#else
+  return __builtin_cpu_supports("avx512f");
+#endif
+}
 
 // Vectors of kWidth numbers (GCC's and clang's vector extension), for what the compiler does not vectorise well by
 // itself: interleaved data, for which it takes slow gathers and scatters. Handled by reference, since a vector's
@@ -56,6 +71,10 @@ struct Vector<float, 16> {
 template <>
 struct Vector<double, 16> {
   typedef double type __attribute__((vector_size(128)));
+};
+template <>
+struct Vector<int32_t, 16> {
+  typedef int32_t type __attribute__((vector_size(64)));
 };
 template <class A, int kWidth>
 using vector_t = typename Vector<A, kWidth>::type;

@@ -140,7 +140,8 @@ HOST_DEVICE void add_inside(const Warp<A>& job, const Features& features, const 
 
 // Rare, and scalar in any case: not inlined, one version for all SIMD levels.
 template <int kTaps, class T, class A>
-[[gnu::noinline]] void add_anywhere(const Warp<A>& job, const Features& features, const Span<A>& span, FlowSums<A>& sums) {
+[[gnu::noinline]] void add_anywhere(const Warp<A>& job, const Features& features, const Span<A>& span,
+                                    FlowSums<A>& sums) {
   const Strides<int64_t>&from = features.image_by, &to = features.out_by;
   const T* image = features.template image_as<T>() + span.batch * from.batch;
   const T* grad = features.template grad_as<T>() + span.batch * to.batch + span.py * to.row + span.start * to.pixel;
@@ -171,20 +172,15 @@ template <int kTaps, class A>
 HOST_DEVICE void add_span(const Warp<A>& job, const std::vector<Features>& images, const Span<A>& span,
                           const Reads<kTaps, A>* reads, FlowSums<A>& sums) {
   for (const Features& features : images) {
-    if constexpr (std::is_same_v<A, double>) {
-      add_span_as<kTaps, double>(job, features, span, reads, sums);
-    } else if (features.dtype == ScalarType::Half) {
-      add_span_as<kTaps, Half>(job, features, span, reads, sums);
-    } else if (features.dtype == ScalarType::BFloat16) {
-      add_span_as<kTaps, BFloat16>(job, features, span, reads, sums);
-    } else {
-      add_span_as<kTaps, float>(job, features, span, reads, sums);
-    }
+    dispatch_features<A>(features, [&](auto type) __attribute__((always_inline)) {
+      add_span_as<kTaps, decltype(type)>(job, features, span, reads, sums);
+    });
   }
 }
 
 template <int kTaps, class A>
 HOST_DEVICE void flow_gradient_row(const Warp<A>& job, const std::vector<Features>& images, int64_t batch, int64_t py) {
+  Places<A> places;
   Reads<kTaps, A> reads;
   FlowSums<A> sums;
   A gathered[2][kSpan];
@@ -192,10 +188,10 @@ HOST_DEVICE void flow_gradient_row(const Warp<A>& job, const std::vector<Feature
   A* const along_y = along_x + job.out_height * job.out_width;
   for (int64_t start = 0; start < job.out_width; start += kSpan) {
     const Span<A> span = span_of(job, batch, py, start, gathered);
-    const bool whole = prepare_reads<kTaps, true>(job, span, reads);
+    const bool whole = prepare_reads<kTaps, true>(job, span, places, reads);
     for (int64_t first = 0; first < span.count; first += whole ? kSpan : kPart) {
-      const Span<A> part = whole ? span : part_of(span, first);
-      const bool inside = whole || prepare_reads<kTaps, true>(job, part, reads);
+      const Span<A> part = whole ? span : part_of(span, first, kPart);
+      const bool inside = whole || prepare_reads<kTaps, true>(job, part, places, reads);
       for (int64_t i = 0; i < part.count; ++i) sums.x[i] = sums.y[i] = A(0);
       add_span<kTaps>(job, images, part, inside ? &reads : nullptr, sums);
       for (int64_t i = 0; i < part.count; ++i) {

@@ -111,15 +111,9 @@ HOST_DEVICE void interleave_as(const Features& features, const Band<A>& band, co
 // The incoming gradients of a span, kLanes channels of a pixel side by side; lanes beyond the channels are 0.
 template <int kLanes, class A>
 HOST_DEVICE void interleave(const Features& features, const Band<A>& band, const Span<A>& span, A* incoming) {
-  if constexpr (std::is_same_v<A, double>) {
-    interleave_as<kLanes, double>(features, band, span, incoming);
-  } else if (features.dtype == ScalarType::Half) {
-    interleave_as<kLanes, Half>(features, band, span, incoming);
-  } else if (features.dtype == ScalarType::BFloat16) {
-    interleave_as<kLanes, BFloat16>(features, band, span, incoming);
-  } else {
-    interleave_as<kLanes, float>(features, band, span, incoming);
-  }
+  dispatch_features<A>(features, [&](auto type) __attribute__((always_inline)) {
+    interleave_as<kLanes, decltype(type)>(features, band, span, incoming);
+  });
 }
 
 template <int kLanes, class A>
@@ -217,15 +211,9 @@ HOST_DEVICE void write_band_as(const Warp<A>& job, const Features& features, con
 // Writes the sums of a band to the gradient of the image.
 template <int kLanes, class A>
 HOST_DEVICE void write_band(const Warp<A>& job, const Features& features, const Band<A>& band) {
-  if constexpr (std::is_same_v<A, double>) {
-    write_band_as<kLanes, double>(job, features, band);
-  } else if (features.dtype == ScalarType::Half) {
-    write_band_as<kLanes, Half>(job, features, band);
-  } else if (features.dtype == ScalarType::BFloat16) {
-    write_band_as<kLanes, BFloat16>(job, features, band);
-  } else {
-    write_band_as<kLanes, float>(job, features, band);
-  }
+  dispatch_features<A>(features, [&](auto type) __attribute__((always_inline)) {
+    write_band_as<kLanes, decltype(type)>(job, features, band);
+  });
 }
 
 }  // namespace photoflow

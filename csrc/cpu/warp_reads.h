@@ -34,8 +34,8 @@ HOST_DEVICE Span<A> span_of(const Warp<A>& job, int64_t batch, int64_t py, int64
 
 // A part of a span: the same batch and row.
 template <class A>
-HOST_DEVICE Span<A> part_of(const Span<A>& span, int64_t first) {
-  return {span.batch, span.py, span.start + first, std::min(kPart, span.count - first), span.u + first, span.v + first};
+HOST_DEVICE Span<A> part_of(const Span<A>& span, int64_t first, int64_t size) {
+  return {span.batch, span.py, span.start + first, std::min(size, span.count - first), span.u + first, span.v + first};
 }
 
 // First pixel read (its column and row) and fractions beyond; `sane` where the flow is small enough for 32 bits.
@@ -87,13 +87,12 @@ template <int kTaps, class A>
 struct Reads {
   int64_t first[kSpan];  // the number in its plane of the first pixel read
   A x_weight[kTaps][kSpan], y_weight[kTaps][kSpan];
-  A x_slope[4][kSpan], y_slope[4][kSpan];  // set for bicubic where asked for
+  A x_slope[kTaps][kSpan], y_slope[kTaps][kSpan];  // set for bicubic where asked for
 };
 
 // False if some pixel of the span reads outside the image, or has a flow that is not finite.
 template <int kTaps, bool kSlopes, class A>
-HOST_DEVICE bool prepare_reads(const Warp<A>& job, const Span<A>& span, Reads<kTaps, A>& reads) {
-  Places<A> places;
+HOST_DEVICE bool prepare_reads(const Warp<A>& job, const Span<A>& span, Places<A>& places, Reads<kTaps, A>& reads) {
   find_places<kTaps>(span, places);
   const int32_t last_x = static_cast<int32_t>(job.width) - kTaps, last_y = static_cast<int32_t>(job.height) - kTaps;
   int32_t outside = 0;
@@ -122,6 +121,20 @@ HOST_DEVICE bool prepare_reads(const Warp<A>& job, const Span<A>& span, Reads<kT
     }
   }
   return true;
+}
+
+// Calls `body` with a value of the element type of an image that is accumulated in A.
+template <class A, class Body>
+HOST_DEVICE void dispatch_features(const Features& features, const Body& body) {
+  if constexpr (std::is_same_v<A, double>) {
+    body(double{});
+  } else if (features.dtype == ScalarType::Half) {
+    body(Half{});
+  } else if (features.dtype == ScalarType::BFloat16) {
+    body(BFloat16{});
+  } else {
+    body(float{});
+  }
 }
 
 template <int kWidth, class A, class T>
