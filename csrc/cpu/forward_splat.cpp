@@ -59,6 +59,7 @@ template <class A>
 void scatter(const Splat<A>& job, const Pass& pass, const A* metric, int64_t count, const Prepared<A>& p,
              Band<A>& band) {
   if (job.wide_range) return scatter_by_peak(p, metric, pass, count, band);
+  if (pass.planar) return scatter_planar(p, pass, count, band);
   switch (pass.stride()) {
     case 4:
       return scatter_4(p, pass.apart, count, band);
@@ -72,8 +73,7 @@ void scatter(const Splat<A>& job, const Pass& pass, const A* metric, int64_t cou
 template <class A>
 void splat_pass(const Splat<A>& job, const Pass& pass, int64_t capacity, A* accumulators, Prepared<A>& p,
                 Band<A>& band) {
-  // Rows begin at cache lines.
-  const int64_t row_size = (band.stride * (pass.stride() + 1) + 15) / 16 * 16;
+  const int64_t row_size = band.stride * (pass.planar ? pass.lanes() + 1 : pass.stride() + 1);
   A* const others = accumulators + capacity * row_size;
   std::fill(others, others + row_size, A(0));
   band.line[0] = band.line[band.rows() + 1] = others;
@@ -100,17 +100,18 @@ void splat_pass(const Splat<A>& job, const Pass& pass, int64_t capacity, A* accu
 
 template <class A>
 void splat_rows(const Splat<A>& job, int64_t first, int64_t last) {
-  const int64_t rows = last - first, stride = job.width + 2, capacity = most_open(job, first, last);
-  const Pass widest = next_pass(job.mode, job.channels, 0);
+  const int64_t rows = last - first, stride = (job.width + 2 + kRun + 15) / 16 * 16,
+                capacity = most_open(job, first, last);
+  const Pass widest = next_pass(job, 0);
   const bool one_pass = widest.count == job.channels;
-  const Aligned<A> sums((capacity + 1) * (stride * (widest.stride() + 1) + 16));
+  const Aligned<A> sums((capacity + 1) * stride * (widest.stride() + 1));
   const Aligned<A> peak(job.wide_range ? (rows + 2) * stride : 1), scale((one_pass ? 1 : rows) * job.width);
   const Aligned<A*> line(rows + 2);
   Prepared<A> prepared;
   Band<A> band{first, last, stride, line.get(), peak.get(), scale.get(), one_pass ? 0 : job.width};
   if (job.wide_range) find_peaks(job, prepared, band);
   for (int64_t done = 0; done == 0 || done < job.channels;) {
-    const Pass pass = next_pass(job.mode, job.channels, done);
+    const Pass pass = next_pass(job, done);
     splat_pass(job, pass, capacity, sums.get(), prepared, band);
     done = std::max<int64_t>(pass.first + pass.count, 1);
   }

@@ -6,6 +6,8 @@
 // after the last, so that the accumulators stay in the cache.
 #pragma once
 
+#include <type_traits>
+
 #include "splat_source.h"
 
 namespace photoflow {
@@ -14,7 +16,9 @@ template <class A>
 struct Band {
   int64_t first, last, stride;  // target rows [first, last); pixels in a row of accumulators: the width and a border
   // Row r is the target row first - 1 + r; the first and the last take what belongs to other bands.
-  A** line;  // of each row, its accumulators: (stride, lanes), then (stride) for the coverage where kept apart
+  // Of each row, its accumulators: (stride, lanes), or (lanes, stride) in a planar pass; then (stride) for the
+  // coverage where kept apart.
+  A** line;
   A* peak;   // softmax, wide range: the largest metric that lands, (rows + 2, stride)
   A* scale;  // what normalises each pixel, (rows, width), or (1, width) where one pass does
   int64_t scale_step;
@@ -28,7 +32,7 @@ HOST_DEVICE void raise_peaks_any(const Prepared<A>& p, int64_t count, Band<A>& b
     if (row < 0 || row > band.rows()) continue;
     for (int k = 0; k < 4; ++k) {
       A& peak = band.peak[(row + (k >> 1)) * band.stride + p.x[i] + 1 + (k & 1)];
-      if (p.corner[k][i] > A(0) && p.weight[i] > peak) peak = p.weight[i];
+      if (p.corner(k)[i] > A(0) && p.weight[i] > peak) peak = p.weight[i];
     }
   }
 }
@@ -60,7 +64,7 @@ HOST_DEVICE void scatter_runs(const Prepared<A>& p, int64_t count, Band<A>& band
     V right_upper{}, right_lower{};
     A cover_upper = A(0), cover_lower = A(0);
     do {
-      const A corner[4] = {p.corner[0][i], p.corner[1][i], p.corner[2][i], p.corner[3][i]};
+      const A corner[4] = {p.corner(0)[i], p.corner(1)[i], p.corner(2)[i], p.corner(3)[i]};
       V lanes;
       load(lanes, p.lanes + i * kLanes);
       right_upper += lanes * corner[0];
@@ -85,6 +89,71 @@ HOST_DEVICE void scatter_runs(const Prepared<A>& p, int64_t count, Band<A>& band
   }
 }
 
+// Integers as wide as A.
+template <class A, int kWidth>
+struct Mask;
+template <>
+struct Mask<float, 8> {
+  typedef int32_t type __attribute__((vector_size(32)));
+};
+template <>
+struct Mask<double, 8> {
+  typedef int64_t type __attribute__((vector_size(64)));
+};
+template <class A, int kWidth>
+using mask_t = typename Mask<A, kWidth>::type;
+
+constexpr int kRun = 8;  // target pixels that a planar pass adds to at a time
+
+// Sets the numbers whose integer is 0 to 0, and leaves those where all its bits are set.
+template <class V, class M>
+HOST_DEVICE void mask(V& values, const M& wanted) {
+  values = reinterpret_cast<V>(reinterpret_cast<M>(values) & wanted);
+}
+
+// A run in each lane's own array: whole vectors along the run, of which what belongs to other pixels adds zeros.
+template <class A>
+HOST_DEVICE void scatter_planar_any(const Prepared<A>& p, const Pass& pass, int64_t count, Band<A>& band) {
+  using V = vector_t<A, kRun>;
+  using M = mask_t<A, kRun>;
+  using Bits = std::conditional_t<sizeof(A) == 4, int32_t, int64_t>;
+  alignas(64) Bits some[3 * kRun];
+  for (int i = 0; i < 3 * kRun; ++i) some[i] = i >= kRun && i < 2 * kRun ? Bits(-1) : Bits(0);
+  const uint64_t rows = static_cast<uint64_t>(band.rows());
+  const int64_t lanes = pass.lanes();
+  for (int64_t i = 0, length; i < count; i += length) {
+    uint64_t next;
+    __builtin_memcpy(&next, p.follows + i + 1, sizeof next);
+    // A byte of 0 ends the run, and so does the room for the right corners.
+    length = 1 + __builtin_ctzll((~next & 0x0001010101010101u) | (uint64_t(1) << 48)) / 8;
+    const uint64_t row = static_cast<uint64_t>(p.y[i] - (band.first - 1));
+    if (row > rows) continue;
+    M left, right;
+    load(left, some + 2 * kRun - length);  // the first `length`
+    load(right, some + 2 * kRun - length - 1);
+    V weight[4];
+    load(weight[0], p.corner(0) + i);
+    load(weight[1], p.corner(1) + i - 1);
+    load(weight[2], p.corner(2) + i);
+    load(weight[3], p.corner(3) + i - 1);
+    A *upper = band.line[row] + p.x[i] + 1, *lower = band.line[row + 1] + p.x[i] + 1;
+    right[0] = 0;
+    for (int64_t l = 0; l < lanes; ++l, upper += band.stride, lower += band.stride) {
+      V here, before;
+      load(here, p.planar(l) + i);
+      load(before, p.planar(l) + i - 1);
+      mask(here, left);
+      mask(before, right);
+      add(upper, here * weight[0] + before * weight[1]);
+      add(lower, here * weight[2] + before * weight[3]);
+    }
+    if (!pass.apart) continue;
+    for (int k = 0; k < 4; ++k) mask(weight[k], k % 2 == 0 ? left : right);
+    add(upper, weight[0] + weight[1]);
+    add(lower, weight[2] + weight[3]);
+  }
+}
+
 template <int kLanes, class A>
 HOST_DEVICE void scatter_lanes_any(const Prepared<A>& p, bool apart, int64_t count, Band<A>& band) {
   if (apart) {
@@ -104,7 +173,7 @@ HOST_DEVICE void scatter_by_peak_any(const Prepared<A>& p, const A* metric, cons
     const int64_t row = p.y[i] - (band.first - 1);
     if (row < 0 || row > band.rows()) continue;
     for (int k = 0; k < 4; ++k) {
-      const A bilinear = p.corner[k][i];
+      const A bilinear = p.corner(k)[i];
       if (!(bilinear > A(0))) continue;
       const int64_t to = row + (k >> 1), x = p.x[i] + 1 + (k & 1);
       const A weight = bilinear * quick_exp(metric[i] - band.peak[to * band.stride + x]);
@@ -169,15 +238,19 @@ HOST_DEVICE void finish_weights(const Splat<A>& job, int64_t r, int64_t x, int64
 template <class A>
 HOST_DEVICE void write_row_any(const Splat<A>& job, const Pass& pass, int64_t r, Band<A>& band) {
   const int64_t lanes = pass.stride(), channels = pass.count, row = pass.first * job.by.channel;
-  const A* sums = band.line[r + 1] + lanes;
-  const A* coverage = band.line[r + 1] + band.stride * lanes + 1;
-  A planar[kMostLanes][kPiece], converted[kMostLanes * kPiece];
-  for (int64_t x = 0; x < job.width; x += kPiece, sums += kPiece * lanes) {
+  const int64_t between = pass.planar ? band.stride : kPiece;  // from one lane to the next
+  const A* line = band.line[r + 1];
+  const A* coverage = line + band.stride * (pass.planar ? pass.lanes() : lanes) + 1;
+  alignas(64) A separated[kMostLanes][kPiece];
+  A converted[kMostLanes * kPiece];
+  for (int64_t x = 0; x < job.width; x += kPiece) {
     const int64_t count = std::min(kPiece, job.width - x);
     const int64_t offset = row + (band.first + r) * job.by.row + x * job.by.pixel;
     const bool side_by_side = job.by.channel == 1;
-    if (pass.weight || !side_by_side) separate(sums, lanes, count, planar);
-    const A* weight = planar[pass.weight ? channels : 0];
+    const A* const sums = line + (x + 1) * lanes;
+    const A* const planar = pass.planar ? line + x + 1 : separated[0];
+    if (!pass.planar && (pass.weight || !side_by_side)) separate(sums, lanes, count, separated);
+    const A* weight = planar + (pass.weight ? channels : 0) * between;
     if (pass.weight) finish_weights(job, r, x, count, weight, pass.apart ? coverage + x : weight, band);
     const A* scale = band.scale + r * band.scale_step + x;
     if (side_by_side) {  // channels_last
@@ -189,7 +262,7 @@ HOST_DEVICE void write_row_any(const Splat<A>& job, const Pass& pass, int64_t r,
     } else {
       const Block<A> to = block_of(job, offset, job.by.channel, converted, kPiece);
       for (int64_t l = 0; l < channels; ++l) {
-        for (int64_t i = 0; i < count; ++i) to.first[l * to.step + i] = planar[l][i] * scale[i];
+        for (int64_t i = 0; i < count; ++i) to.first[l * to.step + i] = planar[l * between + i] * scale[i];
       }
       write_pieces(job, offset, job.by.channel, channels, count, to);
     }
@@ -226,10 +299,13 @@ int64_t most_open(const Splat<A>& job, int64_t first, int64_t last) {
 }
 
 // The channels in as few passes as there are: 4, 8 or 16 lanes at a time.
-inline Pass next_pass(SplatMode mode, int64_t channels, int64_t first) {
+template <class A>
+Pass next_pass(const Splat<A>& job, int64_t first) {
   const bool weight = first == 0;
-  return {first, std::min<int64_t>(channels - first, kMostLanes - (weight ? 1 : 0)), weight,
-          weight && uses_metric(mode)};
+  Pass pass{first, std::min<int64_t>(job.channels - first, kMostLanes - (weight ? 1 : 0)), weight,
+            weight && uses_metric(job.mode), false};
+  pass.planar = pass.lanes() <= 4 && !job.wide_range && job.by.channel != 1;
+  return pass;
 }
 
 }  // namespace photoflow

@@ -14,6 +14,7 @@ namespace photoflow {
 
 constexpr int64_t kChunk = 128;  // source pixels prepared at a time
 constexpr int kMostLanes = 16;   // values added to a target pixel at a time
+constexpr int64_t kEdge = 16;    // numbers before and after those of a chunk, which vectors may read
 
 constexpr int32_t kNowhere = std::numeric_limits<int32_t>::min() / 2;  // the y of a pixel that does not land
 
@@ -120,20 +121,34 @@ HOST_DEVICE void survey_row_any(Splat<A>& job, int64_t py, Extent<A>& metrics) {
 template <class A>
 struct Prepared {
   int32_t x[kChunk], y[kChunk];
-  A fx[kChunk], fy[kChunk], weight[kChunk];
-  A corner[4][kChunk];                       // bilinear weights
+  A weight[kChunk];
   alignas(64) A lanes[kChunk * kMostLanes];  // of one pixel side by side
-  alignas(64) A planar[kMostLanes][kChunk];  // the same, one array for each lane
   A converted[kMostLanes * kChunk];          // features of another type than A
 
-  uint8_t follows[kChunk + 1];  // 1 where a pixel lands right of the one before; 0 for the first, and beyond the last
+  // 1 where a pixel lands right of the one before; 0 for the first, and beyond the last.
+  uint8_t follows[kChunk + 8];
+
+  HOST_DEVICE Prepared() {
+    std::fill(corners_[0], corners_[0] + 4 * kPadded, A(0));
+    std::fill(planar_[0], planar_[0] + kMostLanes * kPadded, A(0));
+    std::fill(follows, follows + kChunk + 8, uint8_t(0));
+  }
+  // The bilinear weights of corner k.
+  HOST_DEVICE A* corner(int k) { return corners_[k] + kEdge; }
+  HOST_DEVICE const A* corner(int k) const { return corners_[k] + kEdge; }
+  // The lanes, one array for each.
+  HOST_DEVICE A* planar(int64_t lane) { return planar_[lane] + kEdge; }
+  HOST_DEVICE const A* planar(int64_t lane) const { return planar_[lane] + kEdge; }
 
   HOST_DEVICE void find_runs(int64_t count) {
     follows[0] = follows[count] = 0;
     for (int64_t i = 1; i < count; ++i) follows[i] = ((x[i] == x[i - 1] + 1) & (y[i] == y[i - 1])) ? 1 : 0;
   }
 
-  HOST_DEVICE Prepared() { std::fill(planar[0], planar[0] + kMostLanes * kChunk, A(0)); }
+ private:
+  static constexpr int64_t kPadded = kEdge + kChunk + kEdge;
+  alignas(64) A corners_[4][kPadded];
+  alignas(64) A planar_[kMostLanes][kPadded];
 };
 
 template <class A>
@@ -145,6 +160,8 @@ HOST_DEVICE void prepare_any(const Splat<A>& job, int64_t py, int64_t start, int
   const int32_t width = static_cast<int32_t>(job.width), height = static_cast<int32_t>(job.height);
   const int32_t column = static_cast<int32_t>(start), row = static_cast<int32_t>(py);
   const A limit = A(1 << 30);
+  A *const top_left = p.corner(0), *const top_right = p.corner(1);
+  A *const bottom_left = p.corner(2), *const bottom_right = p.corner(3);
   for (int64_t i = 0; i < count; ++i) {
     const bool sane = (std::abs(u[i]) < limit) & (std::abs(v[i]) < limit);
     const A us = sane ? u[i] : A(0), vs = sane ? v[i] : A(0);
@@ -155,12 +172,10 @@ HOST_DEVICE void prepare_any(const Splat<A>& job, int64_t py, int64_t start, int
     const A fx = us - whole_u, fy = vs - whole_v;
     p.x[i] = x;
     p.y[i] = lands ? y : kNowhere;
-    p.fx[i] = fx;
-    p.fy[i] = fy;
-    p.corner[0][i] = (A(1) - fx) * (A(1) - fy);
-    p.corner[1][i] = fx * (A(1) - fy);
-    p.corner[2][i] = (A(1) - fx) * fy;
-    p.corner[3][i] = fx * fy;
+    top_left[i] = (A(1) - fx) * (A(1) - fy);
+    top_right[i] = fx * (A(1) - fy);
+    bottom_left[i] = (A(1) - fx) * fy;
+    bottom_right[i] = fx * fy;
   }
   if (!job.metric) return;
   const A* metric = job.metric + py * job.width + start;
@@ -176,6 +191,7 @@ HOST_DEVICE void prepare_any(const Splat<A>& job, int64_t py, int64_t start, int
 struct Pass {
   int64_t first, count;
   bool weight, apart;
+  bool planar;  // the sums of each lane in an array of their own, otherwise those of a pixel side by side
   HOST_DEVICE int64_t lanes() const { return count + (weight ? 1 : 0); }
   // The lanes that a pixel has in memory.
   HOST_DEVICE int64_t stride() const { return lanes() <= 4 ? 4 : lanes() <= 8 ? 8 : 16; }
@@ -215,13 +231,15 @@ HOST_DEVICE void fill_lanes_any(const Splat<A>& job, const Pass& pass, int64_t p
   int64_t step = job.by.channel;
   const A* values = read_pieces(job, offset, step, pass.count, count, kChunk, p.converted);
   for (int64_t l = 0; l < pass.count; ++l, values += step) {
-    for (int64_t i = 0; i < count; ++i) p.planar[l][i] = values[i] * p.weight[i];
+    A* const to = p.planar(l);
+    for (int64_t i = 0; i < count; ++i) to[i] = values[i] * p.weight[i];
   }
-  if (pass.weight) std::copy(p.weight, p.weight + count, p.planar[pass.count]);
+  if (pass.weight) std::copy(p.weight, p.weight + count, p.planar(pass.count));
+  if (pass.planar) return;
   for (int64_t i = 0; i < count; i += 4) {
     for (int64_t l = 0; l < lanes; l += 4) {
       vector_t<A, 4> row[4];
-      for (int k = 0; k < 4; ++k) load(row[k], p.planar[l + k] + i);
+      for (int k = 0; k < 4; ++k) load(row[k], p.planar(l + k) + i);
       transpose(row[0], row[1], row[2], row[3]);
       for (int k = 0; k < 4; ++k) store(p.lanes + (i + k) * lanes + l, row[k]);
     }

@@ -25,6 +25,9 @@ namespace {
   SIMD void scatter_16(const Prepared<A>& p, bool apart, int64_t count, Band<A>& band) {                             \
     scatter_lanes_any<16>(p, apart, count, band);                                                                    \
   }                                                                                                                  \
+  SIMD void scatter_planar(const Prepared<A>& p, const Pass& pass, int64_t count, Band<A>& band) {                   \
+    scatter_planar_any(p, pass, count, band);                                                                        \
+  }                                                                                                                  \
   SIMD void scatter_by_peak(const Prepared<A>& p, const A* metric, const Pass& pass, int64_t count, Band<A>& band) { \
     scatter_by_peak_any(p, metric, pass, count, band);                                                               \
   }                                                                                                                  \
