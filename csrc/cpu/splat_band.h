@@ -111,47 +111,48 @@ HOST_DEVICE void mask(V& values, const M& wanted) {
   values = reinterpret_cast<V>(reinterpret_cast<M>(values) & wanted);
 }
 
-// A run in each lane's own array: whole vectors along the run, of which what belongs to other pixels adds zeros.
-template <class A>
-HOST_DEVICE void scatter_planar_any(const Prepared<A>& p, const Pass& pass, int64_t count, Band<A>& band) {
+// The run at source pixel i, or the first kRun - 1 pixels of it, in each lane's own array: whole vectors along the run,
+// where what belongs to other pixels adds zeros. Returns its length.
+template <class A, class Bits>
+HOST_DEVICE int64_t scatter_run(const Prepared<A>& p, const Pass& pass, int64_t i, const Bits* some, Band<A>& band) {
   using V = vector_t<A, kRun>;
   using M = mask_t<A, kRun>;
-  using Bits = std::conditional_t<sizeof(A) == 4, int32_t, int64_t>;
-  alignas(64) Bits some[3 * kRun];
-  for (int i = 0; i < 3 * kRun; ++i) some[i] = i >= kRun && i < 2 * kRun ? Bits(-1) : Bits(0);
-  const uint64_t rows = static_cast<uint64_t>(band.rows());
+  uint64_t next;
+  __builtin_memcpy(&next, p.follows + i + 1, sizeof next);
+  // A byte of 0 ends the run, and so does the room for the right corners.
+  const int64_t length = 1 + __builtin_ctzll((~next & 0x0001010101010101u) | (uint64_t(1) << 48)) / 8;
+  const uint64_t row = static_cast<uint64_t>(p.y[i] - (band.first - 1));
+  if (row > static_cast<uint64_t>(band.rows())) return length;
+  M left, right;
+  load(left, some + 2 * kRun - length);
+  load(right, some + 2 * kRun - length - 1);
+  right[0] = 0;
+  V weight[4];
+  for (int k = 0; k < 4; ++k) load(weight[k], p.corner(k) + i - k % 2);
+  A *upper = band.line[row] + p.x[i] + 1, *lower = band.line[row + 1] + p.x[i] + 1;
   const int64_t lanes = pass.lanes();
-  for (int64_t i = 0, length; i < count; i += length) {
-    uint64_t next;
-    __builtin_memcpy(&next, p.follows + i + 1, sizeof next);
-    // A byte of 0 ends the run, and so does the room for the right corners.
-    length = 1 + __builtin_ctzll((~next & 0x0001010101010101u) | (uint64_t(1) << 48)) / 8;
-    const uint64_t row = static_cast<uint64_t>(p.y[i] - (band.first - 1));
-    if (row > rows) continue;
-    M left, right;
-    load(left, some + 2 * kRun - length);  // the first `length`
-    load(right, some + 2 * kRun - length - 1);
-    V weight[4];
-    load(weight[0], p.corner(0) + i);
-    load(weight[1], p.corner(1) + i - 1);
-    load(weight[2], p.corner(2) + i);
-    load(weight[3], p.corner(3) + i - 1);
-    A *upper = band.line[row] + p.x[i] + 1, *lower = band.line[row + 1] + p.x[i] + 1;
-    right[0] = 0;
-    for (int64_t l = 0; l < lanes; ++l, upper += band.stride, lower += band.stride) {
-      V here, before;
-      load(here, p.planar(l) + i);
-      load(before, p.planar(l) + i - 1);
-      mask(here, left);
-      mask(before, right);
-      add(upper, here * weight[0] + before * weight[1]);
-      add(lower, here * weight[2] + before * weight[3]);
-    }
-    if (!pass.apart) continue;
-    for (int k = 0; k < 4; ++k) mask(weight[k], k % 2 == 0 ? left : right);
-    add(upper, weight[0] + weight[1]);
-    add(lower, weight[2] + weight[3]);
+  for (int64_t l = 0; l < lanes; ++l, upper += band.stride, lower += band.stride) {
+    V here, before;
+    load(here, p.planar(l) + i);
+    load(before, p.planar(l) + i - 1);
+    mask(here, left);
+    mask(before, right);
+    add(upper, here * weight[0] + before * weight[1]);
+    add(lower, here * weight[2] + before * weight[3]);
   }
+  if (!pass.apart) return length;
+  for (int k = 0; k < 4; ++k) mask(weight[k], k % 2 == 0 ? left : right);
+  add(upper, weight[0] + weight[1]);
+  add(lower, weight[2] + weight[3]);
+  return length;
+}
+
+template <class A>
+HOST_DEVICE void scatter_planar_any(const Prepared<A>& p, const Pass& pass, int64_t count, Band<A>& band) {
+  // From a place in it, the first so many integers have all bits set, and from the place before, those after the first.
+  std::conditional_t<sizeof(A) == 4, int32_t, int64_t> some[3 * kRun];
+  for (int i = 0; i < 3 * kRun; ++i) some[i] = i >= kRun && i < 2 * kRun ? -1 : 0;
+  for (int64_t i = 0; i < count;) i += scatter_run(p, pass, i, some, band);
 }
 
 template <int kLanes, class A>

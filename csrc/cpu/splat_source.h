@@ -141,8 +141,10 @@ struct Prepared {
   HOST_DEVICE const A* planar(int64_t lane) const { return planar_[lane] + kEdge; }
 
   HOST_DEVICE void find_runs(int64_t count) {
+    int32_t same[kChunk];
+    for (int64_t i = 1; i < count; ++i) same[i] = ((x[i] - x[i - 1]) ^ 1) | (y[i] ^ y[i - 1]);
+    for (int64_t i = 1; i < count; ++i) follows[i] = same[i] == 0 ? 1 : 0;
     follows[0] = follows[count] = 0;
-    for (int64_t i = 1; i < count; ++i) follows[i] = ((x[i] == x[i - 1] + 1) & (y[i] == y[i - 1])) ? 1 : 0;
   }
 
  private:
@@ -160,8 +162,6 @@ HOST_DEVICE void prepare_any(const Splat<A>& job, int64_t py, int64_t start, int
   const int32_t width = static_cast<int32_t>(job.width), height = static_cast<int32_t>(job.height);
   const int32_t column = static_cast<int32_t>(start), row = static_cast<int32_t>(py);
   const A limit = A(1 << 30);
-  A *const top_left = p.corner(0), *const top_right = p.corner(1);
-  A *const bottom_left = p.corner(2), *const bottom_right = p.corner(3);
   for (int64_t i = 0; i < count; ++i) {
     const bool sane = (std::abs(u[i]) < limit) & (std::abs(v[i]) < limit);
     const A us = sane ? u[i] : A(0), vs = sane ? v[i] : A(0);
@@ -172,10 +172,10 @@ HOST_DEVICE void prepare_any(const Splat<A>& job, int64_t py, int64_t start, int
     const A fx = us - whole_u, fy = vs - whole_v;
     p.x[i] = x;
     p.y[i] = lands ? y : kNowhere;
-    top_left[i] = (A(1) - fx) * (A(1) - fy);
-    top_right[i] = fx * (A(1) - fy);
-    bottom_left[i] = (A(1) - fx) * fy;
-    bottom_right[i] = fx * fy;
+    p.corner(0)[i] = (A(1) - fx) * (A(1) - fy);
+    p.corner(1)[i] = fx * (A(1) - fy);
+    p.corner(2)[i] = (A(1) - fx) * fy;
+    p.corner(3)[i] = fx * fy;
   }
   if (!job.metric) return;
   const A* metric = job.metric + py * job.width + start;
