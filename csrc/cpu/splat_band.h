@@ -149,7 +149,7 @@ HOST_DEVICE int64_t scatter_run(const Prepared<A>& p, const Pass& pass, int64_t 
 
 template <class A>
 HOST_DEVICE void scatter_planar_any(const Prepared<A>& p, const Pass& pass, int64_t count, Band<A>& band) {
-  // From a place in it, the first so many integers have all bits set, and from the place before, those after the first.
+  // Masks of any length: a vector read from 2 kRun - n has its first n integers set, one from a place before n + 1.
   std::conditional_t<sizeof(A) == 4, int32_t, int64_t> some[3 * kRun];
   for (int i = 0; i < 3 * kRun; ++i) some[i] = i >= kRun && i < 2 * kRun ? -1 : 0;
   for (int64_t i = 0; i < count;) i += scatter_run(p, pass, i, some, band);

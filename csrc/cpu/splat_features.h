@@ -16,7 +16,7 @@ struct Features {
   HOST_DEVICE Byte* at(int64_t offset) const { return first + offset * element_size; }
 };
 
-// `count` values `step` apart from those before, and how many.
+// Numbers in pieces of neighbours: where the first begins, and the distance from one piece to the next.
 template <class A>
 struct Block {
   A* first;
