@@ -11,16 +11,32 @@
 
 namespace photoflow {
 
-template <class T>
-struct SplatGather {
-  using A = accumulate_t<T>;
-  SplatBackward<T> pixel;
-  const A* products;  // P, (B, H, W); null for mode sum
+// What a gradient needs beside the features, which alone have the image's type.
+template <class A>
+struct SplatPlanes {
+  const A *metric, *normaliser, *products, *grad_coverage;  // products: P, (B, H, W); null for mode sum
+  A *grad_flow, *grad_metric;
+  int64_t height, width;
+  SplatMode mode;
 };
+
+template <class T>
+SplatPlanes<accumulate_t<T>> planes_of(const SplatBackward<T>& job, const accumulate_t<T>* products) {
+  return {uses_metric(job.mode) ? job.metric : nullptr,
+          job.normaliser,
+          products,
+          job.grad_coverage,
+          job.grad_flow,
+          job.grad_metric,
+          job.height,
+          job.width,
+          job.mode};
+}
 
 // P of one target row.
 template <class T>
-HOST_DEVICE void products_of_row(const SplatBackward<T>& job, int64_t batch, int64_t py, accumulate_t<T>* products) {
+HOST_DEVICE void products_of_row_any(const SplatBackward<T>& job, int64_t batch, int64_t py,
+                                     accumulate_t<T>* products) {
   using A = accumulate_t<T>;
   const int64_t at = batch * job.by.batch + py * job.by.row, width = job.width;
   const T *incoming = job.grad_out + at, *out = job.out + at;
@@ -38,20 +54,19 @@ HOST_DEVICE void products_of_row(const SplatBackward<T>& job, int64_t batch, int
   }
 }
 
-// A span of source pixels that land with all four corners inside; arrays by corner, then pixel.
+// A span of source pixels that land with all four corners inside; arrays by corner, then pixel. `portion` is the
+// product of bilinear weight and share.
 template <class A>
 struct Corners {
   int64_t first[kSpan];  // of the upper left corner in its plane
   A fx[kSpan], fy[kSpan];
-  A bilinear[4][kSpan], share[4][kSpan], share_slope[4][kSpan], difference[4][kSpan];
+  A bilinear[4][kSpan], share[4][kSpan], share_slope[4][kSpan], portion[4][kSpan], difference[4][kSpan];
 };
 
 // False if some pixel of the span does not land inside with all corners.
-template <class T>
-HOST_DEVICE bool find_corners(const SplatBackward<T>& job, const accumulate_t<T>* u, const accumulate_t<T>* v,
-                              const accumulate_t<T>* metric, int64_t py, int64_t start, int64_t count,
-                              Corners<accumulate_t<T>>& corners) {
-  using A = accumulate_t<T>;
+template <class A>
+HOST_DEVICE bool find_corners(const SplatPlanes<A>& job, const A* u, const A* v, const A* metric, int64_t py,
+                              int64_t start, int64_t count, Corners<A>& corners) {
   const int32_t column = static_cast<int32_t>(start), row = static_cast<int32_t>(py);
   const int32_t last_x = static_cast<int32_t>(job.width) - 2, last_y = static_cast<int32_t>(job.height) - 2;
   const A limit = A(1 << 30);
@@ -109,10 +124,9 @@ HOST_DEVICE void gather_plane_corners(const A* plane, int64_t width, int64_t cou
 }
 
 // The shares, and ds/dmetric, from the normaliser at the corners; see `share` and SplatBackward::begin.
-template <class T>
-HOST_DEVICE void find_shares(const SplatBackward<T>& job, const accumulate_t<T>* metric, int64_t batch, int64_t count,
-                             Corners<accumulate_t<T>>& corners) {
-  using A = accumulate_t<T>;
+template <class A>
+HOST_DEVICE void find_shares(const SplatPlanes<A>& job, const A* metric, int64_t batch, int64_t count,
+                             Corners<A>& corners) {
   if (job.mode == SplatMode::kSum) {
     for (int k = 0; k < 4; ++k) std::fill(corners.share[k], corners.share[k] + count, A(1));
     return;
@@ -137,6 +151,28 @@ HOST_DEVICE void find_shares(const SplatBackward<T>& job, const accumulate_t<T>*
   }
 }
 
+// Prepares a span; false if some pixel of it does not land inside with all corners, so that nothing was done.
+template <class A>
+HOST_DEVICE bool begin_span_any(const SplatPlanes<A>& job, int64_t batch, int64_t py, int64_t start, int64_t count,
+                                const A* u, const A* v, Corners<A>& corners) {
+  const int64_t plane = job.height * job.width;
+  const A* metric = job.metric ? job.metric + batch * plane + py * job.width + start : nullptr;
+  if (!find_corners(job, u, v, metric, py, start, count, corners)) return false;
+  find_shares(job, metric, batch, count, corners);
+  for (int k = 0; k < 4; ++k) {
+    for (int64_t i = 0; i < count; ++i) corners.portion[k][i] = corners.bilinear[k][i] * corners.share[k][i];
+  }
+  if (!job.products) {
+    for (int k = 0; k < 4; ++k) std::fill(corners.difference[k], corners.difference[k] + count, A(0));
+    return true;
+  }
+  gather_plane_corners(job.products + batch * plane, job.width, count, corners, corners.difference);
+  for (int k = 0; k < 4; ++k) {
+    for (int64_t i = 0; i < count; ++i) corners.difference[k][i] = -corners.difference[k][i];
+  }
+  return true;
+}
+
 // One channel: adds to D and gives the gradient of the image.
 template <class T>
 HOST_DEVICE void gather_channel(const T* image, const T* grad_out, int64_t width, int64_t count,
@@ -144,14 +180,13 @@ HOST_DEVICE void gather_channel(const T* image, const T* grad_out, int64_t width
   using A = accumulate_t<T>;
   using V = vector_t<A, 4>;
   for (int64_t i = 0; i < count; i += 4) {
-    V incoming[4], value, gradient{}, bilinear, share, difference;
+    V incoming[4], value, gradient{}, portion, difference;
     gather_corners(grad_out, width, corners.first + i, incoming);
     load_as<4, A>(value, image + i);
     for (int k = 0; k < 4; ++k) {
-      load(bilinear, corners.bilinear[k] + i);
-      load(share, corners.share[k] + i);
+      load(portion, corners.portion[k] + i);
       load(difference, corners.difference[k] + i);
-      gradient += bilinear * share * incoming[k];
+      gradient += portion * incoming[k];
       difference += incoming[k] * value;
       store(corners.difference[k] + i, difference);
     }
@@ -171,7 +206,7 @@ HOST_DEVICE void gather_side_by_side(const SplatBackward<T>& job, int64_t i, con
   V sums[4];
   for (int k = 0; k < 4; ++k) {
     target[k] = grad_out + (k >> 1) * job.by.row + (k & 1) * channels;
-    portion[k] = corners.bilinear[k][i] * corners.share[k][i];
+    portion[k] = corners.portion[k][i];
     difference[k] = A(0);
     sums[k] = V{};
   }
@@ -200,11 +235,32 @@ HOST_DEVICE void gather_side_by_side(const SplatBackward<T>& job, int64_t i, con
   }
 }
 
-// The gradients of flow and metric, once D is complete. `at`: the span's first pixel in its plane.
+// All channels of a span, whose first pixel is `at` in its plane.
 template <class T>
-HOST_DEVICE void finish_span(const SplatBackward<T>& job, int64_t batch, int64_t at, int64_t count,
-                             Corners<accumulate_t<T>>& corners) {
-  using A = accumulate_t<T>;
+HOST_DEVICE void gather_span_any(const SplatBackward<T>& job, int64_t batch, int64_t at, int64_t count,
+                                 Corners<accumulate_t<T>>& corners) {
+  const int64_t first = batch * job.by.batch;
+  const T *image = job.image + first + at * job.by.pixel, *grad_out = job.grad_out + first;
+  T* grad_image = job.grad_image ? job.grad_image + first + at * job.by.pixel : nullptr;
+  if (job.by.channel == 1) {  // channels_last
+    const int64_t step = job.channels;
+    for (int64_t i = 0; i < count; ++i) {
+      gather_side_by_side(job, i, image + i * step, grad_out + corners.first[i] * step, corners,
+                          grad_image ? grad_image + i * step : nullptr);
+    }
+  } else {
+    for (int64_t c = 0; c < job.channels; ++c) {
+      const int64_t channel = c * job.by.channel;
+      gather_channel(image + channel, grad_out + channel, job.width, count, corners,
+                     grad_image ? grad_image + channel : nullptr);
+    }
+  }
+}
+
+// The gradients of flow and metric, once D is complete. `at`: the span's first pixel in its plane.
+template <class A>
+HOST_DEVICE void finish_span_any(const SplatPlanes<A>& job, int64_t batch, int64_t at, int64_t count,
+                                 Corners<A>& corners) {
   const int64_t plane = job.height * job.width;
   if (job.grad_metric) {
     A* to = job.grad_metric + batch * plane + at;
@@ -232,73 +288,6 @@ HOST_DEVICE void finish_span(const SplatBackward<T>& job, int64_t batch, int64_t
     const A a = corners.share[0][i], b = corners.share[1][i], c = corners.share[2][i], d = corners.share[3][i];
     along_x[i] = (b - a) * (A(1) - fy) + (d - c) * fy;
     along_y[i] = (c - a) * (A(1) - fx) + (d - b) * fx;
-  }
-}
-
-// False if some pixel of the span does not land inside with all corners, so that nothing was done.
-template <class T>
-HOST_DEVICE bool gather_span(const SplatGather<T>& work, int64_t batch, int64_t py, int64_t start, int64_t count,
-                             const accumulate_t<T>* u, const accumulate_t<T>* v, Corners<accumulate_t<T>>& corners) {
-  using A = accumulate_t<T>;
-  const SplatBackward<T>& job = work.pixel;
-  const int64_t plane = job.height * job.width, at = py * job.width + start;
-  const A* metric = uses_metric(job.mode) ? job.metric + batch * plane + at : nullptr;
-  if (!find_corners(job, u, v, metric, py, start, count, corners)) return false;
-  find_shares(job, metric, batch, count, corners);
-  if (work.products) {
-    gather_plane_corners(work.products + batch * plane, job.width, count, corners, corners.difference);
-    for (int k = 0; k < 4; ++k) {
-      for (int64_t i = 0; i < count; ++i) corners.difference[k][i] = -corners.difference[k][i];
-    }
-  } else {
-    for (int k = 0; k < 4; ++k) std::fill(corners.difference[k], corners.difference[k] + count, A(0));
-  }
-  const int64_t first = batch * job.by.batch;
-  const T *image = job.image + first + at * job.by.pixel, *grad_out = job.grad_out + first;
-  T* grad_image = job.grad_image ? job.grad_image + first + at * job.by.pixel : nullptr;
-  if (job.by.channel == 1) {  // channels_last
-    const int64_t step = job.channels;
-    for (int64_t i = 0; i < count; ++i) {
-      gather_side_by_side(job, i, image + i * step, grad_out + corners.first[i] * step, corners,
-                          grad_image ? grad_image + i * step : nullptr);
-    }
-  } else {
-    for (int64_t c = 0; c < job.channels; ++c) {
-      const int64_t channel = c * job.by.channel;
-      gather_channel(image + channel, grad_out + channel, job.width, count, corners,
-                     grad_image ? grad_image + channel : nullptr);
-    }
-  }
-  finish_span(job, batch, at, count, corners);
-  return true;
-}
-
-template <class T>
-HOST_DEVICE void gather_row(const SplatGather<T>& work, int64_t batch, int64_t py) {
-  using A = accumulate_t<T>;
-  const SplatBackward<T>& job = work.pixel;
-  const Strides<int64_t>& by = job.flow_by;
-  Corners<A> corners;
-  A gathered[2][kSpan];
-  for (int64_t start = 0; start < job.width; start += kSpan) {
-    const int64_t end = std::min(start + kSpan, job.width);
-    const A* u = job.flow + batch * by.batch + py * by.row + start * by.pixel;
-    const A* v = u + by.channel;
-    if (by.pixel != 1) {
-      for (int64_t i = 0; i < end - start; ++i) {
-        gathered[0][i] = u[i * by.pixel];
-        gathered[1][i] = v[i * by.pixel];
-      }
-      u = gathered[0];
-      v = gathered[1];
-    }
-    // A span at the border is tried again in parts, and a part at the border done pixel by pixel.
-    const bool whole = end - start == kSpan && gather_span(work, batch, py, start, kSpan, u, v, corners);
-    for (int64_t part = whole ? end : start; part < end; part += kPart) {
-      const int64_t count = std::min(kPart, end - part), skip = part - start;
-      if (count == kPart && gather_span(work, batch, py, part, kPart, u + skip, v + skip, corners)) continue;
-      for (int64_t px = part; px < part + count; ++px) job(batch, py, px);
-    }
   }
 }
 

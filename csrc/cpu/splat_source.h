@@ -8,11 +8,13 @@
 #include "../common/forward.h"
 #include "../common/layout.h"
 #include "simd.h"
+#include "splat_features.h"
 
 namespace photoflow {
 
 constexpr int64_t kChunk = 128;  // source pixels prepared at a time
 constexpr int kMostLanes = 16;   // values added to a target pixel at a time
+constexpr int64_t kEdge = 16;    // numbers before and after those of a chunk, which vectors may read
 
 constexpr int32_t kNowhere = std::numeric_limits<int32_t>::min() / 2;  // the y of a pixel that does not land
 
@@ -22,14 +24,14 @@ struct Reach {
   HOST_DEVICE bool meets(int64_t first, int64_t last) const { return high >= first - 1 && low < last; }
 };
 
-template <class T>
+template <class A>
 struct Splat {
-  using A = accumulate_t<T>;
   // One image of the batch: (C, H, W) in either format, (2, H, W), (H, W) or null.
-  const T* image;
+  Features<const char> image;
   const A *flow, *metric;
-  T* out;
-  A *coverage, *normaliser;  // normaliser: null for mode sum
+  Features<char> out;
+  const Conversion<A>* conversion;  // null where image and out have type A
+  A *coverage, *normaliser;         // normaliser: null for mode sum
   int64_t channels, height, width, chunks;
   Strides<int64_t> by, flow_by;  // by: of image and out
   SplatMode mode;
@@ -73,9 +75,8 @@ HOST_DEVICE const A* side_by_side(const A* row, int64_t step, int64_t start, int
 }
 
 // Fills the reach of every chunk of source row py, and widens `metrics` by the metric of the pixels that may land.
-template <class T>
-HOST_DEVICE void survey_row(Splat<T>& job, int64_t py, Extent<accumulate_t<T>>& metrics) {
-  using A = accumulate_t<T>;
+template <class A>
+HOST_DEVICE void survey_row_any(Splat<A>& job, int64_t py, Extent<A>& metrics) {
   constexpr int kWays = Extent<A>::kWays;
   A gathered[kChunk];
   // A little wider than needed, so that no rounding of a bound drops a pixel.
@@ -120,24 +121,40 @@ HOST_DEVICE void survey_row(Splat<T>& job, int64_t py, Extent<accumulate_t<T>>& 
 template <class A>
 struct Prepared {
   int32_t x[kChunk], y[kChunk];
-  A fx[kChunk], fy[kChunk], weight[kChunk];
-  A corner[4][kChunk];                       // bilinear weights
+  A weight[kChunk];
   alignas(64) A lanes[kChunk * kMostLanes];  // of one pixel side by side
-  alignas(64) A planar[kMostLanes][kChunk];  // the same, one array for each lane
+  A converted[kMostLanes * kChunk];          // features of another type than A
 
-  uint8_t follows[kChunk + 1];  // 1 where a pixel lands right of the one before; 0 for the first, and beyond the last
+  // 1 where a pixel lands right of the one before; 0 for the first, and beyond the last.
+  uint8_t follows[kChunk + 8];
+
+  HOST_DEVICE Prepared() {
+    std::fill(corners_[0], corners_[0] + 4 * kPadded, A(0));
+    std::fill(planar_[0], planar_[0] + kMostLanes * kPadded, A(0));
+    std::fill(follows, follows + kChunk + 8, uint8_t(0));
+  }
+  // The bilinear weights of corner k.
+  HOST_DEVICE A* corner(int k) { return corners_[k] + kEdge; }
+  HOST_DEVICE const A* corner(int k) const { return corners_[k] + kEdge; }
+  // The lanes, one array for each.
+  HOST_DEVICE A* planar(int64_t lane) { return planar_[lane] + kEdge; }
+  HOST_DEVICE const A* planar(int64_t lane) const { return planar_[lane] + kEdge; }
 
   HOST_DEVICE void find_runs(int64_t count) {
+    int32_t same[kChunk];
+    for (int64_t i = 1; i < count; ++i) same[i] = ((x[i] - x[i - 1]) ^ 1) | (y[i] ^ y[i - 1]);
+    for (int64_t i = 1; i < count; ++i) follows[i] = same[i] == 0 ? 1 : 0;
     follows[0] = follows[count] = 0;
-    for (int64_t i = 1; i < count; ++i) follows[i] = ((x[i] == x[i - 1] + 1) & (y[i] == y[i - 1])) ? 1 : 0;
   }
 
-  HOST_DEVICE Prepared() { std::fill(planar[0], planar[0] + kMostLanes * kChunk, A(0)); }
+ private:
+  static constexpr int64_t kPadded = kEdge + kChunk + kEdge;
+  alignas(64) A corners_[4][kPadded];
+  alignas(64) A planar_[kMostLanes][kPadded];
 };
 
-template <class T>
-HOST_DEVICE void prepare(const Splat<T>& job, int64_t py, int64_t start, int64_t count, Prepared<accumulate_t<T>>& p) {
-  using A = accumulate_t<T>;
+template <class A>
+HOST_DEVICE void prepare_any(const Splat<A>& job, int64_t py, int64_t start, int64_t count, Prepared<A>& p) {
   A gathered[2][kChunk];
   const A* const flow = job.flow + py * job.flow_by.row;
   const A* u = side_by_side(flow, job.flow_by.pixel, start, count, gathered[0]);
@@ -155,12 +172,10 @@ HOST_DEVICE void prepare(const Splat<T>& job, int64_t py, int64_t start, int64_t
     const A fx = us - whole_u, fy = vs - whole_v;
     p.x[i] = x;
     p.y[i] = lands ? y : kNowhere;
-    p.fx[i] = fx;
-    p.fy[i] = fy;
-    p.corner[0][i] = (A(1) - fx) * (A(1) - fy);
-    p.corner[1][i] = fx * (A(1) - fy);
-    p.corner[2][i] = (A(1) - fx) * fy;
-    p.corner[3][i] = fx * fy;
+    p.corner(0)[i] = (A(1) - fx) * (A(1) - fy);
+    p.corner(1)[i] = fx * (A(1) - fy);
+    p.corner(2)[i] = (A(1) - fx) * fy;
+    p.corner(3)[i] = fx * fy;
   }
   if (!job.metric) return;
   const A* metric = job.metric + py * job.width + start;
@@ -176,13 +191,15 @@ HOST_DEVICE void prepare(const Splat<T>& job, int64_t py, int64_t start, int64_t
 struct Pass {
   int64_t first, count;
   bool weight, apart;
+  bool planar;  // the sums of each lane in an array of their own, otherwise those of a pixel side by side
   HOST_DEVICE int64_t lanes() const { return count + (weight ? 1 : 0); }
+  // The lanes that a pixel has in memory.
+  HOST_DEVICE int64_t stride() const { return lanes() <= 4 ? 4 : lanes() <= 8 ? 8 : 16; }
 };
 
 // From the metric to the weight.
-template <class T>
-HOST_DEVICE void weigh(const Splat<T>& job, int64_t count, Prepared<accumulate_t<T>>& p) {
-  using A = accumulate_t<T>;
+template <class A>
+HOST_DEVICE void weigh(const Splat<A>& job, int64_t count, Prepared<A>& p) {
   if (job.wide_range || !job.metric) {
     std::fill(p.weight, p.weight + count, A(1));
   } else if (job.mode == SplatMode::kSoftmax) {
@@ -193,33 +210,38 @@ HOST_DEVICE void weigh(const Splat<T>& job, int64_t count, Prepared<accumulate_t
 }
 
 // Fills the lanes of every pixel: its channels times its weight, then the weight.
-template <int kLanes, class T>
-HOST_DEVICE void fill_lanes(const Splat<T>& job, const Pass& pass, int64_t py, int64_t start, int64_t count,
-                            Prepared<accumulate_t<T>>& p) {
-  using A = accumulate_t<T>;
+template <class A>
+HOST_DEVICE void fill_lanes_any(const Splat<A>& job, const Pass& pass, int64_t py, int64_t start, int64_t count,
+                                Prepared<A>& p) {
+  p.find_runs(count);
   weigh(job, count, p);
-  const T* image = job.image + pass.first * job.by.channel + py * job.by.row + start * job.by.pixel;
+  const int64_t offset = pass.first * job.by.channel + py * job.by.row + start * job.by.pixel, lanes = pass.stride();
   if (job.by.channel == 1) {  // channels_last
-    const int64_t channels = pass.count, step = job.by.pixel;
-    for (int64_t i = 0; i < count; ++i, image += step) {
-      A* const lanes = p.lanes + i * kLanes;
+    int64_t step = job.by.pixel;
+    const A* values = read_pieces(job, offset, step, count, pass.count, pass.count, p.converted);
+    for (int64_t i = 0; i < count; ++i, values += step) {
+      A* const to = p.lanes + i * lanes;
       const A weight = p.weight[i];
-      for (int64_t l = 0; l < channels; ++l) lanes[l] = A(image[l]) * weight;
-      for (int64_t l = channels; l < kLanes; ++l) lanes[l] = A(0);
-      if (pass.weight) lanes[channels] = weight;
+      for (int64_t l = 0; l < pass.count; ++l) to[l] = values[l] * weight;
+      for (int64_t l = pass.count; l < lanes; ++l) to[l] = A(0);
+      if (pass.weight) to[pass.count] = weight;
     }
     return;
   }
-  for (int64_t l = 0; l < pass.count; ++l, image += job.by.channel) {
-    for (int64_t i = 0; i < count; ++i) p.planar[l][i] = A(image[i]) * p.weight[i];
+  int64_t step = job.by.channel;
+  const A* values = read_pieces(job, offset, step, pass.count, count, kChunk, p.converted);
+  for (int64_t l = 0; l < pass.count; ++l, values += step) {
+    A* const to = p.planar(l);
+    for (int64_t i = 0; i < count; ++i) to[i] = values[i] * p.weight[i];
   }
-  if (pass.weight) std::copy(p.weight, p.weight + count, p.planar[pass.count]);
+  if (pass.weight) std::copy(p.weight, p.weight + count, p.planar(pass.count));
+  if (pass.planar) return;
   for (int64_t i = 0; i < count; i += 4) {
-    for (int l = 0; l < kLanes; l += 4) {
+    for (int64_t l = 0; l < lanes; l += 4) {
       vector_t<A, 4> row[4];
-      for (int k = 0; k < 4; ++k) load(row[k], p.planar[l + k] + i);
+      for (int k = 0; k < 4; ++k) load(row[k], p.planar(l + k) + i);
       transpose(row[0], row[1], row[2], row[3]);
-      for (int k = 0; k < 4; ++k) store(p.lanes + (i + k) * kLanes + l, row[k]);
+      for (int k = 0; k < 4; ++k) store(p.lanes + (i + k) * lanes + l, row[k]);
     }
   }
 }

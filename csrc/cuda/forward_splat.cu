@@ -164,8 +164,8 @@ int log_terms(int64_t pixels) {
   return power;
 }
 
-template <class T, class Index>
-void splat_repeatable(const OnDevice& device, const SplatCall& call, const SplatSource<T, Index>& source) {
+template <class T>
+void splat_repeatable(const OnDevice& device, const SplatCall& call, const SplatSource<T, int64_t>& source) {
   using A = accumulate_t<T>;
   const ScalarType bits = std::is_same_v<A, double> ? ScalarType::Long : ScalarType::Int;
   const Tensor largest = zeros_for(call.image, {2}, bits);
@@ -202,8 +202,13 @@ void splat(const OnDevice& device, const SplatCall& call, bool deterministic) {
     torch::stable::fill_(peak, -std::numeric_limits<double>::infinity());
     find_peaks(device, source, range, peak);
   }
-  if (deterministic) return splat_repeatable(device, call, source);
-  if (call.channels() >= 1 && call.channels() <= 3) return splat_packed(device, call, source);
+  // Each is compiled for one type of index alone: what repeats is not asked for its speed, and few channels seldom
+  // need wide indices.
+  if constexpr (std::is_same_v<Index, int64_t>) {
+    if (deterministic) return splat_repeatable(device, call, source);
+  } else {
+    if (call.channels() >= 1 && call.channels() <= 3) return splat_packed(device, call, source);
+  }
   splat_spread(device, call, source, FloatingPoint<A>{}, call.flow.scalar_type());
 }
 
@@ -219,11 +224,13 @@ std::tuple<Tensor, Tensor, Tensor> forward_splat_cuda(const Tensor& image, const
   if (call.pixels() > 0) {
     dispatch(image.scalar_type(), [&](auto type) {
       using T = decltype(type);
-      if (fits_32_bits(call.pixels() * std::max<int64_t>(call.channels(), 4))) {
-        splat<T, int32_t>(device, call, deterministic);
-      } else {
-        splat<T, int64_t>(device, call, deterministic);
+      // float64 serves to check gradients: one type of index will do.
+      if constexpr (!std::is_same_v<T, double>) {
+        if (!deterministic && fits_32_bits(call.pixels() * std::max<int64_t>(call.channels(), 4))) {
+          return splat<T, int32_t>(device, call, false);
+        }
       }
+      splat<T, int64_t>(device, call, deterministic);
     });
   }
   return {call.out, call.coverage, call.normaliser};

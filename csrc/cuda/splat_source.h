@@ -101,11 +101,11 @@ struct FindRange {
   }
 };
 
-// The largest metric that lands on each target pixel.
-template <class T, class Index>
+// The largest metric that lands on each target pixel. The image, whose type the source names, is not read.
+template <class A, class Index>
 struct FindPeaks {
-  SplatSource<T, Index> source;
-  accumulate_t<T>* peak;
+  SplatSource<A, Index> source;
+  A* peak;
 
   __device__ void operator()(int64_t wide) const {
     const Index index = static_cast<Index>(wide), plane = source.height * source.width;
@@ -115,7 +115,7 @@ struct FindPeaks {
     if (!pixel.to.lands) return;
     for (int k = 0; k < 4; ++k) {
       const Index corner = corner_index(pixel.to, k, source.width, source.height);
-      if (corner < 0 || !(corner_weight(pixel.to, k) > accumulate_t<T>(0))) continue;
+      if (corner < 0 || !(corner_weight(pixel.to, k) > A(0))) continue;
       atomic_raise(peak + batch * plane + corner, pixel.metric);
     }
   }
@@ -130,7 +130,10 @@ void find_peaks(const OnDevice& device, SplatSource<T, Index>& source, const Ten
   source.range = data<MetricRange<A>>(range);
   source.peak = data<A>(peak);
   launch(device, batch * threads, FindRange<A>{source.metric, plane, threads, mutable_data<MetricRange<A>>(range)});
-  launch(device, batch * plane, FindPeaks<T, Index>{source, mutable_data<A>(peak)});
+  const SplatSource<A, Index> of_metric{nullptr,        source.flow,     source.metric, source.by,
+                                        source.flow_by, source.channels, source.height, source.width,
+                                        source.mode,    source.range,    source.peak,   source.always_by_peak};
+  launch(device, batch * plane, FindPeaks<A, Index>{of_metric, mutable_data<A>(peak)});
 }
 
 }  // namespace photoflow
