@@ -59,9 +59,7 @@ template <class A>
 class Elements {
  public:
   explicit Elements(const Tensor& tensor)
-      : data_(const_cast<void*>(tensor.const_data_ptr())),
-        size_(static_cast<int64_t>(tensor.element_size())),
-        dtype_(tensor.scalar_type()) {}
+      : data_(const_cast<void*>(tensor.const_data_ptr())), dtype_(tensor.scalar_type()) {}
 
   bool converted() const { return dtype_ != (std::is_same_v<A, double> ? ScalarType::Double : ScalarType::Float); }
 
@@ -84,15 +82,8 @@ class Elements {
     }
   }
 
-  // Asks for what is not behind the elements last read, where the processor would not look.
-  void prefetch(int64_t at, int64_t count) const {
-    const char *line = static_cast<const char*>(data_) + at * size_, *const end = line + count * size_;
-    for (; line < end; line += 64) __builtin_prefetch(line);
-  }
-
  private:
   void* data_;
-  int64_t size_;
   ScalarType dtype_;
 };
 
