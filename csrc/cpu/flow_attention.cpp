@@ -58,26 +58,6 @@ Tensor hidden_of(const Tensor& feature, const Tensor& flow, const Tensor& w1, co
   return hidden;
 }
 
-// The second weights pixel by pixel, as the library wants them beside hidden features that lie so. Its own way there, a
-// copy with other strides, takes several times as long.
-Tensor in_taps(const Tensor& w2) {
-  if (is_channels_last(w2) || !w2.is_contiguous()) return w2;
-  const int64_t channels = w2.size(0), hidden = w2.size(1);
-  const Tensor result = empty_in(w2, {channels, hidden, 3, 3}, w2.scalar_type(), MemoryFormat::ChannelsLast);
-  const auto turn = [&](auto bits) {
-    using T = decltype(bits);
-    const T* from = static_cast<const T*>(w2.const_data_ptr());
-    for (int64_t c = 0; c < channels; ++c) {
-      T* const to = mutable_data<T>(result) + c * 9 * hidden;
-      for (int64_t k = 0; k < hidden; ++k, from += 9) {
-        for (int64_t tap = 0; tap < 9; ++tap) to[tap * hidden + k] = from[tap];
-      }
-    }
-  };
-  w2.element_size() == 2 ? turn(int16_t{}) : w2.element_size() == 4 ? turn(int32_t{}) : turn(int64_t{});
-  return result;
-}
-
 // A part of an image is a block of pixels with all their channels, and is one thread's.
 struct Part {
   int64_t index, image, first, pixels;  // first: the first pixel in the image
@@ -358,7 +338,7 @@ std::tuple<Tensor, Tensor> flow_attention_cpu(const Tensor& feature_any, const T
   check_attention(feature_any, flow, w1, b1, w2, b2);
   const Tensor feature = readable(feature_any);
   if (feature.numel() == 0) return {empty_like_features(feature), no_raw(feature, w2.scalar_type(), keeps_raw)};
-  const Tensor raw = convolve(hidden_of(feature, flow, w1, b1, w2.scalar_type()), in_taps(w2));
+  const Tensor raw = convolve(hidden_of(feature, flow, w1, b1, w2.scalar_type()), w2);
   return {gate(feature, raw, b2), keeps_raw ? raw : no_raw(feature, w2.scalar_type(), false)};
 }
 
