@@ -1,6 +1,7 @@
 // The first convolution of flow_attention on the CPU: flow to hidden features, and the gradient of that.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "../common/attention.h"
@@ -61,10 +62,10 @@ class FlowRows {
   std::vector<A> values_;
 };
 
-// relu(conv(flow) + bias) of `pixels` pixels of a row whose first window is at `window`, computed together.
-template <int kCount, class C, class A>
+// relu(conv(flow) + bias) of kCount pixels of a row whose first window is at `window`, computed together.
+template <int kCount, class A>
 HOST_DEVICE void hidden_pixels(const A* window, int64_t stride, const A* weights, int64_t padded, int64_t hidden,
-                               C* out) {
+                               A* out) {
   for (int64_t k = 0; k < padded; k += kLanes) {
     vector_t<A, kLanes> sum[kCount], weight;
     load(weight, weights + kTaps * padded + k);
@@ -79,21 +80,19 @@ HOST_DEVICE void hidden_pixels(const A* window, int64_t stride, const A* weights
     for (int p = 0; p < kCount; ++p) {
       const vector_t<A, kLanes> zero = {};
       sum[p] = sum[p] < zero ? zero : sum[p];  // NaN stays NaN, as in torch's relu
-      C* to = out + p * hidden + k;
-      if constexpr (std::is_same_v<A, C>) {
-        if (k + kLanes <= hidden) {
-          store(to, sum[p]);
-          continue;
-        }
+      A* const to = out + p * hidden + k;
+      if (k + kLanes <= hidden) {
+        store(to, sum[p]);
+      } else {
+        for (int64_t lane = 0; lane < hidden - k; ++lane) to[lane] = sum[p][lane];
       }
-      for (int64_t lane = 0; lane < std::min(kLanes, hidden - k); ++lane) to[lane] = C(sum[p][lane]);
     }
   }
 }
 
-template <class C, class A>
+template <class A>
 HOST_DEVICE void hidden_row_any(const A* window, int64_t stride, const A* weights, int64_t padded, int64_t hidden,
-                                int64_t width, C* out) {
+                                int64_t width, A* out) {
   int64_t x = 0;
   for (; x + kPixels <= width; x += kPixels) {
     hidden_pixels<kPixels>(window + 2 * x, stride, weights, padded, hidden, out + x * hidden);
@@ -101,27 +100,40 @@ HOST_DEVICE void hidden_row_any(const A* window, int64_t stride, const A* weight
   for (; x < width; ++x) hidden_pixels<1>(window + 2 * x, stride, weights, padded, hidden, out + x * hidden);
 }
 
-// The gradient through the ReLU of `count` hidden channels of a pixel, in the accumulation type.
-template <class C, class A>
-HOST_DEVICE void through_relu(const C* grad, const C* hidden, int64_t count, A* out) {
-  for (int64_t k = 0; k < count; ++k) out[k] = hidden[k] > C(0) ? A(grad[k]) : A(0);
+// The gradient through the ReLU of the `count` hidden channels of some pixels, as rows of `padded` numbers.
+template <class A>
+HOST_DEVICE void through_relu_any(const A* grad, const A* hidden, int64_t pixels, int64_t count, int64_t padded,
+                                  A* out) {
+  for (int64_t x = 0; x < pixels; ++x) {
+    const A *const from = grad + x * count, *const value = hidden + x * count;
+    A* const to = out + x * padded;
+    for (int64_t k = 0; k < count; ++k) to[k] = value[k] > A(0) ? from[k] : A(0);
+  }
 }
 
-// Adds a row's part to the gradients of the packed weights; `grads` (width, padded) has passed the ReLU.
+// Adds a row's part to the gradients of the packed weights; `grads` (width, padded) has passed the ReLU. Loops over
+// taps are nested, since the compiler unrolls no more than 16 rounds: sums must be registers.
 template <class A>
 HOST_DEVICE void weight_gradients_row_any(const A* window, int64_t stride, const A* grads, int64_t padded,
                                           int64_t width, A* sums) {
   for (int64_t k = 0; k < padded; k += kLanes) {
-    vector_t<A, kLanes> sum[kRows];
-    for (int tap = 0; tap < kRows; ++tap) load(sum[tap], sums + tap * padded + k);
-    for (int64_t x = 0; x < width; ++x) {
-      vector_t<A, kLanes> grad;
-      load(grad, grads + x * padded + k);
-      const A* value = window + 2 * x;
-      for (int tap = 0; tap < kTaps; ++tap) sum[tap] += grad * value[tap / 6 * stride + tap % 6];
-      sum[kTaps] += grad;
+    vector_t<A, kLanes> sum[3][6], bias, grad;
+    for (int row = 0; row < 3; ++row) {
+      for (int i = 0; i < 6; ++i) load(sum[row][i], sums + (6 * row + i) * padded + k);
     }
-    for (int tap = 0; tap < kRows; ++tap) store(sums + tap * padded + k, sum[tap]);
+    load(bias, sums + kTaps * padded + k);
+    for (int64_t x = 0; x < width; ++x) {
+      load(grad, grads + x * padded + k);
+      for (int row = 0; row < 3; ++row) {
+        const A* const value = window + row * stride + 2 * x;
+        for (int i = 0; i < 6; ++i) sum[row][i] += grad * value[i];
+      }
+      bias += grad;
+    }
+    for (int row = 0; row < 3; ++row) {
+      for (int i = 0; i < 6; ++i) store(sums + (6 * row + i) * padded + k, sum[row][i]);
+    }
+    store(sums + kTaps * padded + k, bias);
   }
 }
 
@@ -129,19 +141,22 @@ HOST_DEVICE void weight_gradients_row_any(const A* window, int64_t stride, const
 template <class A>
 HOST_DEVICE void products_row_any(const A* grads, const A* weights, int64_t padded, int64_t width, A* products) {
   for (int64_t x = 0; x < width; ++x) {
-    vector_t<A, kLanes> sum[kTaps] = {};
+    vector_t<A, kLanes> sum[3][6] = {}, grad, weight;
     for (int64_t k = 0; k < padded; k += kLanes) {
-      vector_t<A, kLanes> grad, weight;
       load(grad, grads + x * padded + k);
-      for (int tap = 0; tap < kTaps; ++tap) {
-        load(weight, weights + tap * padded + k);
-        sum[tap] += grad * weight;
+      for (int row = 0; row < 3; ++row) {
+        for (int i = 0; i < 6; ++i) {
+          load(weight, weights + (6 * row + i) * padded + k);
+          sum[row][i] += grad * weight;
+        }
       }
     }
-    for (int tap = 0; tap < kTaps; ++tap) {
-      A total = A(0);
-      for (int lane = 0; lane < kLanes; ++lane) total += sum[tap][lane];
-      products[x * kTaps + tap] = total;
+    for (int row = 0; row < 3; ++row) {
+      for (int i = 0; i < 6; ++i) {
+        A total = A(0);
+        for (int lane = 0; lane < kLanes; ++lane) total += sum[row][i][lane];
+        products[x * kTaps + 6 * row + i] = total;
+      }
     }
   }
 }

@@ -1,22 +1,17 @@
 // flow_attention on the CPU. Sums over pixels are taken in parts that do not depend on the number of threads.
+#include <functional>
+
 #include "../common/attention_tensors.h"
 #include "attention_clones.h"
+#include "huge_pages.h"
 
 namespace photoflow {
 namespace {
 
-// As `dispatch`, for the type of the second convolution beside features that accumulate in A.
-template <class A, class Body>
-void dispatch_convolution(ScalarType dtype, const Body& body) {
-  if constexpr (std::is_same_v<A, double>) {
-    body(double{});
-  } else if (dtype == ScalarType::Half) {
-    body(Half{});
-  } else if (dtype == ScalarType::BFloat16) {
-    body(BFloat16{});
-  } else {
-    body(float{});
-  }
+// Calls body(A{}) with the type that features accumulate in.
+template <class Body>
+void dispatch_accumulate(ScalarType features, const Body& body) {
+  features == ScalarType::Double ? body(double{}) : body(float{});
 }
 
 Tensor accumulated(const Tensor& tensor, ScalarType dtype) {
@@ -29,23 +24,33 @@ PackedWeights<A> packed(const Tensor& w1, const Tensor& b1, ScalarType dtype) {
   return PackedWeights<A>(data<A>(weight), data<A>(bias), w1.size(0));
 }
 
+// A buffer for elements that are converted.
+template <class A>
+std::vector<A> buffer_for(const Elements<A>& elements, int64_t count) {
+  return std::vector<A>(static_cast<size_t>(elements.converted() ? count : 0));
+}
+
 // relu(conv(resized flow, w1) + b1), pixel by pixel, in the type of the second convolution.
 Tensor hidden_of(const Tensor& feature, const Tensor& flow, const Tensor& w1, const Tensor& b1, ScalarType dtype) {
   const int64_t batch = feature.size(0), height = feature.size(2), width = feature.size(3), count = w1.size(0);
   const Tensor hidden = empty_in(feature, {batch, count, height, width}, dtype, MemoryFormat::ChannelsLast);
+  prefer_huge_pages(hidden);
   const int64_t bands = (height + kTaskRows - 1) / kTaskRows;
-  dispatch(dtype, [&](auto type) {
-    using C = decltype(type);
-    using A = accumulate_t<C>;
+  dispatch_accumulate(dtype, [&](auto type) {
+    using A = decltype(type);
     const ResizedFlow<A> source = resized_flow<A>(flow, feature);
-    PackedWeights<A> weights = packed<A>(w1, b1, flow.scalar_type());
+    const PackedWeights<A> weights = packed<A>(w1, b1, flow.scalar_type());
+    const Elements<A> result(hidden);
     torch::stable::parallel_for(0, batch * bands, 1, [&](int64_t begin, int64_t end) {
+      std::vector<A> buffer = buffer_for(result, width * count);
       for (int64_t task = begin; task < end; ++task) {
         const int64_t b = task / bands, first = task % bands * kTaskRows, rows = std::min(kTaskRows, height - first);
         const FlowRows<A> lines(source, b, first, rows);
         for (int64_t row = 0; row < rows; ++row) {
+          const int64_t at = (b * height + first + row) * width * count;
           hidden_row(lines.window(row, 0), lines.stride(), weights.rows.data(), weights.stride, count, width,
-                     mutable_data<C>(hidden) + ((b * height + first + row) * width) * count);
+                     result.spot(at, buffer.data()));
+          result.write(at, width * count, buffer.data());
         }
       }
     });
@@ -53,79 +58,76 @@ Tensor hidden_of(const Tensor& feature, const Tensor& flow, const Tensor& w1, co
   return hidden;
 }
 
-// A part of an image holds kPartPixels pixels with all their channels, and is one thread's.
-constexpr int64_t kPartPixels = 256;
+// A part of an image is a block of pixels with all their channels, and is one thread's.
+struct Part {
+  int64_t index, image, first, pixels;  // first: the first pixel in the image
+};
 
-int64_t parts_of(int64_t plane) { return (plane + kPartPixels - 1) / kPartPixels; }
+// Pixels of channels_last features that are computed with at a time: about a thousand values.
+int64_t run_of(int64_t channels) { return std::max<int64_t>(1, 1024 / channels); }
 
-// Calls body(part, image, first pixel in it, number of pixels) for each part, `most` pixels at a time.
-template <class Body>
-void for_each_run(const Tensor& feature, int64_t most, const Body& body) {
+int64_t parts_of(int64_t plane) { return (plane + kBlock - 1) / kBlock; }
+
+// Calls body(part, buffers) for each part of the features, with room for `needed` numbers.
+template <class A, class Body>
+void for_each_part(const Tensor& feature, int64_t needed, const Body& body) {
   const int64_t plane = feature.size(2) * feature.size(3), parts = parts_of(plane);
   torch::stable::parallel_for(0, feature.size(0) * parts, 1, [&](int64_t begin, int64_t end) {
+    std::vector<A> buffers(static_cast<size_t>(needed));
     for (int64_t part = begin; part < end; ++part) {
-      const int64_t last = std::min(plane, (part % parts + 1) * kPartPixels);
-      for (int64_t pixel = part % parts * kPartPixels; pixel < last; pixel += most) {
-        body(part, part / parts, pixel, std::min(most, last - pixel));
-      }
+      const int64_t first = part % parts * kBlock;
+      body(Part{part, part / parts, first, std::min(kBlock, plane - first)}, buffers.data());
     }
   });
 }
 
-// Calls body(tile) for every tile of channels_last features, in the order of memory.
-template <class Body>
-void for_each_tile(const Tensor& feature, const Body& body) {
+template <class A>
+void gate_as(const Tensor& feature, const Tensor& raw, const Tensor& bias_tensor, const Tensor& out) {
   const int64_t channels = feature.size(1), plane = feature.size(2) * feature.size(3);
-  const int64_t wide = std::min(channels, kTile), high = kTile / wide;
-  for_each_run(feature, high, [&](int64_t part, int64_t image, int64_t pixel, int64_t pixels) {
-    for (int64_t channel = 0; channel < channels; channel += wide) {
-      body(Tile{part, image * plane + pixel, pixels, channel, std::min(wide, channels - channel)});
+  const Elements<A> features(feature), raws(raw), outs(out);
+  const A* const bias = data<A>(bias_tensor);
+  const bool last = is_channels_last(feature);
+  const int64_t run = run_of(channels), room = last ? 3 * run : raws.converted() ? kBlock : 0;
+  for_each_part<A>(feature, room * channels, [&](const Part& part, A* buffers) {
+    const int64_t first = (part.image * plane + part.first) * channels;
+    if (last) {
+      for (int64_t p = 0; p < part.pixels; p += run) {
+        const int64_t at = first + p * channels, pixels = std::min(run, part.pixels - p), count = pixels * channels;
+        A* const to = outs.spot(at, buffers);
+        gate_pixels(features.read(at, count, buffers + count), raws.read(at, count, buffers + 2 * count), bias, pixels,
+                    channels, to);
+        outs.write(at, count, to);
+      }
+      return;
+    }
+    A planes[kGroup * kBlock], value[kBlock], result[kBlock];
+    const A* const rows = raws.read(first, part.pixels * channels, buffers);
+    for (int64_t c = 0; c < channels; ++c) {
+      if (c % kGroup == 0) turn_to_planes(rows + c, channels, part.pixels, std::min(kGroup, channels - c), planes);
+      const int64_t at = (part.image * channels + c) * plane + part.first;
+      A* const to = outs.spot(at, result);
+      gate_plane(features.read(at, part.pixels, value), planes + c % kGroup * kBlock, bias[c], part.pixels, to);
+      outs.write(at, part.pixels, to);
     }
   });
 }
-
-// Rows of gates are so much further apart than they are long: at a power of two they would compete for the same lines
-// of the caches.
-constexpr int64_t kOffBeat = 16;
 
 Tensor gate(const Tensor& feature, const Tensor& raw, const Tensor& b2) {
-  const int64_t channels = feature.size(1), plane = feature.size(2) * feature.size(3);
   const Tensor out = empty_like_features(feature);
-  const Tensor biases = accumulated(b2, accumulate_dtype(feature.scalar_type()));
-  dispatch(feature.scalar_type(), [&](auto type) {
-    using T = decltype(type);
-    using A = accumulate_t<T>;
-    dispatch_convolution<A>(raw.scalar_type(), [&](auto convolution) {
-      using C = decltype(convolution);
-      const A* const bias = data<A>(biases);
-      if (is_channels_last(feature)) {
-        const Tiles<T> features(feature), outs(out);
-        const Tiles<C> raws(raw);
-        for_each_tile(feature, [&](const Tile& tile) {
-          A buffers[3][kTile];
-          const Values<A> value = features.read(tile, buffers[0]), before = raws.read(tile, buffers[1]);
-          gate_tile(value, before, bias + tile.channel, tile.pixels, tile.channels, outs.spot(tile, buffers[2]));
-          outs.write(tile, buffers[2]);
-        });
-        return;
-      }
-      for_each_run(feature, kBlock, [&](int64_t, int64_t image, int64_t pixel, int64_t pixels) {
-        static thread_local std::vector<A> gates;
-        const int64_t pitch = channels + kOffBeat, at = image * channels * plane + pixel;
-        gates.resize(static_cast<size_t>(kBlock * pitch));
-        gate_rows(data<C>(raw) + (image * plane + pixel) * channels, bias, pixels, channels, gates.data(), pitch);
-        multiply_planes(data<T>(feature) + at, plane, gates.data(), pitch, pixels, channels, mutable_data<T>(out) + at);
-      });
-    });
-  });
+  prefer_huge_pages(out);
+  const ScalarType dtype = accumulate_dtype(feature.scalar_type());
+  const Tensor bias = accumulated(b2, dtype);
+  dispatch_accumulate(dtype, [&](auto type) { gate_as<decltype(type)>(feature, raw, bias, out); });
   return out;
 }
 
-// The sums of `parts` rows of `count` numbers, in order.
+// The sums of rows of `count` numbers, in order.
 template <class A>
-std::vector<A> sum_of_parts(const std::vector<A>& parts, int64_t count) {
+std::vector<A> sum_of_rows(const std::vector<A>& rows, int64_t count) {
   std::vector<A> sums(static_cast<size_t>(count), A(0));
-  for (size_t i = 0; i < parts.size(); ++i) sums[i % static_cast<size_t>(count)] += parts[i];
+  for (auto row = rows.begin(); row != rows.end(); row += count) {
+    std::transform(sums.begin(), sums.end(), row, sums.begin(), std::plus<A>());
+  }
   return sums;
 }
 
@@ -143,56 +145,85 @@ struct GateGradients {
   Tensor feature, raw, b2;
 };
 
+// What a pass over the gate reads and writes. Gradients that are not asked for are written to buffers alone.
+template <class A>
+struct GateBackward {
+  Elements<A> grads, features, raws, grad_features, grad_raws;
+  const A* bias;
+  bool needs_feature, needs_raw;
+  int64_t channels, plane;
+
+  static constexpr int64_t kBuffers = 5;
+
+  // Where features lie pixel by pixel; `buffers` has room for kBuffers runs.
+  void pixels(const Part& part, A* buffers, A* grad_bias) const {
+    const int64_t first = (part.image * plane + part.first) * channels, run = run_of(channels);
+    for (int64_t p = 0; p < part.pixels; p += run) {
+      const int64_t at = first + p * channels, pixels = std::min(run, part.pixels - p), count = pixels * channels;
+      A* const to_feature = needs_feature ? grad_features.spot(at, buffers) : buffers;
+      A* const to_raw = needs_raw ? grad_raws.spot(at, buffers + count) : buffers + count;
+      gate_backward_pixels(grads.read(at, count, buffers + 2 * count), features.read(at, count, buffers + 3 * count),
+                           raws.read(at, count, buffers + 4 * count), bias, pixels, channels, to_feature, to_raw,
+                           grad_bias);
+      if (needs_feature) grad_features.write(at, count, to_feature);
+      if (needs_raw) grad_raws.write(at, count, to_raw);
+    }
+  }
+
+  // Where they lie plane by plane; `buffers` has room for a block with all channels, twice.
+  void planes(const Part& part, A* buffers, A* grad_bias) const {
+    A turned[kGroup * kBlock], incoming[kBlock], value[kBlock], result[kBlock];
+    const int64_t first = (part.image * plane + part.first) * channels, count = part.pixels * channels;
+    const A* const rows = raws.read(first, count, buffers);
+    A* const to_rows = needs_raw ? grad_raws.spot(first, buffers + kBlock * channels) : nullptr;
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t group = c / kGroup * kGroup, wide = std::min(kGroup, channels - group);
+      if (c == group) turn_to_planes(rows + c, channels, part.pixels, wide, turned);
+      const int64_t at = (part.image * channels + c) * plane + part.first;
+      A* const to_feature = needs_feature ? grad_features.spot(at, result) : result;
+      grad_bias[c] += gate_backward_plane(grads.read(at, part.pixels, incoming), features.read(at, part.pixels, value),
+                                          turned + (c - group) * kBlock, bias[c], part.pixels, to_feature);
+      if (needs_feature) grad_features.write(at, part.pixels, to_feature);
+      if (needs_raw && c + 1 == group + wide) turn_to_rows(turned, channels, part.pixels, wide, to_rows + group);
+    }
+    if (needs_raw) grad_raws.write(first, count, to_rows);
+  }
+};
+
 GateGradients gate_backward(const Tensor& grad_any, const Tensor& feature, const Tensor& raw, const Tensor& b2,
                             const Needs& needs) {
   const Tensor grad = in_format(grad_any, format_of(feature));
-  const Tensor biases = accumulated(b2, accumulate_dtype(feature.scalar_type()));
   const int64_t batch = feature.size(0), channels = feature.size(1), plane = feature.size(2) * feature.size(3);
   const ScalarType dtype = accumulate_dtype(feature.scalar_type());
+  const Tensor bias = accumulated(b2, dtype);
   const auto like = [&](bool needed, ScalarType type, MemoryFormat format) {
-    return empty_in(feature, {needed ? batch : 0, channels, feature.size(2), feature.size(3)}, type, format);
+    const Tensor tensor =
+        empty_in(feature, {needed ? batch : 0, channels, feature.size(2), feature.size(3)}, type, format);
+    prefer_huge_pages(tensor);
+    return tensor;
   };
   GateGradients result{like(needs.feature, feature.scalar_type(), format_of(feature)),
                        like(needs.second(), raw.scalar_type(), MemoryFormat::ChannelsLast), zero_gradient(b2, false)};
-  dispatch(feature.scalar_type(), [&](auto type) {
-    using T = decltype(type);
-    using A = accumulate_t<T>;
-    dispatch_convolution<A>(raw.scalar_type(), [&](auto convolution) {
-      using C = decltype(convolution);
-      std::vector<A> sums(static_cast<size_t>(batch * parts_of(plane) * channels), A(0));
-      const A* const bias = data<A>(biases);
-      if (is_channels_last(feature)) {
-        const Tiles<T> features(feature), grads(grad), grad_features(result.feature);
-        const Tiles<C> raws(raw), grad_raws(result.raw);
-        for_each_tile(feature, [&](const Tile& tile) {
-          A buffers[5][kTile];
-          const Values<A> beside[2] = {{buffers[3], tile.channels}, {buffers[4], tile.channels}};
-          gate_backward_tile(grads.read(tile, buffers[0]), features.read(tile, buffers[1]), raws.read(tile, buffers[2]),
-                             bias + tile.channel, tile.pixels, tile.channels,
-                             needs.feature ? grad_features.spot(tile, buffers[3]) : beside[0],
-                             needs.second() ? grad_raws.spot(tile, buffers[4]) : beside[1],
-                             sums.data() + tile.part * channels + tile.channel);
-          if (needs.feature) grad_features.write(tile, buffers[3]);
-          if (needs.second()) grad_raws.write(tile, buffers[4]);
-        });
-      } else {
-        for_each_run(feature, kBlock, [&](int64_t part, int64_t image, int64_t pixel, int64_t pixels) {
-          static thread_local std::vector<A> gates;
-          const int64_t pitch = channels + kOffBeat, at = image * channels * plane + pixel;
-          const int64_t first = (image * plane + pixel) * channels;
-          gates.resize(static_cast<size_t>(kBlock * pitch));
-          gate_rows(data<C>(raw) + first, bias, pixels, channels, gates.data(), pitch);
-          backward_planes(data<T>(grad) + at, data<T>(feature) + at, plane, pixels, channels, gates.data(), pitch,
-                          needs.feature ? mutable_data<T>(result.feature) + at : nullptr,
-                          sums.data() + part * channels);
-          for (int64_t p = 0; needs.second() && p < pixels; ++p) {
-            convert_back(gates.data() + p * pitch, channels, mutable_data<C>(result.raw) + first + p * channels);
-          }
-        });
-      }
-      if (!needs.b2) return;
-      result.b2 = tensor_of(sum_of_parts(sums, channels), b2, dtype);
+  dispatch_accumulate(dtype, [&](auto type) {
+    using A = decltype(type);
+    const bool last = is_channels_last(feature), half = feature.scalar_type() != dtype || raw.scalar_type() != dtype;
+    const GateBackward<A> pass{Elements<A>(grad),
+                               Elements<A>(feature),
+                               Elements<A>(raw),
+                               Elements<A>(result.feature),
+                               Elements<A>(result.raw),
+                               data<A>(bias),
+                               needs.feature,
+                               needs.second(),
+                               channels,
+                               plane};
+    std::vector<A> sums(static_cast<size_t>(batch * parts_of(plane) * channels), A(0));
+    const int64_t room = last ? GateBackward<A>::kBuffers * run_of(channels) : half ? 2 * kBlock : 0;
+    for_each_part<A>(feature, room * channels, [&](const Part& part, A* buffers) {
+      A* const grad_bias = sums.data() + part.index * channels;
+      last ? pass.pixels(part, buffers, grad_bias) : pass.planes(part, buffers, grad_bias);
     });
+    if (needs.b2) result.b2 = tensor_of(sum_of_rows(sums, channels), b2, dtype);
   });
   return result;
 }
@@ -203,30 +234,29 @@ struct HiddenGradients {
   Tensor w1, b1, products;
 };
 
-template <class C, class A>
-HiddenGradients hidden_backward(const C* grad, const C* hidden, const Tensor& feature, const Tensor& flow,
+template <class A>
+HiddenGradients hidden_backward(const Tensor& grad, const Tensor& hidden, const Tensor& feature, const Tensor& flow,
                                 const Tensor& w1, const Tensor& b1, const Needs& needs) {
   const int64_t batch = feature.size(0), height = feature.size(2), width = feature.size(3), count = w1.size(0);
-  const int64_t bands = (height + kTaskRows - 1) / kTaskRows;
+  const int64_t bands = (height + kTaskRows - 1) / kTaskRows, values = width * count;
   const ScalarType dtype = flow.scalar_type();
   HiddenGradients result{zero_gradient(w1, false), zero_gradient(b1, false),
                          empty_for(flow, {needs.flow ? batch : 0, height, width, kTaps}, dtype)};
   const ResizedFlow<A> source = resized_flow<A>(flow, feature);
-  PackedWeights<A> weights = packed<A>(w1, b1, dtype);
+  const PackedWeights<A> weights = packed<A>(w1, b1, dtype);
+  const Elements<A> incoming(grad), outgoing(hidden);
   const int64_t padded = weights.stride;
   std::vector<A> sums(static_cast<size_t>(batch * bands * kRows * padded), A(0));
   A* const products = mutable_data<A>(result.products);
   torch::stable::parallel_for(0, batch * bands, 1, [&](int64_t begin, int64_t end) {
-    std::vector<A> grads(static_cast<size_t>(width * padded), A(0));
+    std::vector<A> grads(static_cast<size_t>(width * padded), A(0)), buffer = buffer_for(incoming, 2 * values);
     for (int64_t task = begin; task < end; ++task) {
       const int64_t b = task / bands, first = task % bands * kTaskRows, rows = std::min(kTaskRows, height - first);
       const FlowRows<A> lines(source, b, first, rows);
       for (int64_t row = 0; row < rows; ++row) {
-        const int64_t pixel = (b * height + first + row) * width;
-        for (int64_t x = 0; x < width; ++x) {
-          const int64_t at = (pixel + x) * count;
-          through_relu(grad + at, hidden + at, count, grads.data() + x * padded);
-        }
+        const int64_t pixel = (b * height + first + row) * width, at = pixel * count;
+        through_relu(incoming.read(at, values, buffer.data()), outgoing.read(at, values, buffer.data() + values), width,
+                     count, padded, grads.data());
         if (needs.w1 || needs.b1) {
           weight_gradients_row(lines.window(row, 0), lines.stride(), grads.data(), padded, width,
                                sums.data() + task * kRows * padded);
@@ -239,7 +269,7 @@ HiddenGradients hidden_backward(const C* grad, const C* hidden, const Tensor& fe
   });
   if (!needs.w1 && !needs.b1) return result;
   PackedWeights<A> total = weights;
-  total.rows = sum_of_parts(sums, kRows * padded);
+  total.rows = sum_of_rows(sums, kRows * padded);
   std::vector<A> of_w1(static_cast<size_t>(count * kTaps)), of_b1(total.row(kTaps), total.row(kTaps) + count);
   for (int64_t i = 0; i < count * kTaps; ++i) {
     of_w1[static_cast<size_t>(i)] = total.row(tap_of(i % kTaps / 9, i % 9 / 3, i % 3))[i / kTaps];
@@ -249,37 +279,52 @@ HiddenGradients hidden_backward(const C* grad, const C* hidden, const Tensor& fe
   return result;
 }
 
-// The adjoint of reading the flow: every pixel of the resized flow gives its gradient to the four that it read. One
-// thread an image, in the order of the pixels.
+// The gradient of the resized flow, (B, H, W, 2).
 template <class A>
-Tensor flow_backward(const A* products, const Tensor& flow, const Tensor& feature) {
+std::vector<A> resized_gradient(const A* products, const ResizedFlow<A>& source, int64_t batch) {
+  const int64_t height = source.out_height, width = source.out_width;
+  std::vector<A> resized(static_cast<size_t>(batch * height * width * 2));
+  torch::stable::parallel_for(0, batch * height, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      for (int64_t x = 0; x < width; ++x) {
+        A u, v;
+        gather_products(products, row / height, row % height, x, height, width, u, v);
+        A* const to = resized.data() + 2 * (row * width + x);
+        to[0] = u * source.scale_x();
+        to[1] = v * source.scale_y();
+      }
+    }
+  });
+  return resized;
+}
+
+// The adjoint of reading the flow: every pixel of the resized flow gives its gradient to the four that it read, those
+// that are finite. One thread an image, in the order of the pixels.
+template <class A>
+Tensor flow_backward(const Tensor& products, const Tensor& flow, const Tensor& feature) {
   const int64_t batch = flow.size(0), height = flow.size(2), width = flow.size(3), plane = height * width;
   const Tensor result = zeros_for(flow, {batch, 2, height, width}, flow.scalar_type());
   const ResizedFlow<A> source = resized_flow<A>(flow, feature);
+  const std::vector<A> resized = resized_gradient(data<A>(products), source, batch);
   A* const grad = mutable_data<A>(result);
   torch::stable::parallel_for(0, batch, 1, [&](int64_t begin, int64_t end) {
+    const A* from = resized.data() + begin * source.out_height * source.out_width * 2;
     for (int64_t b = begin; b < end; ++b) {
       A *const along_x = grad + b * 2 * plane, *const along_y = along_x + plane;
       for (int64_t y = 0; y < source.out_height; ++y) {
         const Between<A> down = between<A>(y, height, source.out_height);
-        for (int64_t x = 0; x < source.out_width; ++x) {
+        for (int64_t x = 0; x < source.out_width; ++x, from += 2) {
           const Between<A> across = between<A>(x, width, source.out_width);
-          A u, v;
-          gather_products(products, b, y, x, source.out_height, source.out_width, u, v);
-          u *= source.scale_x();
-          v *= source.scale_y();
           for (int corner = 0; corner < 4; ++corner) {
             const int64_t row = corner < 2 ? down.first : down.second;
             const int64_t column = corner % 2 == 0 ? across.first : across.second;
+            const A* const pixel = source.at(b, row, column);
+            if (!(is_finite(pixel[0]) && is_finite(pixel[source.axis_stride]))) continue;
             const A weight = (corner < 2 ? A(1) - down.t : down.t) * (corner % 2 == 0 ? A(1) - across.t : across.t);
-            along_x[row * width + column] += weight * u;
-            along_y[row * width + column] += weight * v;
+            along_x[row * width + column] += weight * from[0];
+            along_y[row * width + column] += weight * from[1];
           }
         }
-      }
-      for (int64_t i = 0; i < plane; ++i) {
-        const A* const pixel = source.at(b, i / width, i % width);
-        if (!(is_finite(pixel[0]) && is_finite(pixel[source.axis_stride]))) along_x[i] = along_y[i] = A(0);
       }
     }
   });
@@ -314,11 +359,10 @@ SixTensors flow_attention_backward_cpu(const Tensor& grad, const Tensor& feature
     const ConvolutionGradients middle = convolve_backward(outer.raw, hidden, w2, needs.first(), needs.w2);
     if (needs.w2) grad_w2 = *middle.weight;
     if (needs.first()) {
-      dispatch(w2.scalar_type(), [&](auto type) {
-        using C = decltype(type);
-        using A = accumulate_t<C>;
-        inner = hidden_backward<C, A>(data<C>(*middle.input), data<C>(hidden), feature, flow, w1, b1, needs);
-        if (needs.flow) grad_flow = flow_backward(data<A>(inner.products), flow, feature);
+      dispatch_accumulate(flow.scalar_type(), [&](auto type) {
+        using A = decltype(type);
+        inner = hidden_backward<A>(*middle.input, hidden, feature, flow, w1, b1, needs);
+        if (needs.flow) grad_flow = flow_backward<A>(inner.products, flow, feature);
       });
     }
   }

@@ -3,6 +3,7 @@
 
 #include "../common/attention.h"
 #include "launch.h"
+#include "numbers.h"
 
 namespace photoflow {
 
@@ -65,13 +66,12 @@ struct Patch {
 };
 
 // hidden = relu(conv(flow) + bias): a thread keeps the weights of one hidden channel and walks over the pixels.
-template <class C>
+template <class A>
 struct HiddenForward {
-  using A = accumulate_t<C>;
   ResizedFlow<A> flow;
   Segments segments;
   const A *weight, *bias;
-  C* hidden;
+  Numbers<A> hidden;
   int64_t channels;
 
   __device__ void operator()(int64_t segment, int lane, int warp) const {
@@ -87,34 +87,29 @@ struct HiddenForward {
         A sum = bias[k];
         for (int i = 0; i < kTaps; ++i) sum += weights[i] * patch.under(pixel, i);
         // NaN stays NaN, as in torch's relu.
-        hidden[(row * segments.width + first + pixel) * channels + k] = C(sum < A(0) ? A(0) : sum);
+        hidden.set((row * segments.width + first + pixel) * channels + k, sum < A(0) ? A(0) : sum);
       }
     }
   }
 };
 
-template <class T, int kCount>
-struct alignas(sizeof(T) * kCount) Pack {
-  T values[kCount];
-};
-
 // out = feature * sigmoid(raw + bias) where all lie pixel by pixel, kCount channels a thread.
-template <class T, class C, int kCount>
+template <class T, int kCount>
 struct GateForward {
   using A = accumulate_t<T>;
   const T* feature;
-  const C* raw;
+  Numbers<A> raw;
   const A* bias;
   T* out;
   int64_t channels;
 
   __device__ void operator()(int64_t index) const {
     const Pack<T, kCount> values = reinterpret_cast<const Pack<T, kCount>*>(feature)[index];
-    const Pack<C, kCount> before = reinterpret_cast<const Pack<C, kCount>*>(raw)[index];
+    const Pack<A, kCount> before = raw.template pack<kCount>(index);
     const int64_t channel = index * kCount % channels;
     Pack<T, kCount> result;
     for (int i = 0; i < kCount; ++i) {
-      result.values[i] = T(A(values.values[i]) * sigmoid(A(before.values[i]) + bias[channel + i]));
+      result.values[i] = T(A(values.values[i]) * sigmoid(before.values[i] + bias[channel + i]));
     }
     reinterpret_cast<Pack<T, kCount>*>(out)[index] = result;
   }
@@ -132,11 +127,11 @@ struct PlaneTiles {
 };
 
 // The same beside NCHW features: raw is read along its channels and turned in shared memory.
-template <class T, class C>
+template <class T>
 struct GatePlanes {
   using A = accumulate_t<T>;
   const T* feature;
-  const C* raw;
+  Numbers<A> raw;
   const A* bias;
   T* out;
   PlaneTiles tiles;
@@ -148,7 +143,7 @@ struct GatePlanes {
     for (int p = warp; p < kWarp; p += kWarps) {
       if (pixel + p >= tiles.plane || channel + lane >= tiles.channels) continue;
       const int64_t at = (batch * tiles.plane + pixel + p) * tiles.channels + channel + lane;
-      gates[p][lane] = sigmoid(A(raw[at]) + bias[channel + lane]);
+      gates[p][lane] = sigmoid(raw.get(at) + bias[channel + lane]);
     }
     __syncthreads();
     for (int c = warp; c < kWarp; c += kWarps) {
@@ -173,14 +168,15 @@ struct PlaneRuns {
 };
 
 // The gradients of the feature and of raw, and for each part the sums of the latter over its pixels.
-template <class T, class C>
+template <class T>
 struct GateBackward {
   using A = accumulate_t<T>;
   const T *grad, *feature;
-  const C* raw;
+  Numbers<A> raw;
   const A* bias;
   T* grad_feature;  // null: not asked for
-  C* grad_raw;      // null: not asked for
+  Numbers<A> grad_raw;
+  bool needs_raw;
   A* parts;
   PlaneRuns runs;
   bool channels_last;
@@ -201,7 +197,7 @@ struct GateBackward {
     for (int64_t pixel = first; pixel < first + PlaneRuns::kTiles * kWarp && pixel < runs.plane; pixel += kWarp) {
       for (int p = warp; p < kWarp; p += kWarps) {
         const int64_t at = (batch * runs.plane + pixel + p) * runs.channels + channel + lane;
-        if (mine && pixel + p < runs.plane) tile[p][lane] = sigmoid(A(raw[at]) + offset);
+        if (mine && pixel + p < runs.plane) tile[p][lane] = sigmoid(raw.get(at) + offset);
       }
       __syncthreads();
       for (int c = warp; c < kWarp && !channels_last; c += kWarps) {
@@ -215,7 +211,7 @@ struct GateBackward {
         const int64_t at = (batch * runs.plane + pixel + p) * runs.channels + channel + lane;
         if (channels_last) one(at, tile[p][lane], tile[p][lane]);
         sum += tile[p][lane];
-        if (grad_raw) grad_raw[at] = C(tile[p][lane]);
+        if (needs_raw) grad_raw.set(at, tile[p][lane]);
       }
       __syncthreads();
     }
@@ -255,12 +251,11 @@ struct WeightRuns {
 };
 
 // For each part the gradients of the first weights (K, 18), and behind them of the biases (K).
-template <class C>
+template <class A>
 struct WeightGradients {
-  using A = accumulate_t<C>;
   ResizedFlow<A> flow;
   WeightRuns runs;
-  const C *grad, *hidden;
+  Numbers<A> grad, hidden;
   A* parts;
 
   __device__ void operator()(int64_t run, int lane, int warp) const {
@@ -276,7 +271,7 @@ struct WeightGradients {
       for (int pixel = warp; pixel < kWarp; pixel += kWarps) {
         if (k >= runs.channels || first + pixel >= segments.width) continue;
         const int64_t at = (row * segments.width + first + pixel) * runs.channels + k;
-        const A through = A(hidden[at]) > A(0) ? A(grad[at]) : A(0);
+        const A through = hidden.get(at) > A(0) ? grad.get(at) : A(0);
         for (int i = 0; i < kTaps; ++i) sums[i] += through * patch.under(pixel, i);
         sums[kTaps] += through;
       }
@@ -297,10 +292,9 @@ struct WeightGradients {
 };
 
 // Each pixel's gradients of the 18 products of its first weights with flow values (B, H, W, 18).
-template <class C>
+template <class A>
 struct Products {
-  using A = accumulate_t<C>;
-  const C *grad, *hidden;
+  Numbers<A> grad, hidden;
   const A* weight;
   A* products;
   int64_t channels;
@@ -312,7 +306,7 @@ struct Products {
     A sum = A(0);
     for (int64_t k = 0; k < channels; ++k) {
       const int64_t at = pixel * channels + k;
-      if (A(hidden[at]) > A(0)) sum += A(grad[at]) * weight[k * kTaps + entry];
+      if (hidden.get(at) > A(0)) sum += grad.get(at) * weight[k * kTaps + entry];
     }
     products[index] = sum;
   }

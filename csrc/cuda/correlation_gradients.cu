@@ -214,26 +214,29 @@ void launch_pyramid_gradient(const OnDevice& device, const Gradients<T>& work, c
 
 }  // namespace
 
-std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cuda(const Tensor& grad_any, const Tensor& fmap1,
+std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cuda(const Tensor& grad_any, const Tensor& fmap1_any,
                                                                     const Tensor& pyramid_any, const Tensor& coords_any,
                                                                     int64_t height, int64_t width, int64_t levels,
                                                                     int64_t radius, bool needs_fmap1,
                                                                     bool needs_pyramid, bool needs_coords) {
   const PyramidShape shape{height, width, levels};
-  check_lookup(fmap1, pyramid_any, coords_any, shape, radius);
-  const OnDevice device(fmap1);
-  const Tensor grad = torch::stable::contiguous(grad_any), pyramid = torch::stable::contiguous(pyramid_any),
-               coords = torch::stable::contiguous(coords_any);
+  check_lookup(fmap1_any, pyramid_any, coords_any, shape, radius);
+  check_beside(kCorrelation, "grad", grad_any, fmap1_any, fmap1_any.scalar_type(),
+               levels * (2 * radius + 1) * (2 * radius + 1), fmap1_any.size(2), fmap1_any.size(3));
+  const OnDevice device(fmap1_any);
+  // Half precision is converted before and after: next to the kernels that costs nothing, and halves their number.
+  const ScalarType dtype = accumulate_dtype(fmap1_any.scalar_type());
+  const Tensor fmap1 = torch::stable::to(fmap1_any, dtype);
+  const Tensor grad = torch::stable::contiguous(torch::stable::to(grad_any, dtype)),
+               pyramid = torch::stable::contiguous(pyramid_any), coords = torch::stable::contiguous(coords_any);
   const int64_t batch = fmap1.size(0), rows = fmap1.size(2), columns = fmap1.size(3), side = 2 * radius + 1;
-  check_beside(kCorrelation, "grad", grad, fmap1, fmap1.scalar_type(), levels * side * side, rows, columns);
-  Tensor grad_fmap1 = empty_for(fmap1, {needs_fmap1 ? batch : 0, fmap1.size(1), rows, columns}, fmap1.scalar_type());
+  Tensor grad_fmap1 = empty_for(fmap1, {needs_fmap1 ? batch : 0, fmap1.size(1), rows, columns}, dtype);
   Tensor grad_pyramid =
       zeros_for(pyramid, {needs_pyramid ? batch : 0, pyramid.size(1), pyramid.size(2)}, pyramid.scalar_type());
   Tensor grad_coords = empty_for(coords, {needs_coords ? batch : 0, 2, rows, columns}, coords.scalar_type());
-  if (grad.numel() == 0) return {grad_fmap1, grad_pyramid, grad_coords};
-  dispatch(fmap1.scalar_type(), [&](auto type) {
+  const auto run = [&](auto type) {
     using T = decltype(type);
-    using A = accumulate_t<T>;
+    using A = T;
     const Gradients<T> work{lookup_of<T>(fmap1, pyramid, coords, shape, radius), data<T>(grad),
                             needs_fmap1 ? mutable_data<T>(grad_fmap1) : nullptr,
                             needs_coords ? mutable_data<A>(grad_coords) : nullptr,
@@ -246,8 +249,9 @@ std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cuda(const Tensor
       STD_CUDA_KERNEL_LAUNCH_CHECK();
     }
     if (needs_pyramid) launch_pyramid_gradient(device, work, fmap1);
-  });
-  return {grad_fmap1, grad_pyramid, grad_coords};
+  };
+  if (grad.numel() > 0) dtype == ScalarType::Double ? run(double{}) : run(float{});
+  return {torch::stable::to(grad_fmap1, fmap1_any.scalar_type()), grad_pyramid, grad_coords};
 }
 
 STABLE_TORCH_LIBRARY_IMPL(photoflow, CUDA, m) {

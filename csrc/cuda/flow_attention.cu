@@ -9,21 +9,10 @@ Tensor accumulated(const Tensor& tensor, ScalarType dtype) {
   return torch::stable::contiguous(torch::stable::to(tensor, dtype));
 }
 
-// Calls body(T{}, C{}) with the types of the features and of the second convolution.
+// Calls body(A{}) with the type that features accumulate in.
 template <class Body>
-void dispatch_both(ScalarType features, ScalarType convolution, const Body& body) {
-  dispatch(features, [&](auto type) {
-    using T = decltype(type);
-    if constexpr (std::is_same_v<T, double>) {
-      body(type, double{});
-    } else if (convolution == ScalarType::Half) {
-      body(type, Half{});
-    } else if (convolution == ScalarType::BFloat16) {
-      body(type, BFloat16{});
-    } else {
-      body(type, float{});
-    }
-  });
+void dispatch_accumulate(ScalarType features, const Body& body) {
+  features == ScalarType::Double ? body(double{}) : body(float{});
 }
 
 // relu(conv(resized flow, w1) + b1), pixel by pixel, in the type of the second convolution.
@@ -32,13 +21,12 @@ Tensor hidden_of(const OnDevice& device, const Tensor& feature, const Tensor& fl
   const int64_t batch = feature.size(0), height = feature.size(2), width = feature.size(3), count = w1.size(0);
   const Tensor hidden = empty_in(feature, {batch, count, height, width}, dtype, MemoryFormat::ChannelsLast);
   const Tensor weight = accumulated(w1, flow.scalar_type()), bias = accumulated(b1, flow.scalar_type());
-  dispatch(dtype, [&](auto type) {
-    using C = decltype(type);
-    using A = accumulate_t<C>;
+  dispatch_accumulate(dtype, [&](auto type) {
+    using A = decltype(type);
     const Segments segments(batch, height, width);
     run_blocks(device, segments.count,
-               HiddenForward<C>{resized_flow<A>(flow, feature), segments, data<A>(weight), data<A>(bias),
-                                mutable_data<C>(hidden), count});
+               HiddenForward<A>{resized_flow<A>(flow, feature), segments, data<A>(weight), data<A>(bias),
+                                Numbers<A>(hidden), count});
   });
   return hidden;
 }
@@ -46,20 +34,19 @@ Tensor hidden_of(const OnDevice& device, const Tensor& feature, const Tensor& fl
 Tensor gate(const OnDevice& device, const Tensor& feature, const Tensor& raw, const Tensor& b2) {
   const Tensor out = empty_like_features(feature), bias = accumulated(b2, accumulate_dtype(feature.scalar_type()));
   const int64_t channels = feature.size(1), plane = feature.size(2) * feature.size(3);
-  dispatch_both(feature.scalar_type(), raw.scalar_type(), [&](auto features, auto convolution) {
-    using T = decltype(features);
-    using C = decltype(convolution);
+  dispatch(feature.scalar_type(), [&](auto type) {
+    using T = decltype(type);
     using A = accumulate_t<T>;
     if (is_channels_last(feature)) {
       const auto run = [&](auto pack) {
         launch(device, feature.numel() / pack,
-               GateForward<T, C, pack>{data<T>(feature), data<C>(raw), data<A>(bias), mutable_data<T>(out), channels});
+               GateForward<T, pack>{data<T>(feature), Numbers<A>(raw), data<A>(bias), mutable_data<T>(out), channels});
       };
       channels % 4 == 0 ? run(std::integral_constant<int, 4>()) : run(std::integral_constant<int, 1>());
     } else {
       const PlaneTiles tiles(feature.size(0), channels, plane);
       run_blocks(device, tiles.count,
-                 GatePlanes<T, C>{data<T>(feature), data<C>(raw), data<A>(bias), mutable_data<T>(out), tiles});
+                 GatePlanes<T>{data<T>(feature), Numbers<A>(raw), data<A>(bias), mutable_data<T>(out), tiles});
     }
   });
   return out;
@@ -90,17 +77,15 @@ GateGradients gate_backward(const OnDevice& device, const Tensor& grad_any, cons
                        empty_in(feature, {needs.second() ? batch : 0, channels, feature.size(2), feature.size(3)},
                                 raw.scalar_type(), MemoryFormat::ChannelsLast),
                        zero_gradient(b2, false)};
-  dispatch_both(feature.scalar_type(), raw.scalar_type(), [&](auto features, auto convolution) {
-    using T = decltype(features);
-    using C = decltype(convolution);
+  dispatch(feature.scalar_type(), [&](auto type) {
+    using T = decltype(type);
     using A = accumulate_t<T>;
     const PlaneRuns runs(batch, channels, plane);
     const Tensor parts = empty_for(feature, {runs.parts, channels}, dtype);
     run_blocks(device, runs.count,
-               GateBackward<T, C>{data<T>(grad), data<T>(feature), data<C>(raw), data<A>(bias),
-                                  needs.feature ? mutable_data<T>(result.feature) : nullptr,
-                                  needs.second() ? mutable_data<C>(result.raw) : nullptr, mutable_data<A>(parts), runs,
-                                  is_channels_last(feature)});
+               GateBackward<T>{data<T>(grad), data<T>(feature), Numbers<A>(raw), data<A>(bias),
+                               needs.feature ? mutable_data<T>(result.feature) : nullptr, Numbers<A>(result.raw),
+                               needs.second(), mutable_data<A>(parts), runs, is_channels_last(feature)});
     if (needs.b2) result.b2 = sum_of_parts<A>(device, parts, 0, channels, b2);
   });
   return result;
@@ -110,10 +95,9 @@ struct HiddenGradients {
   Tensor flow, w1, b1;
 };
 
-template <class C>
+template <class A>
 HiddenGradients hidden_backward(const OnDevice& device, const Tensor& grad, const Tensor& hidden, const Tensor& feature,
                                 const Tensor& flow, const Tensor& w1, const Tensor& b1, const Needs& needs) {
-  using A = accumulate_t<C>;
   const int64_t batch = feature.size(0), height = feature.size(2), width = feature.size(3), count = w1.size(0);
   const ScalarType dtype = flow.scalar_type();
   HiddenGradients result{zero_gradient(flow, false), zero_gradient(w1, false), zero_gradient(b1, false)};
@@ -122,7 +106,7 @@ HiddenGradients hidden_backward(const OnDevice& device, const Tensor& grad, cons
     const WeightRuns runs(Segments(batch, height, width), count);
     const Tensor parts = empty_for(flow, {runs.parts, count * kRows}, dtype);
     run_blocks(device, runs.count,
-               WeightGradients<C>{source, runs, data<C>(grad), data<C>(hidden), mutable_data<A>(parts)});
+               WeightGradients<A>{source, runs, Numbers<A>(grad), Numbers<A>(hidden), mutable_data<A>(parts)});
     if (needs.w1) result.w1 = sum_of_parts<A>(device, parts, 0, count * kRows, w1);
     if (needs.b1) result.b1 = sum_of_parts<A>(device, parts, count * kTaps, count * kRows, b1);
   }
@@ -132,7 +116,7 @@ HiddenGradients hidden_backward(const OnDevice& device, const Tensor& grad, cons
   const Tensor resized = empty_for(flow, {batch, height, width, 2}, dtype);
   result.flow = empty_for(flow, {batch, 2, flow.size(2), flow.size(3)}, dtype);
   launch(device, products.numel(),
-         Products<C>{data<C>(grad), data<C>(hidden), data<A>(weight), mutable_data<A>(products), count});
+         Products<A>{Numbers<A>(grad), Numbers<A>(hidden), data<A>(weight), mutable_data<A>(products), count});
   launch(device, batch * height * width, GatherProducts<A>{data<A>(products), mutable_data<A>(resized), source});
   launch(device, batch * flow.size(2) * flow.size(3),
          FlowBackward<A>{data<A>(resized), mutable_data<A>(result.flow), source});
@@ -170,7 +154,7 @@ SixTensors flow_attention_backward_cuda(const Tensor& grad, const Tensor& featur
     const ConvolutionGradients middle = convolve_backward(outer.raw, hidden, w2, needs.first(), needs.w2);
     if (needs.w2) grad_w2 = *middle.weight;
     if (needs.first()) {
-      dispatch(w2.scalar_type(), [&](auto type) {
+      dispatch_accumulate(w2.scalar_type(), [&](auto type) {
         inner = hidden_backward<decltype(type)>(device, *middle.input, hidden, feature, flow, w1, b1, needs);
       });
     }

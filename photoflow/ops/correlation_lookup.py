@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from photoflow.ops._contract import check_beside, check_features, fail, refuse_double_backward
+from photoflow.ops._contract import as_tensor, check_beside, check_features, fail, refuse_double_backward
 
 _NAME = "correlation_lookup"
 _METHODS = ("auto", "direct", "volume")
@@ -39,6 +39,9 @@ class Correlation:
         method: "direct", "volume", or "auto": the volume where it takes no more bytes than `budget`.
         budget: Bytes.
 
+        Feature maps and coordinates may also be any array with `__dlpack__` (NumPy, CuPy, JAX), which is read where
+        it lies.
+
     Raises:
         ValueError, TypeError: An argument has the wrong shape, device, value or dtype.
         RuntimeError: A CUDA tensor, and no CUDA operators were built.
@@ -50,6 +53,7 @@ class Correlation:
     def __init__(
         self, fmap1: Tensor, fmap2: Tensor, *, levels: int = 4, method: str = "auto", budget: int = VOLUME_BUDGET
     ) -> None:
+        fmap1, fmap2 = as_tensor(_NAME, "fmap1", fmap1), as_tensor(_NAME, "fmap2", fmap2)
         _check_pair(fmap1, fmap2, levels, method, budget)
         volume = method == "volume" or (method == "auto" and volume_bytes(fmap1, fmap2, levels) <= budget)
         self.method = "volume" if volume else "direct"
@@ -81,6 +85,7 @@ class Correlation:
         """
         fmap1, fmap2 = self._maps
         shape = (fmap1.shape[0], 2, *fmap1.shape[2:])
+        coords = as_tensor(_NAME, "coords", coords)
         coords = check_beside(_NAME, "coords", coords, fmap1, shape, "(B, 2, H, W)")
         _check_count("radius", radius, 0, _MOST_RADIUS)
         size = tuple(fmap2.shape[2:])

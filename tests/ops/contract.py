@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
@@ -41,6 +42,17 @@ def non_contiguous(tensor: Tensor) -> Tensor:
     view = wide.to(tensor.device)[..., ::2].transpose(-1, -2)
     view.copy_(tensor)
     return view
+
+
+def free_bytes(device: str) -> int:
+    """Memory that a test can have without swapping; 0 where the system does not tell."""
+    if device == "cuda":
+        return int(torch.cuda.mem_get_info()[0])
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), 0)
 
 
 class OperatorContract:

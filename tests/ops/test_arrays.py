@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from photoflow.ops import backward_warp, flow_attention, forward_splat, occlusion, range_map
+from photoflow.ops import backward_warp, correlation_lookup, flow_attention, forward_splat, occlusion, range_map
 from photoflow.ops._contract import as_tensor
 
 
@@ -41,6 +41,7 @@ CALLS: dict[str, tuple[Callable[..., Any], list[Tensor]]] = {
     "forward_splat": (lambda *tensors: forward_splat(*tensors, mode="softmax"), [IMAGE, FLOW, METRIC]),
     "occlusion": (occlusion, [FLOW, -FLOW]),
     "range_map": (range_map, [FLOW]),
+    "correlation_lookup": (lambda *tensors: correlation_lookup(*tensors, radius=1, levels=2), [IMAGE, IMAGE + 1, FLOW]),
     "flow_attention": (flow_attention, [IMAGE, FLOW, *WEIGHTS]),
 }
 

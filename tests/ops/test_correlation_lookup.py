@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, smooth_flow
+from contract import Arguments, OperatorContract, free_bytes, smooth_flow
 from torch import Tensor
 from torch.testing import assert_close
 from torchvision.models.optical_flow.raft import CorrBlock
@@ -181,6 +181,65 @@ def test_coordinates_far_apart_and_in_step(device: str) -> None:
     weights = torch.randn_like(ours)
     got, expected = (torch.autograd.grad(out, maps, weights) for out in (ours, theirs))
     assert_close(got, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_exports(device: str, method: str) -> None:
+    class Lookups(torch.nn.Module):
+        def forward(self, fmap1: Tensor, fmap2: Tensor, coords: Tensor) -> tuple[Tensor, Tensor]:
+            there = Correlation(fmap1, fmap2, levels=3, method=method)
+            return there.lookup(coords, radius=2), there.reversed().lookup(coords, radius=1)
+
+    def inputs(height: int, width: int) -> tuple[Tensor, ...]:
+        maps = [torch.randn(2, 6, height, width, device=device) for _ in range(2)]
+        return *maps, places(2, height, width, dtype=torch.float32, device=device)
+
+    height, width = torch.export.Dim("height", min=8), torch.export.Dim("width", min=8)
+    sizes = {2: height, 3: width}
+    program = torch.export.export(Lookups(), inputs(10, 14), dynamic_shapes=(sizes, sizes, sizes))
+    for size in ((10, 14), (17, 9)):
+        example = inputs(*size)
+        for got, want in zip(program.module()(*example), Lookups()(*example), strict=True):
+            assert_close(got, want)
+
+
+def test_gradients_can_be_captured_in_a_cuda_graph() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    maps = [torch.randn(1, 32, 12, 16, device="cuda", requires_grad=True) for _ in range(2)]
+    coords = places(1, 12, 16, device="cuda", dtype=torch.float32).requires_grad_()
+
+    def gradients() -> tuple[Tensor, ...]:
+        out = correlation_lookup(*maps, coords, radius=2, levels=2, method="direct")
+        return torch.autograd.grad(out, [*maps, coords], torch.ones_like(out))
+
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        expected = gradients()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = gradients()
+    for grad in captured:
+        grad.zero_()
+    graph.replay()
+    assert_close(captured, expected)
+
+
+def test_more_than_2_to_the_31_elements(device: str) -> None:
+    """Of the result: only its last pixel sees the other image, with its last offset alone."""
+    height, width, radius = 1408, 1401, 16
+    needed = 2 * height * width * (2 * radius + 1) ** 2
+    if free_bytes(device) < 6 * needed:  # it takes a sixth, but time too
+        pytest.skip("needs 26 GB of free memory")
+    fmap1 = torch.full((1, 1, height, width), 3.0, dtype=torch.bfloat16, device=device)
+    fmap2 = torch.full((1, 1, 1, 1), 2.0, dtype=torch.bfloat16, device=device)
+    coords = torch.full((1, 2, height, width), 1e6, device=device)
+    coords[..., -1, -1] = -radius
+    out = correlation_lookup(fmap1, fmap2, coords, radius=radius, levels=1, method="direct")
+    assert out.numel() > 2**31 and out[0, -1, -1, -1] == 6
+    assert out[0, -1].float().sum() == 6 and out[0, :, -1, -1].float().sum() == 6
 
 
 @pytest.mark.cuda

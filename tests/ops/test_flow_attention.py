@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, non_contiguous
+from contract import Arguments, OperatorContract, free_bytes, non_contiguous
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -149,6 +149,86 @@ def test_float32_weights_serve_half_features(device: str, tolerance: Any) -> Non
     assert_close(out, reference.flow_attention(*leaves), **tolerance[torch.bfloat16])
     out.sum().backward()
     assert all(leaf.grad.dtype == leaf.dtype for leaf in leaves)
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("channels", [1, 5, 16, 67, 1100])
+def test_any_number_of_channels(device: str, channels: int, last: bool, tolerance: Any) -> None:
+    """Around the widths of vectors and blocks, and with pixels that fill no block."""
+    for dtype in (torch.float32, torch.bfloat16):
+        tensors = arguments(dtype, device, (3, 101), (4, 50), channels)
+        if last:
+            tensors[0] = tensors[0].to(memory_format=torch.channels_last)
+        tensors = [tensor.requires_grad_() for tensor in tensors]
+        out, expected = flow_attention(*tensors), reference.flow_attention(*tensors)
+        assert_close(out, expected, **tolerance[dtype])
+        weight = torch.randn_like(out)
+        got, want = (torch.autograd.grad(o, (tensors[0], tensors[5]), weight) for o in (out, expected))
+        # The bias gathers the rounding of all pixels.
+        assert_close(got, want, rtol=10 * tolerance[dtype]["rtol"], atol=60 * tolerance[dtype]["atol"])
+
+
+def test_one_pixel(device: str) -> None:
+    tensors = [tensor.requires_grad_() for tensor in arguments(torch.float64, device, (1, 1), (1, 1))]
+    out, expected = flow_attention(*tensors), reference.flow_attention(*tensors)
+    assert_close(out, expected)
+    assert_close(torch.autograd.grad(out.sum(), tensors), torch.autograd.grad(expected.sum(), tensors))
+
+
+def test_exports(device: str) -> None:
+    class Gate(torch.nn.Module):
+        def forward(self, *tensors: Tensor) -> Tensor:
+            return flow_attention(*tensors)
+
+    example = arguments(torch.float32, device, (6, 7), (12, 15))
+    names = [[torch.export.Dim(f"{of}_{side}", min=2) for side in ("height", "width")] for of in ("feature", "flow")]
+    sizes = [{2: height, 3: width} for height, width in names]
+    shapes = ((*sizes, None, None, None, None),)
+    program = torch.export.export(Gate(), tuple(example), dynamic_shapes=shapes)
+    for size in ((6, 7), (9, 4)):
+        example[:2] = arguments(torch.float32, device, size, (size[1] + 3, size[0] + 8))[:2]
+        assert_close(program.module()(*example), flow_attention(*example))
+
+
+def test_gradients_can_be_captured_in_a_cuda_graph() -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    tensors = [tensor.requires_grad_() for tensor in arguments(torch.float32, "cuda", (20, 30), (20, 30))]
+
+    def gradients() -> tuple[Tensor, ...]:
+        out = flow_attention(*tensors)
+        return torch.autograd.grad(out, tensors, torch.ones_like(out))
+
+    side = torch.cuda.Stream()  # the first call sets libraries up, which cannot be captured
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        expected = gradients()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = gradients()
+    for grad in captured:
+        grad.zero_()
+    graph.replay()
+    assert_close(captured, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_more_than_2_to_the_31_elements(device: str) -> None:
+    """Features that are 0 but for the very last, whose pixel alone moves."""
+    batch, channels, height, width = 2, 16, 8200, 8192
+    if free_bytes(device) < 16 * batch * channels * height * width:
+        pytest.skip("needs 34 GB of free memory")
+    feature = torch.zeros(batch, channels, height, width, dtype=torch.bfloat16, device=device)
+    assert feature.numel() > 2**31
+    feature[-1, -1, -1, -1] = 3
+    flow = torch.zeros(batch, 2, height, width, device=device)
+    flow[-1, 0, -1, -1] = 4
+    w1, w2 = (torch.zeros(shape, device=device) for shape in ((1, 2, 3, 3), (channels, 1, 3, 3)))
+    w1[0, 0, 1, 1] = w2[-1, 0, 1, 1] = 1
+    out = flow_attention(feature, flow, w1, torch.zeros(1, device=device), w2, torch.zeros(channels, device=device))
+    expected = 3 * torch.tensor(4.0).sigmoid().item()
+    assert out[-1, -1, -1, -1].item() == pytest.approx(expected, rel=1e-2)
+    assert out[-1].float().sum().item() == out[-1, -1, -1, -1].item()
 
 
 def test_what_no_gradient_needs_is_not_kept() -> None:
