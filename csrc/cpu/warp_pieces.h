@@ -75,6 +75,7 @@ struct Piece {
   Windows windows;  // where the machine has wide vectors
 };
 
+constexpr int64_t kFewPlanes = 8;
 constexpr int kPieces = 24;  // prepared together: they stay in a core's own cache
 
 template <int kTaps, class A>
@@ -83,24 +84,31 @@ struct Pieces {
   int count = 0;
 };
 
+// Some planes, which lie `plane` apart, as do those of the result `out_plane`.
 template <int kTaps, bool kWide, class T, class A>
-HOST_DEVICE void gather_plane(const T* plane, int64_t width, const Piece<kTaps, A>& piece, T* out) {
+HOST_DEVICE void gather_planes(const T* first, int64_t plane, int64_t planes, int64_t width,
+                               const Piece<kTaps, A>& piece, T* out, int64_t out_plane) {
   const Reads<kTaps, A>& reads = piece.reads;
   int64_t i = 0;
   if constexpr (kWide) {
     vector_t<A, kGroup> value;
     for (; i + kGroup <= piece.span.count; i += kGroup) {
-      if (piece.windows.starts[i / kGroup] == 0) {
-        for (int64_t k = i; k < i + kGroup; k += 4) gather_and_store<kTaps>(plane, width, reads, k, out);
-        continue;
+      for (int64_t c = 0; c < planes; ++c) {
+        if (piece.windows.starts[i / kGroup] == 0) {
+          for (int64_t k = i; k < i + kGroup; k += 4) {
+            gather_and_store<kTaps>(first + c * plane, width, reads, k, out + c * out_plane);
+          }
+          continue;
+        }
+        gather_window<kTaps>(first + c * plane, width, piece.windows, i / kGroup, reads, value);
+        store_as<kGroup, A>(out + c * out_plane + i, value);
       }
-      gather_window<kTaps>(plane, width, piece.windows, i / kGroup, reads, value);
-      store_as<kGroup, A>(out + i, value);
     }
   }
-  for (; i + 4 <= piece.span.count; i += 4) gather_and_store<kTaps>(plane, width, reads, i, out);
-  for (; i < piece.span.count; ++i) {
-    out[i] = T(gather_one<kTaps>(plane + reads.first[i], width, 1, reads, i));
+  for (int64_t c = 0; c < planes; ++c, first += plane, out += out_plane) {
+    int64_t k = i;
+    for (; k + 4 <= piece.span.count; k += 4) gather_and_store<kTaps>(first, width, reads, k, out);
+    for (; k < piece.span.count; ++k) out[k] = T(gather_one<kTaps>(first + reads.first[k], width, 1, reads, k));
   }
 }
 
@@ -144,14 +152,16 @@ template <int kTaps, bool kWide, class T, class A>
 HOST_DEVICE void warp_pieces_as(const Warp<A>& job, const Features& features, const Pieces<kTaps, A>& pieces) {
   const Strides<int64_t>&from = features.image_by, &to = features.out_by;
   const bool planar = features.format != MemoryFormat::ChannelsLast;
-  for (int64_t c = 0; c < (planar ? features.channels : 1); ++c) {
+  // Few planes are read together, with what was prepared for a pixel at hand.
+  const int64_t planes = !planar || features.channels > kFewPlanes ? 1 : features.channels;
+  for (int64_t c = 0; c < (planar ? features.channels : 1); c += planes) {
     for (int k = 0; k < pieces.count; ++k) {
       const Span<A>& span = pieces.at[k].span;
       const T* image = features.template image_as<T>() + span.batch * from.batch + c * from.channel;
       T* out = features.template out_as<T>() + span.batch * to.batch + c * to.channel + span.py * to.row +
                span.start * to.pixel;
       if (planar) {
-        gather_plane<kTaps, kWide>(image, job.width, pieces.at[k], out);
+        gather_planes<kTaps, kWide>(image, from.channel, planes, job.width, pieces.at[k], out, to.channel);
       } else {
         gather_pixels<kTaps>(features, image, span, pieces.at[k].reads, out);
       }
@@ -212,7 +222,7 @@ inline bool few_planes(const std::vector<Features>& images) {
   for (const Features& features : images) {
     if (features.format != MemoryFormat::ChannelsLast) planes += features.channels;
   }
-  return planes <= 8;
+  return planes <= kFewPlanes;
 }
 
 template <int kTaps, bool kWide, class A>
