@@ -78,7 +78,8 @@ HOST_DEVICE void gather_window(const T* plane, int64_t width, const Windows& win
   }
   // What the next row of output pixels will be the first to read. The machine does not foresee it: here each row is
   // read in turns with others.
-  __builtin_prefetch(from + kGroup);
+  __builtin_prefetch(from + kBehind);
+  __builtin_prefetch(from + kBehind + kGroup);
 }
 
 }  // namespace photoflow
