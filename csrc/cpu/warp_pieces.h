@@ -75,7 +75,7 @@ struct Piece {
   Windows windows;  // where the machine has wide vectors
 };
 
-constexpr int64_t kFewPlanes = 8;
+constexpr int64_t kFewPlanes = 4;
 constexpr int kPieces = 24;  // prepared together: they stay in a core's own cache
 
 template <int kTaps, class A>
@@ -128,9 +128,10 @@ HOST_DEVICE void gather_channels(const T* first, int64_t row, int64_t channels, 
 }
 
 template <int kTaps, class T, class A>
-HOST_DEVICE void gather_pixels(const Features& features, const T* image, const Span<A>& span,
+HOST_DEVICE void gather_pixels(const Warp<A>& job, const Features& features, const T* image, const Span<A>& span,
                                const Reads<kTaps, A>& reads, T* out) {
   const int64_t channels = features.channels, row = features.image_by.row;
+  const int64_t before_last = job.height * job.width - 1 - (kTaps - 1) * (job.width + 1);
   for (int64_t i = 0; i < span.count; ++i, out += channels) {
     const T* first = image + reads.first[i] * channels;
     int64_t c = 0;
@@ -144,6 +145,13 @@ HOST_DEVICE void gather_pixels(const Features& features, const T* image, const S
       gather_channels<kTaps, 4>(first + c, row, channels, reads, i, four);
       store_as<4, A>(out + c, four);
     }
+    // Two or three channels are read and written as four where what follows them may be: the next pixel is still to
+    // come.
+    if (channels < 4 && i + 1 < span.count && reads.first[i] < before_last) {
+      gather_channels<kTaps, 4>(first, row, channels, reads, i, four);
+      store_as<4, A>(out, four);
+      continue;
+    }
     for (; c < channels; ++c) out[c] = T(gather_one<kTaps>(first + c, row, channels, reads, i));
   }
 }
@@ -153,8 +161,9 @@ HOST_DEVICE void warp_pieces_as(const Warp<A>& job, const Features& features, co
   const Strides<int64_t>&from = features.image_by, &to = features.out_by;
   const bool planar = features.format != MemoryFormat::ChannelsLast;
   // Few planes are read together, with what was prepared for a pixel at hand.
-  const int64_t planes = !planar || features.channels > kFewPlanes ? 1 : features.channels;
-  for (int64_t c = 0; c < (planar ? features.channels : 1); c += planes) {
+  const int64_t channels = planar ? features.channels : 1;
+  for (int64_t c = 0; c < channels; c += kFewPlanes) {
+    const int64_t planes = std::min(kFewPlanes, channels - c);
     for (int k = 0; k < pieces.count; ++k) {
       const Span<A>& span = pieces.at[k].span;
       const T* image = features.template image_as<T>() + span.batch * from.batch + c * from.channel;
@@ -163,7 +172,7 @@ HOST_DEVICE void warp_pieces_as(const Warp<A>& job, const Features& features, co
       if (planar) {
         gather_planes<kTaps, kWide>(image, from.channel, planes, job.width, pieces.at[k], out, to.channel);
       } else {
-        gather_pixels<kTaps>(features, image, span, pieces.at[k].reads, out);
+        gather_pixels<kTaps>(job, features, image, span, pieces.at[k].reads, out);
       }
     }
   }
