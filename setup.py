@@ -1,7 +1,8 @@
 """Builds the operators: photoflow._C (CPU, always) and photoflow._cuda (CUDA, where a usable toolkit is found).
 
 PHOTOFLOW_CUDA=auto|0|1      auto (default) compiles CUDA where it can, 0 never does, 1 fails where it cannot
-PHOTOFLOW_CUDA_ARCHS="8.0 9.0+PTX"   architectures; TORCH_CUDA_ARCH_LIST does the same
+PHOTOFLOW_CUDA_ARCHS="8.0 9.0+PTX"   architectures; TORCH_CUDA_ARCH_LIST does the same. Without them: those of the
+                             GPUs in this machine, or if it has none 8.0 and 9.0 with PTX, which newer ones can run
 CUDA_HOME, CUDA_PATH         the toolkit's root; without them nvcc on PATH, the usual places and pip's packages are
                              looked at (building/cuda_toolkit.py)
 """
@@ -19,19 +20,25 @@ from setuptools import setup
 sys.path.insert(0, str(Path(__file__).resolve().parent / "building"))
 from cuda_toolkit import find_toolkit, output_of
 
-ARCHITECTURES = ("8.0", "8.6", "8.9", "9.0", "10.0", "12.0")
+ARCHITECTURES = ["8.0", "9.0+PTX"]  # what runs on every GPU since Ampere: code for 8.x, for 9.0, and PTX for newer
 STABLE_ABI = ["-DTORCH_TARGET_VERSION=0x020a000000000000"]  # the stable ABI of torch 2.10
 PYTHON_310 = "0x030A0000"
 
 
 def architectures(root: Path) -> list[str]:
-    """The architectures to compile for; by default those that this nvcc knows, and PTX of the newest."""
+    """The architectures to compile for: those asked for, or of this machine's GPUs, or the default; if nvcc can."""
     asked = os.environ.get("PHOTOFLOW_CUDA_ARCHS") or os.environ.get("TORCH_CUDA_ARCH_LIST")
     if asked:
         return re.split(r"[\s;,]+", asked.strip())
     known = set(re.findall(r"compute_(\d+)", output_of(str(root / "bin" / "nvcc"), "--list-gpu-arch")))
-    fitting = [arch for arch in ARCHITECTURES if arch.replace(".", "") in known]
-    return [*fitting[:-1], fitting[-1] + "+PTX"] if fitting else []
+
+    def fitting(archs: list[str]) -> list[str]:
+        return [arch for arch in archs if arch.removesuffix("+PTX").replace(".", "") in known]
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    here = sorted({torch.cuda.get_device_capability(i) for i in range(count)})
+    exact = [f"{major}.{minor}" for major, minor in here]
+    return exact if here and here[0] >= (8, 0) and fitting(exact) == exact else fitting(ARCHITECTURES)
 
 
 def sources(folder: str, suffix: str) -> list[str]:

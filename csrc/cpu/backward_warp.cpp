@@ -15,9 +15,10 @@ using Images = std::vector<Features>;
     warp_rows<kTaps, kWide>(job, images, first, last, pieces);                                                        \
   }
 #define PHOTOFLOW_WARPS(Target, Suffix, kWide, A)           \
-  PHOTOFLOW_WARP(Target, run_nearest##Suffix, 1, kWide, A)  \
   PHOTOFLOW_WARP(Target, run_bilinear##Suffix, 2, kWide, A) \
   PHOTOFLOW_WARP(Target, run_bicubic##Suffix, 4, kWide, A)
+PHOTOFLOW_WARP(PHOTOFLOW_NARROW, run_nearest, 1, false, float)
+PHOTOFLOW_WARP(, run_nearest, 1, false, double)
 PHOTOFLOW_WARPS(PHOTOFLOW_NARROW, _narrow, false, float)
 PHOTOFLOW_WARPS(, _narrow, false, double)
 #ifdef PHOTOFLOW_WIDE
@@ -41,18 +42,16 @@ void warp_all(const Warp<A>& job, const Images& images, Run<kTaps, A> run) {
 
 template <class A>
 void warp_all(const Warp<A>& job, const Images& images) {
+  if (job.mode == WarpMode::kNearest) return warp_all<1, A>(job, images, run_nearest);
+  const bool bilinear = job.mode == WarpMode::kBilinear;
 #ifdef PHOTOFLOW_WIDE
   if constexpr (std::is_same_v<A, float>) {
     if (has_wide_vectors()) {
-      if (job.mode == WarpMode::kNearest) return warp_all<1, A>(job, images, run_nearest_wide);
-      if (job.mode == WarpMode::kBilinear) return warp_all<2, A>(job, images, run_bilinear_wide);
-      return warp_all<4, A>(job, images, run_bicubic_wide);
+      return bilinear ? warp_all<2, A>(job, images, run_bilinear_wide) : warp_all<4, A>(job, images, run_bicubic_wide);
     }
   }
 #endif
-  if (job.mode == WarpMode::kNearest) return warp_all<1, A>(job, images, run_nearest_narrow);
-  if (job.mode == WarpMode::kBilinear) return warp_all<2, A>(job, images, run_bilinear_narrow);
-  return warp_all<4, A>(job, images, run_bicubic_narrow);
+  return bilinear ? warp_all<2, A>(job, images, run_bilinear_narrow) : warp_all<4, A>(job, images, run_bicubic_narrow);
 }
 
 }  // namespace
