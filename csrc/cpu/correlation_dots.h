@@ -22,7 +22,7 @@ constexpr int kSpanRows = 2, kSpanColumns = 16, kSpan = kSpanRows * kSpanColumns
 // Vectors of kBytes, and how many sums fit into the registers that such a machine has.
 template <class A, int kBytes>
 struct Wide;
-#define PHOTOFLOW_WIDTH(A, BYTES, AT_ONCE, VECTORS)                     \
+#define PHOTOFLOW_WIDTH(A, BYTES, AT_ONCE, VECTORS)                    \
   template <>                                                          \
   struct Wide<A, BYTES> {                                              \
     typedef A type __attribute__((vector_size(BYTES)));                \
