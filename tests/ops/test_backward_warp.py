@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, smooth_flow
+from contract import Arguments, OperatorContract, free_bytes, smooth_flow
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -236,21 +235,11 @@ def test_exports(device: str) -> None:
             assert_close(got, want)
 
 
-def available_bytes() -> int:
-    """Memory that can be had without swapping; 0 where the system does not tell."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return 0
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable")), 0)
-
-
 def test_more_than_2_to_the_31_elements(device: str) -> None:
     """Only the last rows of the last plane are made by a flow of few pixels: offsets need 64 bits, time does not."""
     height, width, channels = 4, 1 << 15, (1 << 14) + 1
     needed = 3 * height * width * channels
-    free = available_bytes() if device == "cpu" else torch.cuda.mem_get_info()[0]
-    if free < 2 * needed:
+    if free_bytes(device) < 2 * needed:
         pytest.skip("needs 13 GB of free memory")
     image = torch.empty(1, channels, height, width, dtype=torch.float16, device=device)
     assert image.numel() > 2**31
