@@ -150,7 +150,7 @@ def test_motions_are_listed(monkeypatch, capsys):
 
 def test_build_info_is_one_line(monkeypatch, capsys):
     code, said = run(monkeypatch, capsys, "build-info")
-    assert code == 0 and len(said.splitlines()) == 1 and "3 operators: CPU (" in said and "CUDA" in said
+    assert code == 0 and len(said.splitlines()) == 1 and "5 operators: CPU (" in said and "CUDA" in said
 
 
 def test_version_and_help_are_quick_and_load_nothing():
