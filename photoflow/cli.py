@@ -86,6 +86,19 @@ def animate(
     explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
     save_motion: Annotated[Path | None, typer.Option(help="Write the motion to a .json file.")] = None,
     segmenter: Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp or grabcut.")] = "auto",
+    blueprint: Annotated[str, typer.Option(help="Where the flow is from: exact, or raft (measured).")] = "exact",
+    renderer: Annotated[str, typer.Option(help="splat, or gan (the flow-guided generator).")] = "splat",
+    interpolate: Annotated[str, typer.Option(help="What draws frames between keyframes: none, rife or amt.")] = "none",
+    keyframe_fps: Annotated[
+        float | None, typer.Option(help="Keyframes a second, with --interpolate.  [a quarter of --fps]")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="NETWORK=NAME or NETWORK=FILE for raft, gan, rife or amt; may be repeated."),
+    ] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Take weights that may not be used commercially.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
 ) -> None:
@@ -98,11 +111,15 @@ def animate(
     planned = combined([motions.parse(text) for text in motion or ["sway"]])
     frames = frame_count(seconds, fps)
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
-        clip = Animator(device, segmenter, offline).animate(
+        animator = Animator(
+            device, segmenter, offline, blueprint=blueprint, renderer=renderer, interpolate=interpolate,
+            weights=parse_weights(weights or []), accept_licence=accept_licence,
+        )  # fmt: skip
+        clip = animator.animate(
             photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
             box=None if box is None else numbers("box", box, 4),
             points=None if point is None else [numbers("point", text, 2) for text in point],
-            subject="all" if all_subjects else subject, report=report,
+            subject="all" if all_subjects else subject, keyframe_fps=keyframe_fps, report=report,
         )  # fmt: skip
         clip.save(output, quality=quality, alpha=alpha, progress=advance)
         if explain:
@@ -202,6 +219,17 @@ def numbers(name: str, text: str, count: int) -> tuple[float, ...]:
     if len(values) != count:
         raise InputError(f"{name}: expected {count} numbers with commas between them, got {text!r}")
     return values
+
+
+def parse_weights(texts: list[str]) -> dict[str, str]:
+    """NETWORK=NAME or NETWORK=FILE, as a dictionary."""
+    parsed = {}
+    for text in texts:
+        network, separator, source = text.partition("=")
+        if not separator or not source:
+            raise InputError(f"weights: expected NETWORK=NAME or NETWORK=FILE, got {text!r}")
+        parsed[network] = source
+    return parsed
 
 
 def parse_size(text: str | None) -> int | tuple[int, int] | str | None:

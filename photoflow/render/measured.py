@@ -1,0 +1,56 @@
+"""A blueprint measured as the paper measures it: optical flow between a picture and its moved copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from photoflow.models.precision import fast_inference
+from photoflow.motion import MotionField
+
+
+class FlowNetwork(Protocol):
+    """`photoflow.models.raft.RAFT`, or what is called like it."""
+
+    def __call__(self, image1: Tensor, image2: Tensor) -> Tensor:
+        """The flow (B, 2, H, W), pixels, from one picture (B, 3, H, W), RGB in [0, 1], to another."""
+
+
+class MeasuredField(MotionField):
+    """The displacements that a flow network finds between a subject and the subject as `exact` moves it.
+
+    Args:
+        exact: the planned displacements, on a grid of every `step`th pixel.
+        picture: (1, 4, H, W) float32, the subject: RGB premultiplied by alpha, and alpha, in [0, 1].
+        move: draws the subject as a flow on that grid, (1, 2, h, w), moves it: like `picture`.
+        network: measures the flow.
+        step: pixels from one node of the grid to the next.
+
+    Source: "Photo animation by an explicit flow blueprint": RAFT of the photo and its shifted copy gives the flow.
+    """
+
+    def __init__(
+        self,
+        exact: MotionField,
+        picture: Tensor,
+        move: Callable[[Tensor], Tensor],
+        network: FlowNetwork,
+        step: int,
+    ) -> None:
+        self._exact, self._picture, self._move, self._network, self._step = exact, picture, move, network, step
+
+    def flow(self, t: float) -> Tensor:
+        planned = self._exact.flow(t)
+        if not planned.any():
+            return planned
+        with torch.inference_mode(), fast_inference(self._picture.device.type):
+            measured = self._network(self._picture[:, :3], self._move(planned[None])[:, :3]).float()
+        nodes = (slice(None), slice(None, None, self._step), slice(None, None, self._step))
+        # Around the subject there is nothing to measure.
+        return torch.where(self._picture[0, 3:][nodes] > 0.5, measured[0][nodes] / self._step, planned)
+
+    def scaled(self, factor: float) -> MotionField:
+        return MeasuredField(self._exact.scaled(factor), self._picture, self._move, self._network, self._step)
