@@ -321,6 +321,22 @@ class RAFT(nn.Module):
         """RAFT: 5.3 M parameters."""
         return cls(PRESETS["large"], weights)
 
+    @classmethod
+    def matching(cls, weights: str | Path, *, offline: bool = False) -> RAFT:
+        """The one of the two that weights, by name or file, belong to, with them; `offline` never fetches.
+
+        Raises:
+            WeightsError: the weights cannot be had, or are neither's.
+        """
+        from photoflow.models.state_dict import fit, read_state_dict
+        from photoflow.models.weights import find
+
+        path = find(weights, offline=offline)
+        state = rename(read_state_dict(path))
+        network = cls(PRESETS["large" if "mask_predictor.conv.weight" in state else "small"])
+        fit(network, state, path)
+        return network
+
     def forward(
         self, image1: Tensor, image2: Tensor, updates: int = 12, every_update: bool = False
     ) -> Tensor | list[Tensor]:
