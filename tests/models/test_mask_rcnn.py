@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,9 +27,15 @@ def state_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def quick(network: Any) -> None:
+    """Let it see a small picture, and look at few places."""
+    network.transform.min_size = (128,)  # instead of 800
+    network.rpn._post_nms_top_n = {"training": 50, "testing": 50}  # instead of 1000
+
+
 def test_runs_and_returns_objects_at_photo_size(state_file: Path) -> None:
     network = MaskRCNN(state_file, min_score=0.0)
-    network._network.transform.min_size = (128,)  # instead of 800
+    quick(network._network)
     rgb = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     found = network(rgb)
     count = len(found.labels)
@@ -95,7 +102,7 @@ def test_version_1_gives_what_torchvision_gives(first_version: Path, monkeypatch
     theirs = maskrcnn_resnet50_fpn(weights=MaskRCNN_ResNet50_FPN_Weights.COCO_V1, **options).eval()
     ours = MaskRCNN(first_version, min_score=0.0, version="v1")
     for network in (theirs, ours._network):
-        network.transform.min_size = (128,)
+        quick(network)
     rgb = np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)
     found = ours(rgb)
     with torch.inference_mode():
