@@ -6,7 +6,6 @@ import fcntl
 import hashlib
 import http.client
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -124,9 +123,6 @@ def _receive(entry: WeightsFile, file: IO[bytes], part: Path) -> bool:
             offset = 0
             file.truncate(0)
             _remember(part, response)
-        elif offset and not _follows(offset, response.headers.get("Content-Range", "")):
-            file.truncate(0)
-            return _receive(entry, file, part)  # now without a range
         _copy(entry, response, file, offset)
     return offset > 0
 
@@ -157,11 +153,6 @@ def _headers(part: Path, offset: int) -> dict[str, str]:
         if validator:  # the rest if the file is still the same, all of it if not
             headers["If-Range"] = validator
     return headers
-
-
-def _follows(offset: int, content_range: str) -> bool:
-    """Whether a partial answer begins where the part ends."""
-    return re.match(rf"bytes {offset}-\d", content_range.strip()) is not None
 
 
 def _remember(part: Path, response: Any) -> None:
