@@ -130,6 +130,43 @@ def animate(
     console.print(said, markup=False, soft_wrap=True)
 
 
+@app.command()
+def flow(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A picture.", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another of its size.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help=".flo, or .png as KITTI keeps flow.")] = Path(
+        "flow.flo"
+    ),
+    png: Annotated[
+        Path | None, typer.Option(help="Write a picture too: the hue is the direction, the saturation the length.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="RAFT's weights: a name from `photoflow weights list`, or a file.")
+    ] = None,
+    updates: Annotated[int, typer.Option(min=1, help="How often the flow is refined.")] = 12,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
+) -> None:
+    """Measure where each pixel of picture A is in picture B (optical flow, by RAFT)."""
+    from photoflow.io import read_photo, write_flow, write_image
+    from photoflow.viz import flow_to_rgb, with_legend
+
+    if weights is None:
+        raise InputError("weights: expected --weights with raft_large, raft_small or a file; untrained, RAFT sees nothing")
+    check_flow_files(first, second, output, png)
+    pictures = [read_photo(path).rgb for path in (first, second)]
+    if pictures[0].shape != pictures[1].shape:
+        sizes = [f"{picture.shape[1]}x{picture.shape[0]}" for picture in pictures]
+        raise InputError(f"{second}: expected {sizes[0]} pixels, as {first} has, got {sizes[1]}")
+    measured = measure_flow(pictures[0], pictures[1], weights, updates, device, offline)
+    write_flow(output, measured)
+    if png:
+        write_image(png, with_legend(flow_to_rgb(measured)))
+    length = (measured**2).sum(0) ** 0.5
+    said = f"{output}: {measured.shape[2]}x{measured.shape[1]}, {length.mean():.2f} pixels on average, {length.max():.2f} at most"
+    console.print(said, markup=False, soft_wrap=True)
+
+
 @app.command("motions")
 def list_motions() -> None:
     """List the motions and their parameters."""
@@ -143,6 +180,43 @@ def list_motions() -> None:
             f.name if f.default is dataclasses.MISSING else f"{f.name}={f.default}" for f in dataclasses.fields(kind)
         ]
         typer.echo(f"{name:10} {summary}\n{'':10}   {' '.join(values)}")
+
+
+weights_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="The networks' weights: list, get, path.")
+app.add_typer(weights_app, name="weights")
+
+
+@weights_app.command("list")
+def list_weights() -> None:
+    """List the weights: size, whether they are here, licence, network, what they were trained on, published scores."""
+    from photoflow.models import weights
+
+    for name in weights.REGISTRY:
+        typer.echo(weights.description(name))
+
+
+@weights_app.command("get")
+def get_weights(
+    name: Annotated[str, typer.Argument(help="One of the names that `photoflow weights list` shows.")],
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Accept a licence that forbids commercial use.")
+    ] = False,
+) -> None:
+    """Fetch weights, continuing what an earlier attempt left, and print where they are."""
+    from photoflow.models import weights
+
+    typer.echo(weights.fetch(name, accept_licence=accept_licence))
+
+
+@weights_app.command("path")
+def show_weights_path(name: Annotated[str, typer.Argument(help="One of the names.")]) -> None:
+    """Print where weights are."""
+    from photoflow.models import weights
+
+    path = weights.locate(name)
+    if path is None:
+        raise InputError(f"weights '{name}' are not here; `photoflow weights get {name}` fetches them")
+    typer.echo(path)
 
 
 @app.command("build-info")
@@ -176,6 +250,48 @@ def check_files(
             raise InputError(f"{path}: the output would replace the photo or its mask; expected another name")
         if written.count(path) > 1 or any(path in other.parents for other in written):
             raise InputError(f"{path}: two outputs would be in one place; expected different names")
+
+
+def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) -> None:
+    """Before any work: both results can be written, and replace neither each other nor a picture.
+
+    Raises:
+        InputError: they cannot, or would.
+    """
+    from photoflow.io import check_target
+
+    written = {output: (".flo", ".png")} | ({png: (".png", ".jpg", ".jpeg", ".webp")} if png else {})
+    for path, suffixes in written.items():
+        check_target(path)
+        if path.suffix.lower() not in suffixes:
+            raise InputError(f"cannot write {path}: expected a suffix {' or '.join(suffixes)}")
+        if path.resolve() in (first.resolve(), second.resolve()):
+            raise InputError(f"{path}: the output would replace a picture; expected another name")
+    if png and png.resolve() == output.resolve():
+        raise InputError(f"{png}: two outputs would be in one place; expected different names")
+
+
+def measure_flow(
+    first: Any, second: Any, weights: str, updates: int, device: str, offline: bool
+) -> Any:
+    """RAFT's flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3).
+
+    Raises:
+        InputError: the device is not there, or the weights are not or not RAFT's.
+    """
+    import torch
+
+    from photoflow import ops
+    from photoflow.models.raft import RAFT
+
+    usable = torch.cuda.is_available() and ops.build_info()["cuda_loaded"]
+    if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not usable):
+        raise InputError(f"device: expected auto, cpu{' or cuda' if usable else ''}, got {device!r}")
+    chosen = "cuda" if device == "auto" and usable else device.replace("auto", "cpu")
+    network = RAFT.matching(weights, offline=offline).eval().to(chosen)
+    with torch.inference_mode():
+        images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
+        return network(*images, updates=updates)[0].cpu().numpy()
 
 
 @contextmanager

@@ -1,0 +1,237 @@
+"""AMT: a frame between two, from correlations of all pixels with all and several flows that are merged."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from photoflow.models.amt_parts import (
+    CorrelationEncoder,
+    FieldsDecoder,
+    FirstDecoder,
+    MiddleDecoder,
+    PyramidEncoder,
+    Update,
+)
+from photoflow.models.frame_pair import (
+    Interpolated,
+    check_pair,
+    crop,
+    margins_to_multiple,
+    pad,
+    resize,
+    time_of,
+)
+from photoflow.ops import Correlation, backward_warp
+
+_LEVELS = 4
+_RADIUS = 3
+_MULTIPLE = 16  # the coarsest features have a sixteenth of the size
+
+
+@dataclass(frozen=True)
+class AMTConfig:
+    """What one size of the network has.
+
+    Args:
+        bottleneck: blocks of the correlation encoder squeeze their channels to a quarter in between.
+        stem: channels after the correlation encoder's first convolution.
+        stages: channels of its further stages: full, half and half the size again; a fourth keeps it.
+        correlated: channels that are correlated.
+        pyramid: channels of the content encoder at 1/2, 1/4, 1/8 and 1/16 of the size; the first is also how many
+            channels the decoders' residual blocks treat apart.
+        kernel: side of the kernels that see and make pictures: the content encoder's first, the merging ones.
+        fields: pairs of flows.
+        hidden: channels inside an update.
+        correlation: channels that an update reduces correlations to, convolution by convolution.
+        flow: channels that it encodes flows in.
+        mixed: channels of both together.
+        refined: flows are updated once more at their own size after the update at 1/8.
+    """
+
+    bottleneck: bool
+    stem: int
+    stages: tuple[int, ...]
+    correlated: int
+    pyramid: tuple[int, int, int, int]
+    kernel: int
+    fields: int
+    hidden: int
+    correlation: tuple[int, ...]
+    flow: int
+    mixed: int
+    refined: bool
+
+
+SIZES = {
+    "S": AMTConfig(
+        bottleneck=True, stem=32, stages=(32, 64, 96), correlated=84, pyramid=(20, 32, 44, 56), kernel=3, fields=3,
+        hidden=76, correlation=(64,), flow=20, mixed=68, refined=False,
+    ),
+    "L": AMTConfig(
+        bottleneck=False, stem=64, stages=(64, 72, 128), correlated=128, pyramid=(48, 64, 72, 128), kernel=7, fields=5,
+        hidden=128, correlation=(256, 160), flow=48, mixed=124, refined=False,
+    ),
+    "G": AMTConfig(
+        bottleneck=False, stem=64, stages=(64, 112, 160, 160), correlated=128, pyramid=(84, 96, 112, 128), kernel=7,
+        fields=5, hidden=192, correlation=(256, 192), flow=64, mixed=188, refined=True,
+    ),
+}  # fmt: skip
+
+
+class AMT(nn.Module):
+    """The frame at time t between two images.
+
+    Two flows, from the new frame to either image, are refined from 1/8 to 1/2 of the size; each step looks up, in
+    both directions, how well the pixels around their ends correlate. At full size they become N pairs with a mask and
+    a residual each, and the N pictures are merged:
+
+        I_n = M_n * img0[p + F0_n] + (1 - M_n) * img1[p + F1_n] + R_n
+        frame = mean(I_n) + merge(I_1 ... I_N)
+
+    Args:
+        size: "S", "L" or "G": 3.0, 12.9 or 30.6 million parameters.
+        weights: name in the registry of weights, or a file of them; None: untrained.
+
+    Raises:
+        ValueError: there is no such size.
+        WeightsError: the weights are not to be had, or are those of another network.
+
+    Source: Li et al., "AMT: All-Pairs Multi-Field Transforms for Efficient Frame Interpolation", CVPR 2023, section 3.
+    Images whose sides are no multiples of 16 are padded with their border pixels, as published.
+    """
+
+    def __init__(self, size: str = "S", weights: str | Path | None = None) -> None:
+        super().__init__()
+        if size not in SIZES:
+            raise ValueError(f"AMT: size: expected {', '.join(SIZES)}, got {size!r}")
+        self.config = config = SIZES[size]
+        half, quarter, eighth, sixteenth = config.pyramid
+        self.feat_encoder = CorrelationEncoder(config.bottleneck, config.stem, config.stages, config.correlated)
+        self.encoder = PyramidEncoder(config.pyramid, config.kernel)
+        self.decoder4 = FirstDecoder(sixteenth, eighth, apart=half)
+        self.decoder3 = MiddleDecoder(eighth, quarter, apart=half)
+        self.decoder2 = MiddleDecoder(quarter, half, apart=half)
+        self.decoder1 = FieldsDecoder(half, config.fields, apart=half)
+        self.update4 = self._update(eighth)
+        low, high = ("_low", "_high") if config.refined else ("", None)
+        for level, features in ((3, quarter), (2, half)):
+            self.add_module(f"update{level}{low}", self._update(features))
+            if high:
+                self.add_module(f"update{level}{high}", self._update(features))
+        pictures = 3 * config.fields
+        around = config.kernel // 2
+        self.comb_block = nn.Sequential(
+            nn.Conv2d(pictures, 2 * pictures, config.kernel, padding=around),
+            nn.PReLU(2 * pictures),
+            nn.Conv2d(2 * pictures, 3, config.kernel, padding=around),
+        )
+        if weights is not None:
+            self.load(weights)
+
+    def _update(self, features: int) -> Update:
+        config = self.config
+        found = 2 * _LEVELS * (2 * _RADIUS + 1) ** 2
+        return Update(features, found, config.correlation, config.flow, config.mixed, config.hidden)
+
+    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
+        """Load weights, also as published.
+
+        Raises:
+            WeightsError: the weights are not to be had, or are those of another network.
+        """
+        from photoflow.models.weights import load_weights
+
+        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
+
+    def forward(
+        self, img0: Tensor, img1: Tensor, t: float | Tensor = 0.5, details: bool = False
+    ) -> Tensor | Interpolated:
+        """Make the frame at time t.
+
+        Args:
+            img0: (B, 3, H, W), RGB in [0, 1], the frame at time 0.
+            img1: (B, 3, H, W), the frame at time 1.
+            t: time between 0 and 1, or a tensor of them, B or (B, 1, 1, 1).
+            details: return the flows and the masks too.
+
+        Returns:
+            The frame, (B, 3, H, W) in [0, 1] of the images' dtype, or `Interpolated` with N flows and masks.
+
+        Raises:
+            ValueError: a wrong shape or time.
+        """
+        check_pair("AMT", img0, img1)
+        time = time_of("AMT", t, img0, ends=False)
+        margins = margins_to_multiple(img0, _MULTIPLE, centred=True)
+        img0, img1 = pad(img0, margins), pad(img1, margins)
+        mean = (img0 + img1).mean(dim=(1, 2, 3), keepdim=True) / 2
+        flow0, flow1, mask, residual = self._fields(img0 - mean, img1 - mean, time)
+        frame = self._merged(img0, img1, flow0, flow1, mask, residual)
+        if not details:
+            return crop(frame, margins)
+        return Interpolated(*(crop(one, margins) for one in (frame, flow0, flow1, mask)))
+
+    def _fields(self, img0: Tensor, img1: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Flows (B, N, 2, H, W) into both images, masks (B, N, 1, H, W) and residuals (B, N, 3, H, W)."""
+        both = torch.cat([img0, img1])
+        correlation = Correlation(*self.feat_encoder(both).chunk(2), levels=_LEVELS)
+        pyramid = [features.chunk(2) for features in self.encoder(both)]
+
+        flow, features = self.decoder4(*pyramid[3], time)
+        flow, features = self._corrected(4, correlation, flow, features, time)
+        flow, features = self.decoder3(features, *pyramid[2], flow)
+        flow, features = self._corrected(3, correlation, flow, features, time)
+        flow, features = self.decoder2(features, *pyramid[1], flow)
+        flow, features = self._corrected(2, correlation, flow, features, time)
+        fields: tuple[Tensor, Tensor, Tensor, Tensor] = self.decoder1(features, *pyramid[0], flow)
+        return fields
+
+    def _corrected(
+        self, level: int, correlation: Correlation, flow: Tensor, features: Tensor, time: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Flows (B, 4, h, w) and features of a level after the update at 1/8 of the size (and the one at their own)."""
+        reduction = 2 ** (4 - level)
+        small = resize(flow, 1 / reduction) / reduction
+        found = _found(correlation, small, time)
+        update = self.get_submodule(f"update{level}_low" if self.config.refined and level < 4 else f"update{level}")
+        flow_change, change = update(resize(features, 1 / reduction), small, found)
+        flow = flow + resize(flow_change, reduction) * reduction
+        features = features + resize(change, reduction)
+        if self.config.refined and level < 4:
+            flow_change, change = self.get_submodule(f"update{level}_high")(features, flow, found, reduction)
+            flow, features = flow + flow_change, features + change
+        return flow, features
+
+    def _merged(
+        self, img0: Tensor, img1: Tensor, flow0: Tensor, flow1: Tensor, mask: Tensor, residual: Tensor
+    ) -> Tensor:
+        """One frame of N pairs of flows (section 3.4, multi-field refinement)."""
+        pictures = []
+        for to0, to1, share, rest in zip(flow0.unbind(1), flow1.unbind(1), mask.unbind(1), residual.unbind(1)):
+            moved0 = backward_warp(img0, to0, padding="border")
+            moved1 = backward_warp(img1, to1, padding="border")
+            pictures.append(torch.lerp(moved1, moved0, share.to(img0.dtype)) + rest.to(img0.dtype))
+        merged = self.comb_block(torch.cat(pictures, dim=1)).to(img0.dtype)
+        return (torch.stack(pictures).mean(dim=0) + merged).clamp(0, 1)
+
+
+def _found(correlation: Correlation, flow: Tensor, time: Tensor) -> Tensor:
+    """Correlations around where the pixels of either image go in the other, if they move evenly (section 3.2).
+
+    Flows (B, 4, H, W), at 1/8 of the size, lead from the frame at time t to the first image and to the second. The
+    paper stretches the one to the second image by 1 / (1 - t) and the one to the first by 1 / t; its implementation,
+    with which the published weights were trained, does so the other way round, and so does this. At t = 0.5 both are
+    the same.
+    """
+    height, width = flow.shape[2:]
+    x = torch.arange(width, device=flow.device, dtype=flow.dtype)
+    y = torch.arange(height, device=flow.device, dtype=flow.dtype)
+    here = torch.stack(torch.meshgrid(x, y, indexing="xy"))
+    time = time.to(flow.dtype)
+    in_second = correlation.lookup(here + flow[:, 2:] / time, radius=_RADIUS)
+    in_first = correlation.reversed().lookup(here + flow[:, :2] / (1 - time), radius=_RADIUS)
+    return torch.cat([in_second, in_first], dim=1)

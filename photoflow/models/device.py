@@ -1,0 +1,32 @@
+"""Where networks run."""
+
+from __future__ import annotations
+
+import re
+
+from photoflow.errors import InputError
+
+
+def settled_device(device: str) -> str:
+    """The device that a person's choice means here.
+
+    Args:
+        device: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where torch and photoflow have it, else the CPU.
+
+    Raises:
+        InputError: no such kind of device, or it is not there, or photoflow was built without it.
+    """
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:NUMBER, got {device!r}")
+    import torch
+
+    from photoflow import ops
+
+    info = ops.build_info()
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() and info["cuda_loaded"] else "cpu"
+    if device != "cpu" and int(device.partition(":")[2] or 0) >= torch.cuda.device_count():
+        raise InputError(f"device: {device!r} is not available here; expected auto, cpu or a CUDA device")
+    if device != "cpu" and not info["cuda_loaded"]:
+        raise InputError(f"device: {device!r} cannot be used; built were {info['summary']}")
+    return device

@@ -1,0 +1,207 @@
+"""AMT: the published layouts and numbers of all three sizes, at any time, size and precision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from filling import check_parity, fill, largest, layout, pair, published_layout, waves
+from torch.nn import functional
+
+from photoflow.models.amt import AMT
+from photoflow.models.frame_pair import Interpolated
+
+
+@pytest.fixture(scope="module")
+def network() -> AMT:
+    return fill(AMT("S"))
+
+
+@pytest.mark.parametrize("size", ["S", "L", "G"])
+def test_layout_and_numbers_are_the_published_ones(size: str) -> None:
+    network = AMT(size)
+    assert layout(network) == published_layout(f"amt_{size.lower()}")
+    network, pictures = fill(network), pair(128, 192)
+    with torch.no_grad():
+        made = network(*pictures, details=True)
+        outputs = {"out_t050": made.frame, "flow0_t050": made.flow0, "flow1_t050": made.flow1}
+        outputs["out_t025"] = network(*pictures, 0.25)
+    check_parity(f"amt_{size.lower()}", outputs)
+
+
+def test_parameters_are_as_many_as_in_the_paper() -> None:
+    with torch.device("meta"):
+        counts = [sum(one.numel() for one in AMT(size).parameters()) for size in "SLG"]
+    assert counts == [2_990_543, 12_935_367, 30_638_919]
+
+
+def test_correlations_may_be_computed_where_they_are_read(network: AMT, monkeypatch: pytest.MonkeyPatch) -> None:
+    from photoflow.ops import Correlation
+
+    pictures = pair(64, 96)
+    methods = []
+
+    def without_a_volume(*maps: torch.Tensor, levels: int) -> Correlation:
+        methods.append(Correlation(*maps, levels=levels, budget=0))
+        return methods[-1]
+
+    with torch.no_grad():
+        wanted = network(*pictures)
+        monkeypatch.setattr("photoflow.models.amt.Correlation", without_a_volume)
+        assert largest(network(*pictures) - wanted) < 1e-4
+    assert [one.method for one in methods] == ["direct"]
+
+
+def test_each_image_of_a_batch_has_its_own_time(network: AMT) -> None:
+    img0, img1 = (torch.cat(both) for both in zip(pair(64, 64), pair(64, 64, seed=3)))
+    times = torch.tensor([0.2, 0.9])
+    with torch.no_grad():
+        both = network(img0, img1, times)
+        assert largest(both - network(img0, img1, times.reshape(2, 1, 1, 1))) == 0
+        for index, t in enumerate((0.2, 0.9)):
+            one = slice(index, index + 1)
+            assert largest(both[one] - network(img0[one], img1[one], t)) < 1e-4
+        assert largest(network(img0, img1, 0.2) - network(img0, img1, torch.tensor(0.2))) == 0
+        assert largest(network(img0, img1, 0.2)[1] - both[1]) > 1e-3
+
+
+@pytest.mark.parametrize(("height", "width"), [(37, 90), (1, 1), (49, 48)])
+def test_any_size_is_padded_with_its_border_and_cropped(network: AMT, height: int, width: int) -> None:
+    pictures = pair(height, width)
+    left, top = -width % 16 // 2, -height % 16 // 2
+    around = (left, -width % 16 - left, top, -height % 16 - top)
+    padded = [functional.pad(picture, around, mode="replicate") for picture in pictures]
+    with torch.no_grad():
+        found = network(*pictures, 0.4, details=True)
+        whole = network(*padded, 0.4, details=True)
+    assert isinstance(found, Interpolated)
+    shapes = [(1, 3), (1, 3, 2), (1, 3, 2), (1, 3, 1)]
+    for one, large, shape in zip(found, whole, shapes):
+        assert one.shape == (*shape, height, width)
+        assert largest(one - large[..., top : top + height, left : left + width]) == 0
+
+
+def still(network: AMT) -> AMT:
+    """The network with flows, residuals and the merging correction at zero, and masks at a half."""
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            # What decoders put out, the last layer of flow heads and the last merging layer.
+            if ".convblock.2." in name or ".flow_head.2." in name or name.startswith("comb_block.2"):
+                parameter.zero_()
+    return network
+
+
+def test_still_flows_give_the_mean_and_a_shift_shifts() -> None:
+    network = still(fill(AMT("S")))
+    img0, img1 = pair(64, 64)
+    with torch.no_grad():
+        assert largest(network(img0, img1) - (img0 + img1) / 2) < 1e-6
+        # Three flows into the first image, three into the second, three masks, three residuals of three colours.
+        bias = network.decoder1.convblock[2].bias
+        bias[0:6] = torch.tensor([3.0, -2.0]).repeat(3)
+        bias[12:15] = 30
+        assert largest(network(img0, img1)[..., 2:, :-3] - img0[..., :-2, 3:]) < 1e-5
+        bias[6:12] = torch.tensor([-1.0, 0.0]).repeat(3)
+        bias[12:15] = -30
+        bias[15:24] = 0.125
+        assert largest(network(img0, img1)[..., 1:] - (img1[..., :-1] + 0.125).clamp(0, 1)) < 1e-5
+
+
+def test_a_shift_at_an_eighth_arrives_in_full() -> None:
+    network = still(fill(AMT("S")))
+    img0, img1 = pair(64, 64)
+    with torch.no_grad():
+        network.decoder4.convblock[2].bias[:4] = torch.tensor([0.5, 0.0, 0.0, -0.25])
+        made = network(img0, img1, details=True)
+    assert largest(made.flow0 - torch.tensor([4.0, 0.0]).reshape(1, 1, 2, 1, 1)) < 1e-5
+    assert largest(made.flow1 - torch.tensor([0.0, -2.0]).reshape(1, 1, 2, 1, 1)) < 1e-5
+
+
+def test_half_precision(network: AMT) -> None:
+    pictures = pair(64, 64)
+    with torch.no_grad():
+        exact = network(*pictures)
+        with torch.autocast("cpu", torch.bfloat16):
+            rough = network(*pictures, 0.5, details=True)
+        assert rough.frame.dtype == torch.float32 and rough.flow0.dtype == torch.float32
+        assert float((rough.frame - exact).abs().mean()) < 0.1 * float(exact.std())
+        made = fill(AMT("S")).bfloat16()(*(picture.bfloat16() for picture in pictures), 0.5, details=True)
+    assert made.frame.dtype == torch.bfloat16 and made.flow0.dtype == torch.float32
+    assert float((made.frame - exact).abs().mean()) < 0.1 * float(exact.std())
+
+
+def test_double_precision_and_channels_last(network: AMT) -> None:
+    pictures = pair(64, 64)
+    with torch.no_grad():
+        wanted = network(*pictures)
+        wide = fill(AMT("S")).double()(*(picture.double() for picture in pictures))
+        last = fill(AMT("S")).to(memory_format=torch.channels_last)
+        turned = last(*(picture.contiguous(memory_format=torch.channels_last) for picture in pictures))
+    assert wide.dtype == torch.float64 and largest(wide - wanted) < 1e-4
+    assert largest(turned - wanted) < 1e-4
+
+
+@pytest.mark.parametrize("size", ["S", "G"])
+def test_compiles_without_a_break(size: str, network: AMT) -> None:
+    network = network if size == "S" else fill(AMT("G"))
+    compiled = torch.compile(network, fullgraph=True, backend="eager")
+    for height, width in ((32, 32), (40, 56)):
+        pictures = pair(height, width)
+        with torch.no_grad():
+            made = compiled(*pictures, torch.tensor([0.3]), True)
+            wanted = network(*pictures, 0.3)
+        assert largest(made.frame - wanted) < 1e-4
+
+
+@pytest.mark.parametrize("size", ["S", "L", "G"])
+def test_every_parameter_learns(size: str) -> None:
+    network = fill(AMT(size))
+    network(*pair(32, 48), 0.4).square().mean().backward()
+    for name, parameter in network.named_parameters():
+        assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+        # A norm follows each of the correlation encoder's convolutions but the last, and takes their biases away.
+        if not (name.startswith("feat_encoder") and name.endswith("bias")) or name == "feat_encoder.conv2.bias":
+            assert parameter.grad.abs().max() > 0, name
+
+
+def test_overfits_one_batch() -> None:
+    torch.manual_seed(0)
+    network = AMT("S")
+    img0, img1 = (torch.cat(both) for both in zip(pair(64, 64), pair(64, 64, seed=3)))
+    target, times = img0.roll((1, 2), (2, 3)), torch.tensor([0.4, 0.4])
+    optimizer = torch.optim.Adam(network.parameters(), 1e-3)
+    losses = []
+    for _ in range(30):
+        loss = (network(img0, img1, times) - target).abs().mean()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert min(losses[-5:]) < 0.35 * losses[0]
+
+
+def test_loads_a_file_of_its_own_size_only(tmp_path: Path, network: AMT) -> None:
+    from photoflow.models.weights import WeightsError
+
+    torch.save(network.state_dict(), tmp_path / "amt.pth")
+    pictures = pair(32, 32)
+    with torch.no_grad():
+        loaded = AMT("S", weights=tmp_path / "amt.pth")
+        assert largest(loaded(*pictures) - network(*pictures)) == 0
+    with pytest.raises(WeightsError) as caught:
+        AMT("L", weights=tmp_path / "amt.pth")
+    assert "\n" not in str(caught.value)
+
+
+def test_errors_name_what_is_wrong(network: AMT) -> None:
+    img = waves(16, 16)
+    for arguments, message in (
+        ((img[0], img), r"AMT: img0: expected shape \(B, 3, H, W\), got \(3, 16, 16\)"),
+        ((img, img, 0.0), "t: expected a time between 0 and 1, got 0"),
+        ((img, img, 1), "t: expected a time between 0 and 1, got 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            network(*arguments)
+    with pytest.raises(ValueError, match="size: expected S, L, G, got 'XL'"):
+        AMT("XL")
