@@ -17,6 +17,8 @@ from photoflow.clip import Clip
 from photoflow.errors import InputError
 from photoflow.io import Photo, read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
+from photoflow.models.device import settled_device
+from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Motion, Sway
 from photoflow.motion.base import Sum
 from photoflow.render.background import fill_background
@@ -28,7 +30,6 @@ Array = np.ndarray[Any, Any]
 
 LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
 BLUEPRINTS, RENDERERS, INTERPOLATIONS = ("exact", "raft"), ("splat", "gan"), ("none", "rife", "amt")
-NETWORKS = ("raft", "gan", "rife", "amt")
 LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 
@@ -81,8 +82,8 @@ class Animator:
         self._chosen = {"blueprint": blueprint, "renderer": renderer, "interpolate": interpolate}
         self._weights = dict(weights or {})
         for kind in self._weights:
-            if kind not in NETWORKS:
-                raise InputError(f"weights: expected weights of one of {', '.join(NETWORKS)}, got {kind!r}")
+            if kind not in KINDS:
+                raise InputError(f"weights: expected weights of one of {', '.join(KINDS)}, got {kind!r}")
         self._permits = {"offline": offline, "accept_licence": accept_licence}
         self._networks: dict[str, Any] = {}
         # torch takes seconds to load: it does so while the photo is read and its subject is found.
@@ -171,9 +172,7 @@ class Animator:
 
     def _network(self, kind: str) -> Any:
         """The network of a kind, loaded when it is first asked for; None for what needs no network."""
-        if kind in NETWORKS and kind not in self._networks:
-            from photoflow.models.networks import load_network
-
+        if kind in KINDS and kind not in self._networks:
             device = self._settled_device()
             self._networks[kind] = load_network(kind, self._weights.get(kind), **self._permits).to(device)
         return self._networks.get(kind)
@@ -206,18 +205,7 @@ class Animator:
 
     def _settled_device(self) -> str:
         self._loading.join()
-        import torch
-
-        from photoflow import ops
-
-        if self._device == "auto":
-            return "cuda" if torch.cuda.is_available() and ops.build_info()["cuda_loaded"] else "cpu"
-        number = int(self._device.partition(":")[2] or 0)
-        if self._device != "cpu" and number >= torch.cuda.device_count():
-            raise InputError(f"device: {self._device!r} is not available here; expected auto, cpu or a CUDA device")
-        if self._device != "cpu" and not ops.build_info()["cuda_loaded"]:
-            raise InputError(f"device: {self._device!r} cannot be used; built were {ops.build_info()['summary']}")
-        return self._device
+        return settled_device(self._device)
 
 
 def _load_renderer() -> None:

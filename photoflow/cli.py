@@ -152,7 +152,9 @@ def flow(
     from photoflow.viz import flow_to_rgb, with_legend
 
     if weights is None:
-        raise InputError("weights: expected --weights with raft_large, raft_small or a file; untrained, RAFT sees nothing")
+        raise InputError(
+            "weights: expected --weights with raft_large, raft_small or a file; untrained, RAFT sees nothing"
+        )
     check_flow_files(first, second, output, png)
     pictures = [read_photo(path).rgb for path in (first, second)]
     if pictures[0].shape != pictures[1].shape:
@@ -163,7 +165,8 @@ def flow(
     if png:
         write_image(png, with_legend(flow_to_rgb(measured)))
     length = (measured**2).sum(0) ** 0.5
-    said = f"{output}: {measured.shape[2]}x{measured.shape[1]}, {length.mean():.2f} pixels on average, {length.max():.2f} at most"
+    size = f"{measured.shape[2]}x{measured.shape[1]}"
+    said = f"{output}: {size}, {length.mean():.2f} pixels on average, {length.max():.2f} at most"
     console.print(said, markup=False, soft_wrap=True)
 
 
@@ -271,9 +274,7 @@ def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) 
         raise InputError(f"{png}: two outputs would be in one place; expected different names")
 
 
-def measure_flow(
-    first: Any, second: Any, weights: str, updates: int, device: str, offline: bool
-) -> Any:
+def measure_flow(first: Any, second: Any, weights: str, updates: int, device: str, offline: bool) -> Any:
     """RAFT's flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3).
 
     Raises:
@@ -281,14 +282,11 @@ def measure_flow(
     """
     import torch
 
-    from photoflow import ops
-    from photoflow.models.raft import RAFT
+    from photoflow.models.device import settled_device
+    from photoflow.models.networks import load_network
 
-    usable = torch.cuda.is_available() and ops.build_info()["cuda_loaded"]
-    if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not usable):
-        raise InputError(f"device: expected auto, cpu{' or cuda' if usable else ''}, got {device!r}")
-    chosen = "cuda" if device == "auto" and usable else device.replace("auto", "cpu")
-    network = RAFT.matching(weights, offline=offline).eval().to(chosen)
+    chosen = settled_device(device)
+    network = load_network("raft", weights, offline=offline).to(chosen)
     with torch.inference_mode():
         images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
         return network(*images, updates=updates)[0].cpu().numpy()

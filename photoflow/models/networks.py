@@ -13,9 +13,7 @@ _PUBLISHED = {"raft": "raft_", "gan": "gan_", "rife": "rife_", "amt": "amt_"}
 KINDS = tuple(_PUBLISHED)
 
 
-def load_network(
-    kind: str, weights: str | Path | None, *, offline: bool = False, accept_licence: bool = False
-) -> Any:
+def load_network(kind: str, weights: str | Path | None, *, offline: bool = False, accept_licence: bool = False) -> Any:
     """A network with its weights, ready for inference.
 
     Args:

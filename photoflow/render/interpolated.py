@@ -60,8 +60,8 @@ class InterpolatedRenderer:
         if share == 0:
             return first
         # Colours are interpolated where they are opaque: over nothing they mean nothing.
-        alpha = self._between(*(np.repeat(key[..., 3:], 3, axis=2) for key in (first, second)), share)[..., :1]
-        rgb = self._between(*(_premultiplied(key) for key in (first, second)), share)
+        alpha = self._between(np.repeat(first[..., 3:], 3, 2), np.repeat(second[..., 3:], 3, 2), share)[..., :1]
+        rgb = self._between(_premultiplied(first), _premultiplied(second), share)
         opacity = np.maximum(alpha.astype(np.float32) / 255, 1 / 510)
         return np.concatenate([np.clip(rgb / opacity + 0.5, 0, 255).astype(np.uint8), alpha], axis=2)
 

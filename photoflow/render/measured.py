@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -41,6 +43,7 @@ class MeasuredField(MotionField):
         step: int,
     ) -> None:
         self._exact, self._picture, self._move, self._network, self._step = exact, picture, move, network, step
+        self._nearest = _nearest(picture[0, 3, ::step, ::step] > 0.5)
 
     def flow(self, t: float) -> Tensor:
         planned = self._exact.flow(t)
@@ -48,9 +51,22 @@ class MeasuredField(MotionField):
             return planned
         with torch.inference_mode(), fast_inference(self._picture.device.type):
             measured = self._network(self._picture[:, :3], self._move(planned[None])[:, :3]).float()
-        nodes = (slice(None), slice(None, None, self._step), slice(None, None, self._step))
-        # Around the subject there is nothing to measure.
-        return torch.where(self._picture[0, 3:][nodes] > 0.5, measured[0][nodes] / self._step, planned)
+        difference = measured[0, :, :: self._step, :: self._step] / self._step - planned
+        # Around the subject there is nothing to measure: there the plan changes as it does at the subject's edge.
+        return planned + difference.flatten(1)[:, self._nearest]
 
     def scaled(self, factor: float) -> MotionField:
         return MeasuredField(self._exact.scaled(factor), self._picture, self._move, self._network, self._step)
+
+
+def _nearest(inside: Tensor) -> Tensor:
+    """For each node of (h, w) the number of the nearest one that is inside: (h, w); its own where none is."""
+    known = inside.cpu().numpy()
+    numbers = np.arange(known.size).reshape(known.shape)
+    if known.any():
+        kind = cv2.DIST_LABEL_PIXEL
+        _, labels = cv2.distanceTransformWithLabels((~known).astype(np.uint8), cv2.DIST_L2, 5, labelType=kind)
+        owner = np.zeros(labels.max() + 1, np.int64)
+        owner[labels[known]] = numbers[known]
+        numbers = owner[labels]
+    return torch.from_numpy(numbers).to(inside.device)

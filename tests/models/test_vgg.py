@@ -55,7 +55,9 @@ def test_features_are_torchvisions(network: VGG19Features, theirs: nn.Sequential
 
 
 def test_layout_is_torchvisions_up_to_relu4_4(network: VGG19Features, checkpoint: dict[str, Tensor]) -> None:
-    names = [f"features.{i}.{kind}" for i in (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25) for kind in ("weight", "bias")]
+    names = [
+        f"features.{i}.{kind}" for i in (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25) for kind in ("weight", "bias")
+    ]
     assert list(network.state_dict()) == names
     assert all(value.shape == checkpoint[name].shape for name, value in network.state_dict().items())
     assert len(checkpoint) == 16 * 2 + 6 and list(rename(checkpoint)) == names

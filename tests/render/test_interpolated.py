@@ -92,7 +92,7 @@ def test_cutouts_are_interpolated_with_their_opacity():
 def test_the_network_gets_pictures_in_its_range():
     def checked(img0, img1, t):
         assert img0.shape == img1.shape == (1, 3, 8, 12)
-        assert img0.dtype == torch.float32 and 0 <= img0.min() and img1.max() <= 1
+        assert img0.dtype == torch.float32 and img0.min() >= 0 and img1.max() <= 1
         assert t == pytest.approx(0.25)
         return img0
 
