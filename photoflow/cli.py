@@ -86,6 +86,19 @@ def animate(
     explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
     save_motion: Annotated[Path | None, typer.Option(help="Write the motion to a .json file.")] = None,
     segmenter: Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp or grabcut.")] = "auto",
+    blueprint: Annotated[str, typer.Option(help="Where the flow is from: exact, or raft (measured).")] = "exact",
+    renderer: Annotated[str, typer.Option(help="splat, or gan (the flow-guided generator).")] = "splat",
+    interpolate: Annotated[str, typer.Option(help="What draws frames between keyframes: none, rife or amt.")] = "none",
+    keyframe_fps: Annotated[
+        float | None, typer.Option(help="Keyframes a second, with --interpolate.  [a quarter of --fps]")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="NETWORK=NAME or NETWORK=FILE for raft, gan, rife or amt; may be repeated."),
+    ] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Take weights that may not be used commercially.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
 ) -> None:
@@ -98,11 +111,15 @@ def animate(
     planned = combined([motions.parse(text) for text in motion or ["sway"]])
     frames = frame_count(seconds, fps)
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
-        clip = Animator(device, segmenter, offline).animate(
+        animator = Animator(
+            device, segmenter, offline, blueprint=blueprint, renderer=renderer, interpolate=interpolate,
+            weights=parse_weights(weights or []), accept_licence=accept_licence,
+        )  # fmt: skip
+        clip = animator.animate(
             photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
             box=None if box is None else numbers("box", box, 4),
             points=None if point is None else [numbers("point", text, 2) for text in point],
-            subject="all" if all_subjects else subject, report=report,
+            subject="all" if all_subjects else subject, keyframe_fps=keyframe_fps, report=report,
         )  # fmt: skip
         clip.save(output, quality=quality, alpha=alpha, progress=advance)
         if explain:
@@ -110,6 +127,46 @@ def animate(
         if save_motion:
             planned.save(save_motion)
     said = f"{output}: {len(clip)} frames, {clip.seconds:g} s at {fps:g} fps"
+    console.print(said, markup=False, soft_wrap=True)
+
+
+@app.command()
+def flow(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A picture.", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another of its size.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help=".flo, or .png as KITTI keeps flow.")] = Path(
+        "flow.flo"
+    ),
+    png: Annotated[
+        Path | None, typer.Option(help="Write a picture too: the hue is the direction, the saturation the length.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="RAFT's weights: a name from `photoflow weights list`, or a file.")
+    ] = None,
+    updates: Annotated[int, typer.Option(min=1, help="How often the flow is refined.")] = 12,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
+) -> None:
+    """Measure where each pixel of picture A is in picture B (optical flow, by RAFT)."""
+    from photoflow.io import read_photo, write_flow, write_image
+    from photoflow.viz import flow_to_rgb, with_legend
+
+    if weights is None:
+        raise InputError(
+            "weights: expected --weights with raft_large, raft_small or a file; untrained, RAFT sees nothing"
+        )
+    check_flow_files(first, second, output, png)
+    pictures = [read_photo(path).rgb for path in (first, second)]
+    if pictures[0].shape != pictures[1].shape:
+        sizes = [f"{picture.shape[1]}x{picture.shape[0]}" for picture in pictures]
+        raise InputError(f"{second}: expected {sizes[0]} pixels, as {first} has, got {sizes[1]}")
+    measured = measure_flow(pictures[0], pictures[1], weights, updates, device, offline)
+    write_flow(output, measured)
+    if png:
+        write_image(png, with_legend(flow_to_rgb(measured)))
+    length = (measured**2).sum(0) ** 0.5
+    size = f"{measured.shape[2]}x{measured.shape[1]}"
+    said = f"{output}: {size}, {length.mean():.2f} pixels on average, {length.max():.2f} at most"
     console.print(said, markup=False, soft_wrap=True)
 
 
@@ -198,6 +255,43 @@ def check_files(
             raise InputError(f"{path}: two outputs would be in one place; expected different names")
 
 
+def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) -> None:
+    """Before any work: both results can be written, and replace neither each other nor a picture.
+
+    Raises:
+        InputError: they cannot, or would.
+    """
+    from photoflow.io import check_target
+
+    written = {output: (".flo", ".png")} | ({png: (".png", ".jpg", ".jpeg", ".webp")} if png else {})
+    for path, suffixes in written.items():
+        check_target(path)
+        if path.suffix.lower() not in suffixes:
+            raise InputError(f"cannot write {path}: expected a suffix {' or '.join(suffixes)}")
+        if path.resolve() in (first.resolve(), second.resolve()):
+            raise InputError(f"{path}: the output would replace a picture; expected another name")
+    if png and png.resolve() == output.resolve():
+        raise InputError(f"{png}: two outputs would be in one place; expected different names")
+
+
+def measure_flow(first: Any, second: Any, weights: str, updates: int, device: str, offline: bool) -> Any:
+    """RAFT's flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3).
+
+    Raises:
+        InputError: the device is not there, or the weights are not or not RAFT's.
+    """
+    import torch
+
+    from photoflow.models.device import settled_device
+    from photoflow.models.networks import load_network
+
+    chosen = settled_device(device)
+    network = load_network("raft", weights, offline=offline).to(chosen)
+    with torch.inference_mode():
+        images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
+        return network(*images, updates=updates)[0].cpu().numpy()
+
+
 @contextmanager
 def progress_bar(frames: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
     """A bar over the whole job, of which planning is the first tenth; none where no person watches.
@@ -239,6 +333,17 @@ def numbers(name: str, text: str, count: int) -> tuple[float, ...]:
     if len(values) != count:
         raise InputError(f"{name}: expected {count} numbers with commas between them, got {text!r}")
     return values
+
+
+def parse_weights(texts: list[str]) -> dict[str, str]:
+    """NETWORK=NAME or NETWORK=FILE, as a dictionary."""
+    parsed = {}
+    for text in texts:
+        network, separator, source = text.partition("=")
+        if not separator or not source:
+            raise InputError(f"weights: expected NETWORK=NAME or NETWORK=FILE, got {text!r}")
+        parsed[network] = source
+    return parsed
 
 
 def parse_size(text: str | None) -> int | tuple[int, int] | str | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import http.client
-import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -125,9 +123,6 @@ def _receive(entry: WeightsFile, file: IO[bytes], part: Path) -> bool:
             offset = 0
             file.truncate(0)
             _remember(part, response)
-        elif offset and not _follows(part, offset, response.headers.get("Content-Range", "")):
-            file.truncate(0)
-            return _receive(entry, file, part)  # now without a range
         _copy(entry, response, file, offset)
     return offset > 0
 
@@ -154,18 +149,10 @@ def _headers(part: Path, offset: int) -> dict[str, str]:
     headers = {"User-Agent": "photoflow"}
     if offset:
         headers["Range"] = f"bytes={offset}-"
-        validator = _remembered(part).get("validator")
+        validator = _remembered(part)
         if validator:  # the rest if the file is still the same, all of it if not
             headers["If-Range"] = validator
     return headers
-
-
-def _follows(part: Path, offset: int, content_range: str) -> bool:
-    """Whether a partial answer begins where the part ends, and belongs to a file of the size it had."""
-    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", content_range.strip())
-    if match is None or int(match[1]) != offset:
-        return False
-    return match[2] == "*" or _remembered(part).get("size") in (None, match[2])
 
 
 def _remember(part: Path, response: Any) -> None:
@@ -173,16 +160,14 @@ def _remember(part: Path, response: Any) -> None:
     etag = response.headers.get("ETag", "")
     # A weak tag may stay the same though bytes change, and does not count in If-Range.
     validator = etag if etag.startswith('"') else response.headers.get("Last-Modified")
-    state = {"validator": validator, "size": response.headers.get("Content-Length")}
-    _memo(part).write_text(json.dumps(state))
+    _memo(part).write_text(validator or "")
 
 
-def _remembered(part: Path) -> dict[str, str | None]:
+def _remembered(part: Path) -> str:
     try:
-        state = json.loads(_memo(part).read_text())
+        return _memo(part).read_text()
     except (OSError, ValueError):
-        return {}
-    return state if isinstance(state, dict) else {}
+        return ""
 
 
 def _forget(part: Path) -> None:
@@ -195,7 +180,7 @@ def _part(target: Path) -> Path:
 
 
 def _memo(part: Path) -> Path:
-    return part.with_name(part.name + ".json")
+    return part.with_name(part.name + ".tag")
 
 
 def _kept(target: Path) -> str:

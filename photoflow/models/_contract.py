@@ -1,0 +1,50 @@
+"""What networks share: how they check the images and flows they are given, and how they pad any size to theirs."""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor
+
+Margins = tuple[int, int, int, int]
+
+
+def check_planes(network: str, argument: str, planes: Tensor, channels: int, beside: Tensor | None = None) -> None:
+    """Check a floating-point tensor (B, channels, H, W), of the batch and size of `beside` where that is given.
+
+    Raises:
+        ValueError, TypeError: It is something else; the message names network, argument, what was expected and got.
+    """
+    if not isinstance(planes, Tensor):
+        raise TypeError(f"{network}: {argument}: expected a tensor (B, {channels}, H, W), got {type(planes).__name__}")
+    if not planes.is_floating_point():
+        raise TypeError(f"{network}: {argument}: expected a floating-point dtype, got {planes.dtype}")
+    shape = tuple(planes.shape)
+    if len(shape) != 4 or shape[1] != channels or 0 in shape:
+        raise ValueError(f"{network}: {argument}: expected shape (B, {channels}, H, W), not empty, got {shape}")
+    if beside is not None:
+        expected = (beside.shape[0], channels, *beside.shape[2:])
+        if shape != expected:
+            raise ValueError(f"{network}: {argument}: expected shape {expected}, got {shape}")
+
+
+def margins_to(planes: Tensor, multiple: int, least: int) -> Margins:
+    """Pixels to add on the left, right, top and bottom, about evenly, so that both sides are a multiple of `multiple`
+    and at least `least`, itself a multiple."""
+    height, width = planes.shape[2:]
+    more = [max(side + -side % multiple, least) - side for side in (width, height)]
+    (left, right), (top, bottom) = ((total // 2, total - total // 2) for total in more)
+    return left, right, top, bottom
+
+
+def padded(planes: Tensor, margins: Margins) -> Tensor:
+    """Planes (B, C, H, W) with their border repeated outwards."""
+    return F.pad(planes, margins, mode="replicate") if any(margins) else planes
+
+
+def cropped(planes: Tensor, margins: Margins) -> Tensor:
+    """The inverse of `padded`, in memory of its own."""
+    if not any(margins):
+        return planes
+    left, right, top, bottom = margins
+    height, width = planes.shape[2:]
+    return planes[:, :, top : height - bottom, left : width - right].contiguous()
