@@ -173,10 +173,7 @@ def flow(
 @app.command("interpolate")
 def add_frames(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A video, or a folder of pictures.", show_default=False)],
-    target: Annotated[
-        Path,
-        typer.Argument(metavar="OUT", help=".mp4, .webm, .gif, .apng, or a folder for png frames.", show_default=False),
-    ],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="As for `photoflow animate -o`.", show_default=False)],
     factor: Annotated[int, typer.Option(min=2, help="How many times the frames a second.")] = 2,
     network: Annotated[str, typer.Option(help="What draws them: rife or amt.")] = "rife",
     weights: Annotated[
