@@ -76,10 +76,10 @@ def interpolate(
 ) -> Done:
     """Write a video with `factor` times the frames a second.
 
-    Frames are read, drawn and written one after the other: memory does not grow with the length. All that are read
-    are written as they are, at their times; the last one is held, so that the video lasts as long as before. Across
-    a scene cut nothing is drawn: the frame before it is repeated. Transparency is kept, and so is the first sound
-    track of a video where the output is .mp4 or .webm.
+    Frames are read, drawn and written one after the other: memory does not grow with the length. Those that are read
+    are written as they are, each at the place of the new rate that is nearest to its time; the last one is held, so
+    that the video lasts as long as before. Across a scene cut nothing is drawn: the frame before it is repeated.
+    Transparency is kept, and so is the first sound track of a video where the output is .mp4 or .webm.
 
     Args:
         frames: from `open_frames`.

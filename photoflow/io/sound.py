@@ -43,7 +43,7 @@ def has_sound(path: Path) -> bool:
     """
     try:
         with av.open(str(path)) as container:
-            return bool(container.streams.audio)
+            return _track(container) is not None
     except (av.FFmpegError, OSError) as error:
         raise InputError(f"{path}: its sound cannot be read: {error.strerror or error}") from error
 
@@ -66,7 +66,7 @@ class Sound:
     def __init__(self, source: Path, container: Any, kind: str) -> None:
         self._path, self._target, codecs = source, container, SOUND_CODECS[kind]
         self._source = av.open(str(source))
-        self._input = self._source.streams.audio[0]
+        self._input = _track(self._source)
         self._copied = self._input.codec_context.codec.canonical_name in codecs.kept
         if self._copied:
             self._output: Any = container.add_stream_from_template(self._input)
@@ -127,6 +127,11 @@ class Sound:
             yield
         except av.error.InvalidDataError as error:
             raise InputError(f"{self._path}: its sound is damaged: {error.strerror or error}") from error
+
+
+def _track(container: Any) -> Any:
+    """The first sound track that FFmpeg has a name for, or None."""
+    return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
 
 
 def _first_picture(path: Path) -> Fraction:

@@ -213,8 +213,9 @@ class AMT(nn.Module):
             moved0 = backward_warp(img0, to0, padding="border")
             moved1 = backward_warp(img1, to1, padding="border")
             pictures.append(torch.lerp(moved1, moved0, share.to(img0.dtype)) + rest.to(img0.dtype))
-        correction: Tensor = self.comb_block(torch.cat(pictures, dim=1))
-        return (torch.stack(pictures).mean(dim=0) + correction.to(img0.dtype)).clamp(0, 1)
+        together = torch.cat(pictures, dim=1)
+        correction: Tensor = self.comb_block(together)
+        return (together.unflatten(1, (-1, 3)).mean(dim=1) + correction.to(img0.dtype)).clamp(0, 1)
 
 
 def _found(correlation: Correlation, flow: Tensor, time: Tensor) -> Tensor:
