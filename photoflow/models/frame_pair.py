@@ -114,5 +114,14 @@ def crop(x: Tensor, margins: Margins) -> Tensor:
 
 
 def resize(x: Tensor, factor: float) -> Tensor:
-    """Features (B, C, H, W) at `factor` times the size, bilinear, pixels as areas."""
-    return x if factor == 1 else functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    """Features (B, C, H, W) at `factor`, a power of two, times the size; bilinear, pixels as areas."""
+    if factor == 1:
+        return x
+    height, width = x.shape[2:]
+    # Whole numbers: with a scale_factor, sizes that are symbols under torch.compile would go through floats.
+    size = (
+        (height * int(factor), width * int(factor))
+        if factor > 1
+        else (height // int(1 / factor), width // int(1 / factor))
+    )
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)

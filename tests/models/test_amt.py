@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -142,16 +143,13 @@ def test_double_precision_and_channels_last(network: AMT) -> None:
     assert largest(turned - wanted) < 1e-4
 
 
-@pytest.mark.parametrize("size", ["S", "G"])
-def test_compiles_without_a_break(size: str, network: AMT) -> None:
-    network = network if size == "S" else fill(AMT("G"))
+def test_compiles_without_a_break(network: AMT, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "torch.__trace")  # else each step is written out for pytest to keep
     compiled = torch.compile(network, fullgraph=True, backend="eager")
-    for height, width in ((32, 32), (40, 56)):
-        pictures = pair(height, width)
-        with torch.no_grad():
-            made = compiled(*pictures, torch.tensor([0.3]), True)
-            wanted = network(*pictures, 0.3)
-        assert largest(made.frame - wanted) < 1e-4
+    pictures = pair(40, 56)
+    with torch.no_grad():
+        made = compiled(*pictures, torch.tensor([0.3]), True)
+        assert largest(made.frame - network(*pictures, 0.3)) < 1e-4
 
 
 @pytest.mark.parametrize("size", ["S", "L", "G"])

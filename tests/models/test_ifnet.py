@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from filling import check_parity, fill, largest, layout, pair, published_layout,
 from torch.nn import functional
 
 from photoflow.models.frame_pair import Interpolated
-from photoflow.models.ifnet import IFNet
+from photoflow.models.ifnet import VERSIONS, IFNet
 
 
 @pytest.fixture(scope="module")
@@ -178,14 +180,25 @@ def test_double_precision_and_channels_last(network: IFNet) -> None:
     assert largest(turned - wanted) < 1e-4
 
 
-def test_compiles_without_a_break(network: IFNet) -> None:
+def test_compiles_without_a_break(network: IFNet, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "torch.__trace")  # else each step is written out for pytest to keep
     compiled = torch.compile(network, fullgraph=True, backend="eager")
-    for size in ((64, 64), (50, 70)):
+    pictures = pair(50, 70)
+    with torch.no_grad():
+        made = compiled(*pictures, torch.tensor([0.3]), 0.5, True)
+        assert largest(made.frame - network(*pictures, 0.3, 0.5)) < 1e-5
+
+
+def test_compiles_for_any_width(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "torch.__trace")
+    torch.compiler.reset()  # what earlier tests compiled would make all sizes symbols from the start
+    monkeypatch.setitem(VERSIONS, "small", dataclasses.replace(VERSIONS["4.26"], widths=(8, 8)))
+    network = fill(IFNet("small"))
+    compiled = torch.compile(network, fullgraph=True, backend="eager")
+    for size in ((32, 32), (32, 96)):  # the second time the width is a symbol
         pictures = pair(*size)
         with torch.no_grad():
-            made = compiled(*pictures, torch.tensor([0.3]), 0.5, True)
-            wanted = network(*pictures, 0.3, 0.5)
-        assert largest(made.frame - wanted) < 1e-5
+            assert largest(compiled(*pictures, torch.tensor([0.3]), 0.25) - network(*pictures, 0.3, 0.25)) < 1e-5
 
 
 @pytest.mark.parametrize("version", ["4.26", "4.6"])
