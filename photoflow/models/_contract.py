@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Margins = tuple[int, int, int, int]
+Margins = tuple[int, int, int, int]  # left, right, top, bottom, as torch's pad takes them
 
 
 class InstanceNorm(nn.GroupNorm):
@@ -41,13 +41,13 @@ def check_planes(network: str, argument: str, planes: Tensor, channels: int, bes
             raise ValueError(f"{network}: {argument}: expected shape {expected}, got {shape}")
 
 
-def margins_to(planes: Tensor, multiple: int, least: int) -> Margins:
-    """Pixels to add on the left, right, top and bottom, about evenly, so that both sides are a multiple of `multiple`
-    and at least `least`, itself a multiple."""
+def margins_to(planes: Tensor, multiple: int, least: int = 0, *, centred: bool = True) -> Margins:
+    """Pixels to add so that both sides are a multiple of `multiple` and at least `least`, itself a multiple: about
+    evenly on either side, or all on the right and below."""
     height, width = planes.shape[2:]
-    more = [max(side + -side % multiple, least) - side for side in (width, height)]
-    (left, right), (top, bottom) = ((total // 2, total - total // 2) for total in more)
-    return left, right, top, bottom
+    right, bottom = (max(side + -side % multiple, least) - side for side in (width, height))
+    left, top = (right // 2, bottom // 2) if centred else (0, 0)
+    return left, right - left, top, bottom - top
 
 
 def padded(planes: Tensor, margins: Margins) -> Tensor:
@@ -56,9 +56,9 @@ def padded(planes: Tensor, margins: Margins) -> Tensor:
 
 
 def cropped(planes: Tensor, margins: Margins) -> Tensor:
-    """The inverse of `padded`, in memory of its own."""
+    """The inverse of `padded`, for (..., H, W), in memory of its own."""
     if not any(margins):
         return planes
     left, right, top, bottom = margins
-    height, width = planes.shape[2:]
-    return planes[:, :, top : height - bottom, left : width - right].contiguous()
+    height, width = planes.shape[-2:]
+    return planes[..., top : height - bottom, left : width - right].contiguous()

@@ -195,7 +195,7 @@ def test_loads_a_file_of_its_own_size_only(tmp_path: Path, network: AMT) -> None
 def test_errors_name_what_is_wrong(network: AMT) -> None:
     img = waves(16, 16)
     for arguments, message in (
-        ((img[0], img), r"AMT: img0: expected shape \(B, 3, H, W\), got \(3, 16, 16\)"),
+        ((img[0], img), r"AMT: img0: expected shape \(B, 3, H, W\), not empty, got \(3, 16, 16\)"),
         ((img, img, 0.0), "t: expected a time between 0 and 1, got 0"),
         ((img, img, 1), "t: expected a time between 0 and 1, got 1"),
     ):

@@ -248,8 +248,8 @@ def test_weights_of_another_version_are_refused(tmp_path: Path, older: IFNet) ->
 def test_errors_name_what_is_wrong(network: IFNet) -> None:
     img = waves(16, 16)
     for arguments, message in (
-        ((img[0], img), r"img0: expected shape \(B, 3, H, W\), got \(3, 16, 16\)"),
-        ((img, img[..., 1:]), r"img1: expected the shape of img0, \(1, 3, 16, 16\), got \(1, 3, 16, 15\)"),
+        ((img[0], img), r"img0: expected shape \(B, 3, H, W\), not empty, got \(3, 16, 16\)"),
+        ((img, img[..., 1:]), r"img1: expected shape \(1, 3, 16, 16\), got \(1, 3, 16, 15\)"),
         ((img, img, 1.5), "t: expected a time from 0 to 1, got 1.5"),
         ((img, img, torch.tensor([0.1, 0.2])), r"t: expected 1 or B = 1 elements, got shape \(2,\)"),
         ((img, img, 0.5, 3), "scale: expected 0.25, 0.5, 1, 2, 4, got 3"),
