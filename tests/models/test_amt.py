@@ -166,11 +166,11 @@ def test_every_parameter_learns(size: str) -> None:
 def test_overfits_one_batch() -> None:
     torch.manual_seed(0)
     network = AMT("S")
-    img0, img1 = (torch.cat(both) for both in zip(pair(64, 64), pair(64, 64, seed=3)))
+    img0, img1 = (torch.cat(both) for both in zip(pair(32, 48), pair(32, 48, seed=3)))
     target, times = img0.roll((1, 2), (2, 3)), torch.tensor([0.4, 0.4])
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     losses = []
-    for _ in range(30):
+    for _ in range(20):
         loss = (network(img0, img1, times) - target).abs().mean()
         optimizer.zero_grad()
         loss.backward()
