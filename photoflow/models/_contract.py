@@ -41,13 +41,13 @@ def check_planes(network: str, argument: str, planes: Tensor, channels: int, bes
             raise ValueError(f"{network}: {argument}: expected shape {expected}, got {shape}")
 
 
-def margins_to(planes: Tensor, multiple: int, least: int = 0, *, centred: bool = True) -> Margins:
-    """Pixels to add so that both sides are a multiple of `multiple` and at least `least`, itself a multiple: about
-    evenly on either side, or all on the right and below."""
+def margins_to(planes: Tensor, multiple: int, least: int = 0) -> Margins:
+    """Pixels to add on each side, about evenly, so that height and width are a multiple of `multiple` and at least
+    `least`, itself a multiple."""
     height, width = planes.shape[2:]
-    right, bottom = (max(side + -side % multiple, least) - side for side in (width, height))
-    left, top = (right // 2, bottom // 2) if centred else (0, 0)
-    return left, right - left, top, bottom - top
+    more = [max(side + -side % multiple, least) - side for side in (width, height)]
+    (left, right), (top, bottom) = ((total // 2, total - total // 2) for total in more)
+    return left, right, top, bottom
 
 
 def padded(planes: Tensor, margins: Margins) -> Tensor:

@@ -128,7 +128,7 @@ class IFNet(nn.Module):
             raise ValueError(f"IFNet: scale: expected {', '.join(f'{one:g}' for one in _SCALES)}, got {scale}")
         time = time_of("IFNet", t, img0, ends=True)
         coarsest = 2 ** (len(self.config.widths) - 1)
-        margins = margins_to(img0, int(4 * coarsest * max(1, 1 / scale)), centred=False)
+        margins = margins_to(img0, int(4 * coarsest * max(1, 1 / scale)))
         img0, img1 = padded(img0, margins), padded(img1, margins)
 
         estimate = self._estimate(img0, img1, time, scale)
