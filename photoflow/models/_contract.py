@@ -45,7 +45,7 @@ def margins_to(planes: Tensor, multiple: int, least: int = 0) -> Margins:
     """Pixels to add on each side, about evenly, so that height and width are a multiple of `multiple` and at least
     `least`, itself a multiple."""
     height, width = planes.shape[2:]
-    more = [max(side + -side % multiple, least) - side for side in (width, height)]
+    more = [max((side + multiple - 1) // multiple * multiple, least) - side for side in (width, height)]
     (left, right), (top, bottom) = ((total // 2, total - total // 2) for total in more)
     return left, right, top, bottom
 

@@ -130,9 +130,10 @@ def test_images_of_a_batch_do_not_mix(generator: FlowGuidedGenerator) -> None:
 def test_autocast_and_dtypes(generator: FlowGuidedGenerator) -> None:
     given = scene(32, 40)
     expected = generator(**given)
-    with torch.autocast("cpu", torch.bfloat16):
-        drawn = generator(**given)
-    assert drawn.dtype == torch.bfloat16 and (drawn - expected).abs().mean() < 0.02
+    for dtype in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", dtype):
+            drawn = generator(**given)
+        assert drawn.dtype == dtype and (drawn - expected).abs().mean() < 0.02
     for dtype, near in ((torch.bfloat16, 0.02), (torch.float64, 1e-5)):
         drawn = deepcopy(generator).to(dtype)(**given)
         assert drawn.dtype == dtype and (drawn - expected).abs().mean() < near
@@ -167,6 +168,20 @@ def test_learns_one_batch_and_gradients_reach_all() -> None:
         optimiser.step()
         losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.cuda
+@torch.no_grad()
+def test_cuda_gives_what_the_cpu_gives(generator: FlowGuidedGenerator) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    given = scene(61, 70)
+    there, moved = deepcopy(generator).cuda(), {name: value.cuda() for name, value in given.items()}
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        assert_close(there(**moved).cpu(), generator(**given), rtol=1e-3, atol=1e-3)
+    with torch.autocast("cuda", torch.float16):
+        drawn = there(**moved)
+    assert drawn.dtype == torch.float16 and (drawn.cpu() - generator(**given)).abs().mean() < 0.02
 
 
 def test_weights_are_read_from_a_file(generator: FlowGuidedGenerator, tmp_path: Path) -> None:

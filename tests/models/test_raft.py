@@ -124,6 +124,14 @@ def test_small_and_odd_sizes(small: RAFT) -> None:
 
 
 @torch.no_grad()
+def test_a_part_of_a_larger_tensor(small: RAFT) -> None:
+    wide = torch.rand(2, 5, 140, 150)
+    first, second = wide[:, :3, :, 3:-3], wide[:, 2:, :, 3:-3]
+    flow = small(first, second, updates=2)
+    torch.testing.assert_close(flow, small(first.contiguous(), second.contiguous(), updates=2))
+
+
+@torch.no_grad()
 def test_images_of_a_batch_do_not_mix(pair: tuple[RAFT, nn.Module]) -> None:
     network = pair[0]
     first, second = images(128, 136, batch=2)
@@ -263,6 +271,34 @@ def test_weights_are_read_from_a_file(small: RAFT, tmp_path: Path) -> None:
     with pytest.raises(WeightsError) as caught:
         RAFT.large(weights=path)
     assert "\n" not in str(caught.value)
+
+
+def test_the_variant_is_known_by_its_weights(pair: tuple[RAFT, nn.Module], tmp_path: Path) -> None:
+    network, path = pair[0], tmp_path / "raft.pth"
+    torch.save(authors_state(network), path)
+    found = RAFT.matching(path)
+    assert found.config == network.config
+    assert torch.equal(found.feature_encoder.conv.weight, network.feature_encoder.conv.weight)
+    torch.save({"weight": torch.zeros(3)}, path)
+    with pytest.raises(WeightsError, match="expected the weights of RAFT, got another network's"):
+        RAFT.matching(path)
+
+
+@pytest.mark.cuda
+@torch.no_grad()
+def test_cuda_gives_what_the_cpu_gives(pair: tuple[RAFT, nn.Module]) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    network, pictures = pair[0], images(141, 187)
+    expected = network(*pictures)
+    there, moved = deepcopy(network).cuda(), [image.cuda() for image in pictures]
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        assert (there(*moved).cpu() - expected).abs().mean() < 1e-2
+    for dtype in (torch.float16, torch.bfloat16):
+        with torch.autocast("cuda", dtype):
+            flow = there(*moved, updates=2)
+        assert flow.dtype == torch.float32
+        assert (flow.cpu() - network(*pictures, updates=2)).abs().mean() < 0.05 * expected.abs().mean()
 
 
 GOOD = torch.rand(1, 3, 16, 16)
