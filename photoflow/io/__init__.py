@@ -2,10 +2,12 @@
 
 from photoflow.io.atomic import check_directory, check_target
 from photoflow.io.flow import read_flow, write_flow
+from photoflow.io.folder import FolderReader
 from photoflow.io.image import Photo, read_mask, read_photo, write_image
 from photoflow.io.video import VideoReader, VideoWriter, check_output
 
 __all__ = [
+    "FolderReader",
     "Photo",
     "VideoReader",
     "VideoWriter",

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoflow.io.gif import Quantizer
+from photoflow.io.sound import Sound, has_sound
 from photoflow.io.yuv import rgb_to_yuv420
 
 Frame = NDArray[np.uint8]
@@ -35,6 +36,7 @@ class Settings:
         quality: 0 (small file) to 100 (near lossless).
         alpha: whether frames are (H, W, 4).
         palette: sample frames for formats with a palette, or None.
+        sound: a file whose sound goes along where the format keeps any, or None.
     """
 
     width: int
@@ -43,6 +45,7 @@ class Settings:
     quality: int
     alpha: bool
     palette: Sequence[Frame] | None
+    sound: Path | None
 
 
 class Encoder(Protocol):
@@ -82,6 +85,10 @@ class _Stream:
                 packet.duration = duration  # PyAV passes on no frame's; GIF needs it for the last delay
             self._container.mux(packet)
 
+    def add_sound(self, source: Path, container: str) -> Sound | None:
+        """Take a file's sound along, if it has any; before the first picture."""
+        return Sound(source, self._container, container) if has_sound(source) else None
+
     def finish(self) -> None:
         self.encode(None)
         self._container.close()
@@ -101,10 +108,13 @@ class _Yuv420:
         height, width = self._even
         self._stream = _Stream(path, container, codec, settings.fps, width, height, self._format, options,
                                threads, container_options)  # fmt: skip
+        self._sound = self._stream.add_sound(settings.sound, container) if settings.sound else None
+        self._fps = settings.fps
         self._count = 0
-        self.finish, self.abort = self._stream.finish, self._stream.abort
 
     def write(self, frame: Frame) -> None:
+        if self._sound:
+            self._sound.advance(self._count / self._fps)
         frame = frame[: self._even[0], : self._even[1]]
         picture = av.VideoFrame(frame.shape[1], frame.shape[0], self._format)
         planes = [_pixels(plane) for plane in picture.planes]
@@ -115,6 +125,16 @@ class _Yuv420:
         picture.colorspace, picture.color_range = _BT709, _LIMITED
         self._stream.encode(picture, self._count)
         self._count += 1
+
+    def finish(self) -> None:
+        if self._sound:
+            self._sound.finish()
+        self._stream.finish()
+
+    def abort(self) -> None:
+        if self._sound:
+            self._sound.close()
+        self._stream.abort()
 
 
 def _pixels(plane: Any) -> Frame:

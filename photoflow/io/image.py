@@ -22,6 +22,7 @@ MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")  # never those that start other programs
 _READABLE = "a JPEG, PNG, WebP, TIFF, GIF or BMP image"
 _STRIP_ROWS = 256
+_WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
 _QUALITY = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
             ".webp": cv2.IMWRITE_WEBP_QUALITY, ".png": None}  # fmt: skip
 # EXIF orientation -> swap rows with columns first, then flip top-bottom, then flip left-right
@@ -97,6 +98,17 @@ def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         return np.asarray(brightest > 16, np.float32)
     grey = photo.rgb[..., 1]
     return np.asarray(grey / np.float32(1 if grey.max() == 1 else 255), np.float32)
+
+
+def has_alpha(path: str | os.PathLike[str]) -> bool:
+    """Whether a picture has transparency, by its header alone; a file that is no picture has none."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            return image.mode in _WITH_ALPHA or "transparency" in image.info
+    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+        return False  # `read_photo` says what is wrong with it
 
 
 def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
@@ -176,8 +188,7 @@ def _from_pillow(image: Any, name: str) -> Photo:
 
 def _from_8_bit(image: Any) -> Photo:
     """Convert any mode of at most 8 bits a channel; alpha leaves before the colours are managed."""
-    has_alpha = image.mode in ("RGBA", "RGBa", "LA", "La", "PA") or "transparency" in image.info
-    if has_alpha:
+    if image.mode in _WITH_ALPHA or "transparency" in image.info:
         image_with_alpha = image.convert("RGBA")
         alpha = _pixels(image_with_alpha.getchannel("A"))
         return Photo(_pixels(_to_srgb(image_with_alpha.convert("RGB"), image.info)), _unless_opaque(alpha))

@@ -69,6 +69,8 @@ class VideoWriter:
             the other formats have no use for it.
         alpha: keep transparency; frames are then (H, W, 4), alpha straight.
         palette: GIF only: sample frames to choose the colours from; without them the first frame is used.
+        sound: a file whose first sound track, if it has one, goes into an .mp4 or .webm: copied where the format
+            takes its codec, else encoded anew. The other formats keep no sound.
 
     Raises:
         InputError: at once, before anything is written, if an argument is out of range or ``check_output``
@@ -77,7 +79,8 @@ class VideoWriter:
 
     def __init__(self, path: str | os.PathLike[str], width: int, height: int, fps: float | Fraction, *,
                  quality: int = 80, alpha: bool = False,
-                 palette: Sequence[NDArray[np.uint8]] | None = None) -> None:  # fmt: skip
+                 palette: Sequence[NDArray[np.uint8]] | None = None,
+                 sound: str | os.PathLike[str] | None = None) -> None:  # fmt: skip
         self.path = check_output(path, alpha)
         if width < 2 or height < 2:
             raise InputError(f"expected a video of at least 2x2 pixels, got {width}x{height}")
@@ -88,7 +91,7 @@ class VideoWriter:
         for sample in palette or ():
             _check_frame(sample, (height, width, 3), "a palette sample")
         rate = Fraction(fps).limit_denominator(1001)
-        self._settings = Settings(width, height, rate, quality, alpha, palette)
+        self._settings = Settings(width, height, rate, quality, alpha, palette, Path(sound) if sound else None)
         self._open_encoder = FORMATS[_kind(path)].encoder
         self._shape = (height, width, 4 if alpha else 3)
         self.frames_written = 0
@@ -152,9 +155,11 @@ class VideoReader:
         path: any video file that FFmpeg reads; alpha is kept for VP9 and APNG.
 
     Attributes:
-        width: pixels.
+        width: pixels, as shown: a phone's upright video may be stored lying.
         height: pixels.
         fps: average frames a second.
+        count: about how many frames there are, 0 where the file does not tell.
+        alpha: whether frames have transparency.
 
     Raises:
         InputError: no video, a missing file, a folder.
@@ -164,19 +169,30 @@ class VideoReader:
         self.path = Path(os.path.abspath(path))
         with self._open() as container:
             stream = container.streams.video[0]
-            self.width, self.height = stream.codec_context.width, stream.codec_context.height
             self.fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
+            seconds = (container.duration or 0) / av.time_base
+            self.count = stream.frames or round(seconds * self.fps)
+        for frame in self:
+            self.height, self.width, self.alpha = *frame.shape[:2], frame.shape[2] == 4
+            break
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Yield frames, uint8 (H, W, 3), or (H, W, 4) where the video has alpha."""
+        for _, frame in self.timed():
+            yield frame
+
+    def timed(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Yield frames with the second at which each is shown; the first is shown at 0."""
         with self._open() as container:
             is_gif = container.streams.video[0].codec_context.name == "gif"  # decoded to BGRA in any case
-            found = False
-            for frame in self._decode(container):
-                found = True
+            start = None
+            for index, frame in enumerate(self._decode(container)):
                 has_alpha = not is_gif and any(component.is_alpha for component in frame.format.components)
-                yield _to_rgb(frame, "rgba" if has_alpha else "rgb24")
-            if not found:
+                now = float(index / self.fps) if frame.time is None else frame.time
+                start = now if start is None else start
+                upright = np.rot90(_to_rgb(frame, "rgba" if has_alpha else "rgb24"), frame.rotation // 90)
+                yield now - start, np.ascontiguousarray(upright)
+            if start is None:
                 raise InputError(f"{self.path} is truncated: no frame is complete")
 
     def _decode(self, container: Any) -> Iterator[Any]:

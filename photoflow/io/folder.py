@@ -1,0 +1,77 @@
+"""A folder of pictures, read as the frames of a video."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from photoflow.errors import InputError
+from photoflow.io.image import has_alpha, read_photo
+from photoflow.io.video import MAX_FPS, MIN_FPS
+
+_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+
+
+class FolderReader:
+    """The pictures of a folder in the order of the numbers in their names; other files are left alone.
+
+    Args:
+        path: the folder.
+        fps: how many of them are shown a second.
+
+    Attributes:
+        width: pixels.
+        height: pixels.
+        fps: as given.
+        count: how many there are.
+        alpha: whether one of them has transparency; all frames then have it.
+
+    Raises:
+        InputError: no folder, no picture in it, one that cannot be read, or no such rate.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], fps: float | Fraction) -> None:
+        self.path = Path(os.path.abspath(path))
+        if not self.path.is_dir():
+            raise InputError(f"{self.path}: no such folder")
+        files = [file for file in self.path.iterdir() if file.suffix.lower() in _SUFFIXES and file.name[0] != "."]
+        if not files:
+            raise InputError(f"{self.path} holds no pictures ({', '.join(_SUFFIXES)})")
+        if not MIN_FPS <= fps <= MAX_FPS:
+            raise InputError(f"fps: expected a number from {MIN_FPS} to {MAX_FPS}, got {fps}")
+        self._files = sorted(files, key=_order)
+        self.fps, self.count = Fraction(fps).limit_denominator(1001), len(files)
+        self.alpha = any(has_alpha(file) for file in self._files)
+        self.height, self.width = read_photo(self._files[0]).rgb.shape[:2]
+
+    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield frames, uint8 (H, W, 3), or (H, W, 4) with `alpha`."""
+        for file in self._files:
+            photo = read_photo(file)
+            if photo.rgb.shape[:2] != (self.height, self.width):
+                size = f"{photo.rgb.shape[1]}x{photo.rgb.shape[0]}"
+                raise InputError(
+                    f"{file}: expected {self.width}x{self.height} pixels as in {self._files[0].name}, got {size}"
+                )
+            if not self.alpha:
+                yield photo.rgb
+                continue
+            opaque = np.full((self.height, self.width), 255, np.uint8)
+            yield np.dstack([photo.rgb, opaque if photo.alpha is None else photo.alpha])
+
+    def timed(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+        """Yield frames with the second at which each is shown."""
+        for index, frame in enumerate(self):
+            yield float(index / self.fps), frame
+
+
+def _order(file: Path) -> list[tuple[int, str]]:
+    """frame_2 before frame_10."""
+    parts = re.split(r"(\d+)", file.name)
+    return [(int(part), "") if part.isdigit() else (0, part) for part in parts]
