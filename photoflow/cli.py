@@ -135,7 +135,9 @@ def flow(
     from photoflow.viz import flow_to_rgb, with_legend
 
     if weights is None:
-        raise InputError("weights: expected --weights with raft_large, raft_small or a file; untrained, RAFT sees nothing")
+        raise InputError(
+            "weights: expected --weights with raft_large, raft_small or a file; untrained, RAFT sees nothing"
+        )
     check_flow_files(first, second, output, png)
     pictures = [read_photo(path).rgb for path in (first, second)]
     if pictures[0].shape != pictures[1].shape:
@@ -146,8 +148,8 @@ def flow(
     if png:
         write_image(png, with_legend(flow_to_rgb(measured)))
     length = (measured**2).sum(0) ** 0.5
-    said = f"{output}: {measured.shape[2]}x{measured.shape[1]}, {length.mean():.2f} pixels on average, {length.max():.2f} at most"
-    console.print(said, markup=False, soft_wrap=True)
+    said = f"{length.mean():.2f} pixels on average, {length.max():.2f} at most"
+    console.print(f"{output}: {measured.shape[2]}x{measured.shape[1]}, {said}", markup=False, soft_wrap=True)
 
 
 @app.command("motions")
@@ -254,9 +256,7 @@ def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) 
         raise InputError(f"{png}: two outputs would be in one place; expected different names")
 
 
-def measure_flow(
-    first: Any, second: Any, weights: str, updates: int, device: str, offline: bool
-) -> Any:
+def measure_flow(first: Any, second: Any, weights: str, updates: int, device: str, offline: bool) -> Any:
     """RAFT's flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3).
 
     Raises:

@@ -46,7 +46,9 @@ def test_writes_the_flow_and_its_picture(
     code, said = run(monkeypatch, capsys, files / "a.png", files / "b.png", *options)
     assert code == 0 and "f.flo: 70x50, " in said and "pixels on average" in said
     flow = read_flow(output)
-    images = [torch.from_numpy(read_photo(files / name).rgb).permute(2, 0, 1)[None] / 255 for name in ("a.png", "b.png")]
+    images = [
+        torch.from_numpy(read_photo(files / name).rgb).permute(2, 0, 1)[None] / 255 for name in ("a.png", "b.png")
+    ]
     with torch.no_grad():
         expected = RAFT.small(weights=files / "small.pth").eval()(*images, updates=2)[0].numpy()
     np.testing.assert_allclose(flow, expected, rtol=1e-4, atol=1e-4)
@@ -69,7 +71,9 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "named"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("arguments", "named"), BAD, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
 def test_bad_input_gets_one_line_exit_code_2_and_no_file(
     arguments: list[str],
     named: str,
