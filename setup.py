@@ -3,8 +3,8 @@
 PHOTOFLOW_CUDA=auto|0|1      auto (default) compiles CUDA where it can, 0 never does, 1 fails where it cannot
 PHOTOFLOW_CUDA_ARCHS="8.0 9.0+PTX"   architectures; TORCH_CUDA_ARCH_LIST does the same. Without them: those of the
                              GPUs in this machine, or if it has none 8.0 and 9.0 with PTX, which newer ones can run
-CUDA_HOME, CUDA_PATH         the toolkit's root; without them nvcc on PATH, the usual places and pip's packages are
-                             looked at (building/cuda_toolkit.py)
+CUDA_HOME, CUDA_PATH         the toolkit's root; without them nvcc on PATH, where torch finds one and pip's packages
+                             are looked at (building/cuda_toolkit.py)
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import torch
 from setuptools import setup
+from torch.utils import cpp_extension
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "building"))
 from cuda_toolkit import find_toolkit, output_of
@@ -62,20 +63,18 @@ if wish == "1" and isinstance(toolkit, str):
 facts: list[tuple[str, str | None]] = []
 if not isinstance(toolkit, str):
     archs = architectures(toolkit.root)
-    os.environ["CUDA_HOME"] = str(toolkit.root)  # before torch looks for itself
+    cpp_extension.CUDA_HOME = str(toolkit.root)
     os.environ["TORCH_CUDA_ARCH_LIST"] = ";".join(archs)
     facts = [("PHOTOFLOW_CUDA_VERSION", toolkit.version), ("PHOTOFLOW_CUDA_ARCHS", "_".join(archs))]
     built = f"CPU and CUDA {toolkit.version} operators ({' '.join(archs)}; {toolkit.name})"
 else:
     built = f"CPU operators only: {toolkit}"
 
-from torch.utils.cpp_extension import BuildExtension, CppExtension, CUDAExtension, include_paths  # noqa: E402
-
 # Every warning about our sources, none about torch's headers.
-warnings = ["-Wall", "-Wextra", *(flag for path in include_paths() for flag in ("-isystem", path))]
+warnings = ["-Wall", "-Wextra", *(flag for path in cpp_extension.include_paths() for flag in ("-isystem", path))]
 optimise = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 modules = [
-    CppExtension(
+    cpp_extension.CppExtension(
         "photoflow._C",
         ["csrc/registration.cpp", "csrc/module.cpp", *sources("cpu", ".cpp")],
         define_macros=[("Py_LIMITED_API", PYTHON_310), *facts],
@@ -86,7 +85,7 @@ modules = [
 ]
 if not isinstance(toolkit, str):
     threads = str(os.cpu_count() or 1)
-    cuda = CUDAExtension(
+    cuda = cpp_extension.CUDAExtension(
         "photoflow._cuda",
         sources("cuda", ".cu"),
         extra_compile_args={"nvcc": [*STABLE_ABI, "-DUSE_CUDA", "-O3", "--threads", threads]},
@@ -97,7 +96,7 @@ if not isinstance(toolkit, str):
     modules.append(cuda)
 
 
-class Build(BuildExtension):  # type: ignore[misc]
+class Build(cpp_extension.BuildExtension):  # type: ignore[misc]
     """Says in one line what it built."""
 
     def run(self) -> None:

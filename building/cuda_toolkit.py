@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import importlib.util
 import os
 import re
@@ -11,6 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 from typing import NamedTuple
+
+from torch.utils import cpp_extension
 
 PIP_SINCE = 13  # the packages for CUDA 12 and before have no nvcc
 # What compiling takes. nvcc's own package asks for any version of the others, and they must be the same.
@@ -79,8 +80,8 @@ def installed_roots() -> list[Path]:
         top = re.search(r"^#\$ TOP=(.+)$", output_of(nvcc, "--dryrun", "-x", "cu", "-c", os.devnull), re.MULTILINE)
         if top:
             roots.append(Path(top[1].strip()).resolve())
-    usual = ["/usr/local/cuda", *sorted(glob.glob("/usr/local/cuda-*"), reverse=True), "/opt/cuda"]
-    return roots + [Path(root) for root in usual]
+    # Without nvcc on PATH torch has looked where toolkits usually are.
+    return [*roots, Path(cpp_extension.CUDA_HOME)] if cpp_extension.CUDA_HOME else roots
 
 
 def pip_roots(major: str) -> list[Path]:

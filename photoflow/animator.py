@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import cv2
@@ -16,6 +17,8 @@ from photoflow.clip import Clip
 from photoflow.errors import InputError
 from photoflow.io import Photo, read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
+from photoflow.models.device import settled_device
+from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Motion, Sway
 from photoflow.motion.base import Sum
 from photoflow.render.background import fill_background
@@ -26,11 +29,12 @@ from photoflow.segment.selection import TOO_SMALL, scaled_selection
 Array = np.ndarray[Any, Any]
 
 LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
+BLUEPRINTS, RENDERERS, INTERPOLATIONS = ("exact", "raft"), ("splat", "gan"), ("none", "rife", "amt")
 LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 
 if TYPE_CHECKING:
-    from photoflow.render.layered import LayeredRenderer
+    from photoflow.render.renderer import Renderer
 
 
 class Animator:
@@ -42,14 +46,46 @@ class Animator:
         segmenter: finds the subject: "auto", "mask_rcnn", "u2netp" or "grabcut"; or a `Segmenter`, which has
             settled device and offline for itself.
         offline: never fetch weights.
+        blueprint: where the flow comes from: "exact", as the motion plans it, or "raft", measured by RAFT between
+            the subject and its moved copy.
+        renderer: "splat", layers moved along the flow, or "gan", the flow-guided generator.
+        interpolate: "none": every frame is rendered; "rife" or "amt": keyframes are, and that network makes the
+            frames between them.
+        weights: of those networks, by the names "raft", "gan", "rife" and "amt": a file, or a name that
+            `photoflow weights list` shows. Without an entry the network's published weights are taken.
+        accept_licence: take weights whose licence forbids commercial use.
 
     Raises:
-        InputError: no such kind of device or segmenter.
+        InputError: no such kind of device, segmenter or network.
     """
 
-    def __init__(self, device: str = "auto", segmenter: str | Segmenter = "auto", offline: bool = False) -> None:
+    def __init__(
+        self,
+        device: str = "auto",
+        segmenter: str | Segmenter = "auto",
+        offline: bool = False,
+        *,
+        blueprint: str = "exact",
+        renderer: str = "splat",
+        interpolate: str = "none",
+        weights: Mapping[str, str | Path] | None = None,
+        accept_licence: bool = False,
+    ) -> None:
         if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
             raise InputError(f"device: expected auto, cpu, cuda or cuda:NUMBER, got {device!r}")
+        for name, value, known in (
+            ("blueprint", blueprint, BLUEPRINTS), ("renderer", renderer, RENDERERS),
+            ("interpolate", interpolate, INTERPOLATIONS),
+        ):  # fmt: skip
+            if value not in known:
+                raise InputError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        self._chosen = {"blueprint": blueprint, "renderer": renderer, "interpolate": interpolate}
+        self._weights = dict(weights or {})
+        for kind in self._weights:
+            if kind not in KINDS:
+                raise InputError(f"weights: expected weights of one of {', '.join(KINDS)}, got {kind!r}")
+        self._permits = {"offline": offline, "accept_licence": accept_licence}
+        self._networks: dict[str, Any] = {}
         # torch takes seconds to load: it does so while the photo is read and its subject is found.
         self._loading = threading.Thread(target=_load_renderer, daemon=True)
         self._loading.start()
@@ -71,6 +107,7 @@ class Animator:
         box: Sequence[float] | None = None,
         points: Sequence[Sequence[float]] | None = None,
         subject: int | str = 1,
+        keyframe_fps: float | None = None,
         report: Callable[[str], None] = lambda line: None,
     ) -> Clip:
         """Plan the clip: find the subject, cut it out, fill in behind it, and lay out its motion.
@@ -87,6 +124,7 @@ class Animator:
             box: (x, y, width, height) around the subject, pixels of the photo.
             points: (x, y) on the subject, pixels of the photo.
             subject: which of several subjects moves: 1 = the first, … or "all".
+            keyframe_fps: keyframes a second where frames are interpolated, at most `fps`; a quarter of it by default.
             report: receives one line after every step.
 
         Returns:
@@ -99,8 +137,11 @@ class Animator:
         if not isinstance(motion, Motion):
             raise InputError(f"motion: expected one of photoflow.motion, for instance Sway(), got {motion!r}")
         count = frame_count(seconds, fps)
+        rate = keyframe_rate(keyframe_fps, fps, self._chosen["interpolate"])
         if self._device.startswith("cuda"):
             self._settled_device()  # nothing is looked for on a device that is not there
+        for value in self._chosen.values():
+            self._network(value)  # nor is anything looked for where a network cannot be had
         picture = read_photo(photo)
         colours = over_white(picture)
         rgb, scale = resize_photo(colours, size)
@@ -119,11 +160,26 @@ class Animator:
         del picture, colours, look
         timing = {"scale": scale, "seconds": count / fps, "loop": loop}
         renderer, moving = self._lay_out(rgb, plans, masks, timing)
+        if generator := self._network(self._chosen["renderer"]):
+            from photoflow.render.generated import GeneratedRenderer
+
+            renderer = GeneratedRenderer(renderer, rgb, moving, generator, self._settled_device())
+        if interpolator := self._network(self._chosen["interpolate"]):
+            from photoflow.render.interpolated import InterpolatedRenderer
+
+            renderer = InterpolatedRenderer(renderer, interpolator, count / fps, rate, self._settled_device())
         return Clip(renderer, rgb, moving, fps, count)
+
+    def _network(self, kind: str) -> Any:
+        """The network of a kind, loaded when it is first asked for; None for what needs no network."""
+        if kind in KINDS and kind not in self._networks:
+            device = self._settled_device()
+            self._networks[kind] = load_network(kind, self._weights.get(kind), **self._permits).to(device)
+        return self._networks.get(kind)
 
     def _lay_out(
         self, rgb: Array, plans: Sequence[tuple[Array, Motion]], masks: Sequence[Array], timing: dict[str, Any]
-    ) -> tuple[LayeredRenderer, Array]:
+    ) -> tuple[Renderer, Array]:
         """The renderer of the planned motions, and the soft mask of all that moves."""
         subjects = [(*cut_out(rgb, mask), motion) for mask, motion in plans if not motion.in_place]
         regions = [(soft_region(mask), motion) for mask, motion in plans if motion.in_place]
@@ -139,24 +195,17 @@ class Animator:
             FlowingLayer(background, alpha, motion, device=device, **timing) for alpha, motion in regions
         ]
         # Subjects come with the most prominent first: it is drawn last, in front.
-        layers += [SubjectLayer(own, alpha, motion, device=device, **timing) for own, alpha, motion in subjects[::-1]]
+        blueprint = self._network(self._chosen["blueprint"])
+        layers += [
+            SubjectLayer(own, alpha, motion, device=device, blueprint=blueprint, **timing)
+            for own, alpha, motion in subjects[::-1]
+        ]
         moving = np.maximum.reduce([*alphas, *(alpha for alpha, _ in regions)])
         return LayeredRenderer(background, layers, device), moving
 
     def _settled_device(self) -> str:
         self._loading.join()
-        import torch
-
-        from photoflow import ops
-
-        if self._device == "auto":
-            return "cuda" if torch.cuda.is_available() and ops.build_info()["cuda_loaded"] else "cpu"
-        number = int(self._device.partition(":")[2] or 0)
-        if self._device != "cpu" and number >= torch.cuda.device_count():
-            raise InputError(f"device: {self._device!r} is not available here; expected auto, cpu or a CUDA device")
-        if self._device != "cpu" and not ops.build_info()["cuda_loaded"]:
-            raise InputError(f"device: {self._device!r} cannot be used; built were {ops.build_info()['summary']}")
-        return self._device
+        return settled_device(self._device)
 
 
 def _load_renderer() -> None:
@@ -177,6 +226,21 @@ def frame_count(seconds: float, fps: float) -> int:
     if count < 1:
         raise InputError(f"{seconds:g} seconds at {fps:g} frames a second make no frame; expected at least one")
     return count
+
+
+def keyframe_rate(rate: float | None, fps: float, interpolate: str) -> float:
+    """Keyframes a second.
+
+    Raises:
+        InputError: it is out of its range, or nothing is interpolated.
+    """
+    if rate is None:
+        return fps / 4
+    if interpolate == "none":
+        raise InputError("keyframe-fps: expected only where frames are interpolated (rife or amt)")
+    if not _is_number(rate) or not 0 < rate <= fps:
+        raise InputError(f"keyframe-fps: expected a number above 0 and at most {fps:g} (fps), got {rate!r}")
+    return float(rate)
 
 
 def over_white(photo: Photo) -> Array:

@@ -86,6 +86,19 @@ def animate(
     explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
     save_motion: Annotated[Path | None, typer.Option(help="Write the motion to a .json file.")] = None,
     segmenter: Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp or grabcut.")] = "auto",
+    blueprint: Annotated[str, typer.Option(help="Where the flow is from: exact, or raft (measured).")] = "exact",
+    renderer: Annotated[str, typer.Option(help="splat, or gan (the flow-guided generator).")] = "splat",
+    interpolate: Annotated[str, typer.Option(help="What draws frames between keyframes: none, rife or amt.")] = "none",
+    keyframe_fps: Annotated[
+        float | None, typer.Option(help="Keyframes a second, with --interpolate.  [a quarter of --fps]")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="NETWORK=NAME or NETWORK=FILE for raft, gan, rife or amt; may be repeated."),
+    ] = None,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Take weights that may not be used commercially.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
 ) -> None:
@@ -98,11 +111,15 @@ def animate(
     planned = combined([motions.parse(text) for text in motion or ["sway"]])
     frames = frame_count(seconds, fps)
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
-        clip = Animator(device, segmenter, offline).animate(
+        animator = Animator(
+            device, segmenter, offline, blueprint=blueprint, renderer=renderer, interpolate=interpolate,
+            weights=parse_weights(weights or []), accept_licence=accept_licence,
+        )  # fmt: skip
+        clip = animator.animate(
             photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
             box=None if box is None else numbers("box", box, 4),
             points=None if point is None else [numbers("point", text, 2) for text in point],
-            subject="all" if all_subjects else subject, report=report,
+            subject="all" if all_subjects else subject, keyframe_fps=keyframe_fps, report=report,
         )  # fmt: skip
         clip.save(output, quality=quality, alpha=alpha, progress=advance)
         if explain:
@@ -148,8 +165,9 @@ def flow(
     if png:
         write_image(png, with_legend(flow_to_rgb(measured)))
     length = (measured**2).sum(0) ** 0.5
-    said = f"{length.mean():.2f} pixels on average, {length.max():.2f} at most"
-    console.print(f"{output}: {measured.shape[2]}x{measured.shape[1]}, {said}", markup=False, soft_wrap=True)
+    size = f"{measured.shape[2]}x{measured.shape[1]}"
+    said = f"{output}: {size}, {length.mean():.2f} pixels on average, {length.max():.2f} at most"
+    console.print(said, markup=False, soft_wrap=True)
 
 
 @app.command("motions")
@@ -264,14 +282,11 @@ def measure_flow(first: Any, second: Any, weights: str, updates: int, device: st
     """
     import torch
 
-    from photoflow import ops
-    from photoflow.models.raft import RAFT
+    from photoflow.models.device import settled_device
+    from photoflow.models.networks import load_network
 
-    usable = torch.cuda.is_available() and ops.build_info()["cuda_loaded"]
-    if device not in ("auto", "cpu", "cuda") or (device == "cuda" and not usable):
-        raise InputError(f"device: expected auto, cpu{' or cuda' if usable else ''}, got {device!r}")
-    chosen = "cuda" if device == "auto" and usable else device.replace("auto", "cpu")
-    network = RAFT.matching(weights, offline=offline).eval().to(chosen)
+    chosen = settled_device(device)
+    network = load_network("raft", weights, offline=offline).to(chosen)
     with torch.inference_mode():
         images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
         return network(*images, updates=updates)[0].cpu().numpy()
@@ -318,6 +333,17 @@ def numbers(name: str, text: str, count: int) -> tuple[float, ...]:
     if len(values) != count:
         raise InputError(f"{name}: expected {count} numbers with commas between them, got {text!r}")
     return values
+
+
+def parse_weights(texts: list[str]) -> dict[str, str]:
+    """NETWORK=NAME or NETWORK=FILE, as a dictionary."""
+    parsed = {}
+    for text in texts:
+        network, separator, source = text.partition("=")
+        if not separator or not source:
+            raise InputError(f"weights: expected NETWORK=NAME or NETWORK=FILE, got {text!r}")
+        parsed[network] = source
+    return parsed
 
 
 def parse_size(text: str | None) -> int | tuple[int, int] | str | None:

@@ -15,7 +15,7 @@ from photoflow import viz
 from photoflow.io import VideoWriter, check_directory, check_output, write_image
 
 if TYPE_CHECKING:
-    from photoflow.render.layered import LayeredRenderer
+    from photoflow.render.renderer import Renderer
 
 Array = np.ndarray[Any, Any]
 
@@ -36,7 +36,7 @@ class Clip(Sequence[Array]):
         count: number of frames.
     """
 
-    def __init__(self, renderer: LayeredRenderer, photo: Array, mask: Array, fps: float, count: int) -> None:
+    def __init__(self, renderer: Renderer, photo: Array, mask: Array, fps: float, count: int) -> None:
         self.renderer, self.photo, self.mask, self.fps, self._count = renderer, photo, mask, fps, count
 
     def __len__(self) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 import cuda_toolkit
 import pytest
 from cuda_toolkit import Toolkit, find_toolkit, installed_roots, pip_roots
+from torch.utils import cpp_extension
 
 NVCC = """#!/bin/sh
 case "$1" in
@@ -104,7 +105,16 @@ def test_a_script_on_the_path_leads_to_the_toolkit(tmp_path: Path, monkeypatch: 
     script.chmod(0o755)
     monkeypatch.setenv("PATH", str(script.parent))
     assert installed_roots()[:2] == [tmp_path, root]
-    assert Path("/usr/local/cuda") in installed_roots()
+
+
+def test_without_a_compiler_on_the_path_torch_knows_the_usual_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_HOME", raising=False)
+    monkeypatch.delenv("CUDA_PATH", raising=False)
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(cpp_extension, "CUDA_HOME", "usual")
+    assert installed_roots() == [Path("usual")]
+    monkeypatch.setattr(cpp_extension, "CUDA_HOME", None)
+    assert installed_roots() == []
 
 
 def test_the_runtime_library_of_pip_has_a_version_in_its_name(tmp_path: Path) -> None:

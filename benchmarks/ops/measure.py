@@ -20,8 +20,9 @@ from torch import Tensor
 OURS, PLAIN, COMPILED = "photoflow", "pytorch", "pytorch compiled"
 Method = Callable[..., Any]
 
-BUDGET = 1.0  # seconds that the repetitions of one measurement may take
-REPETITIONS = (5, 200)  # at least and at most
+ROUNDS = 3  # all methods take turns so often: what disturbs the machine for a while then disturbs all of them
+BUDGET = 0.33  # seconds that the repetitions of one method may take in a round
+MOST = 70  # repetitions of one method in a round
 FLUSH_BYTES = 256 << 20  # written to empty the caches: more than any last-level cache
 
 
@@ -70,18 +71,22 @@ def measure_case(case: Case, device: str, copy_rate: float | None, compiled: boo
         methods[COMPILED] = torch.compile(methods[PLAIN])
     with torch.no_grad():
         expected = [t.double().cpu() for t in tensors_of(methods[OURS](*case.inputs))]
+    runs: dict[tuple[str, int], dict[str, Callable[[], Any]]] = {}
+    differences = {}
     for name, method in methods.items():
-        difference = largest_difference(method, case.inputs, expected)
-        if not difference <= case.tolerances.get(name, case.tolerance):
-            print(f"# {case.op} {case.shape} {name}: left out, its result differs by {difference:.2g}", flush=True)
+        differences[name] = largest_difference(method, case.inputs, expected)
+        if not differences[name] <= case.tolerances.get(name, case.tolerance):
+            print(f"# {case.op} {case.shape} {name}: left out, differs by {differences[name]:.2g}", flush=True)
             continue
         for direction, run, size in directions(case, method):
-            record = {
+            runs.setdefault((direction, size), {})[name] = run
+    for (direction, size), calls in runs.items():
+        for name, figures in timed(calls, device).items():
+            share = None if copy_rate is None or not size else size / copy_rate / (figures["median_ms"] / 1e3)
+            yield {
                 "op": case.op, "direction": direction, "shape": case.shape, "dtype": str(case.dtype).split(".")[1],
-                "device": device, "method": name, **timed(run, device), "difference": difference,
+                "device": device, "method": name, **figures, "difference": differences[name], "roofline_share": share,
             }  # fmt: skip
-            share = None if copy_rate is None or not size else size / copy_rate / (record["median_ms"] / 1e3)
-            yield {**record, "roofline_share": share}
 
 
 def largest_difference(method: Method, inputs: tuple[Any, ...], expected: list[Tensor]) -> float:
@@ -119,27 +124,35 @@ def directions(case: Case, method: Method) -> Iterator[tuple[str, Callable[[], A
     yield "forward+backward", both, case.both_bytes
 
 
-def timed(run: Callable[[], Any], device: str) -> dict[str, float]:
+def timed(runs: Mapping[str, Callable[[], Any]], device: str) -> dict[str, dict[str, float]]:
     """median_ms and spread (half the distance of the quartiles) with warm caches, cold_ms, repetitions, peak_mb."""
     flush = torch.zeros(FLUSH_BYTES // 4, device=device)
-    for _ in range(3):
-        run()
-    peak = peak_mb(run, device)
-    warm = repeated(run, device, lambda: None)
-    cold = repeated(run, device, lambda: flush.add_(1))
-    low, middle, high = statistics.quantiles(warm, n=4)
-    return {
-        "median_ms": middle, "spread": (high - low) / 2, "cold_ms": statistics.median(cold),
-        "repetitions": len(warm), "peak_mb": peak,
-    }  # fmt: skip
+    peaks: dict[str, float] = {}
+    warm: dict[str, list[float]] = {name: [] for name in runs}
+    cold: dict[str, list[float]] = {name: [] for name in runs}
+    for name, run in runs.items():
+        for _ in range(3):
+            run()
+        peaks[name] = peak_mb(run, device)
+    for _ in range(ROUNDS):
+        for name, run in runs.items():
+            warm[name] += repeated(run, device, lambda: None, least=3)[1:]  # the first finds the caches to others
+            cold[name] += repeated(run, device, lambda: flush.add_(1), least=1)
+    figures = {}
+    for name, times in warm.items():
+        low, middle, high = statistics.quantiles(times, n=4)
+        figures[name] = {
+            "median_ms": middle, "spread": (high - low) / 2, "cold_ms": statistics.median(cold[name]),
+            "repetitions": len(times), "peak_mb": peaks[name],
+        }  # fmt: skip
+    return figures
 
 
-def repeated(run: Callable[[], Any], device: str, before: Callable[[], Any]) -> list[float]:
+def repeated(run: Callable[[], Any], device: str, before: Callable[[], Any], least: int) -> list[float]:
     """Milliseconds of each repetition."""
-    least, most = REPETITIONS
     times: list[float] = []
     begun = time.perf_counter()
-    while len(times) < least or (len(times) < most and time.perf_counter() - begun < BUDGET):
+    while len(times) < least or (len(times) < MOST and time.perf_counter() - begun < BUDGET):
         before()
         times.append(once(run, device))
     return times
@@ -199,4 +212,5 @@ def copy_rate(device: str) -> float | None:
     target = torch.empty_like(source)
     for _ in range(3):
         target.copy_(source)
-    return 2 * source.numel() / (statistics.median(repeated(lambda: target.copy_(source), device, lambda: None)) / 1e3)
+    times = repeated(lambda: target.copy_(source), device, lambda: None, least=5)
+    return 2 * source.numel() / (statistics.median(times) / 1e3)

@@ -75,9 +75,4 @@ HOST_DEVICE A slope_y(A d00, A d01, A d10, A d11, A fx) {
   return (d10 - d00) + fx * ((d11 - d01) - (d10 - d00));
 }
 
-// Features as they lie in memory, in elements.
-struct Strides {
-  int64_t batch, channel, row, column;
-};
-
 }  // namespace photoflow

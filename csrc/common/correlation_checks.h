@@ -5,6 +5,7 @@
 
 #include "checks.h"
 #include "correlation.h"
+#include "layout.h"
 
 namespace photoflow {
 
@@ -56,14 +57,29 @@ inline void check_volume_lookup(const Tensor& volume, const Tensor& coords, cons
   check_table("volume", volume, coords, coords.size(2) * coords.size(3), shape.first(shape.levels));
 }
 
-inline Strides strides_of(const Tensor& tensor) {
-  return {tensor.stride(0), tensor.stride(1), tensor.stride(2), tensor.stride(3)};
-}
-
 // The factor of RAFT's correlations: 1 / sqrt(C).
 template <class A>
 A correlation_scale(int64_t channels) {
   return static_cast<A>(1 / std::sqrt(static_cast<double>(std::max<int64_t>(channels, 1))));
+}
+
+// What the kernels of either device get; Lookup is their own structure of it.
+template <template <class> class Lookup, class T>
+Lookup<T> lookup_of(const Tensor& fmap1, const Tensor& pyramid, const Tensor& coords, const PyramidShape& shape,
+                    int64_t radius) {
+  using A = accumulate_t<T>;
+  return {data<T>(fmap1),
+          strides_as_they_are(fmap1),
+          data<A>(pyramid),
+          data<A>(coords),
+          fmap1.size(0),
+          fmap1.size(1),
+          fmap1.size(2),
+          fmap1.size(3),
+          padded_channels(fmap1.size(1)),
+          radius,
+          shape,
+          correlation_scale<A>(fmap1.size(1))};
 }
 
 }  // namespace photoflow

@@ -21,10 +21,6 @@ inline void check_splat(const char* op, const Tensor& image, const Tensor& flow,
   check_sides(op, "image", image);
 }
 
-inline Strides<int64_t> strides_as_they_are(const Tensor& tensor) {
-  return {tensor.stride(0), tensor.stride(1), tensor.stride(2), tensor.stride(3)};
-}
-
 // What forward_splat_backward gets and gives. A gradient that is not asked for has batch 0.
 struct SplatGradients {
   MemoryFormat format;

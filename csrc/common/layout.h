@@ -66,6 +66,10 @@ Strides<Index> strides_of(int64_t channels, int64_t height, int64_t width, Memor
   return {static_cast<Index>(whole), static_cast<Index>(height * width), static_cast<Index>(width), Index(1)};
 }
 
+inline Strides<int64_t> strides_as_they_are(const Tensor& tensor) {
+  return {tensor.stride(0), tensor.stride(1), tensor.stride(2), tensor.stride(3)};
+}
+
 template <class Index>
 Strides<Index> narrowed(const Strides<int64_t>& by) {
   return {static_cast<Index>(by.batch), static_cast<Index>(by.channel), static_cast<Index>(by.row),

@@ -104,11 +104,6 @@ HOST_DEVICE A sample_strided(const T* plane, Index row, Index pixel, const Axis<
   return value;
 }
 
-template <int kTaps, class T, class A>
-HOST_DEVICE A sample(const T* plane, int64_t width, const Axis<kTaps, A>& x, const Axis<kTaps, A>& y) {
-  return sample_strided(plane, width, int64_t(1), x, y);
-}
-
 // The derivatives of sample_strided along x and y.
 template <int kTaps, class T, class A, class Index>
 HOST_DEVICE void sample_slopes(const T* plane, Index row, Index pixel, const Axis<kTaps, A, Index>& x,

@@ -14,19 +14,19 @@ constexpr int64_t kFewLanes = 4, kLanes = 16;  // channels that are summed side 
 constexpr int64_t kBandBytes = 512 << 10;      // sums of a band: they stay in a core's own cache
 
 // float64 is for checking gradients: one version of it will do.
-#define PHOTOFLOW_WARP_ADD(Clones, Name, kTaps, kLanes, A)                                            \
-  Clones void Name(const Warp<A>& job, const Band<A>& band, const Span<A>& span, const A* incoming) { \
-    add_span_to_band<kTaps, kLanes>(job, band, span, incoming);                                       \
+#define PHOTOFLOW_WARP_ADD(Clones, Name, kTaps, kLanes, A)                                                 \
+  Clones void Name(const Warp<A>& job, const ImageBand<A>& band, const Span<A>& span, const A* incoming) { \
+    add_span_to_band<kTaps, kLanes>(job, band, span, incoming);                                            \
   }
-#define PHOTOFLOW_WARP_LANES(Clones, kLanes, A)                                                                \
-  Clones void interleave_##kLanes(const Features& features, const Band<A>& band, const Span<A>& span, A* to) { \
-    interleave<kLanes>(features, band, span, to);                                                              \
-  }                                                                                                            \
-  Clones void write_##kLanes(const Warp<A>& job, const Features& features, const Band<A>& band) {              \
-    write_band<kLanes>(job, features, band);                                                                   \
-  }                                                                                                            \
-  PHOTOFLOW_WARP_ADD(Clones, add_nearest_##kLanes, 1, kLanes, A)                                               \
-  PHOTOFLOW_WARP_ADD(Clones, add_bilinear_##kLanes, 2, kLanes, A)                                              \
+#define PHOTOFLOW_WARP_LANES(Clones, kLanes, A)                                                                     \
+  Clones void interleave_##kLanes(const Features& features, const ImageBand<A>& band, const Span<A>& span, A* to) { \
+    interleave<kLanes>(features, band, span, to);                                                                   \
+  }                                                                                                                 \
+  Clones void write_##kLanes(const Warp<A>& job, const Features& features, const ImageBand<A>& band) {              \
+    write_band<kLanes>(job, features, band);                                                                        \
+  }                                                                                                                 \
+  PHOTOFLOW_WARP_ADD(Clones, add_nearest_##kLanes, 1, kLanes, A)                                                    \
+  PHOTOFLOW_WARP_ADD(Clones, add_bilinear_##kLanes, 2, kLanes, A)                                                   \
   PHOTOFLOW_WARP_ADD(Clones, add_bicubic_##kLanes, 4, kLanes, A)
 #define PHOTOFLOW_WARP(Clones, A)                                                              \
   PHOTOFLOW_WARP_LANES(Clones, 4, A)                                                           \
@@ -46,9 +46,9 @@ PHOTOFLOW_WARP(, double)
 // What is done for a band: fetch the incoming gradients of a span, add them, and in the end write the sums.
 template <class A>
 struct BandSteps {
-  void (*interleave)(const Features&, const Band<A>&, const Span<A>&, A*);
-  void (*add)(const Warp<A>&, const Band<A>&, const Span<A>&, const A*);
-  void (*write)(const Warp<A>&, const Features&, const Band<A>&);
+  void (*interleave)(const Features&, const ImageBand<A>&, const Span<A>&, A*);
+  void (*add)(const Warp<A>&, const ImageBand<A>&, const Span<A>&, const A*);
+  void (*write)(const Warp<A>&, const Features&, const ImageBand<A>&);
 };
 
 template <class A>
@@ -117,7 +117,7 @@ int64_t band_rows(const std::vector<Touched>& touched, int64_t height, int64_t r
 }
 
 template <class A>
-void image_gradient_band(const Warp<A>& job, const Features& features, const Band<A>& band, int64_t lanes) {
+void image_gradient_band(const Warp<A>& job, const Features& features, const ImageBand<A>& band, int64_t lanes) {
   const BandSteps<A> steps = steps_of<A>(job.mode, lanes == kFewLanes);
   A gathered[2][kSpan], incoming[kSpan * kLanes];
   std::fill(band.sums, band.sums + (band.last - band.first + 2 * band.margin) * job.width * lanes, A(0));
@@ -146,14 +146,14 @@ void image_gradient(const Warp<A>& job, const Features& features, const std::vec
     for (int64_t index = begin; index < end; ++index) {
       const int64_t b = index / (groups * bands), channel = index / bands % groups * lanes;
       const int64_t first = index % bands * rows;
-      const Band<A> band{b,
-                         channel,
-                         std::min(lanes, features.channels - channel),
-                         first,
-                         std::min(first + rows, job.height),
-                         margin,
-                         sums.get(),
-                         touched.data() + b * spans};
+      const ImageBand<A> band{b,
+                              channel,
+                              std::min(lanes, features.channels - channel),
+                              first,
+                              std::min(first + rows, job.height),
+                              margin,
+                              sums.get(),
+                              touched.data() + b * spans};
       image_gradient_band(job, features, band, lanes);
     }
   });

@@ -48,7 +48,7 @@ struct Level {
 
 // Where the pixels of a span read, at one level.
 template <class A>
-struct Span {
+struct SpanWindows {
   int64_t x[kSpan], y[kSpan];
   A fx[kSpan], fy[kSpan];
 };
@@ -76,7 +76,7 @@ struct GroupMemory {
 HOST_DEVICE int member(int group, int k) { return 2 * group + (k & 1) + (k >> 1) * kSpanColumns; }
 
 template <class A>
-HOST_DEVICE Box window_of(const Span<A>& span, int pixel, int64_t side) {
+HOST_DEVICE Box window_of(const SpanWindows<A>& span, int pixel, int64_t side) {
   return {span.x[pixel], span.y[pixel], span.x[pixel] + side, span.y[pixel] + side};
 }
 
@@ -91,7 +91,7 @@ HOST_DEVICE Box clipped(const Box& a, int64_t height, int64_t width) {
 
 // The union of a group's windows, and whether taking them together is worth it.
 template <class A>
-HOST_DEVICE bool together(const Span<A>& span, int group, int64_t side, Box& box) {
+HOST_DEVICE bool together(const SpanWindows<A>& span, int group, int64_t side, Box& box) {
   box = window_of(span, member(group, 0), side);
   for (int k = 1; k < kGroup; ++k) box = joined(box, window_of(span, member(group, k), side));
   const int64_t wide = box.right - box.left, tall = box.bottom - box.top;

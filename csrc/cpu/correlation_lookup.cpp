@@ -13,7 +13,7 @@ template <class T>
 struct Lookup {
   using A = accumulate_t<T>;
   const T* fmap1;
-  Strides strides;
+  Strides<int64_t> strides;
   const A *pyramid, *coords;
   int64_t batch, channels, height, width, padded, radius;
   PyramidShape shape;
@@ -37,8 +37,8 @@ struct Lookup {
             std::clamp<int64_t>(width - x, 0, kSpanColumns)};
   }
 
-  Span<A> span(const Patch& patch, int64_t level) const {
-    Span<A> span;
+  SpanWindows<A> span(const Patch& patch, int64_t level) const {
+    SpanWindows<A> span;
     place_span(coords + patch.batch * 2 * plane(), height, width, patch, level, radius, span);
     return span;
   }
@@ -59,24 +59,6 @@ struct Lookup {
 };
 
 template <class T>
-Lookup<T> lookup_of(const Tensor& fmap1, const Tensor& pyramid, const Tensor& coords, const PyramidShape& shape,
-                    int64_t radius) {
-  using A = accumulate_t<T>;
-  return {data<T>(fmap1),
-          strides_of(fmap1),
-          data<A>(pyramid),
-          data<A>(coords),
-          fmap1.size(0),
-          fmap1.size(1),
-          fmap1.size(2),
-          fmap1.size(3),
-          padded_channels(fmap1.size(1)),
-          radius,
-          shape,
-          correlation_scale<A>(fmap1.size(1))};
-}
-
-template <class T>
 void look_up(const Lookup<T>& job, T* out) {
   using A = accumulate_t<T>;
   torch::stable::parallel_for(0, job.tiles(), items_a_thread(kTileSpans * kSpan * job.work() * job.shape.levels),
@@ -89,7 +71,7 @@ void look_up(const Lookup<T>& job, T* out) {
                                     const int64_t level = index / kTileSpans, i = index % kTileSpans;
                                     const Patch patch = job.patch(tile, i);
                                     if (patch.rows * patch.columns == 0) continue;
-                                    const Span<A> span = job.span(patch, level);
+                                    const SpanWindows<A> span = job.span(patch, level);
                                     SpanSteps<A>::correlate(job.level(patch.batch, level), span,
                                                             queries.data() + i * kSpan * job.padded, memory);
                                     T* const first =
@@ -129,7 +111,7 @@ void gather_gradients(const Lookup<T>& job, const T* grad, T* grad_fmap1, A* gra
           std::fill(sums.begin(), sums.end(), A(0));
           A along[2 * kSpan] = {};
           for (int64_t number = 0; number < job.shape.levels; ++number) {
-            const Span<A> span = job.span(patch, number);
+            const SpanWindows<A> span = job.span(patch, number);
             const Level<A> level = job.level(patch.batch, number);
             load_incoming(grad + (patch.batch * job.shape.levels + number) * job.results() * plane, patch, job.radius,
                           job.height, job.width, memory.incoming.data());
@@ -178,7 +160,7 @@ void scatter_gradient(const Lookup<T>& job, const T* grad, A* grad_pyramid) {
                                   for (int64_t index = image * spans; index < (image + 1) * spans; ++index) {
                                     const Patch patch = job.patch(index / kTileSpans, index % kTileSpans);
                                     if (patch.rows * patch.columns == 0) continue;
-                                    const Span<A> span = job.span(patch, number);
+                                    const SpanWindows<A> span = job.span(patch, number);
                                     load_queries(job.fmap1, job.strides, patch, job.channels, first, last, job.scale,
                                                  queries.data());
                                     load_incoming(grad + (image * levels + number) * job.results() * job.plane(), patch,
@@ -203,7 +185,7 @@ Tensor correlation_lookup_cpu(const Tensor& fmap1, const Tensor& pyramid_any, co
   if (out.numel() == 0) return out;
   dispatch(fmap1.scalar_type(), [&](auto type) {
     using T = decltype(type);
-    look_up(lookup_of<T>(fmap1, pyramid, coords, shape, radius), mutable_data<T>(out));
+    look_up(lookup_of<Lookup, T>(fmap1, pyramid, coords, shape, radius), mutable_data<T>(out));
   });
   return out;
 }
@@ -227,7 +209,7 @@ std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cpu(const Tensor&
   dispatch(fmap1.scalar_type(), [&](auto type) {
     using T = decltype(type);
     using A = accumulate_t<T>;
-    const Lookup<T> job = lookup_of<T>(fmap1, pyramid, coords, shape, radius);
+    const Lookup<T> job = lookup_of<Lookup, T>(fmap1, pyramid, coords, shape, radius);
     if (needs_fmap1 || needs_coords) {
       gather_gradients(job, data<T>(grad), needs_fmap1 ? mutable_data<T>(grad_fmap1) : nullptr,
                        needs_coords ? mutable_data<A>(grad_coords) : nullptr);

@@ -23,7 +23,7 @@ template <class T, class A>
 void build_pyramid(const Tensor& fmap, const PyramidShape& shape, A* pyramid) {
   const int64_t batch = fmap.size(0), channels = fmap.size(1), padded = padded_channels(channels);
   const int64_t image = shape.first(shape.levels) * padded;
-  const Strides strides = strides_of(fmap);
+  const Strides<int64_t> strides = strides_as_they_are(fmap);
   const T* const features = data<T>(fmap);
   torch::stable::parallel_for(0, batch * shape.height, items_a_thread(8 * shape.width * padded),
                               [&](int64_t begin, int64_t end) {

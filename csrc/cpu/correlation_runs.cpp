@@ -27,31 +27,33 @@ namespace {
   }
 #endif
 
-#define PHOTOFLOW_STEPS(A)                                                                                           \
-  PHOTOFLOW_BY_WIDTH(                                                                                                \
-      void correlate(const Level<A>& level, const Span<A>& span, const A* queries, SpanMemory<A>& memory),           \
-      correlate_span<kBytes>(level, span, queries, memory.dots.data(), memory.group))                                \
-  PHOTOFLOW_BY_WIDTH(                                                                                                \
-      void gather(const Level<A>& level, const Span<A>& span, A* queries, int64_t channels, SpanMemory<A>& memory),  \
-      (accumulate_span<kBytes, false>(level, span, queries, channels, memory.weights.data(), memory.group)))         \
-  PHOTOFLOW_BY_WIDTH(                                                                                                \
-      void scatter(const Level<A>& level, const Span<A>& span, A* queries, int64_t channels, SpanMemory<A>& memory), \
-      (accumulate_span<kBytes, true>(level, span, queries, channels, memory.weights.data(), memory.group)))          \
-  PHOTOFLOW_SIMD void weigh(const Span<A>& span, int64_t radius, A scale, SpanMemory<A>& memory) {                   \
-    weigh_span(memory.incoming.data(), span, radius, scale, memory.weights.data());                                  \
-  }                                                                                                                  \
-  PHOTOFLOW_SIMD void slope(const Span<A>& span, int64_t radius, A scale, A* along, SpanMemory<A>& memory) {         \
-    slope_span(memory.incoming.data(), memory.dots.data(), span, radius, scale, along);                              \
+#define PHOTOFLOW_STEPS(A)                                                                                          \
+  PHOTOFLOW_BY_WIDTH(                                                                                               \
+      void correlate(const Level<A>& level, const SpanWindows<A>& span, const A* queries, SpanMemory<A>& memory),   \
+      correlate_span<kBytes>(level, span, queries, memory.dots.data(), memory.group))                               \
+  PHOTOFLOW_BY_WIDTH(                                                                                               \
+      void gather(const Level<A>& level, const SpanWindows<A>& span, A* queries, int64_t channels,                  \
+                  SpanMemory<A>& memory),                                                                           \
+      (accumulate_span<kBytes, false>(level, span, queries, channels, memory.weights.data(), memory.group)))        \
+  PHOTOFLOW_BY_WIDTH(                                                                                               \
+      void scatter(const Level<A>& level, const SpanWindows<A>& span, A* queries, int64_t channels,                 \
+                   SpanMemory<A>& memory),                                                                          \
+      (accumulate_span<kBytes, true>(level, span, queries, channels, memory.weights.data(), memory.group)))         \
+  PHOTOFLOW_SIMD void weigh(const SpanWindows<A>& span, int64_t radius, A scale, SpanMemory<A>& memory) {           \
+    weigh_span(memory.incoming.data(), span, radius, scale, memory.weights.data());                                 \
+  }                                                                                                                 \
+  PHOTOFLOW_SIMD void slope(const SpanWindows<A>& span, int64_t radius, A scale, A* along, SpanMemory<A>& memory) { \
+    slope_span(memory.incoming.data(), memory.dots.data(), span, radius, scale, along);                             \
   }
 PHOTOFLOW_STEPS(float)
 PHOTOFLOW_STEPS(double)
 #undef PHOTOFLOW_STEPS
 #undef PHOTOFLOW_BY_WIDTH
 
-#define PHOTOFLOW_BLEND(T)                                                                                             \
-  PHOTOFLOW_SIMD void run_blend(const Span<accumulate_t<T>>& span, const Patch& patch, int64_t radius, int64_t height, \
-                                int64_t width, T* out, SpanMemory<accumulate_t<T>>& memory) {                          \
-    blend_span(memory.dots.data(), span, patch, radius, height, width, out);                                           \
+#define PHOTOFLOW_BLEND(T)                                                                                    \
+  PHOTOFLOW_SIMD void run_blend(const SpanWindows<accumulate_t<T>>& span, const Patch& patch, int64_t radius, \
+                                int64_t height, int64_t width, T* out, SpanMemory<accumulate_t<T>>& memory) { \
+    blend_span(memory.dots.data(), span, patch, radius, height, width, out);                                  \
   }
 PHOTOFLOW_BLEND(float)
 PHOTOFLOW_BLEND(double)
@@ -62,42 +64,43 @@ PHOTOFLOW_BLEND(BFloat16)
 }  // namespace
 
 template <class A>
-void SpanSteps<A>::correlate(const Level<A>& level, const Span<A>& span, const A* queries, SpanMemory<A>& memory) {
+void SpanSteps<A>::correlate(const Level<A>& level, const SpanWindows<A>& span, const A* queries,
+                             SpanMemory<A>& memory) {
   photoflow::correlate(level, span, queries, memory);
 }
 
 template <class A>
-void SpanSteps<A>::gather(const Level<A>& level, const Span<A>& span, A* queries, int64_t channels,
+void SpanSteps<A>::gather(const Level<A>& level, const SpanWindows<A>& span, A* queries, int64_t channels,
                           SpanMemory<A>& memory) {
   photoflow::gather(level, span, queries, channels, memory);
 }
 
 template <class A>
-void SpanSteps<A>::scatter(const Level<A>& level, const Span<A>& span, A* queries, int64_t channels,
+void SpanSteps<A>::scatter(const Level<A>& level, const SpanWindows<A>& span, A* queries, int64_t channels,
                            SpanMemory<A>& memory) {
   photoflow::scatter(level, span, queries, channels, memory);
 }
 
 template <class A>
-void SpanSteps<A>::weigh(const Span<A>& span, int64_t radius, A scale, SpanMemory<A>& memory) {
+void SpanSteps<A>::weigh(const SpanWindows<A>& span, int64_t radius, A scale, SpanMemory<A>& memory) {
   photoflow::weigh(span, radius, scale, memory);
 }
 
 template <class A>
-void SpanSteps<A>::slope(const Span<A>& span, int64_t radius, A scale, A* along, SpanMemory<A>& memory) {
+void SpanSteps<A>::slope(const SpanWindows<A>& span, int64_t radius, A scale, A* along, SpanMemory<A>& memory) {
   photoflow::slope(span, radius, scale, along, memory);
 }
 
 template <class T>
-void blend_to(const Span<accumulate_t<T>>& span, const Patch& patch, int64_t radius, int64_t height, int64_t width,
-              T* out, SpanMemory<accumulate_t<T>>& memory) {
+void blend_to(const SpanWindows<accumulate_t<T>>& span, const Patch& patch, int64_t radius, int64_t height,
+              int64_t width, T* out, SpanMemory<accumulate_t<T>>& memory) {
   run_blend(span, patch, radius, height, width, out, memory);
 }
 
 template struct SpanSteps<float>;
 template struct SpanSteps<double>;
-#define PHOTOFLOW_BLEND(T)                                                                             \
-  template void blend_to<T>(const Span<accumulate_t<T>>&, const Patch&, int64_t, int64_t, int64_t, T*, \
+#define PHOTOFLOW_BLEND(T)                                                                                    \
+  template void blend_to<T>(const SpanWindows<accumulate_t<T>>&, const Patch&, int64_t, int64_t, int64_t, T*, \
                             SpanMemory<accumulate_t<T>>&)
 PHOTOFLOW_BLEND(float);
 PHOTOFLOW_BLEND(double);

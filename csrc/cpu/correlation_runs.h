@@ -9,16 +9,18 @@ namespace photoflow {
 // See correlate_span, accumulate_span, weigh_span and slope_span; the buffers are those of `memory`.
 template <class A>
 struct SpanSteps {
-  static void correlate(const Level<A>& level, const Span<A>& span, const A* queries, SpanMemory<A>& memory);
-  static void gather(const Level<A>& level, const Span<A>& span, A* queries, int64_t channels, SpanMemory<A>& memory);
-  static void scatter(const Level<A>& level, const Span<A>& span, A* queries, int64_t channels, SpanMemory<A>& memory);
-  static void weigh(const Span<A>& span, int64_t radius, A scale, SpanMemory<A>& memory);
-  static void slope(const Span<A>& span, int64_t radius, A scale, A* along, SpanMemory<A>& memory);
+  static void correlate(const Level<A>& level, const SpanWindows<A>& span, const A* queries, SpanMemory<A>& memory);
+  static void gather(const Level<A>& level, const SpanWindows<A>& span, A* queries, int64_t channels,
+                     SpanMemory<A>& memory);
+  static void scatter(const Level<A>& level, const SpanWindows<A>& span, A* queries, int64_t channels,
+                      SpanMemory<A>& memory);
+  static void weigh(const SpanWindows<A>& span, int64_t radius, A scale, SpanMemory<A>& memory);
+  static void slope(const SpanWindows<A>& span, int64_t radius, A scale, A* along, SpanMemory<A>& memory);
 };
 
 // See blend_span.
 template <class T>
-void blend_to(const Span<accumulate_t<T>>& span, const Patch& patch, int64_t radius, int64_t height, int64_t width,
-              T* out, SpanMemory<accumulate_t<T>>& memory);
+void blend_to(const SpanWindows<accumulate_t<T>>& span, const Patch& patch, int64_t radius, int64_t height,
+              int64_t width, T* out, SpanMemory<accumulate_t<T>>& memory);
 
 }  // namespace photoflow

@@ -4,6 +4,7 @@
 // alike is vectorised across pixels.
 #pragma once
 
+#include "../common/layout.h"
 #include "correlation_dots.h"
 
 namespace photoflow {
@@ -33,7 +34,7 @@ struct SpanMemory {
 // `coords` are those of the patch's image: two planes of the given height and width.
 template <class A>
 HOST_DEVICE void place_span(const A* coords, int64_t height, int64_t width, const Patch& patch, int64_t level,
-                            int64_t radius, Span<A>& span) {
+                            int64_t radius, SpanWindows<A>& span) {
   for (int i = 0; i < kSpan; ++i) {
     const int64_t row = i / kSpanColumns, column = i % kSpanColumns;
     Window<A> window{kNowhere, kNowhere, A(0), A(0)};
@@ -71,7 +72,7 @@ struct CopyNumbers {
 };
 
 template <int kBytes, int kPixels, class A>
-HOST_DEVICE void correlate_box(const Level<A>& level, const Span<A>& span, const int* pixel, const A* queries,
+HOST_DEVICE void correlate_box(const Level<A>& level, const SpanWindows<A>& span, const int* pixel, const A* queries,
                                const Box& box, A* dots, GroupMemory<A>& memory) {
   if (box.count() == 0) return;
   constexpr int kPlaces = kPixels == 1 ? 8 : Wide<A, kBytes>::kAtOnce;
@@ -87,7 +88,7 @@ HOST_DEVICE void correlate_box(const Level<A>& level, const Span<A>& span, const
 
 // dots (side^2, kSpan): the correlations of every pixel of the span with its window, 0 outside the image.
 template <int kBytes, class A>
-HOST_DEVICE void correlate_span(const Level<A>& level, const Span<A>& span, const A* queries, A* dots,
+HOST_DEVICE void correlate_span(const Level<A>& level, const SpanWindows<A>& span, const A* queries, A* dots,
                                 GroupMemory<A>& memory) {
   std::fill(dots, dots + level.side * level.side * kSpan, A(0));
   for (int group = 0; group < kSpan / kGroup; ++group) {
@@ -107,7 +108,7 @@ HOST_DEVICE void correlate_span(const Level<A>& level, const Span<A>& span, cons
 }
 
 template <int kBytes, int kPixels, bool kScatter, class A>
-HOST_DEVICE void accumulate_box(const Level<A>& level, const Span<A>& span, const int* pixel, A* queries,
+HOST_DEVICE void accumulate_box(const Level<A>& level, const SpanWindows<A>& span, const int* pixel, A* queries,
                                 int64_t channels, const Box& box, A* weights, GroupMemory<A>& memory) {
   if (box.count() == 0) return;
   const int64_t count = list_places(level, box, memory);
@@ -125,8 +126,8 @@ HOST_DEVICE void accumulate_box(const Level<A>& level, const Span<A>& span, cons
 // With weights (side^2, kSpan): adds to the queries what they gather from the level, or scatters them to it.
 // `channels` are those of the queries, which may be some of the level's.
 template <int kBytes, bool kScatter, class A>
-HOST_DEVICE void accumulate_span(const Level<A>& level, const Span<A>& span, A* queries, int64_t channels, A* weights,
-                                 GroupMemory<A>& memory) {
+HOST_DEVICE void accumulate_span(const Level<A>& level, const SpanWindows<A>& span, A* queries, int64_t channels,
+                                 A* weights, GroupMemory<A>& memory) {
   for (int group = 0; group < kSpan / kGroup; ++group) {
     int pixel[kGroup];
     for (int k = 0; k < kGroup; ++k) pixel[k] = member(group, k);
@@ -145,8 +146,8 @@ HOST_DEVICE void accumulate_span(const Level<A>& level, const Span<A>& span, A* 
 
 // The results of a level, written to their planes; `out` is the first of the level, of the patch's image.
 template <class T, class A>
-HOST_DEVICE void blend_span(const A* dots, const Span<A>& span, const Patch& patch, int64_t radius, int64_t height,
-                            int64_t width, T* out) {
+HOST_DEVICE void blend_span(const A* dots, const SpanWindows<A>& span, const Patch& patch, int64_t radius,
+                            int64_t height, int64_t width, T* out) {
   const int64_t n = 2 * radius + 1, side = n + 1;
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j < n; ++j) {
@@ -182,7 +183,7 @@ HOST_DEVICE void load_incoming(const T* grad, const Patch& patch, int64_t radius
 
 // weights (side^2, kSpan): the gradients of the correlations, times `scale`.
 template <class A>
-HOST_DEVICE void weigh_span(const A* incoming, const Span<A>& span, int64_t radius, A scale, A* weights) {
+HOST_DEVICE void weigh_span(const A* incoming, const SpanWindows<A>& span, int64_t radius, A scale, A* weights) {
   const int64_t n = 2 * radius + 1, side = n + 1;
   for (int64_t row = 0; row < side; ++row) {
     for (int64_t column = 0; column < side; ++column) {
@@ -199,7 +200,8 @@ HOST_DEVICE void weigh_span(const A* incoming, const Span<A>& span, int64_t radi
 
 // Adds the gradients of the coordinates, of level 0, to along (2, kSpan); `scale` is that of the level.
 template <class A>
-HOST_DEVICE void slope_span(const A* incoming, const A* dots, const Span<A>& span, int64_t radius, A scale, A* along) {
+HOST_DEVICE void slope_span(const A* incoming, const A* dots, const SpanWindows<A>& span, int64_t radius, A scale,
+                            A* along) {
   const int64_t n = 2 * radius + 1, side = n + 1;
   A sum_x[kSpan] = {}, sum_y[kSpan] = {};
   for (int64_t i = 0; i < n; ++i) {
@@ -231,18 +233,18 @@ HOST_DEVICE void store_along(const A* along, const Patch& patch, int64_t height,
 // Features [first, last) of a patch's pixels, times `scale`, to (kSpan, last - first); features beyond the last are 0.
 // Eight channels at a time: planes may lie a power of two apart, where a cache holds no more lines.
 template <class T, class A>
-HOST_DEVICE void load_queries(const T* features, const Strides& strides, const Patch& patch, int64_t channels,
+HOST_DEVICE void load_queries(const T* features, const Strides<int64_t>& strides, const Patch& patch, int64_t channels,
                               int64_t first, int64_t last, A scale, A* queries) {
   const int64_t count = last - first;
   for (int64_t row = 0; row < patch.rows; ++row) {
     const T* const from =
-        features + patch.batch * strides.batch + (patch.y + row) * strides.row + patch.x * strides.column;
+        features + patch.batch * strides.batch + (patch.y + row) * strides.row + patch.x * strides.pixel;
     for (int64_t c = first; c < last; c += 8) {
       const int64_t some = std::clamp<int64_t>(channels - c, 0, 8);
       for (int64_t k = c + 16; k < std::min(c + 24, channels); ++k) __builtin_prefetch(from + k * strides.channel);
       for (int64_t p = 0; p < patch.columns; ++p) {
         A* const to = queries + (row * kSpanColumns + p) * count + c - first;
-        const T* const at = from + p * strides.column + c * strides.channel;
+        const T* const at = from + p * strides.pixel + c * strides.channel;
         for (int64_t k = 0; k < some; ++k) to[k] = scale * A(at[k * strides.channel]);
         for (int64_t k = some; k < 8; ++k) to[k] = A(0);
       }

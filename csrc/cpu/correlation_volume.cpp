@@ -23,15 +23,15 @@ struct VolumeLookup {
             std::min<int64_t>(kSpanColumns, width - x)};
   }
 
-  Span<A> span(const Patch& patch, int64_t level) const {
-    Span<A> span;
+  SpanWindows<A> span(const Patch& patch, int64_t level) const {
+    SpanWindows<A> span;
     place_span(coords + patch.batch * 2 * plane(), height, width, patch, level, radius, span);
     return span;
   }
 
   // Copies between the pixels' rows of the volume, or of its gradient, and a buffer (side^2, kSpan).
   template <bool kToSpan>
-  void copy(A* volume_like, const Patch& patch, const Span<A>& span, int64_t level, A* buffer) const {
+  void copy(A* volume_like, const Patch& patch, const SpanWindows<A>& span, int64_t level, A* buffer) const {
     const int64_t side = 2 * radius + 2;
     const Box image{0, 0, shape.columns(level), shape.rows(level)};
     for (int64_t row = 0; row < patch.rows; ++row) {
@@ -46,7 +46,7 @@ struct VolumeLookup {
   }
 
   // The correlations of a span, 0 outside the image.
-  void read(const Patch& patch, const Span<A>& span, int64_t level, SpanMemory<A>& memory) const {
+  void read(const Patch& patch, const SpanWindows<A>& span, int64_t level, SpanMemory<A>& memory) const {
     std::fill(memory.dots.begin(), memory.dots.end(), A(0));
     copy<true>(const_cast<A*>(volume), patch, span, level, memory.dots.data());  // which only reads it
   }
@@ -66,7 +66,7 @@ void look_up(const VolumeLookup<A>& job, A* out) {
         for (int64_t index = begin; index < end; ++index) {
           const Patch patch = job.patch(index);
           for (int64_t level = 0; level < job.shape.levels; ++level) {
-            const Span<A> span = job.span(patch, level);
+            const SpanWindows<A> span = job.span(patch, level);
             job.read(patch, span, level, memory);
             A* const first = out + (patch.batch * job.shape.levels + level) * job.results() * job.plane();
             blend_to(span, patch, job.radius, job.height, job.width, first, memory);
@@ -85,7 +85,7 @@ void volume_gradients(const VolumeLookup<A>& job, const A* grad, A* grad_volume,
           const Patch patch = job.patch(index);
           A along[2 * kSpan] = {};
           for (int64_t level = 0; level < job.shape.levels; ++level) {
-            const Span<A> span = job.span(patch, level);
+            const SpanWindows<A> span = job.span(patch, level);
             load_incoming(grad + (patch.batch * job.shape.levels + level) * job.results() * job.plane(), patch,
                           job.radius, job.height, job.width, memory.incoming.data());
             if (grad_coords) {

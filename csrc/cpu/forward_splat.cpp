@@ -82,15 +82,15 @@ void splat_pass(const Splat<A>& job, const Pass& pass, int64_t capacity, A* accu
     std::fill(line, line + row_size, A(0));
     band.line[y - band.first + 1] = line;
   };
-  Window window{band.first, band.first};
+  OpenRows window{band.first, band.first};
   for (int64_t py = 0; py < job.height; ++py) {
-    const int64_t opened = Window::opened_by(job, py, band.first, band.last);
+    const int64_t opened = OpenRows::opened_by(job, py, band.first, band.last);
     while (window.opened < opened) open(window.opened++);
     for_each_chunk(job, band, py, p, [&](int64_t start, int64_t count) {
       fill_lanes(job, pass, py, start, count, p);
       scatter(job, pass, job.metric + py * job.width + start, count, p, band);
     });
-    const int64_t closed = Window::closed_by(job, py, band.first, band.last);
+    const int64_t closed = OpenRows::closed_by(job, py, band.first, band.last);
     for (; window.closed < closed; ++window.closed) {
       if (window.closed == window.opened) open(window.opened++);
       write_row(job, pass, window.closed - band.first, band);
@@ -152,8 +152,8 @@ void splat_batch(const SplatCall& call, const Conversion<A>* conversion) {
   job.flow_by = strides_as_they_are(call.flow);
   job.mode = call.mode;
   job.eps = A(call.eps);
-  const Features<const char> image{static_cast<const char*>(call.image.const_data_ptr()), element_size};
-  const Features<char> out{static_cast<char*>(call.out.mutable_data_ptr()), element_size};
+  const AnyFeatures<const char> image{static_cast<const char*>(call.image.const_data_ptr()), element_size};
+  const AnyFeatures<char> out{static_cast<char*>(call.out.mutable_data_ptr()), element_size};
   for (int64_t b = 0; b < call.image.size(0); ++b) {
     job.image = {image.at(b * job.by.batch), element_size};
     job.out = {out.at(b * job.by.batch), element_size};

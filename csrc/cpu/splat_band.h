@@ -271,7 +271,7 @@ HOST_DEVICE void write_row_any(const Splat<A>& job, const Pass& pass, int64_t r,
 }
 
 // The target rows that have accumulators while source row py is splatted: [closed, opened).
-struct Window {
+struct OpenRows {
   int64_t closed, opened;
 
   template <class A>
@@ -289,11 +289,11 @@ struct Window {
 template <class A>
 int64_t most_open(const Splat<A>& job, int64_t first, int64_t last) {
   int64_t most = 1;
-  Window window{first, first};
+  OpenRows window{first, first};
   for (int64_t py = 0; py < job.height; ++py) {
-    window.opened = std::max(window.opened, Window::opened_by(job, py, first, last));
+    window.opened = std::max(window.opened, OpenRows::opened_by(job, py, first, last));
     most = std::max(most, window.opened - window.closed);
-    window.closed = Window::closed_by(job, py, first, last);
+    window.closed = OpenRows::closed_by(job, py, first, last);
     window.opened = std::max(window.opened, window.closed);
   }
   return most;

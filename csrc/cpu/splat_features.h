@@ -10,7 +10,7 @@ namespace photoflow {
 
 // The features of one image, of a type that only its conversion knows; offsets count elements.
 template <class Byte>
-struct Features {
+struct AnyFeatures {
   Byte* first;
   int64_t element_size;
   HOST_DEVICE Byte* at(int64_t offset) const { return first + offset * element_size; }

@@ -27,9 +27,9 @@ struct Reach {
 template <class A>
 struct Splat {
   // One image of the batch: (C, H, W) in either format, (2, H, W), (H, W) or null.
-  Features<const char> image;
+  AnyFeatures<const char> image;
   const A *flow, *metric;
-  Features<char> out;
+  AnyFeatures<char> out;
   const Conversion<A>* conversion;  // null where image and out have type A
   A *coverage, *normaliser;         // normaliser: null for mode sum
   int64_t channels, height, width, chunks;

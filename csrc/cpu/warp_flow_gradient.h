@@ -17,14 +17,18 @@ HOST_DEVICE void add_four(const T* plane, int64_t width, const T* grad, const Re
                           FlowSums<A>& sums) {
   using V = vector_t<A, 4>;
   V column[4], slope[4], incoming, along_x, along_y, weight;
-  for (int k = 0; k < 4; ++k) {
-    const T* first = plane + reads.first[i + k];
-    if constexpr (kTaps == 2) {
-      vector_t<A, 2> top, bottom;
-      load_as<2, A>(top, first);
-      load_as<2, A>(bottom, first + width);
-      column[k] = __builtin_shufflevector(top, bottom, 0, 1, 2, 3);
-    } else {
+  if constexpr (kTaps == 2) {
+    gather_corners(plane, width, reads.first + i, column);
+    V left, right, top, bottom;
+    load(left, reads.x_weight[0] + i);
+    load(right, reads.x_weight[1] + i);
+    load(top, reads.y_weight[0] + i);
+    load(bottom, reads.y_weight[1] + i);
+    along_x = (column[1] - column[0]) * top + (column[3] - column[2]) * bottom;
+    along_y = (column[2] - column[0]) * left + (column[3] - column[1]) * right;
+  } else {
+    for (int k = 0; k < 4; ++k) {
+      const T* first = plane + reads.first[i + k];
       V row;
       load_as<4, A>(row, first);
       column[k] = row * reads.y_weight[0][i + k];
@@ -35,17 +39,7 @@ HOST_DEVICE void add_four(const T* plane, int64_t width, const T* grad, const Re
         slope[k] += row * reads.y_slope[j][i + k];
       }
     }
-  }
-  transpose(column[0], column[1], column[2], column[3]);
-  if constexpr (kTaps == 2) {
-    V left, right, top, bottom;
-    load(left, reads.x_weight[0] + i);
-    load(right, reads.x_weight[1] + i);
-    load(top, reads.y_weight[0] + i);
-    load(bottom, reads.y_weight[1] + i);
-    along_x = (column[1] - column[0]) * top + (column[3] - column[2]) * bottom;
-    along_y = (column[2] - column[0]) * left + (column[3] - column[1]) * right;
-  } else {
+    transpose(column[0], column[1], column[2], column[3]);
     transpose(slope[0], slope[1], slope[2], slope[3]);
     along_x = along_y = V{};
     for (int k = 0; k < 4; ++k) {

@@ -17,7 +17,7 @@ struct Touched {
 // A band of image rows [first, last), and the sums of `lanes` channels from `channel` on. The sums have `margin` more
 // rows on both sides, one less than the reads: pixels that touch the band add all their shares.
 template <class A>
-struct Band {
+struct ImageBand {
   int64_t batch, channel, lanes, first, last, margin;
   A* sums;
   const Touched* touched;  // of this batch: out_height rows of as many spans as a row has
@@ -65,7 +65,7 @@ void survey_row(const Warp<A>& job, int64_t batch, int64_t py, Touched* touched)
 }
 
 template <int kLanes, class T, class A>
-HOST_DEVICE void interleave_as(const Features& features, const Band<A>& band, const Span<A>& span, A* incoming) {
+HOST_DEVICE void interleave_as(const Features& features, const ImageBand<A>& band, const Span<A>& span, A* incoming) {
   const Strides<int64_t>& by = features.out_by;
   const T* grad = features.template grad_as<T>() + span.batch * by.batch + span.py * by.row + span.start * by.pixel +
                   band.channel * by.channel;
@@ -110,7 +110,7 @@ HOST_DEVICE void interleave_as(const Features& features, const Band<A>& band, co
 
 // The incoming gradients of a span, kLanes channels of a pixel side by side; lanes beyond the channels are 0.
 template <int kLanes, class A>
-HOST_DEVICE void interleave(const Features& features, const Band<A>& band, const Span<A>& span, A* incoming) {
+HOST_DEVICE void interleave(const Features& features, const ImageBand<A>& band, const Span<A>& span, A* incoming) {
   dispatch_features<A>(features, [&](auto type) __attribute__((always_inline)) {
     interleave_as<kLanes, decltype(type)>(features, band, span, incoming);
   });
@@ -130,7 +130,7 @@ HOST_DEVICE void add_lanes(A* sum, const A* incoming, A weight) {
 
 // A pixel that reads outside the image, or of a flow too large for 32 bits.
 template <int kTaps, int kLanes, class A>
-HOST_DEVICE void add_padded_pixel(const Warp<A>& job, const Band<A>& band, const Span<A>& span, int64_t i,
+HOST_DEVICE void add_padded_pixel(const Warp<A>& job, const ImageBand<A>& band, const Span<A>& span, int64_t i,
                                   const A* incoming) {
   if (!(is_finite(span.u[i]) && is_finite(span.v[i]))) return;
   const Axis<kTaps, A> x = read_axis<kTaps>(span.start + i, span.u[i], job.width, job.padding);
@@ -145,7 +145,8 @@ HOST_DEVICE void add_padded_pixel(const Warp<A>& job, const Band<A>& band, const
 }
 
 template <int kTaps, int kLanes, class A>
-HOST_DEVICE void add_span_to_band(const Warp<A>& job, const Band<A>& band, const Span<A>& span, const A* incoming) {
+HOST_DEVICE void add_span_to_band(const Warp<A>& job, const ImageBand<A>& band, const Span<A>& span,
+                                  const A* incoming) {
   Places<A> places;
   find_places<kTaps>(span, places);
   const int32_t last_x = static_cast<int32_t>(job.width) - kTaps, last_y = static_cast<int32_t>(job.height) - kTaps;
@@ -171,7 +172,7 @@ HOST_DEVICE void add_span_to_band(const Warp<A>& job, const Band<A>& band, const
 }
 
 template <int kLanes, class T, class A>
-HOST_DEVICE void write_band_as(const Warp<A>& job, const Features& features, const Band<A>& band) {
+HOST_DEVICE void write_band_as(const Warp<A>& job, const Features& features, const ImageBand<A>& band) {
   const Strides<int64_t>& by = features.image_by;
   for (int64_t row = band.first; row < band.last; ++row) {
     const A* sums = band.sums + (row - band.first + band.margin) * job.width * kLanes;
@@ -210,7 +211,7 @@ HOST_DEVICE void write_band_as(const Warp<A>& job, const Features& features, con
 
 // Writes the sums of a band to the gradient of the image.
 template <int kLanes, class A>
-HOST_DEVICE void write_band(const Warp<A>& job, const Features& features, const Band<A>& band) {
+HOST_DEVICE void write_band(const Warp<A>& job, const Features& features, const ImageBand<A>& band) {
   dispatch_features<A>(features, [&](auto type) __attribute__((always_inline)) {
     write_band_as<kLanes, decltype(type)>(job, features, band);
   });

@@ -1,5 +1,5 @@
 // Backward warping of some output rows, in one thread. Pixels are prepared in pieces, of a row or less; some pieces
-// together are then read for one channel after the other: the planes of many channels, touched in turns for each
+// together are then read for a few channels after the other: the planes of many channels, touched in turns for each
 // piece, would drive each other out of the cache.
 #pragma once
 
@@ -13,14 +13,11 @@ template <int kTaps, class T, class A>
 HOST_DEVICE void gather_four(const T* plane, int64_t width, const Reads<kTaps, A>& reads, int64_t i,
                              vector_t<A, 4>& value) {
   vector_t<A, 4> column[4], weight[2 * kTaps];
-  for (int k = 0; k < 4; ++k) {
-    const T* first = plane + reads.first[i + k];
-    if constexpr (kTaps == 2) {
-      vector_t<A, 2> top, bottom;
-      load_as<2, A>(top, first);
-      load_as<2, A>(bottom, first + width);
-      column[k] = __builtin_shufflevector(top, bottom, 0, 1, 2, 3);
-    } else {
+  if constexpr (kTaps == 2) {
+    gather_corners(plane, width, reads.first + i, column);
+  } else {
+    for (int k = 0; k < 4; ++k) {
+      const T* first = plane + reads.first[i + k];
       vector_t<A, 4> row;
       load_as<4, A>(row, first);
       column[k] = row * reads.y_weight[0][i + k];
@@ -29,8 +26,8 @@ HOST_DEVICE void gather_four(const T* plane, int64_t width, const Reads<kTaps, A
         column[k] += row * reads.y_weight[j][i + k];
       }
     }
+    transpose(column[0], column[1], column[2], column[3]);
   }
-  transpose(column[0], column[1], column[2], column[3]);
   for (int k = 0; k < kTaps; ++k) {
     load(weight[k], reads.x_weight[k] + i);
     load(weight[kTaps + k], reads.y_weight[k] + i);
@@ -75,8 +72,8 @@ struct Piece {
   Windows windows;  // where the machine has wide vectors
 };
 
-constexpr int64_t kFewPlanes = 4;
-constexpr int kPieces = 24;  // prepared together: they stay in a core's own cache
+constexpr int64_t kFewPlanes = 4;  // read together: they do not drive each other out of the cache
+constexpr int kPieces = 24;        // prepared together: they stay in a core's own cache
 
 template <int kTaps, class A>
 struct Pieces {
@@ -225,7 +222,7 @@ HOST_DEVICE bool add_piece(const Warp<A>& job, const Span<A>& span, Pieces<kTaps
   return true;
 }
 
-// Planes that do not drive each other out of the cache: then a piece is done while it is in the cache itself.
+// True where all planes are read together: then each piece is done at once, while it is in the cache itself.
 inline bool few_planes(const std::vector<Features>& images) {
   int64_t planes = 0;
   for (const Features& features : images) {

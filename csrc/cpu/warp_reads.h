@@ -159,4 +159,17 @@ HOST_DEVICE void store_as(T* to, const vector_t<A, kWidth>& vector) {
   }
 }
 
+// One value of a plane at each corner of the bilinear reads of four pixels: vectors across the pixels.
+template <class V, class T>
+HOST_DEVICE void gather_corners(const T* plane, int64_t width, const int64_t* first, V* corner) {
+  using A = accumulate_t<T>;
+  for (int k = 0; k < 4; ++k) {
+    vector_t<A, 2> top, bottom;
+    load_as<2, A>(top, plane + first[k]);
+    load_as<2, A>(bottom, plane + first[k] + width);
+    corner[k] = __builtin_shufflevector(top, bottom, 0, 1, 2, 3);
+  }
+  transpose(corner[0], corner[1], corner[2], corner[3]);
+}
+
 }  // namespace photoflow

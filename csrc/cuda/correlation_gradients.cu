@@ -190,7 +190,7 @@ struct Queries {
   __device__ void operator()(int64_t index) const {
     const int64_t c = index % job.padded, pixel = index / job.padded, at = pixel % job.plane();
     const T* const from = job.fmap1 + pixel / job.plane() * job.strides.batch + at / job.width * job.strides.row +
-                          at % job.width * job.strides.column;
+                          at % job.width * job.strides.pixel;
     out[index] = c < job.channels ? job.scale * accumulate_t<T>(from[c * job.strides.channel]) : accumulate_t<T>(0);
   }
 };
@@ -237,7 +237,7 @@ std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cuda(const Tensor
   const auto run = [&](auto type) {
     using T = decltype(type);
     using A = T;
-    const Gradients<T> work{lookup_of<T>(fmap1, pyramid, coords, shape, radius), data<T>(grad),
+    const Gradients<T> work{lookup_of<Lookup, T>(fmap1, pyramid, coords, shape, radius), data<T>(grad),
                             needs_fmap1 ? mutable_data<T>(grad_fmap1) : nullptr,
                             needs_coords ? mutable_data<A>(grad_coords) : nullptr,
                             needs_pyramid ? mutable_data<A>(grad_pyramid) : nullptr};

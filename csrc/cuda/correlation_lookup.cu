@@ -52,7 +52,8 @@ Tensor correlation_lookup_cuda(const Tensor& fmap1, const Tensor& pyramid_any, c
     const int64_t pixels = fitting(bytes, kWarp), warps = std::min<int64_t>(pixels, 8);
     const int64_t blocks = fmap1.size(0) * levels * ((plane + pixels - 1) / pixels);
     look_up<<<blocks_for(blocks), static_cast<unsigned>(warps * kWarp), static_cast<size_t>(pixels * bytes),
-              device.stream()>>>(lookup_of<T>(fmap1, pyramid, coords, shape, radius), pixels, mutable_data<T>(out));
+              device.stream()>>>(lookup_of<Lookup, T>(fmap1, pyramid, coords, shape, radius), pixels,
+                                 mutable_data<T>(out));
     STD_CUDA_KERNEL_LAUNCH_CHECK();
   });
   return out;

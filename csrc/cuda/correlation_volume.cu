@@ -10,7 +10,7 @@ template <class T>
 struct PyramidMean {
   using A = accumulate_t<T>;
   const T* fmap;
-  Strides strides;
+  Strides<int64_t> strides;
   A* pyramid;
   int64_t channels, padded;
   PyramidShape shape;
@@ -26,7 +26,7 @@ struct PyramidMean {
       const T* const from = fmap + image * strides.batch + c * strides.channel;
       for (int64_t row = y; row < y + step; ++row) {
         for (int64_t column = x; column < x + step; ++column) {
-          sum += A(from[row * strides.row + column * strides.column]);
+          sum += A(from[row * strides.row + column * strides.pixel]);
         }
       }
       sum /= static_cast<A>(step * step);
@@ -174,8 +174,8 @@ Tensor correlation_pyramid_cuda(const Tensor& fmap, int64_t levels) {
   dispatch(fmap.scalar_type(), [&](auto type) {
     using T = decltype(type);
     launch(device, pyramid.numel(),
-           PyramidMean<T>{data<T>(fmap), strides_of(fmap), mutable_data<accumulate_t<T>>(pyramid), channels, padded,
-                          shape});
+           PyramidMean<T>{data<T>(fmap), strides_as_they_are(fmap), mutable_data<accumulate_t<T>>(pyramid), channels,
+                          padded, shape});
   });
   return pyramid;
 }

@@ -29,7 +29,7 @@ template <class T>
 struct Lookup {
   using A = accumulate_t<T>;
   const T* fmap1;
-  Strides strides;
+  Strides<int64_t> strides;
   const A *pyramid, *coords;
   int64_t batch, channels, height, width, padded, radius;
   PyramidShape shape;
@@ -58,7 +58,7 @@ struct Lookup {
 
   // Channels [c, c + kSize) of a pixel, which need not lie side by side, times the scale.
   __device__ Pack<A> query(int64_t image, int64_t pixel, int64_t c) const {
-    const T* const at = fmap1 + image * strides.batch + pixel / width * strides.row + pixel % width * strides.column;
+    const T* const at = fmap1 + image * strides.batch + pixel / width * strides.row + pixel % width * strides.pixel;
     Pack<A> pack;
     for (int k = 0; k < Pack<A>::kSize; ++k) {
       pack.value[k] = c + k < channels ? scale * A(at[(c + k) * strides.channel]) : A(0);
@@ -116,24 +116,6 @@ __device__ void correlate(const Lookup<T>& job, int64_t image, int64_t pixel, in
     const A total = sum_over_lanes<kWarp / 2>(sum, lane);
     if (first + lane < count) dots[first + lane] = total;
   }
-}
-
-template <class T>
-Lookup<T> lookup_of(const Tensor& fmap1, const Tensor& pyramid, const Tensor& coords, const PyramidShape& shape,
-                    int64_t radius) {
-  using A = accumulate_t<T>;
-  return {data<T>(fmap1),
-          strides_of(fmap1),
-          data<A>(pyramid),
-          data<A>(coords),
-          fmap1.size(0),
-          fmap1.size(1),
-          fmap1.size(2),
-          fmap1.size(3),
-          padded_channels(fmap1.size(1)),
-          radius,
-          shape,
-          correlation_scale<A>(fmap1.size(1))};
 }
 
 // The largest power of two, at most `most`, of which as many times `bytes` fit into shared memory.

@@ -56,9 +56,9 @@ def padded(planes: Tensor, margins: Margins) -> Tensor:
 
 
 def cropped(planes: Tensor, margins: Margins) -> Tensor:
-    """The inverse of `padded`, in memory of its own."""
+    """The inverse of `padded`, for planes (..., H, W), in memory of its own."""
     if not any(margins):
         return planes
     left, right, top, bottom = margins
-    height, width = planes.shape[2:]
-    return planes[:, :, top : height - bottom, left : width - right].contiguous()
+    height, width = planes.shape[-2:]
+    return planes[..., top : height - bottom, left : width - right].contiguous()

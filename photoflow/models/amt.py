@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from photoflow.models._contract import cropped, margins_to, padded
 from photoflow.models.amt_parts import (
     CorrelationEncoder,
     FieldsDecoder,
@@ -19,9 +20,6 @@ from photoflow.models.amt_parts import (
 from photoflow.models.frame_pair import (
     Interpolated,
     check_pair,
-    crop,
-    margins_to_multiple,
-    pad,
     resize,
     time_of,
 )
@@ -166,14 +164,14 @@ class AMT(nn.Module):
         """
         check_pair("AMT", img0, img1)
         time = time_of("AMT", t, img0, ends=False)
-        margins = margins_to_multiple(img0, _MULTIPLE, centred=True)
-        img0, img1 = pad(img0, margins), pad(img1, margins)
+        margins = margins_to(img0, _MULTIPLE, _MULTIPLE)
+        img0, img1 = padded(img0, margins), padded(img1, margins)
         mean = (img0 + img1).mean(dim=(1, 2, 3), keepdim=True) / 2
         flow0, flow1, mask, residual = self._fields(img0 - mean, img1 - mean, time)
         frame = self._merged(img0, img1, flow0, flow1, mask, residual)
         if not details:
-            return crop(frame, margins)
-        return Interpolated(*(crop(one, margins) for one in (frame, flow0, flow1, mask)))
+            return cropped(frame, margins)
+        return Interpolated(*(cropped(one, margins) for one in (frame, flow0, flow1, mask)))
 
     def _fields(self, img0: Tensor, img1: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Flows (B, N, 2, H, W) into both images, masks (B, N, 1, H, W) and residuals (B, N, 3, H, W)."""
@@ -215,8 +213,8 @@ class AMT(nn.Module):
             moved0 = backward_warp(img0, to0, padding="border")
             moved1 = backward_warp(img1, to1, padding="border")
             pictures.append(torch.lerp(moved1, moved0, share.to(img0.dtype)) + rest.to(img0.dtype))
-        merged = self.comb_block(torch.cat(pictures, dim=1)).to(img0.dtype)
-        return (torch.stack(pictures).mean(dim=0) + merged).clamp(0, 1)
+        correction: Tensor = self.comb_block(torch.cat(pictures, dim=1))
+        return (torch.stack(pictures).mean(dim=0) + correction.to(img0.dtype)).clamp(0, 1)
 
 
 def _found(correlation: Correlation, flow: Tensor, time: Tensor) -> Tensor:

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from photoflow.models._contract import check_planes
 from photoflow.ops import backward_warp
-
-Margins = tuple[int, int, int, int]  # left, right, top, bottom, as torch's pad takes them
 
 
 class Interpolated(NamedTuple):
@@ -56,13 +55,10 @@ def check_pair(network: str, img0: Tensor, img1: Tensor) -> None:
     """Check two images of one shape (B, 3, H, W).
 
     Raises:
-        ValueError: they have another shape.
+        ValueError, TypeError: they are something else.
     """
-    for name, image in (("img0", img0), ("img1", img1)):
-        if image.dim() != 4 or image.shape[1] != 3:
-            raise ValueError(f"{network}: {name}: expected shape (B, 3, H, W), got {tuple(image.shape)}")
-    if img0.shape != img1.shape:
-        raise ValueError(f"{network}: img1: expected the shape of img0, {tuple(img0.shape)}, got {tuple(img1.shape)}")
+    check_planes(network, "img0", img0, 3)
+    check_planes(network, "img1", img1, 3, beside=img0)
 
 
 def as_coordinates(x: Tensor) -> Tensor:
@@ -95,24 +91,15 @@ def time_of(network: str, t: float | Tensor, image: Tensor, *, ends: bool) -> Te
     return torch.full((batch, 1, 1, 1), t, dtype=dtype, device=image.device)
 
 
-def margins_to_multiple(image: Tensor, multiple: int, *, centred: bool) -> Margins:
-    """What is missing at each side for a height and a width that are multiples of a number."""
-    right, bottom = -image.shape[-1] % multiple, -image.shape[-2] % multiple
-    left, top = (right // 2, bottom // 2) if centred else (0, 0)
-    return left, right - left, top, bottom - top
-
-
-def pad(image: Tensor, margins: Margins) -> Tensor:
-    """The image with its border pixels repeated outwards."""
-    return functional.pad(image, margins, mode="replicate") if any(margins) else image
-
-
-def crop(x: Tensor, margins: Margins) -> Tensor:
-    """(..., H, W) without the margins."""
-    left, right, top, bottom = margins
-    return x[..., top : x.shape[-2] - bottom, left : x.shape[-1] - right]
-
-
 def resize(x: Tensor, factor: float) -> Tensor:
-    """Features (B, C, H, W) at `factor` times the size, bilinear, pixels as areas."""
-    return x if factor == 1 else functional.interpolate(x, scale_factor=factor, mode="bilinear", align_corners=False)
+    """Features (B, C, H, W) at `factor`, a power of two, times the size; bilinear, pixels as areas."""
+    if factor == 1:
+        return x
+    height, width = x.shape[2:]
+    # Whole numbers: with a scale_factor, sizes that are symbols under torch.compile would go through floats.
+    size = (
+        (height * int(factor), width * int(factor))
+        if factor > 1
+        else (height // int(1 / factor), width // int(1 / factor))
+    )
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)

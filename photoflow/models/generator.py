@@ -100,9 +100,17 @@ class FlowGuidedGenerator(nn.Module):
             nn.Tanh(),
         )
         if weights is not None:
-            from photoflow.models.weights import load_weights
+            self.load(weights)
 
-            load_weights(self, weights)
+    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
+        """Load weights.
+
+        Raises:
+            WeightsError: the weights cannot be had, or are not this network's.
+        """
+        from photoflow.models.weights import load_weights
+
+        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
 
     def forward(self, image: Tensor, mask: Tensor, flow: Tensor, warped: Tensor, occlusion: Tensor) -> Tensor:
         """Draw the image after the motion.

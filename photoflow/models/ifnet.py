@@ -10,13 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from photoflow.models._contract import cropped, margins_to, padded
 from photoflow.models.frame_pair import (
     Interpolated,
     as_coordinates,
     check_pair,
-    crop,
-    margins_to_multiple,
-    pad,
     resize,
     time_of,
 )
@@ -136,17 +134,18 @@ class IFNet(nn.Module):
             raise ValueError(f"IFNet: scale: expected {', '.join(f'{one:g}' for one in _SCALES)}, got {scale}")
         time = time_of("IFNet", t, img0, ends=True)
         coarsest = 2 ** (len(self.config.widths) - 1)
-        margins = margins_to_multiple(img0, int(4 * coarsest * max(1, 1 / scale)), centred=False)
-        img0, img1 = pad(img0, margins), pad(img1, margins)
+        multiple = int(4 * coarsest * max(1, 1 / scale))
+        margins = margins_to(img0, multiple, multiple)
+        img0, img1 = padded(img0, margins), padded(img1, margins)
 
         estimate = self._estimate(img0, img1, time, scale)
         flow, mask = estimate.flow, estimate.mask.sigmoid()
         moved0 = backward_warp(img0, flow[:, :2], padding="border")
         moved1 = backward_warp(img1, flow[:, 2:], padding="border")
-        frame = crop(torch.lerp(moved1, moved0, mask.to(img0.dtype)), margins)
+        frame = cropped(torch.lerp(moved1, moved0, mask.to(img0.dtype)), margins)
         if not details:
             return frame
-        return Interpolated(frame, *(crop(one, margins) for one in (flow[:, :2], flow[:, 2:], mask)))
+        return Interpolated(frame, *(cropped(one, margins) for one in (flow[:, :2], flow[:, 2:], mask)))
 
     def _estimate(self, img0: Tensor, img1: Tensor, time: Tensor, scale: float) -> _Estimate:
         """What the last block has come to; the sides of the images are multiples of what the first one needs."""

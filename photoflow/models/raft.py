@@ -307,9 +307,7 @@ class RAFT(nn.Module):
         self.update_block = UpdateBlock(config)
         self.mask_predictor = MaskPredictor(config.hidden) if config.convex else None
         if weights is not None:
-            from photoflow.models.weights import load_weights
-
-            load_weights(self, weights, rename=rename)
+            self.load(weights)
 
     @classmethod
     def small(cls, weights: str | Path | None = None) -> RAFT:
@@ -321,21 +319,15 @@ class RAFT(nn.Module):
         """RAFT: 5.3 M parameters."""
         return cls(PRESETS["large"], weights)
 
-    @classmethod
-    def matching(cls, weights: str | Path, *, offline: bool = False) -> RAFT:
-        """The one of the two that weights, by name or file, belong to, with them; `offline` never fetches.
+    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
+        """Load weights, with the names of torchvision's checkpoints or of the paper's authors'.
 
         Raises:
-            WeightsError: the weights cannot be had, or are neither's.
+            WeightsError: the weights cannot be had, or are not this network's.
         """
-        from photoflow.models.state_dict import fit, read_state_dict
-        from photoflow.models.weights import find
+        from photoflow.models.weights import load_weights
 
-        path = find(weights, offline=offline)
-        state = rename(read_state_dict(path))
-        network = cls(PRESETS["large" if "mask_predictor.conv.weight" in state else "small"])
-        fit(network, state, path)
-        return network
+        load_weights(self, weights, rename=rename, offline=offline, accept_licence=accept_licence)
 
     def forward(
         self, image1: Tensor, image2: Tensor, updates: int = 12, every_update: bool = False

@@ -15,6 +15,7 @@ from torch import Tensor
 from photoflow import ops
 from photoflow.motion import Motion, MotionField, Scene
 from photoflow.motion.drift import DriftField
+from photoflow.render.measured import FlowNetwork, MeasuredField
 
 Array = np.ndarray[Any, Any]
 Window = tuple[slice, slice]
@@ -96,11 +97,14 @@ class SubjectLayer:
         alpha: float32 (H, W) in [0, 1], its opacity.
         motion: how it moves.
         scale, seconds, loop, device: see `photoflow.motion.Scene`.
+        blueprint: measures the flow between the subject and its moved copy, which is what is rendered then; without
+            it the planned flow is.
     """
 
     def __init__(
-        self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str
-    ) -> None:
+        self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str,
+        blueprint: FlowNetwork | None = None,
+    ) -> None:  # fmt: skip
         def field_over(mask: Array, corner: tuple[int, int], step: int) -> MotionField:
             place = (corner[0] / step, corner[1] / step)
             return motion.field(Scene(_coarse(mask, step), place, scale / step, seconds, loop, device))
@@ -116,6 +120,8 @@ class SubjectLayer:
         self._metric = self._importance(seconds)
         self._rim = _rim(self._rgba[:, 3:])
         self._window, self._inside = _windows(region, alpha.shape)
+        if blueprint is not None:
+            self.field = MeasuredField(self.field, self._rgba, self._moved, blueprint, GRID)
 
     def _importance(self, seconds: float) -> Tensor:
         """Softmax metric: the mean length of a displacement, scaled to 0 … 4; (1, 1, h, w) on the flow's grid."""
@@ -125,10 +131,8 @@ class SubjectLayer:
 
     def render(self, t: float) -> tuple[Tensor, Window]:
         flow = self.field.flow(t)[None]
-        arrived, coverage = ops.forward_splat(flow, flow, self._metric, mode="softmax")
         nodes, inside, window = self._visible(flow[0])
-        # Where nothing arrived there is nothing to look up: the warp leaves NaN out.
-        back = arrived.masked_fill_(coverage < 1e-3, torch.nan)[:, :, nodes[0], nodes[1]].mul(-GRID)
+        back = self._inverse(flow)[:, :, nodes[0], nodes[1]].mul(-GRID)
         back[:, 0] += GRID * nodes[1].start  # the warp counts from the window's own corner
         back[:, 1] += GRID * nodes[0].start
         rgba = ops.backward_warp(self._rgba, _dense(back), mode="bicubic", padding="zeros")[0]
@@ -137,6 +141,16 @@ class SubjectLayer:
         # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
         torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
         return rgba, window
+
+    def _inverse(self, flow: Tensor) -> Tensor:
+        """The flow at its targets, (1, 2, h, w); NaN where nothing arrived: the warp leaves that out."""
+        arrived, coverage = ops.forward_splat(flow, flow, self._metric, mode="softmax")
+        return arrived.masked_fill_(coverage < 1e-3, torch.nan)
+
+    def _moved(self, flow: Tensor) -> Tensor:
+        """The whole region as a flow moves it: (1, 4, H, W)."""
+        back = _dense(self._inverse(flow).mul_(-GRID))
+        return ops.backward_warp(self._rgba, back, mode="bicubic", padding="zeros").clamp_(0, 1)
 
     def _visible(self, flow: Tensor) -> tuple[Window, Window, Window]:
         """The part of the picture that the subject has moved to.

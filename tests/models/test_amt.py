@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -142,16 +143,13 @@ def test_double_precision_and_channels_last(network: AMT) -> None:
     assert largest(turned - wanted) < 1e-4
 
 
-@pytest.mark.parametrize("size", ["S", "G"])
-def test_compiles_without_a_break(size: str, network: AMT) -> None:
-    network = network if size == "S" else fill(AMT("G"))
+def test_compiles_without_a_break(network: AMT, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, "torch.__trace")  # else each step is written out for pytest to keep
     compiled = torch.compile(network, fullgraph=True, backend="eager")
-    for height, width in ((32, 32), (40, 56)):
-        pictures = pair(height, width)
-        with torch.no_grad():
-            made = compiled(*pictures, torch.tensor([0.3]), True)
-            wanted = network(*pictures, 0.3)
-        assert largest(made.frame - wanted) < 1e-4
+    pictures = pair(40, 56)
+    with torch.no_grad():
+        made = compiled(*pictures, torch.tensor([0.3]), True)
+        assert largest(made.frame - network(*pictures, 0.3)) < 1e-4
 
 
 @pytest.mark.parametrize("size", ["S", "L", "G"])
@@ -168,11 +166,11 @@ def test_every_parameter_learns(size: str) -> None:
 def test_overfits_one_batch() -> None:
     torch.manual_seed(0)
     network = AMT("S")
-    img0, img1 = (torch.cat(both) for both in zip(pair(64, 64), pair(64, 64, seed=3)))
+    img0, img1 = (torch.cat(both) for both in zip(pair(32, 48), pair(32, 48, seed=3)))
     target, times = img0.roll((1, 2), (2, 3)), torch.tensor([0.4, 0.4])
     optimizer = torch.optim.Adam(network.parameters(), 1e-3)
     losses = []
-    for _ in range(30):
+    for _ in range(20):
         loss = (network(img0, img1, times) - target).abs().mean()
         optimizer.zero_grad()
         loss.backward()
@@ -197,7 +195,7 @@ def test_loads_a_file_of_its_own_size_only(tmp_path: Path, network: AMT) -> None
 def test_errors_name_what_is_wrong(network: AMT) -> None:
     img = waves(16, 16)
     for arguments, message in (
-        ((img[0], img), r"AMT: img0: expected shape \(B, 3, H, W\), got \(3, 16, 16\)"),
+        ((img[0], img), r"AMT: img0: expected shape \(B, 3, H, W\), not empty, got \(3, 16, 16\)"),
         ((img, img, 0.0), "t: expected a time between 0 and 1, got 0"),
         ((img, img, 1), "t: expected a time between 0 and 1, got 1"),
     ):

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, free_bytes, smooth_flow
+from contract import Arguments, OperatorContract, free_bytes, replayed, smooth_flow
 from torch import Tensor
 from torch.testing import assert_close
 from torchvision.models.optical_flow.raft import CorrBlock
@@ -213,18 +213,7 @@ def test_gradients_can_be_captured_in_a_cuda_graph() -> None:
         out = correlation_lookup(*maps, coords, radius=2, levels=2, method="direct")
         return torch.autograd.grad(out, [*maps, coords], torch.ones_like(out))
 
-    side = torch.cuda.Stream()
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        expected = gradients()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        captured = gradients()
-    for grad in captured:
-        grad.zero_()
-    graph.replay()
-    assert_close(captured, expected)
+    assert_close(*replayed(gradients))
 
 
 def test_more_than_2_to_the_31_elements(device: str) -> None:

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, free_bytes, non_contiguous
+from contract import Arguments, OperatorContract, free_bytes, non_contiguous, replayed
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -199,18 +199,7 @@ def test_gradients_can_be_captured_in_a_cuda_graph() -> None:
         out = flow_attention(*tensors)
         return torch.autograd.grad(out, tensors, torch.ones_like(out))
 
-    side = torch.cuda.Stream()  # the first call sets libraries up, which cannot be captured
-    side.wait_stream(torch.cuda.current_stream())
-    with torch.cuda.stream(side):
-        expected = gradients()
-    torch.cuda.current_stream().wait_stream(side)
-    graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
-        captured = gradients()
-    for grad in captured:
-        grad.zero_()
-    graph.replay()
-    assert_close(captured, expected, rtol=1e-4, atol=1e-4)
+    assert_close(*replayed(gradients), rtol=1e-4, atol=1e-4)
 
 
 def test_more_than_2_to_the_31_elements(device: str) -> None:

@@ -1,0 +1,65 @@
+"""The networks of the pipeline by the names a person uses, each with its weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from photoflow.models.registry import WeightsError
+
+# Which weights in the registry are whose: their names begin so. The generator has none yet.
+_PUBLISHED = {"raft": "raft_", "gan": "gan_", "rife": "rife_", "amt": "amt_"}
+KINDS = tuple(_PUBLISHED)
+
+
+def load_network(kind: str, weights: str | Path | None, *, offline: bool = False, accept_licence: bool = False) -> Any:
+    """A network with its weights, ready for inference.
+
+    Args:
+        kind: "raft", "gan" (the flow-guided generator), "rife" (IFNet) or "amt".
+        weights: name in the registry, or file; which variant of the network they belong to is seen from them.
+        offline: never fetch.
+        accept_licence: accept a licence that forbids commercial use.
+
+    Returns:
+        The network, in evaluation mode, on the CPU.
+
+    Raises:
+        WeightsError: no weights are given (an untrained network draws nothing that anybody wants), or they cannot be
+            had, or belong to no variant of the network.
+    """
+    if weights is None:
+        from photoflow.models.registry import REGISTRY
+
+        names = [name for name in REGISTRY if name.startswith(_PUBLISHED[kind])]
+        raise WeightsError(f"{kind}: expected weights for it: {kind}=" + " or ".join([*names, "a file"]))
+    faults = []
+    for make in _variants(kind):
+        network = make()
+        try:
+            network.load(weights, offline=offline, accept_licence=accept_licence)
+        except WeightsError as fault:
+            faults.append(fault)
+        else:
+            return network.eval()
+    raise faults[0]
+
+
+def _variants(kind: str) -> list[Callable[[], Any]]:
+    """What makes the network, once for each of its layouts, the likeliest first."""
+    if kind == "raft":
+        from photoflow.models.raft import RAFT
+
+        return [RAFT.large, RAFT.small]
+    if kind == "gan":
+        from photoflow.models.generator import FlowGuidedGenerator
+
+        return [FlowGuidedGenerator]
+    if kind == "rife":
+        from photoflow.models.ifnet import VERSIONS, IFNet
+
+        return [lambda version=version: IFNet(version) for version in VERSIONS]  # type: ignore[misc]
+    from photoflow.models.amt import AMT, SIZES
+
+    return [lambda size=size: AMT(size) for size in SIZES]  # type: ignore[misc]

@@ -1,0 +1,22 @@
+"""What every renderer answers."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
+
+
+class Renderer(Protocol):
+    """Draws the picture at any time."""
+
+    def frame(self, t: float) -> Array:
+        """The picture at time `t` seconds: uint8 (H, W, 3)."""
+
+    def cutout(self, t: float) -> Array:
+        """What moves alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
+
+    def flow(self, t: float) -> Array:
+        """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""

@@ -1,0 +1,99 @@
+"""Frames between keyframes: which keyframes, how often they are drawn, and what stands still."""
+
+import numpy as np
+import pytest
+import torch
+
+from photoflow.render.interpolated import InterpolatedRenderer
+
+
+class Ramp:
+    """A picture whose left half brightens with time and whose right half stands still; every drawing is noted."""
+
+    def __init__(self):
+        self.drawn = []
+
+    def frame(self, t):
+        self.drawn.append(t)
+        picture = np.full((8, 12, 3), 77, np.uint8)
+        picture[:, :6] = round(100 * t)
+        return picture
+
+    def cutout(self, t):
+        rgba = np.zeros((8, 12, 4), np.uint8)
+        rgba[:, :6] = (200, 100, 50, round(100 * t))
+        return rgba
+
+    def flow(self, t):
+        return np.full((2, 8, 12), t, np.float32)
+
+
+def blend(img0, img1, t):
+    return img0 + t * (img1 - img0)
+
+
+def test_frames_lie_between_the_keyframes_around_them():
+    renderer = InterpolatedRenderer(Ramp(), blend, seconds=2.0, rate=2.0)
+    for t in np.linspace(0, 1.95, 40):
+        np.testing.assert_allclose(renderer.frame(t)[:, :6].astype(float), 100 * t, atol=1)
+    assert renderer.flow(0.3)[0, 0, 0] == np.float32(0.3)
+
+
+def test_each_keyframe_is_drawn_once():
+    ramp = Ramp()
+    renderer = InterpolatedRenderer(ramp, blend, seconds=2.0, rate=2.0)
+    for t in np.linspace(0, 2, 31)[:-1]:
+        renderer.frame(float(t))
+    np.testing.assert_allclose(ramp.drawn, [0, 0.5, 1.0, 1.5, 2.0])
+
+
+@pytest.mark.parametrize(("rate", "count"), [(1.9, 4), (2.2, 4), (0.1, 1)])
+def test_keyframes_fit_into_the_clip(rate, count):
+    ramp = Ramp()
+    renderer = InterpolatedRenderer(ramp, blend, seconds=2.0, rate=rate)
+    renderer.frame(1.99)
+    np.testing.assert_allclose(ramp.drawn, [2.0 - 2.0 / count, 2.0])
+
+
+def test_what_stands_still_stays_to_the_bit_though_the_network_is_not_exact():
+    def inexact(img0, img1, t):
+        return blend(img0, img1, t) + 2 / 255
+
+    drawn = InterpolatedRenderer(Ramp(), inexact, seconds=2.0, rate=1.0).frame(0.5)
+    assert (drawn[:, 6:] == 77).all() and (drawn[:, :6] == 52).all()
+
+
+def test_what_passes_between_two_equal_keyframes_is_shown():
+    """A pixel that is the same in both keyframes may be something else between them."""
+
+    def flash(img0, img1, t):
+        frame = blend(img0, img1, t)
+        frame[..., 4, 9] = 1
+        return frame
+
+    assert (InterpolatedRenderer(Ramp(), flash, seconds=2.0, rate=1.0).frame(0.5)[4, 9] == 255).all()
+
+
+def test_a_keyframe_is_not_touched_by_the_network():
+    def broken(img0, img1, t):
+        raise AssertionError("no frame lies between")
+
+    renderer = InterpolatedRenderer(Ramp(), broken, seconds=2.0, rate=2.0)
+    assert (renderer.frame(0.5)[:, :6] == 50).all()
+
+
+def test_cutouts_are_interpolated_with_their_opacity():
+    drawn = InterpolatedRenderer(Ramp(), blend, seconds=2.0, rate=1.0).cutout(1.5)
+    np.testing.assert_allclose(drawn[:, :6, 3], 150, atol=1)
+    np.testing.assert_allclose(drawn[:, :6, :3].reshape(-1, 3), np.tile([200, 100, 50], (48, 1)), atol=2)
+    assert (drawn[:, 6:, 3] == 0).all()
+
+
+def test_the_network_gets_pictures_in_its_range():
+    def checked(img0, img1, t):
+        assert img0.shape == img1.shape == (1, 3, 8, 12)
+        assert img0.dtype == torch.float32 and img0.min() >= 0 and img1.max() <= 1
+        assert t == pytest.approx(0.25)
+        return img0
+
+    InterpolatedRenderer(Ramp(), checked, seconds=2.0, rate=1.0).frame(0.25)
