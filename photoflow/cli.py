@@ -169,6 +169,43 @@ def flow(
     console.print(f"{output}: {measured.shape[2]}x{measured.shape[1]}, {said}", markup=False, soft_wrap=True)
 
 
+@app.command("interpolate")
+def add_frames(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A video, or a folder of pictures.", show_default=False)],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="As for `photoflow animate -o`.", show_default=False)],
+    factor: Annotated[int, typer.Option(min=2, help="How many times the frames a second.")] = 2,
+    network: Annotated[str, typer.Option(help="What draws them: rife or amt.")] = "rife",
+    weights: Annotated[
+        str | None, typer.Option(help="The network's weights: a name from `photoflow weights list`, or a file.")
+    ] = None,
+    fps: Annotated[float, typer.Option(help="Pictures a second of a folder; a video has its own.")] = 30.0,
+    quality: Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")] = 80,
+    accept_licence: Annotated[
+        bool, typer.Option("--accept-licence", help="Take weights that may not be used commercially.")
+    ] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
+) -> None:
+    """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
+    if network not in ("rife", "amt"):
+        raise InputError(f"network: expected rife or amt, got {network!r}")
+    if weights is None:
+        named = "rife_v4.26" if network == "rife" else "amt_s"
+        raise InputError(
+            f"weights: expected --weights with {named}, say, or a file; untrained, no network interpolates"
+        )
+    from photoflow.interpolation import check_target, interpolate, open_frames
+    from photoflow.models.networks import load_network
+
+    frames = open_frames(source, fps)
+    check_target(frames, target)
+    with progress_bar(frames.count * factor) as (advance, _):
+        drawn_by = load_network(network, weights, offline=offline, accept_licence=accept_licence)
+        done = interpolate(frames, target, drawn_by, factor=factor, quality=quality, device=device, progress=advance)
+    cuts = f", {done.cuts} scene cut{'s' * (done.cuts != 1)} kept" if done.cuts else ""
+    console.print(f"{target}: {done.frames} frames at {float(done.fps):g} fps{cuts}", markup=False, soft_wrap=True)
+
+
 @app.command("motions")
 def list_motions() -> None:
     """List the motions and their parameters."""

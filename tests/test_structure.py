@@ -11,7 +11,7 @@ PACKAGE = Path(photoflow.__file__).parent
 # From the ground up; a module imports from its own room and from the lines before its own.
 ORDER = [
     {"errors", "_C"}, {"ops", "io", "viz"}, {"models"}, {"segment"}, {"motion"},
-    {"render"}, {"clip"}, {"animator"}, {"cli"},
+    {"render"}, {"interpolation"}, {"clip"}, {"animator"}, {"cli"},
 ]  # fmt: skip
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 
