@@ -41,18 +41,18 @@ def main() -> None:
             for record in found:
                 print(line(record), flush=True)
             if options.json is not None:  # after every case: a run that is broken off leaves what it has measured
-                save(document, options.json)
+                save_both(document, options.json, table(document))
     target = options.json
     if target is None and not options.quick and not options.op:
         target = FOLDER / "results" / f"ops_{options.device}.json"
     if target is not None:
-        save(document, target)
+        save_both(document, target, table(document))
     print(table(document))
 
 
-def save(document: dict[str, Any], target: Path) -> None:
+def save_both(document: dict[str, Any], target: Path, markdown: str) -> None:
     """Write the measurements and their table, each whole or not at all."""
-    for path, text in ((target, json.dumps(document, indent=1) + "\n"), (target.with_suffix(".md"), table(document))):
+    for path, text in ((target, json.dumps(document, indent=1) + "\n"), (target.with_suffix(".md"), markdown)):
         beside = path.with_name(path.name + ".part")
         beside.write_text(text)
         beside.replace(path)

@@ -165,9 +165,8 @@ def flow(
     if png:
         write_image(png, with_legend(flow_to_rgb(measured)))
     length = (measured**2).sum(0) ** 0.5
-    size = f"{measured.shape[2]}x{measured.shape[1]}"
-    said = f"{output}: {size}, {length.mean():.2f} pixels on average, {length.max():.2f} at most"
-    console.print(said, markup=False, soft_wrap=True)
+    said = f"{length.mean():.2f} pixels on average, {length.max():.2f} at most"
+    console.print(f"{output}: {measured.shape[2]}x{measured.shape[1]}, {said}", markup=False, soft_wrap=True)
 
 
 @app.command("interpolate")

@@ -13,19 +13,16 @@ from typing import Any
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from photoflow.errors import InputError
 from photoflow.io import FolderReader, VideoReader, VideoWriter, check_output
 from photoflow.models.device import settled_device
-from photoflow.models.ifnet import IFNet
-from photoflow.models.precision import fast_inference
+from photoflow.render.interpolated import FrameMaker
 
 Array = np.ndarray[Any, Any]
 Reader = VideoReader | FolderReader
 
-LARGE = 2560  # pixels; a longer frame's flow is estimated at half its size, as RIFE's author advises for 4K
 MOST_HELD = 4  # frames' worth of time; a picture that is shown longer stands still until the last one
 _PALETTE_SAMPLES = 8
 
@@ -146,59 +143,6 @@ def between(
         before = after
     if before is not None:
         yield from repeat(before, factor)
-
-
-class FrameMaker:
-    """Draws the picture between two, uint8, by a network.
-
-    Args:
-        network: called (img0, img1, t, details=...).
-        device: where it runs; it is moved there.
-    """
-
-    def __init__(self, network: nn.Module, device: str) -> None:
-        self._network, self._device = network.to(device), device
-        self._planes: deque[tuple[Array, Tensor]] = deque(maxlen=2)  # of the pictures used last: each is used often
-
-    def __call__(self, before: Array, after: Array, t: float) -> Array:
-        """Draw a picture.
-
-        Args:
-            before: uint8 (H, W, 3), or (H, W, 4) with straight alpha.
-            after: the same, a frame later.
-            t: time between them, in (0, 1).
-
-        Returns:
-            uint8 of the same shape. Colours are mixed as far as they are opaque; opacity moves with them.
-        """
-        first, second = self._on_device(before), self._on_device(after)
-        large = isinstance(self._network, IFNet) and max(before.shape) > LARGE
-        with torch.inference_mode(), fast_inference(self._device):
-            has_alpha = first.shape[1] == 4
-            made = self._network(first[:, :3], second[:, :3], t, details=has_alpha, **({"scale": 0.5} if large else {}))
-            if not has_alpha:
-                return _as_picture(made)
-            opacity = made.carry(first[:, 3:], second[:, 3:]).float()
-            colours = made.frame.float() / opacity.clamp_min(1 / 510)
-            return _as_picture(torch.cat([colours, opacity], dim=1))
-
-    def _on_device(self, picture: Array) -> Tensor:
-        """The picture as float32 (1, C, H, W) in [0, 1], multiplied by its alpha."""
-        for known, planes in self._planes:
-            if known is picture:
-                return planes
-        planes = torch.from_numpy(picture).to(self._device).permute(2, 0, 1)[None].float() / 255
-        if planes.shape[1] == 4:
-            planes = torch.cat([planes[:, :3] * planes[:, 3:], planes[:, 3:]], dim=1)
-        planes = planes.contiguous()
-        self._planes.append((picture, planes))
-        return planes
-
-
-def _as_picture(planes: Tensor) -> Array:
-    rounded = planes[0].float().mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
-    picture: Array = rounded.permute(1, 2, 0).contiguous().cpu().numpy()
-    return picture
 
 
 class CutDetector:

@@ -17,12 +17,7 @@ from photoflow.models.amt_parts import (
     PyramidEncoder,
     Update,
 )
-from photoflow.models.frame_pair import (
-    Interpolated,
-    check_pair,
-    resize,
-    time_of,
-)
+from photoflow.models.frame_pair import Interpolated, check_pair, resize, time_of
 from photoflow.ops import Correlation, backward_warp
 
 _LEVELS = 4
@@ -164,7 +159,7 @@ class AMT(nn.Module):
         """
         check_pair("AMT", img0, img1)
         time = time_of("AMT", t, img0, ends=False)
-        margins = margins_to(img0, _MULTIPLE, _MULTIPLE)
+        margins = margins_to(img0, _MULTIPLE)
         img0, img1 = padded(img0, margins), padded(img1, margins)
         mean = (img0 + img1).mean(dim=(1, 2, 3), keepdim=True) / 2
         flow0, flow1, mask, residual = self._fields(img0 - mean, img1 - mean, time)

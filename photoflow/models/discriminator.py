@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from photoflow.models._contract import check_planes
+from photoflow.models._contract import InstanceNorm, check_planes
 from photoflow.models.generator import FLOW_UNIT
 
 _NAME = "PatchDiscriminator"
@@ -17,7 +17,7 @@ _LEAST = 24  # what leaves one score
 
 def _normed(inputs: int, outputs: int, stride: int) -> nn.Sequential:
     convolution = nn.Conv2d(inputs, outputs, 4, stride, padding=1, bias=False)  # the norm takes a bias away
-    return nn.Sequential(convolution, nn.InstanceNorm2d(outputs), nn.LeakyReLU(0.2, inplace=True))
+    return nn.Sequential(convolution, InstanceNorm(outputs), nn.LeakyReLU(0.2, inplace=True))
 
 
 class PatchDiscriminator(nn.Module):

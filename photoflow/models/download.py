@@ -56,8 +56,11 @@ def install(entry: WeightsFile, target: Path) -> None:
 
 
 def has_digest(path: Path, sha256: str) -> bool:
-    """Whether the file is there and its digest begins with `sha256`."""
-    return path.is_file() and digest_of(path).startswith(sha256)
+    """Whether the file is there, can be read, and its digest begins with `sha256`."""
+    try:
+        return path.is_file() and digest_of(path).startswith(sha256)
+    except OSError:
+        return False
 
 
 def digest_of(path: Path) -> str:

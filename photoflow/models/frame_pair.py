@@ -55,7 +55,7 @@ def check_pair(network: str, img0: Tensor, img1: Tensor) -> None:
     """Check two images of one shape (B, 3, H, W).
 
     Raises:
-        ValueError, TypeError: they are something else.
+        ValueError, TypeError: they have another shape or dtype.
     """
     check_planes(network, "img0", img0, 3)
     check_planes(network, "img1", img1, 3, beside=img0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from photoflow.models._contract import check_planes, cropped, margins_to, padded
+from photoflow.models._contract import InstanceNorm, check_planes, cropped, margins_to, padded
 from photoflow.ops import flow_attention
 
 FLOW_UNIT = 64.0
@@ -24,7 +24,7 @@ _LEAST = 2 * _FACTOR  # an instance norm needs more than one pixel
 
 def _normed(convolution: nn.Module, channels: int) -> nn.Sequential:
     """A convolution, which needs no bias before an instance norm, the norm and a ReLU."""
-    return nn.Sequential(convolution, nn.InstanceNorm2d(channels), nn.ReLU(inplace=True))
+    return nn.Sequential(convolution, InstanceNorm(channels), nn.ReLU(inplace=True))
 
 
 class FlowAttention(nn.Module):
@@ -49,7 +49,7 @@ class ResidualBlock(nn.Module):
         self.convolutions = nn.Sequential(
             _normed(nn.Conv2d(channels, channels, 3, padding=1, bias=False), channels),
             nn.Conv2d(channels, channels, 3, padding=1, bias=False),
-            nn.InstanceNorm2d(channels),
+            InstanceNorm(channels),
         )
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,13 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoflow.models._contract import cropped, margins_to, padded
-from photoflow.models.frame_pair import (
-    Interpolated,
-    as_coordinates,
-    check_pair,
-    resize,
-    time_of,
-)
+from photoflow.models.frame_pair import Interpolated, as_coordinates, check_pair, resize, time_of
 from photoflow.ops import backward_warp
 
 _FLOWS = 4  # x and y into the first image, x and y into the second
@@ -134,8 +128,7 @@ class IFNet(nn.Module):
             raise ValueError(f"IFNet: scale: expected {', '.join(f'{one:g}' for one in _SCALES)}, got {scale}")
         time = time_of("IFNet", t, img0, ends=True)
         coarsest = 2 ** (len(self.config.widths) - 1)
-        multiple = int(4 * coarsest * max(1, 1 / scale))
-        margins = margins_to(img0, multiple, multiple)
+        margins = margins_to(img0, int(4 * coarsest * max(1, 1 / scale)))
         img0, img1 = padded(img0, margins), padded(img1, margins)
 
         estimate = self._estimate(img0, img1, time, scale)

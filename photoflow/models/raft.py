@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from photoflow.models._contract import check_planes, cropped, margins_to, padded
+from photoflow.models._contract import InstanceNorm, check_planes, cropped, margins_to, padded
 from photoflow.models.raft_names import rename
 from photoflow.ops import Correlation
 
@@ -178,7 +178,7 @@ class ConvGRU(nn.Module):
         hidden = self.convz.out_channels
         first, last = hidden, hidden + context.shape[1]
         shares = F.conv2d(context, weight[:, first:last], bias, padding=self.padding)
-        rest = torch.cat([weight[:, :first], weight[:, last:]], 1)
+        rest = torch.cat([weight[:, :first], weight[:, last:]], 1).to(shares.dtype)
         return Gates(*rest.split([2 * hidden, hidden]), *shares.split([2 * hidden, hidden], 1))
 
     def forward(self, hidden: Tensor, motion: Tensor, gates: Gates) -> Tensor:
@@ -302,7 +302,7 @@ class RAFT(nn.Module):
         super().__init__()
         self.config = config
         norm = nn.BatchNorm2d if config.context_norm else None
-        self.feature_encoder = Encoder(config.features, norm=nn.InstanceNorm2d, bottleneck=config.bottleneck)
+        self.feature_encoder = Encoder(config.features, norm=InstanceNorm, bottleneck=config.bottleneck)
         self.context_encoder = Encoder(config.context, norm=norm, bottleneck=config.bottleneck)
         self.update_block = UpdateBlock(config)
         self.mask_predictor = MaskPredictor(config.hidden) if config.convex else None

@@ -1,28 +1,77 @@
-"""Frames between keyframes, from an interpolation network."""
+"""Frames between others, from an interpolation network."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from photoflow.models.ifnet import IFNet
 from photoflow.models.precision import fast_inference
 from photoflow.render.renderer import Renderer
 
 Array = np.ndarray[Any, Any]
 
+LARGE = 2560  # pixels; a longer frame's flow is estimated at half its size, as RIFE's author advises for 4K
 STILL = 3  # of 255: what an interpolation changes by no more, where both keyframes agree, stands still
 
 
-class Interpolator(Protocol):
-    """`photoflow.models.ifnet.IFNet` or `photoflow.models.amt.AMT`, or what is called like them."""
+class FrameMaker:
+    """Draws the picture between two, uint8, by a network.
 
-    def __call__(self, img0: Tensor, img1: Tensor, t: float) -> Tensor:
-        """The frame (B, 3, H, W) at `t` in [0, 1] between two, RGB in [0, 1]."""
+    Args:
+        network: `photoflow.models.ifnet.IFNet` or `photoflow.models.amt.AMT`, with its weights; it is moved to
+            `device`.
+        device: where it runs.
+    """
+
+    def __init__(self, network: nn.Module, device: str) -> None:
+        self._network, self._device = network.to(device), device
+        self._planes: deque[tuple[Array, Tensor]] = deque(maxlen=2)  # of the pictures used last: each is used often
+
+    def __call__(self, before: Array, after: Array, t: float) -> Array:
+        """Draw a picture.
+
+        Args:
+            before: uint8 (H, W, 3), or (H, W, 4) with straight alpha.
+            after: the same, a frame later.
+            t: time between them, in (0, 1).
+
+        Returns:
+            uint8 of the same shape. Colours are mixed as far as they are opaque; opacity moves with them.
+        """
+        first, second = self._on_device(before), self._on_device(after)
+        large = isinstance(self._network, IFNet) and max(before.shape) > LARGE
+        with torch.inference_mode(), fast_inference(self._device):
+            has_alpha = first.shape[1] == 4
+            made = self._network(first[:, :3], second[:, :3], t, details=has_alpha, **({"scale": 0.5} if large else {}))
+            if not has_alpha:
+                return _as_picture(made)
+            opacity = made.carry(first[:, 3:], second[:, 3:]).float()
+            colours = made.frame.float() / opacity.clamp_min(1 / 510)
+            return _as_picture(torch.cat([colours, opacity], dim=1))
+
+    def _on_device(self, picture: Array) -> Tensor:
+        """The picture as float32 (1, C, H, W) in [0, 1], multiplied by its alpha."""
+        for known, planes in self._planes:
+            if known is picture:
+                return planes
+        planes = torch.from_numpy(picture).to(self._device).permute(2, 0, 1)[None].float() / 255
+        if planes.shape[1] == 4:
+            planes = torch.cat([planes[:, :3] * planes[:, 3:], planes[:, 3:]], dim=1)
+        planes = planes.contiguous()
+        self._planes.append((picture, planes))
+        return planes
+
+
+def _as_picture(planes: Tensor) -> Array:
+    rounded = planes[0].float().mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
+    picture: Array = rounded.permute(1, 2, 0).contiguous().cpu().numpy()
+    return picture
 
 
 class InterpolatedRenderer:
@@ -33,7 +82,7 @@ class InterpolatedRenderer:
 
     Args:
         keyframes: draws them.
-        network: the interpolator, on `device`.
+        network: see `FrameMaker`.
         seconds: length of the clip.
         rate: keyframes a second, about.
         device: where the network runs.
@@ -43,67 +92,42 @@ class InterpolatedRenderer:
     """
 
     def __init__(
-        self, keyframes: Renderer, network: Interpolator, seconds: float, rate: float, device: str = "cpu"
+        self, keyframes: Renderer, network: nn.Module, seconds: float, rate: float, device: str = "cpu"
     ) -> None:
-        self.keyframes, self._network, self._device = keyframes, network, device
+        self.keyframes, self._make = keyframes, FrameMaker(network, device)
         self._step = seconds / max(1, round(seconds * rate))
-        self._kept: OrderedDict[tuple[Any, float], Array] = OrderedDict()
+        self._kept: OrderedDict[tuple[str, int], Array] = OrderedDict()
 
     def frame(self, t: float) -> Array:
         """The picture at time `t` seconds: uint8 (H, W, 3)."""
-        first, second, share = self._around(t, self.keyframes.frame)
-        return first if share == 0 else self._between(first, second, share)
+        return self._drawn("frame", self.keyframes.frame, t)
 
     def cutout(self, t: float) -> Array:
         """What moves alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
-        first, second, share = self._around(t, self.keyframes.cutout)
-        if share == 0:
-            return first
-        # Colours are interpolated where they are opaque: over nothing they mean nothing.
-        alpha = self._between(np.repeat(first[..., 3:], 3, 2), np.repeat(second[..., 3:], 3, 2), share)[..., :1]
-        rgb = self._between(_premultiplied(first), _premultiplied(second), share)
-        opacity = np.maximum(alpha.astype(np.float32) / 255, 1 / 510)
-        return np.concatenate([np.clip(rgb / opacity + 0.5, 0, 255).astype(np.uint8), alpha], axis=2)
+        return self._drawn("cutout", self.keyframes.cutout, t)
 
     def flow(self, t: float) -> Array:
         """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
         return self.keyframes.flow(t)
 
-    def _around(self, t: float, draw: Callable[[float], Array]) -> tuple[Array, Array, float]:
-        """The keyframes before and after `t`, and how far `t` is on the way from one to the other."""
-        place = t / self._step
-        before = int(np.floor(place + 1e-6))
-        share = place - before
-        first = self._kept_or_drawn(before * self._step, draw)
+    def _drawn(self, kind: str, draw: Callable[[float], Array], t: float) -> Array:
+        """The keyframe at time `t`, or the picture between those around it."""
+        number = int(np.floor(t / self._step + 1e-6))
+        share = t / self._step - number
+        first = self._keyframe(kind, draw, number)
         if share < 1e-6:
-            return first, first, 0.0
-        return first, self._kept_or_drawn((before + 1) * self._step, draw), float(share)
-
-    def _kept_or_drawn(self, t: float, draw: Callable[[float], Array]) -> Array:
-        """A keyframe; the last ones stay at hand for the frames that follow."""
-        key = (draw.__name__, t)
-        if key not in self._kept:
-            self._kept[key] = draw(t)
-            if len(self._kept) > 2:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return self._kept[key]
-
-    def _between(self, first: Array, second: Array, share: float) -> Array:
-        """The uint8 picture a share of the way from one to the other."""
-        with torch.inference_mode(), fast_inference(self._device):
-            made = self._network(self._planes(first), self._planes(second), share).float()
-        drawn = made[0].permute(1, 2, 0).mul(255).add_(0.5).clamp_(0, 255).to(torch.uint8).cpu().numpy()
+            return first
+        second = self._keyframe(kind, draw, number + 1)
+        made = self._make(first, second, share)
         same = (first == second).all(axis=2, keepdims=True)
-        little = (np.abs(drawn.astype(np.int16) - first) <= STILL).all(axis=2, keepdims=True)
-        return np.where(same & little, first, drawn)
+        little = (np.abs(made.astype(np.int16) - first) <= STILL).all(axis=2, keepdims=True)
+        return np.where(same & little, first, made)
 
-    def _planes(self, picture: Array) -> Tensor:
-        """uint8 (H, W, 3) -> float32 (1, 3, H, W) in [0, 1] on the device."""
-        planes = torch.from_numpy(np.ascontiguousarray(picture.transpose(2, 0, 1)))[None]
-        return planes.to(self._device).float() / 255
-
-
-def _premultiplied(rgba: Array) -> Array:
-    """uint8 colours times alpha."""
-    return np.asarray(rgba[..., :3] * (rgba[..., 3:].astype(np.float32) / 255) + 0.5, dtype=np.uint8)
+    def _keyframe(self, kind: str, draw: Callable[[float], Array], number: int) -> Array:
+        """A keyframe; the last two stay at hand for the frames that follow."""
+        if (kind, number) not in self._kept:
+            self._kept[kind, number] = draw(number * self._step)
+        self._kept.move_to_end((kind, number))
+        while len(self._kept) > 2:
+            self._kept.popitem(last=False)
+        return self._kept[kind, number]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,9 @@ def test_layers_are_the_papers(generator: FlowGuidedGenerator) -> None:
 
 def test_kinds_of_layers(generator: FlowGuidedGenerator) -> None:
     kinds = [type(module).__name__ for module in generator.encoder.modules()]
-    assert kinds.count("Conv2d") == kinds.count("InstanceNorm2d") == kinds.count("ReLU") == 3
+    assert kinds.count("Conv2d") == kinds.count("InstanceNorm") == kinds.count("ReLU") == 3
     kinds = [type(module).__name__ for module in generator.decoder.modules()]
-    assert kinds.count("ConvTranspose2d") == kinds.count("InstanceNorm2d") == kinds.count("ReLU") == 2
+    assert kinds.count("ConvTranspose2d") == kinds.count("InstanceNorm") == kinds.count("ReLU") == 2
     convolutions = [module for module in generator.modules() if isinstance(module, nn.Conv2d)]
     assert [c.padding_mode for c in convolutions if c.kernel_size == (7, 7)] == ["reflect", "reflect"]
     assert convolutions[0].in_channels == 10
@@ -86,7 +87,7 @@ def test_every_input_matters_and_colours_stay_in_range(generator: FlowGuidedGene
     assert drawn.shape == (1, 3, 32, 40) and drawn.dtype == torch.float32
     assert drawn.min() >= 0 and drawn.max() <= 1 and drawn.std() > 0.01
     for name in NAMES:
-        other = {**given, name: given[name].flip(3)}
+        other = {**given, name: torch.rand_like(given[name])}
         assert (generator(**other) - drawn).abs().mean() > 1e-4, name
 
 
@@ -129,36 +130,28 @@ def test_images_of_a_batch_do_not_mix(generator: FlowGuidedGenerator) -> None:
 def test_autocast_and_dtypes(generator: FlowGuidedGenerator) -> None:
     given = scene(32, 40)
     expected = generator(**given)
-    with torch.autocast("cpu", torch.bfloat16):
-        drawn = generator(**given)
-    assert drawn.dtype == torch.bfloat16 and (drawn - expected).abs().mean() < 0.02
-    try:
-        for dtype, near in ((torch.bfloat16, 0.02), (torch.float64, 1e-5)):
-            drawn = generator.to(dtype)(**given)
-            assert drawn.dtype == dtype and (drawn - expected).abs().mean() < near
-            generator.float()
-    finally:
-        torch.manual_seed(0)
-        generator.float().load_state_dict(FlowGuidedGenerator().state_dict())
+    for dtype in (torch.bfloat16, torch.float16):
+        with torch.autocast("cpu", dtype):
+            drawn = generator(**given)
+        assert drawn.dtype == dtype and (drawn - expected).abs().mean() < 0.02
+    for dtype, near in ((torch.bfloat16, 0.02), (torch.float64, 1e-5)):
+        drawn = deepcopy(generator).to(dtype)(**given)
+        assert drawn.dtype == dtype and (drawn - expected).abs().mean() < near
 
 
 @torch.no_grad()
 def test_channels_last(generator: FlowGuidedGenerator) -> None:
     given = scene(32, 40)
-    expected = generator(**given)
-    try:
-        generator.to(memory_format=torch.channels_last)
-        got = generator(**{name: value.to(memory_format=torch.channels_last) for name, value in given.items()})
-    finally:
-        generator.to(memory_format=torch.contiguous_format)
-    assert_close(got, expected, rtol=1e-3, atol=1e-4)
+    last = {name: value.to(memory_format=torch.channels_last) for name, value in given.items()}
+    got = deepcopy(generator).to(memory_format=torch.channels_last)(**last)
+    assert_close(got, generator(**given), rtol=1e-3, atol=1e-4)
 
 
+@torch.no_grad()
 def test_compiles_without_a_graph_break(generator: FlowGuidedGenerator) -> None:
     compiled = torch.compile(generator, fullgraph=True, backend="eager")
-    for size in ((32, 40), (29, 31)):
-        given = scene(*size)
-        assert_close(compiled(**given), generator(**given))
+    given = scene(29, 31)
+    assert_close(compiled(**given), generator(**given))
 
 
 def test_learns_one_batch_and_gradients_reach_all() -> None:
@@ -166,15 +159,29 @@ def test_learns_one_batch_and_gradients_reach_all() -> None:
     optimiser = torch.optim.Adam(network.parameters(), lr=1e-3)
     given = scene(32, 32, batch=2)
     losses = []
-    for _ in range(10):
+    for _ in range(8):
         loss = (network(**given) - given["warped"]).abs().mean()
         optimiser.zero_grad()
         loss.backward()
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None and parameter.grad.abs().max() > 0, name
         optimiser.step()
-        losses.append(float(loss))
+        losses.append(loss.item())
     assert losses[-1] < 0.7 * losses[0]
+
+
+@pytest.mark.cuda
+@torch.no_grad()
+def test_cuda_gives_what_the_cpu_gives(generator: FlowGuidedGenerator) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    given = scene(61, 70)
+    there, moved = deepcopy(generator).cuda(), {name: value.cuda() for name, value in given.items()}
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        assert_close(there(**moved).cpu(), generator(**given), rtol=1e-3, atol=1e-3)
+    with torch.autocast("cuda", torch.float16):
+        drawn = there(**moved)
+    assert drawn.dtype == torch.float16 and (drawn.cpu() - generator(**given)).abs().mean() < 0.02
 
 
 def test_weights_are_read_from_a_file(generator: FlowGuidedGenerator, tmp_path: Path) -> None:

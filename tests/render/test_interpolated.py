@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from photoflow.render.interpolated import InterpolatedRenderer
+from photoflow.models.frame_pair import Interpolated
+from photoflow.render.interpolated import FrameMaker, InterpolatedRenderer
 
 
 class Ramp:
@@ -28,12 +30,28 @@ class Ramp:
         return np.full((2, 8, 12), t, np.float32)
 
 
-def blend(img0, img1, t):
-    return img0 + t * (img1 - img0)
+class Blend(nn.Module):
+    """Mixes two pictures in their places; `change` is done to the result."""
+
+    def __init__(self, change=lambda frame: frame):
+        super().__init__()
+        self.change = change
+
+    def forward(self, img0, img1, t, details=False):
+        assert img0.shape == img1.shape == (1, 3, 8, 12) and 0 < t < 1
+        assert img0.dtype == torch.float32 and img0.min() >= 0 and img1.max() <= 1
+        frame = self.change(torch.lerp(img0, img1, t))
+        still = torch.zeros_like(img0[:, :2])
+        return Interpolated(frame, still, still, torch.full_like(img0[:, :1], 1 - t)) if details else frame
+
+
+class Unwanted(nn.Module):
+    def forward(self, *inputs, **options):
+        raise AssertionError("no frame lies between")
 
 
 def test_frames_lie_between_the_keyframes_around_them():
-    renderer = InterpolatedRenderer(Ramp(), blend, seconds=2.0, rate=2.0)
+    renderer = InterpolatedRenderer(Ramp(), Blend(), seconds=2.0, rate=2.0)
     for t in np.linspace(0, 1.95, 40):
         np.testing.assert_allclose(renderer.frame(t)[:, :6].astype(float), 100 * t, atol=1)
     assert renderer.flow(0.3)[0, 0, 0] == np.float32(0.3)
@@ -41,7 +59,7 @@ def test_frames_lie_between_the_keyframes_around_them():
 
 def test_each_keyframe_is_drawn_once():
     ramp = Ramp()
-    renderer = InterpolatedRenderer(ramp, blend, seconds=2.0, rate=2.0)
+    renderer = InterpolatedRenderer(ramp, Blend(), seconds=2.0, rate=2.0)
     for t in np.linspace(0, 2, 31)[:-1]:
         renderer.frame(float(t))
     np.testing.assert_allclose(ramp.drawn, [0, 0.5, 1.0, 1.5, 2.0])
@@ -50,15 +68,12 @@ def test_each_keyframe_is_drawn_once():
 @pytest.mark.parametrize(("rate", "count"), [(1.9, 4), (2.2, 4), (0.1, 1)])
 def test_keyframes_fit_into_the_clip(rate, count):
     ramp = Ramp()
-    renderer = InterpolatedRenderer(ramp, blend, seconds=2.0, rate=rate)
-    renderer.frame(1.99)
+    InterpolatedRenderer(ramp, Blend(), seconds=2.0, rate=rate).frame(1.99)
     np.testing.assert_allclose(ramp.drawn, [2.0 - 2.0 / count, 2.0])
 
 
 def test_what_stands_still_stays_to_the_bit_though_the_network_is_not_exact():
-    def inexact(img0, img1, t):
-        return blend(img0, img1, t) + 2 / 255
-
+    inexact = Blend(lambda frame: frame + 2 / 255)
     drawn = InterpolatedRenderer(Ramp(), inexact, seconds=2.0, rate=1.0).frame(0.5)
     assert (drawn[:, 6:] == 77).all() and (drawn[:, :6] == 52).all()
 
@@ -66,34 +81,35 @@ def test_what_stands_still_stays_to_the_bit_though_the_network_is_not_exact():
 def test_what_passes_between_two_equal_keyframes_is_shown():
     """A pixel that is the same in both keyframes may be something else between them."""
 
-    def flash(img0, img1, t):
-        frame = blend(img0, img1, t)
+    def flash(frame):
         frame[..., 4, 9] = 1
         return frame
 
-    assert (InterpolatedRenderer(Ramp(), flash, seconds=2.0, rate=1.0).frame(0.5)[4, 9] == 255).all()
+    assert (InterpolatedRenderer(Ramp(), Blend(flash), seconds=2.0, rate=1.0).frame(0.5)[4, 9] == 255).all()
 
 
 def test_a_keyframe_is_not_touched_by_the_network():
-    def broken(img0, img1, t):
-        raise AssertionError("no frame lies between")
-
-    renderer = InterpolatedRenderer(Ramp(), broken, seconds=2.0, rate=2.0)
+    renderer = InterpolatedRenderer(Ramp(), Unwanted(), seconds=2.0, rate=2.0)
     assert (renderer.frame(0.5)[:, :6] == 50).all()
 
 
 def test_cutouts_are_interpolated_with_their_opacity():
-    drawn = InterpolatedRenderer(Ramp(), blend, seconds=2.0, rate=1.0).cutout(1.5)
+    drawn = InterpolatedRenderer(Ramp(), Blend(), seconds=2.0, rate=1.0).cutout(1.5)
     np.testing.assert_allclose(drawn[:, :6, 3], 150, atol=1)
     np.testing.assert_allclose(drawn[:, :6, :3].reshape(-1, 3), np.tile([200, 100, 50], (48, 1)), atol=2)
     assert (drawn[:, 6:, 3] == 0).all()
 
 
-def test_the_network_gets_pictures_in_its_range():
-    def checked(img0, img1, t):
-        assert img0.shape == img1.shape == (1, 3, 8, 12)
-        assert img0.dtype == torch.float32 and img0.min() >= 0 and img1.max() <= 1
-        assert t == pytest.approx(0.25)
-        return img0
+def test_frames_and_cutouts_are_not_mixed_up():
+    renderer = InterpolatedRenderer(Ramp(), Blend(), seconds=2.0, rate=1.0)
+    assert renderer.frame(1.0).shape == (8, 12, 3) and renderer.cutout(1.0).shape == (8, 12, 4)
 
-    InterpolatedRenderer(Ramp(), checked, seconds=2.0, rate=1.0).frame(0.25)
+
+def test_a_picture_is_sent_to_the_device_once():
+    maker, seen = FrameMaker(Blend(), "cpu"), []
+    original = maker._network.forward
+    maker._network.forward = lambda *inputs, **options: seen.append(inputs[0].data_ptr()) or original(*inputs, **options)
+    first, second = (np.full((8, 12, 3), value, np.uint8) for value in (10, 20))
+    for t in (0.25, 0.5, 0.75):
+        maker(first, second, t)
+    assert len(set(seen)) == 1

@@ -1,0 +1,217 @@
+"""How fast are the networks, and how much memory do they take, beside torchvision's or plain PyTorch's twins?
+
+A twin has the same weights: RAFT's is torchvision's; that of the others is the same network whose operators are
+grid_sample, an all-pairs volume and convolutions with a sigmoid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import product
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchvision.models import optical_flow
+
+from benchmarks.bench_ops import machine, milliseconds, save_both
+from benchmarks.models.plain import plain_operators
+from benchmarks.ops.measure import OURS, copy_rate, once, peak_mb
+from photoflow.models.amt import AMT
+from photoflow.models.generator import FlowGuidedGenerator
+from photoflow.models.ifnet import IFNet
+from photoflow.models.raft import RAFT
+
+RESULTS = Path(__file__).parent / "results"
+SIZES = ((384, 512), (720, 1280), (1080, 1920))
+WARM_UP = (128, 160)
+BUDGET = 5.0  # seconds that the repetitions of a measurement may take
+REPETITIONS = (3, 30)  # at least and at most
+LONG = 15.0  # seconds; what takes longer is called once
+Record = dict[str, Any]
+Call = Callable[[Tensor, Tensor], Tensor]  # two pictures of a pair
+
+
+@dataclass(frozen=True)
+class Twins:
+    """A network and what it is compared with.
+
+    Args:
+        ours: the network.
+        twin: what computes the same.
+        rival: what the twin is called.
+    """
+
+    ours: Call
+    twin: Call
+    rival: str
+
+
+def raft(size: str, device: str) -> Twins:
+    """Ours and torchvision's, of one random state dict."""
+    theirs: nn.Module = getattr(optical_flow, f"raft_{size}")(weights=None)
+    with tempfile.TemporaryDirectory() as folder:
+        torch.save(theirs.state_dict(), Path(folder, "raft.pth"))
+        ours: nn.Module = getattr(RAFT, size)(weights=Path(folder, "raft.pth"))
+    ours, theirs = ours.eval().to(device), theirs.eval().to(device)
+    return Twins(ours, lambda one, two: theirs(2 * one - 1, 2 * two - 1)[-1], "torchvision")
+
+
+def plain_twin(network: nn.Module, device: str) -> Twins:
+    """A network, and the same with plain operators."""
+    network = network.eval().to(device)
+
+    def ours(one: Tensor, two: Tensor) -> Tensor:
+        if isinstance(network, FlowGuidedGenerator):  # of a flow of up to 20 pixels; any mask will do
+            plane = one[:, :1]
+            return network(one, plane, 20 * torch.cat([plane, plane], 1), two, plane)
+        return network(one, two)  # type: ignore[no-any-return]
+
+    def twin(one: Tensor, two: Tensor) -> Tensor:
+        with plain_operators():
+            return ours(one, two)
+
+    return Twins(ours, twin, "pytorch")
+
+
+NETWORKS: dict[str, Callable[[str], Twins]] = {
+    "RAFT small": lambda device: raft("small", device),
+    "RAFT large": lambda device: raft("large", device),
+    "IFNet v4.26": lambda device: plain_twin(IFNet("v4.26"), device),
+    "IFNet v4.6": lambda device: plain_twin(IFNet("v4.6"), device),
+    "AMT-S": lambda device: plain_twin(AMT("S"), device),
+    "AMT-L": lambda device: plain_twin(AMT("L"), device),
+    "AMT-G": lambda device: plain_twin(AMT("G"), device),
+    "generator": lambda device: plain_twin(FlowGuidedGenerator(), device),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    parser.add_argument("--quick", action="store_true", help="the smallest size, float32")
+    parser.add_argument("--network", choices=NETWORKS, action="append", help="one network; may be repeated")
+    parser.add_argument("--json", type=Path, help="by default the committed results, except with --quick or --network")
+    options = parser.parse_args()
+    target = options.json
+    if target is None and not options.quick and not options.network:
+        target = RESULTS / f"models_{options.device}.json"
+    dtypes = [torch.float32] if options.quick else [torch.float32, *quick_halves(options.device)]
+    records: list[Record] = []
+    document = {"machine": machine(options.device, copy_rate(options.device)), "measurements": records}
+    for size in SIZES[:1] if options.quick else SIZES:
+        for name, dtype in product(options.network or NETWORKS, dtypes):
+            for record in both(name, size, dtype, options.device):
+                records.append(record)
+                print(line(record), flush=True)
+            if target is not None:  # after every case: a run that is broken off leaves what it has measured
+                save_both(document, target, table(document))
+    print(table(document))
+
+
+def quick_halves(device: str) -> list[torch.dtype]:
+    """The half precision that is worth measuring: none on a processor that has to imitate it."""
+    if device == "cuda":
+        return [torch.float16]
+    able = torch.cpu.get_capabilities()
+    return [torch.bfloat16] if able.get("amx_bf16") or able.get("avx512_bf16") else []
+
+
+def both(name: str, size: tuple[int, int], dtype: torch.dtype, device: str) -> Iterator[Record]:
+    """The measurements of a network and of its twin, and how far their results are apart."""
+    expected: Tensor | None = None
+    for ours in (True, False):
+        if device == "cpu":  # in a process of its own: memory that one leaves behind would seem to spare the next some
+            with ProcessPoolExecutor(1, get_context("spawn")) as process:
+                result, record = process.submit(measured, name, size, dtype, device, ours).result()
+        else:
+            result, record = measured(name, size, dtype, device, ours)
+        expected = result if expected is None else expected
+        yield {**record, "difference": float((result - expected).abs().mean() / expected.std())}
+
+
+def measured(name: str, size: tuple[int, int], dtype: torch.dtype, device: str, ours: bool) -> tuple[Tensor, Record]:
+    """One network's result for one pair of pictures, in float32 on the CPU, and what it took."""
+    torch.manual_seed(0)
+    twins = NETWORKS[name](device)
+    network = twins.ours if ours else twins.twin
+    context = nullcontext() if dtype == torch.float32 else torch.autocast(device, dtype)
+    with torch.inference_mode(), context:
+        network(*moved_pictures(WARM_UP, device))
+        pair = moved_pictures(size, device)
+        result, numbers = timed(lambda: network(*pair), device)
+    about = {
+        "network": name, "size": f"{size[0]}x{size[1]}", "dtype": str(dtype).split(".")[1], "device": device,
+        "method": OURS if ours else twins.rival,
+    }  # fmt: skip
+    return result, {**about, **numbers}
+
+
+def moved_pictures(size: tuple[int, int], device: str) -> list[Tensor]:
+    """A picture, smooth but for some noise, and the same moved by (3, 5) pixels: (1, 3, H, W) in [0, 1] each."""
+    height, width = size
+    coarse = torch.rand(1, 3, height // 16 + 2, width // 16 + 2)
+    picture = nn.functional.interpolate(coarse, size, mode="bicubic")
+    picture = (picture + 0.1 * torch.rand(1, 3, height, width)).clamp(0, 1).to(device)
+    return [picture, picture.roll((3, 5), (2, 3))]
+
+
+def timed(run: Callable[[], Tensor], device: str) -> tuple[Tensor, dict[str, float]]:
+    """The result, and median_ms, spread (half the distance of the quartiles), repetitions, peak_mb.
+
+    Memory is measured during the first call, whose time counts only if it is too long for others.
+    """
+    results: list[Tensor] = []
+    times: list[float] = []
+
+    def call() -> None:
+        results[:] = [run()]
+
+    peak = peak_mb(lambda: times.append(once(call, device)), device)
+    if times[0] < LONG * 1e3:
+        times.clear()
+        begun = time.perf_counter()
+        least, most = REPETITIONS
+        while len(times) < least or (len(times) < most and time.perf_counter() - begun < BUDGET):
+            times.append(once(call, device))
+    low, middle, high = statistics.quantiles(times, n=4) if len(times) > 1 else 3 * times
+    numbers = {"median_ms": middle, "spread": (high - low) / 2, "repetitions": len(times), "peak_mb": peak}
+    return results[0].float().cpu(), numbers
+
+
+def line(record: Record) -> str:
+    """A measurement in one line."""
+    return (
+        f"{record['network']:12} {record['size']:10} {record['dtype']:8} {record['method']:12} "
+        f"{record['median_ms']:10.1f} ms ± {record['spread']:.1f} ({record['repetitions']})  "
+        f"{record['peak_mb']:6.0f} MB  differs by {record['difference']:.1e}"
+    )
+
+
+def table(document: dict[str, Any]) -> str:
+    """The measurements as Markdown: ours beside its twin."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in document["measurements"]:
+        groups.setdefault((record["network"], record["size"], record["dtype"]), []).append(record)
+    about = ", ".join(f"{key} {value}" for key, value in document["machine"].items())
+    rows = [
+        f"`python -m benchmarks models --device {document['machine']['device']}`; {about}", "",
+        "| network | size | dtype | photoflow | twin | ratio | memory | twin's | differ by |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for key, (ours, twin) in groups.items():
+        rows.append(
+            f"| {' | '.join(key)} | {milliseconds(ours)} | {twin['method']} {milliseconds(twin)} | "
+            f"{twin['median_ms'] / ours['median_ms']:.2f}× | {ours['peak_mb']:.0f} MB | {twin['peak_mb']:.0f} MB | "
+            f"{twin['difference']:.0e} |"
+        )
+    return "\n".join(rows) + "\n"
