@@ -210,7 +210,8 @@ class AMT(nn.Module):
             pictures.append(torch.lerp(moved1, moved0, share.to(img0.dtype)) + rest.to(img0.dtype))
         together = torch.cat(pictures, dim=1)
         correction: Tensor = self.comb_block(together)
-        return (together.unflatten(1, (-1, 3)).mean(dim=1) + correction.to(img0.dtype)).clamp(0, 1)
+        mean = together.unflatten(1, (-1, 3)).mean(dim=1)
+        return torch.clamp(mean + correction.to(img0.dtype), 0, 1)
 
 
 def _found(correlation: Correlation, flow: Tensor, time: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from photoflow.models._contract import InstanceNorm
 from photoflow.models.frame_pair import as_coordinates, resize
 from photoflow.ops import backward_warp
 
@@ -25,6 +26,7 @@ class CorrelationEncoder(nn.Module):
         super().__init__()
         block = _Bottleneck if bottleneck else _Residual
         self.conv1 = nn.Conv2d(3, stem, 7, 2, 3)
+        self.norm1 = InstanceNorm(stem)
         inputs = stem
         # The names of published checkpoints.
         self._stages = ("layer1", "layer2", "layer3", "layer3_2")[: len(stages)]
@@ -34,15 +36,11 @@ class CorrelationEncoder(nn.Module):
         self.conv2 = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = _normalised(self.conv1(image)).relu()
+        x = self.norm1(self.conv1(image)).relu()
         for name in self._stages:
             x = self.get_submodule(name)(x)
         out: Tensor = self.conv2(x)
         return out
-
-
-def _normalised(x: Tensor) -> Tensor:
-    return functional.instance_norm(x)
 
 
 class _Residual(nn.Module):
@@ -50,12 +48,14 @@ class _Residual(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1)
+        self.norm = InstanceNorm(outputs)
         self.downsample = _shortcut(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = _normalised(self.conv1(x)).relu()
-        y = _normalised(self.conv2(y)).relu()
-        return (_skipped(self.downsample, x) + y).relu()
+        y = x
+        for layer in (self.conv1, self.conv2):
+            y = self.norm(layer(y)).relu()
+        return torch.relu(self.downsample(x) + y)
 
 
 class _Bottleneck(nn.Module):
@@ -64,21 +64,20 @@ class _Bottleneck(nn.Module):
         self.conv1 = nn.Conv2d(inputs, outputs // 4, 1)
         self.conv2 = nn.Conv2d(outputs // 4, outputs // 4, 3, stride, 1)
         self.conv3 = nn.Conv2d(outputs // 4, outputs, 1)
+        self.norm, self.last_norm = InstanceNorm(outputs // 4), InstanceNorm(outputs)
         self.downsample = _shortcut(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = x
-        for layer in (self.conv1, self.conv2, self.conv3):
-            y = _normalised(layer(y)).relu()
-        return (_skipped(self.downsample, x) + y).relu()
+        y = self.norm(self.conv1(x)).relu()
+        y = self.norm(self.conv2(y)).relu()
+        y = self.last_norm(self.conv3(y)).relu()
+        return torch.relu(self.downsample(x) + y)
 
 
-def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
-    return None if stride == 1 else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride))
-
-
-def _skipped(shortcut: nn.Sequential | None, x: Tensor) -> Tensor:
-    return x if shortcut is None else _normalised(shortcut(x))
+def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return (
+        nn.Sequential() if stride == 1 else nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride), InstanceNorm(outputs))
+    )
 
 
 class PyramidEncoder(nn.Module):

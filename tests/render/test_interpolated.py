@@ -108,7 +108,9 @@ def test_frames_and_cutouts_are_not_mixed_up():
 def test_a_picture_is_sent_to_the_device_once():
     maker, seen = FrameMaker(Blend(), "cpu"), []
     original = maker._network.forward
-    maker._network.forward = lambda *inputs, **options: seen.append(inputs[0].data_ptr()) or original(*inputs, **options)
+    maker._network.forward = lambda *inputs, **options: (
+        seen.append(inputs[0].data_ptr()) or original(*inputs, **options)
+    )
     first, second = (np.full((8, 12, 3), value, np.uint8) for value in (10, 20))
     for t in (0.25, 0.5, 0.75):
         maker(first, second, t)
