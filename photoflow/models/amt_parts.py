@@ -36,7 +36,7 @@ class CorrelationEncoder(nn.Module):
         self.conv2 = nn.Conv2d(inputs, outputs, 1)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.norm1(self.conv1(image)).relu()
+        x = self.norm1(self.conv1(image)).relu_()
         for name in self._stages:
             x = self.get_submodule(name)(x)
         out: Tensor = self.conv2(x)
@@ -54,8 +54,8 @@ class _Residual(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = x
         for layer in (self.conv1, self.conv2):
-            y = self.norm(layer(y)).relu()
-        return torch.relu(self.downsample(x) + y)
+            y = self.norm(layer(y)).relu_()
+        return torch.relu_(self.downsample(x) + y)
 
 
 class _Bottleneck(nn.Module):
@@ -68,10 +68,10 @@ class _Bottleneck(nn.Module):
         self.downsample = _shortcut(inputs, outputs, stride)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.norm(self.conv1(x)).relu()
-        y = self.norm(self.conv2(y)).relu()
-        y = self.last_norm(self.conv3(y)).relu()
-        return torch.relu(self.downsample(x) + y)
+        y = self.norm(self.conv1(x)).relu_()
+        y = self.norm(self.conv2(y)).relu_()
+        y = self.last_norm(self.conv3(y)).relu_()
+        return torch.relu_(self.downsample(x) + y)
 
 
 def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential:
@@ -244,4 +244,4 @@ def _two(inputs: int, between: int, outputs: int) -> nn.Sequential:
 
 
 def _leaky(x: Tensor) -> Tensor:
-    return functional.leaky_relu(x, 0.1)
+    return functional.leaky_relu(x, 0.1, inplace=True)
