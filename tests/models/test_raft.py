@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.optical_flow import raft_large, raft_small
 
+from photoflow.models.networks import load_network
 from photoflow.models.raft import PRESETS, RAFT, bilinear_upsampling, convex_upsampling
 from photoflow.models.raft_names import rename
 from photoflow.models.weights import WeightsError
@@ -276,12 +277,12 @@ def test_weights_are_read_from_a_file(small: RAFT, tmp_path: Path) -> None:
 def test_the_variant_is_known_by_its_weights(pair: tuple[RAFT, nn.Module], tmp_path: Path) -> None:
     network, path = pair[0], tmp_path / "raft.pth"
     torch.save(authors_state(network), path)
-    found = RAFT.matching(path)
+    found = load_network("raft", path)
     assert found.config == network.config
     assert torch.equal(found.feature_encoder.conv.weight, network.feature_encoder.conv.weight)
     torch.save({"weight": torch.zeros(3)}, path)
     with pytest.raises(WeightsError, match="expected the weights of RAFT, got another network's"):
-        RAFT.matching(path)
+        load_network("raft", path)
 
 
 @pytest.mark.cuda
@@ -326,6 +327,7 @@ def test_memory_does_not_grow_with_the_square_of_the_pixels() -> None:
     code = """
 import torch
 from pathlib import Path
+from photoflow.models.networks import load_network
 from photoflow.models.raft import RAFT
 
 def peak():
