@@ -106,7 +106,7 @@ class EncoderBlock(nn.Module):
 
 
 class Encoder(nn.Module):
-    """An image (B, 3, H, W) in [-1, 1] as features (B, C, H / 8, W / 8). Section 3.1; appendix A, figure 6."""
+    """An image (B, 3, H, W) in [-1, 1] as features (B, C, H / 8, W / 8). Section 3.1, appendix A."""
 
     def __init__(self, channels: tuple[int, int, int, int, int], *, norm: Norm, bottleneck: bool) -> None:
         super().__init__()

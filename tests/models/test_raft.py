@@ -68,7 +68,7 @@ def test_state_dict_is_torchvisions(pair: tuple[RAFT, nn.Module]) -> None:
     assert ours == theirs
 
 
-@pytest.mark.parametrize(("height", "width"), [(128, 160), (141, 187), (90, 203)])
+@pytest.mark.parametrize(("height", "width"), [(128, 136), (137, 131), (90, 151)])
 @torch.no_grad()
 def test_flow_is_torchvisions(pair: tuple[RAFT, nn.Module], height: int, width: int) -> None:
     ours, theirs = pair
@@ -182,7 +182,7 @@ def test_compiles_without_a_graph_break(pair: tuple[RAFT, nn.Module]) -> None:
     torch.compiler.reset()
     compiled = torch.compile(network, fullgraph=True, backend="eager")
     with torch.set_grad_enabled(network.config.convex):  # large as in training, small as in use
-        flow, expected = (call(*images(133, 150), 1) for call in (compiled, network))
+        flow, expected = (call(*images(133, 129), 1) for call in (compiled, network))
     torch.testing.assert_close(flow, expected)
     assert flow.requires_grad == network.config.convex
 
@@ -290,7 +290,7 @@ def test_the_variant_is_known_by_its_weights(pair: tuple[RAFT, nn.Module], tmp_p
 def test_cuda_gives_what_the_cpu_gives(pair: tuple[RAFT, nn.Module]) -> None:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    network, pictures = pair[0], images(141, 187)
+    network, pictures = pair[0], images(141, 130)
     expected = network(*pictures)
     there, moved = deepcopy(network).cuda(), [image.cuda() for image in pictures]
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
