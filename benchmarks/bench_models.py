@@ -105,7 +105,7 @@ def main() -> None:
     target = options.json
     if target is None and not options.quick and not options.network:
         target = RESULTS / f"models_{options.device}.json"
-    dtypes = [torch.float32] if options.quick else [torch.float32, *quick_halves(options.device)]
+    dtypes = [torch.float32] if options.quick else [torch.float32, *fast_halves(options.device)]
     records: list[Record] = []
     document = {"machine": machine(options.device, copy_rate(options.device)), "measurements": records}
     for size in SIZES[:1] if options.quick else SIZES:
@@ -118,7 +118,7 @@ def main() -> None:
     print(table(document))
 
 
-def quick_halves(device: str) -> list[torch.dtype]:
+def fast_halves(device: str) -> list[torch.dtype]:
     """The half precision that is worth measuring: none on a processor that has to imitate it."""
     if device == "cuda":
         return [torch.float16]

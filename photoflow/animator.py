@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -17,7 +16,7 @@ from photoflow.clip import Clip
 from photoflow.errors import InputError
 from photoflow.io import Photo, read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
-from photoflow.models.device import settled_device
+from photoflow.models.device import check_device, settled_device
 from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Motion, Sway
 from photoflow.motion.base import Sum
@@ -71,8 +70,7 @@ class Animator:
         weights: Mapping[str, str | Path] | None = None,
         accept_licence: bool = False,
     ) -> None:
-        if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-            raise InputError(f"device: expected auto, cpu, cuda or cuda:NUMBER, got {device!r}")
+        check_device(device)
         for name, value, known in (
             ("blueprint", blueprint, BLUEPRINTS), ("renderer", renderer, RENDERERS),
             ("interpolate", interpolate, INTERPOLATIONS),

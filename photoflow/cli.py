@@ -25,6 +25,13 @@ app = typer.Typer(
 )
 console = Console(stderr=True, highlight=False)
 
+# Options that several commands have.
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")]
+AcceptLicence = Annotated[
+    bool, typer.Option("--accept-licence", help="Take weights that may not be used commercially.")
+]
+
 
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2, an interrupt in 130 and no file."""
@@ -96,11 +103,9 @@ def animate(
         list[str] | None,
         typer.Option(help="NETWORK=NAME or NETWORK=FILE for raft, gan, rife or amt; may be repeated."),
     ] = None,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Take weights that may not be used commercially.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
+    accept_licence: AcceptLicence = False,
+    device: Device = "auto",
+    offline: Offline = False,
 ) -> None:
     """Animate a photo."""
     from photoflow import motion as motions
@@ -144,8 +149,8 @@ def flow(
         str | None, typer.Option(help="RAFT's weights: a name from `photoflow weights list`, or a file.")
     ] = None,
     updates: Annotated[int, typer.Option(min=1, help="How often the flow is refined.")] = 12,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
+    device: Device = "auto",
+    offline: Offline = False,
 ) -> None:
     """Measure where each pixel of picture A is in picture B (optical flow, by RAFT)."""
     from photoflow.io import read_photo, write_flow, write_image
@@ -180,11 +185,9 @@ def add_frames(
     ] = None,
     fps: Annotated[float, typer.Option(help="Pictures a second of a folder; a video has its own.")] = 30.0,
     quality: Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")] = 80,
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Take weights that may not be used commercially.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
-    offline: Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")] = False,
+    accept_licence: AcceptLicence = False,
+    device: Device = "auto",
+    offline: Offline = False,
 ) -> None:
     """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
     if network not in ("rife", "amt"):
@@ -237,9 +240,7 @@ def list_weights() -> None:
 @weights_app.command("get")
 def get_weights(
     name: Annotated[str, typer.Argument(help="One of the names that `photoflow weights list` shows.")],
-    accept_licence: Annotated[
-        bool, typer.Option("--accept-licence", help="Accept a licence that forbids commercial use.")
-    ] = False,
+    accept_licence: AcceptLicence = False,
 ) -> None:
     """Fetch weights, continuing what an earlier attempt left, and print where they are."""
     from photoflow.models import weights

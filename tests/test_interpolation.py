@@ -16,11 +16,12 @@ import torch
 from safetensors.torch import save_file
 
 from photoflow import cli
-from photoflow.interpolation import CutDetector, FrameMaker, between, check_target, interpolate, open_frames
+from photoflow.interpolation import CutDetector, between, check_target, interpolate, open_frames
 from photoflow.io import FolderReader, VideoReader, VideoWriter, write_image
 from photoflow.models.amt import AMT
 from photoflow.models.frame_pair import Interpolated
 from photoflow.models.ifnet import IFNet
+from photoflow.render.interpolated import FrameMaker
 
 
 def plain(value: float) -> np.ndarray:

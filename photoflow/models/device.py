@@ -7,6 +7,16 @@ import re
 from photoflow.errors import InputError
 
 
+def check_device(device: str) -> None:
+    """See that a device is named as a person may name it; whether it is there is seen by `settled_device`.
+
+    Raises:
+        InputError: it is not "auto", "cpu", "cuda" or "cuda:NUMBER".
+    """
+    if not isinstance(device, str) or not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
+        raise InputError(f"device: expected auto, cpu, cuda or cuda:NUMBER, got {device!r}")
+
+
 def settled_device(device: str) -> str:
     """The device that a person's choice means here.
 
@@ -16,8 +26,7 @@ def settled_device(device: str) -> str:
     Raises:
         InputError: no such kind of device, or it is not there, or photoflow was built without it.
     """
-    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", device):
-        raise InputError(f"device: expected auto, cpu, cuda or cuda:NUMBER, got {device!r}")
+    check_device(device)
     import torch
 
     from photoflow import ops

@@ -110,7 +110,7 @@ def _check_zip(path: Path) -> None:
             if "data.pkl" not in members:
                 refuse(path, "expected safetensors or torch's format, got another archive (.npz?)")
             damaged = archive.testzip()
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError) as error:
         refuse(path, f"corrupted: {error}")
     if damaged is not None:
         refuse(path, f"corrupted: the checksum of '{damaged}' is wrong")

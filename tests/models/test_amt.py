@@ -8,10 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from filling import check_parity, fill, largest, layout, pair, published_layout, waves
-from torch.nn import functional
 
 from photoflow.models.amt import AMT
-from photoflow.models.frame_pair import Interpolated
 
 
 @pytest.fixture(scope="module")
@@ -53,35 +51,6 @@ def test_correlations_may_be_computed_where_they_are_read(network: AMT, monkeypa
         monkeypatch.setattr("photoflow.models.amt.Correlation", without_a_volume)
         assert largest(network(*pictures) - wanted) < 1e-4
     assert [one.method for one in methods] == ["direct"]
-
-
-def test_each_image_of_a_batch_has_its_own_time(network: AMT) -> None:
-    img0, img1 = (torch.cat(both) for both in zip(pair(64, 64), pair(64, 64, seed=3)))
-    times = torch.tensor([0.2, 0.9])
-    with torch.no_grad():
-        both = network(img0, img1, times)
-        assert largest(both - network(img0, img1, times.reshape(2, 1, 1, 1))) == 0
-        for index, t in enumerate((0.2, 0.9)):
-            one = slice(index, index + 1)
-            assert largest(both[one] - network(img0[one], img1[one], t)) < 1e-4
-        assert largest(network(img0, img1, 0.2) - network(img0, img1, torch.tensor(0.2))) == 0
-        assert largest(network(img0, img1, 0.2)[1] - both[1]) > 1e-3
-
-
-@pytest.mark.parametrize(("height", "width"), [(37, 90), (1, 1), (49, 48)])
-def test_any_size_is_padded_with_its_border_and_cropped(network: AMT, height: int, width: int) -> None:
-    pictures = pair(height, width)
-    left, top = -width % 16 // 2, -height % 16 // 2
-    around = (left, -width % 16 - left, top, -height % 16 - top)
-    padded = [functional.pad(picture, around, mode="replicate") for picture in pictures]
-    with torch.no_grad():
-        found = network(*pictures, 0.4, details=True)
-        whole = network(*padded, 0.4, details=True)
-    assert isinstance(found, Interpolated)
-    shapes = [(1, 3), (1, 3, 2), (1, 3, 2), (1, 3, 1)]
-    for one, large, shape in zip(found, whole, shapes):
-        assert one.shape == (*shape, height, width)
-        assert largest(one - large[..., top : top + height, left : left + width]) == 0
 
 
 def still(network: AMT) -> AMT:

@@ -11,7 +11,6 @@ import torch
 from filling import check_parity, fill, largest, layout, pair, published_layout, waves
 from torch.nn import functional
 
-from photoflow.models.frame_pair import Interpolated
 from photoflow.models.ifnet import VERSIONS, IFNet
 
 
@@ -93,35 +92,6 @@ def test_shortcuts_change_nothing(version: str, scale: float, request: pytest.Fi
         wanted = by_the_book(network, *pictures, 0.3, scale)
         assert largest(network(*pictures, 0.3, scale) - wanted) < 2e-4
     assert wanted.std() > 0.05
-
-
-def test_each_image_of_a_batch_has_its_own_time(network: IFNet) -> None:
-    img0, img1 = (torch.cat(both) for both in zip(pair(64, 64), pair(64, 64, seed=3)))
-    times = torch.tensor([0.2, 0.9])
-    with torch.no_grad():
-        both = network(img0, img1, times)
-        assert largest(both - network(img0, img1, times.reshape(2, 1, 1, 1))) == 0
-        for index, t in enumerate((0.2, 0.9)):
-            one = slice(index, index + 1)
-            assert largest(both[one] - network(img0[one], img1[one], t)) < 1e-4
-        assert largest(network(img0, img1, 0.2) - network(img0, img1, torch.tensor(0.2))) == 0
-        assert largest(network(img0, img1, 0.2)[1] - both[1]) > 1e-3
-
-
-@pytest.mark.parametrize(("height", "width"), [(37, 90), (1, 1), (65, 64)])
-def test_any_size_is_padded_with_its_border_and_cropped(network: IFNet, height: int, width: int) -> None:
-    pictures = pair(height, width)
-    left, top = -width % 64 // 2, -height % 64 // 2
-    around = (left, -width % 64 - left, top, -height % 64 - top)
-    padded = [functional.pad(picture, around, mode="replicate") for picture in pictures]
-    with torch.no_grad():
-        found = network(*pictures, 0.4, details=True)
-        whole = network(*padded, 0.4, details=True)
-    assert isinstance(found, Interpolated)
-    shapes = [(1, 3, height, width), (1, 2, height, width), (1, 2, height, width), (1, 1, height, width)]
-    for one, large, shape in zip(found, whole, shapes):
-        assert one.shape == shape
-        assert largest(one - large[..., top : top + height, left : left + width]) == 0
 
 
 def test_details_make_the_frame(network: IFNet) -> None:
