@@ -12,12 +12,12 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,9 +34,9 @@ from photoflow.models.raft import RAFT
 RESULTS = Path(__file__).parent / "results"
 SIZES = ((384, 512), (720, 1280), (1080, 1920))
 WARM_UP = (128, 160)
-BUDGET = 5.0  # seconds that the repetitions of a measurement may take
-REPETITIONS = (3, 30)  # at least and at most
-LONG = 15.0  # seconds; what takes longer is called once
+BUDGET = 10.0  # seconds that the repetitions of both may take
+REPETITIONS = (3, 15)  # of each, at least and at most
+LONG = 8.0  # seconds; what takes longer is called once
 Record = dict[str, Any]
 Call = Callable[[Tensor, Tensor], Tensor]  # two pictures of a pair
 
@@ -126,34 +126,83 @@ def fast_halves(device: str) -> list[torch.dtype]:
     return [torch.bfloat16] if able.get("amx_bf16") or able.get("avx512_bf16") else []
 
 
-def both(name: str, size: tuple[int, int], dtype: torch.dtype, device: str) -> Iterator[Record]:
-    """The measurements of a network and of its twin, and how far their results are apart."""
-    expected: Tensor | None = None
-    for ours in (True, False):
-        if device == "cpu":  # in a process of its own: memory that one leaves behind would seem to spare the next some
-            with ProcessPoolExecutor(1, get_context("spawn")) as process:
-                result, record = process.submit(measured, name, size, dtype, device, ours).result()
+def both(name: str, size: tuple[int, int], dtype: torch.dtype, device: str) -> list[Record]:
+    """The measurements of a network and of its twin, called in turns: what else the machine does slows them alike."""
+    with contestants(device) as call:
+        firsts: dict[bool, First] = {ours: call(begin, ours, name, size, dtype, device) for ours in (True, False)}
+        times: dict[bool, list[float]] = {ours: [] for ours in firsts}
+        if max(first.milliseconds for first in firsts.values()) > LONG * 1e3:
+            times = {ours: [first.milliseconds] for ours, first in firsts.items()}
         else:
-            result, record = measured(name, size, dtype, device, ours)
-        expected = result if expected is None else expected
-        yield {**record, "difference": float((result - expected).abs().mean() / expected.std())}
+            begun, (least, most) = time.perf_counter(), REPETITIONS
+            while len(times[True]) < least or (len(times[True]) < most and time.perf_counter() - begun < BUDGET):
+                for ours in times:
+                    times[ours].append(call(again, ours, device))
+    about = {"network": name, "size": f"{size[0]}x{size[1]}", "dtype": str(dtype).split(".")[1], "device": device}
+    expected = firsts[True].result
+    return [
+        {
+            **about, "method": first.method, **statistics_of(times[ours]), "peak_mb": first.peak_mb,
+            "difference": float((first.result - expected).abs().mean() / expected.std()),
+        }
+        for ours, first in firsts.items()
+    ]  # fmt: skip
 
 
-def measured(name: str, size: tuple[int, int], dtype: torch.dtype, device: str, ours: bool) -> tuple[Tensor, Record]:
-    """One network's result for one pair of pictures, in float32 on the CPU, and what it took."""
+@contextmanager
+def contestants(device: str) -> Iterator[Callable[..., Any]]:
+    """How to call `begin` and `again` for either of the two.
+
+    On the CPU they have a process each: memory that one leaves behind would seem to spare the other some.
+    """
+    if device != "cpu":
+        yield lambda function, *arguments: function(*arguments)
+        return
+    with ExitStack() as stack:
+        processes = [stack.enter_context(ProcessPoolExecutor(1, get_context("spawn"))) for _ in range(2)]
+        yield lambda function, ours, *arguments: processes[ours].submit(function, ours, *arguments).result()
+
+
+class First(NamedTuple):
+    """What the first call of a method gives: its result in float32 on the CPU, its time, and its memory in MiB."""
+
+    method: str
+    result: Tensor
+    milliseconds: float
+    peak_mb: float
+
+
+_calls: dict[bool, Callable[[], Tensor]] = {}  # of this process: ours, the twin's
+
+
+def begin(ours: bool, name: str, size: tuple[int, int], dtype: torch.dtype, device: str) -> First:
+    """Make one of the two networks and call it for a pair of pictures."""
     torch.manual_seed(0)
     twins = NETWORKS[name](device)
     network = twins.ours if ours else twins.twin
-    context = nullcontext() if dtype == torch.float32 else torch.autocast(device, dtype)
-    with torch.inference_mode(), context:
-        network(*moved_pictures(WARM_UP, device))
-        pair = moved_pictures(size, device)
-        result, numbers = timed(lambda: network(*pair), device)
-    about = {
-        "network": name, "size": f"{size[0]}x{size[1]}", "dtype": str(dtype).split(".")[1], "device": device,
-        "method": OURS if ours else twins.rival,
-    }  # fmt: skip
-    return result, {**about, **numbers}
+    pair = moved_pictures(size, device)
+
+    def call(one: Tensor, two: Tensor) -> Tensor:
+        with torch.inference_mode(), nullcontext() if dtype == torch.float32 else torch.autocast(device, dtype):
+            return network(one, two)
+
+    call(*moved_pictures(WARM_UP, device))
+    _calls[ours] = lambda: call(*pair)
+    results: list[Tensor] = []
+    times: list[float] = []
+    peak = peak_mb(lambda: times.append(once(lambda: results.append(_calls[ours]()), device)), device)
+    return First(OURS if ours else twins.rival, results[0].float().cpu(), times[0], peak)
+
+
+def again(ours: bool, device: str) -> float:
+    """Milliseconds of another call."""
+    return once(_calls[ours], device)
+
+
+def statistics_of(times: list[float]) -> dict[str, float]:
+    """median_ms, spread (half the distance of the quartiles), repetitions."""
+    low, middle, high = statistics.quantiles(times, n=4) if len(times) > 1 else 3 * times
+    return {"median_ms": middle, "spread": (high - low) / 2, "repetitions": len(times)}
 
 
 def moved_pictures(size: tuple[int, int], device: str) -> list[Tensor]:
@@ -163,29 +212,6 @@ def moved_pictures(size: tuple[int, int], device: str) -> list[Tensor]:
     picture = nn.functional.interpolate(coarse, size, mode="bicubic")
     picture = (picture + 0.1 * torch.rand(1, 3, height, width)).clamp(0, 1).to(device)
     return [picture, picture.roll((3, 5), (2, 3))]
-
-
-def timed(run: Callable[[], Tensor], device: str) -> tuple[Tensor, dict[str, float]]:
-    """The result, and median_ms, spread (half the distance of the quartiles), repetitions, peak_mb.
-
-    Memory is measured during the first call, whose time counts only if it is too long for others.
-    """
-    results: list[Tensor] = []
-    times: list[float] = []
-
-    def call() -> None:
-        results[:] = [run()]
-
-    peak = peak_mb(lambda: times.append(once(call, device)), device)
-    if times[0] < LONG * 1e3:
-        times.clear()
-        begun = time.perf_counter()
-        least, most = REPETITIONS
-        while len(times) < least or (len(times) < most and time.perf_counter() - begun < BUDGET):
-            times.append(once(call, device))
-    low, middle, high = statistics.quantiles(times, n=4) if len(times) > 1 else 3 * times
-    numbers = {"median_ms": middle, "spread": (high - low) / 2, "repetitions": len(times), "peak_mb": peak}
-    return results[0].float().cpu(), numbers
 
 
 def line(record: Record) -> str:
