@@ -35,8 +35,8 @@ def test_untrained_it_is_a_splat_with_filled_holes() -> None:
     expected[..., 20:44, 42:66] = torch.tensor([0.9, 0.1, 0.4]).view(3, 1, 1)
     uncovered = torch.zeros_like(mask, dtype=torch.bool)
     uncovered[..., 20:44, 30:42] = True
-    assert_close(frame[:, :, ~uncovered[0, 0]], expected[:, :, ~uncovered[0, 0]], atol=1e-4, rtol=0)
-    assert (frame - expected)[uncovered.expand_as(frame)].abs().max() < 0.1  # from the ramp, not from the square
+    assert_close(frame[:, :, ~uncovered[0, 0]], expected[:, :, ~uncovered[0, 0]], atol=0.015, rtol=0)
+    assert (frame - expected)[uncovered.expand_as(frame)].abs().max() < 0.15  # from the ramp, not from the square
 
 
 @torch.no_grad()
