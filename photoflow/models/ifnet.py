@@ -20,7 +20,7 @@ _SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class IFNetConfig:
-    """What one published version of the network has.
+    """What one version of the network has.
 
     Args:
         widths: channels of each block, coarse to fine; the last one works at full size, each other at half the size
@@ -41,6 +41,8 @@ class IFNetConfig:
 VERSIONS = {
     "4.26": IFNetConfig((192, 128, 96, 64, 32), encoded=4, carried=8, spare=0, mask_adds_up=False),
     "4.6": IFNetConfig((192, 128, 96, 64), encoded=0, carried=0, spare=1, mask_adds_up=True),
+    # Not published: less than half of 4.26's parameters, nearly all of its fine blocks.
+    "small": IFNetConfig((128, 96, 64, 48, 32), encoded=4, carried=8, spare=0, mask_adds_up=False),
 }
 
 
@@ -62,7 +64,7 @@ class IFNet(nn.Module):
         frame = mask * img0[p + flow0] + (1 - mask) * img1[p + flow1]
 
     Args:
-        version: "4.26" or "4.6", with or without a "v" in front.
+        version: "4.26" or "4.6", with or without a "v" in front, or "small".
         weights: name in the registry of weights, or a file of them; None: untrained.
 
     Raises:
@@ -78,7 +80,7 @@ class IFNet(nn.Module):
     def __init__(self, version: str = "4.26", weights: str | Path | None = None) -> None:
         super().__init__()
         if version.removeprefix("v") not in VERSIONS:
-            raise ValueError(f"IFNet: version: expected {' or '.join(VERSIONS)}, got {version!r}")
+            raise ValueError(f"IFNet: version: expected {', '.join(VERSIONS)}, got {version!r}")
         self.config = VERSIONS[version.removeprefix("v")]
         seen = 2 * (3 + self.config.encoded) + 1
         outputs = _FLOWS + 1 + self.config.carried + self.config.spare
@@ -105,8 +107,14 @@ class IFNet(nn.Module):
         load_weights(self, weights, rename=without_training_parts, offline=offline, accept_licence=accept_licence)
 
     def forward(
-        self, img0: Tensor, img1: Tensor, t: float | Tensor = 0.5, scale: float = 1.0, details: bool = False
-    ) -> Tensor | Interpolated:
+        self,
+        img0: Tensor,
+        img1: Tensor,
+        t: float | Tensor = 0.5,
+        scale: float = 1.0,
+        details: bool = False,
+        every_block: bool = False,
+    ) -> Tensor | Interpolated | list[Tensor | Interpolated]:
         """Make the frame at time t.
 
         Args:
@@ -116,9 +124,11 @@ class IFNet(nn.Module):
             scale: 0.25, 0.5, 1, 2 or 4: at which part of the images' size the finest flow is estimated; below 1 for
                 large images or motions, above 1 for small ones. The frame has full size at any.
             details: return the flows and the mask too.
+            every_block: whether the frame as each block would have it is wanted, which training needs.
 
         Returns:
-            The frame, (B, 3, H, W) of the images' dtype, or `Interpolated`.
+            The frame, (B, 3, H, W) of the images' dtype, or `Interpolated`; a list of them, from coarse to fine, with
+            `every_block`.
 
         Raises:
             ValueError: a wrong shape, time or scale.
@@ -131,28 +141,33 @@ class IFNet(nn.Module):
         margins = margins_to(img0, int(4 * coarsest * max(1, 1 / scale)))
         img0, img1 = padded(img0, margins), padded(img1, margins)
 
-        estimate = self._estimate(img0, img1, time, scale)
-        flow, mask = estimate.flow, estimate.mask.sigmoid()
-        moved0 = backward_warp(img0, flow[:, :2], padding="border")
-        moved1 = backward_warp(img1, flow[:, 2:], padding="border")
-        frame = cropped(torch.lerp(moved1, moved0, mask.to(img0.dtype)), margins)
-        if not details:
-            return frame
-        return Interpolated(frame, *(cropped(one, margins) for one in (flow[:, :2], flow[:, 2:], mask)))
+        frames: list[Tensor | Interpolated] = []
+        for estimate in self._estimates(img0, img1, time, scale, every_block):
+            flow, mask = estimate.flow, estimate.mask.sigmoid()
+            moved0 = backward_warp(img0, flow[:, :2], padding="border")
+            moved1 = backward_warp(img1, flow[:, 2:], padding="border")
+            frame = cropped(torch.lerp(moved1, moved0, mask.to(img0.dtype)), margins)
+            if details:
+                frames.append(Interpolated(frame, *(cropped(x, margins) for x in (flow[:, :2], flow[:, 2:], mask))))
+            else:
+                frames.append(frame)
+        return frames if every_block else frames[-1]
 
-    def _estimate(self, img0: Tensor, img1: Tensor, time: Tensor, scale: float) -> _Estimate:
-        """What the last block has come to; the sides of the images are multiples of what the first one needs."""
+    def _estimates(self, img0: Tensor, img1: Tensor, time: Tensor, scale: float, every: bool) -> list[_Estimate]:
+        """What each block, or the last one alone, has come to; the sides of the images are multiples of what the
+        first one needs."""
         sides = [[img0], [img1]]
         if self.config.encoded:
             for side, features in zip(sides, self.encode(torch.cat([img0, img1])).chunk(2)):
                 side.append(features)
-        estimate = None
+        estimate, kept = None, []
         for index in range(len(self.config.widths)):
             reduction = 2 ** (len(self.config.widths) - 1 - index) / scale
             out = self.get_submodule(f"block{index}")(self._seen(sides, time, estimate, reduction))
             estimate = self._corrected(estimate, out, reduction)
-        assert estimate is not None
-        return estimate
+            if every or index == len(self.config.widths) - 1:
+                kept.append(estimate)
+        return kept
 
     def _seen(self, sides: list[list[Tensor]], time: Tensor, estimate: _Estimate | None, reduction: float) -> Tensor:
         """What a block works from: both images and their features, moved, the time, and the estimate so far."""

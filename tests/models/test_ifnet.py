@@ -173,7 +173,25 @@ def test_compiles_for_any_width(monkeypatch: pytest.MonkeyPatch, caplog: pytest.
             assert largest(compiled(*pictures, torch.tensor([0.3]), 0.25) - network(*pictures, 0.3, 0.25)) < 1e-5
 
 
-@pytest.mark.parametrize("version", ["4.26", "4.6"])
+def test_every_block_gives_a_frame_and_the_last_one_is_the_result() -> None:
+    network = fill(IFNet("small"))
+    pictures = pair(50, 70)
+    with torch.no_grad():
+        frames = network(*pictures, 0.3, every_block=True)
+        detailed = network(*pictures, 0.3, details=True, every_block=True)
+        result = network(*pictures, 0.3)
+    assert [tuple(frame.shape) for frame in frames] == [(1, 3, 50, 70)] * 5
+    assert torch.equal(frames[-1], result)
+    assert all(torch.equal(one.frame, frame) for one, frame in zip(detailed, frames))
+    assert largest(frames[0] - frames[-1]) > 0
+
+
+def test_small_has_less_than_half_of_the_parameters() -> None:
+    count, whole = (sum(x.numel() for x in IFNet(version).parameters()) for version in ("small", "4.26"))
+    assert count < 0.5 * whole
+
+
+@pytest.mark.parametrize("version", ["4.26", "4.6", "small"])
 def test_every_parameter_learns(version: str) -> None:
     network = fill(IFNet(version))
     network(*pair(64, 64), 0.4).square().mean().backward()
@@ -228,5 +246,5 @@ def test_errors_name_what_is_wrong(network: IFNet) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             network(*arguments)
-    with pytest.raises(ValueError, match=r"version: expected 4.26 or 4.6, got '5'"):
+    with pytest.raises(ValueError, match=r"version: expected 4.26, 4.6, small, got '5'"):
         IFNet("5")

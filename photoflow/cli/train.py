@@ -1,0 +1,84 @@
+"""photoflow train."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photoflow.cli.app import Device, app, console
+from photoflow.errors import InputError
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="gan, raft or interpolation.", show_default=False)],
+    data: Annotated[
+        list[str],
+        typer.Option(
+            help="procedural[:FOLDER of photos], chairs:FOLDER or video:FOLDER; several take turns.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="RUN", help="Folder for the checkpoint and the weights.", show_default=False)
+    ],
+    minutes: Annotated[float | None, typer.Option(min=0, help="How long to train now.", show_default=False)] = None,
+    steps: Annotated[int | None, typer.Option(min=0, help="Or: steps to take now.", show_default=False)] = None,
+    total: Annotated[
+        float | None,
+        typer.Option(min=0, help="Minutes (or steps) of the whole training, in slices.  [to the end of this one]"),
+    ] = None,
+    batch: Annotated[int | None, typer.Option(help="Samples of a forward pass; as --set batch=.")] = None,
+    size: Annotated[str | None, typer.Option(metavar="HxW", help="Of the pictures; as --set size=.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Of weights and draws; as --set seed=.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Of the recipe's configuration; repeat.")
+    ] = None,
+    device: Device = "auto",
+) -> None:
+    """Train a network; the same command goes on where the last one stopped. SIGINT and SIGTERM save, then exit."""
+    if (minutes is None) == (steps is None):
+        raise InputError("expected either --minutes or --steps")
+    from photoflow.data import open_source
+    from photoflow.train.batches import Mixture
+    from photoflow.train.loop import train as run
+    from photoflow.train.ranks import process_group
+    from photoflow.train.recipes import entry_of
+    from photoflow.train.schedule import Plan
+
+    entry = entry_of(recipe)
+    shortcuts = {"batch": batch, "size": size, "seed": seed}
+    texts = {name: str(value) for name, value in shortcuts.items() if value is not None}
+    config = entry.configured(texts | parse_settings(settings or []))
+    with process_group(device) as ranks:
+        sources = [open_source(text, size=config.data_size, device=ranks.device, seed=config.seed) for text in data]
+        made = entry.made(config, ranks.device)
+        outcome = run(made, Mixture(sources), out, Plan(steps, minutes, total), console, ranks)
+    done = outcome.progress
+    if ranks.rank == 0:
+        if outcome.signal:
+            ending = "interrupted; the same command goes on"
+        else:
+            ending = "the training is done" if outcome.done else "the same command goes on"
+        said = f"{outcome.weights}: {done.step} steps, {done.seconds / 60:.1f} min; {ending}"
+        console.print(said, markup=False, soft_wrap=True)
+    if outcome.signal:
+        sys.exit(128 + outcome.signal)
+
+
+def parse_settings(texts: list[str]) -> dict[str, str]:
+    """FIELD=VALUE, as a dictionary.
+
+    Raises:
+        InputError: a text is something else.
+    """
+    parsed = {}
+    for text in texts:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise InputError(f"set: expected FIELD=VALUE, got {text!r}")
+        parsed[name] = value
+    return parsed

@@ -1,0 +1,78 @@
+"""Batches: from one source of data or several by turns, checked, on the device, one ahead of the GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from photoflow.errors import InputError
+
+if TYPE_CHECKING:
+    from photoflow.data import Batch, Source
+
+
+class Mixture:
+    """Several sources of data by turns: batch n is the n-th of source n modulo their number.
+
+    Args:
+        sources: at least one; one that is named twice has two turns, and other batches in each.
+    """
+
+    def __init__(self, sources: Sequence[Source]) -> None:
+        self._sources = tuple(sources)
+        self.name = " + ".join(dict.fromkeys(source.name for source in sources))
+
+    def batch(self, number: int, count: int) -> Batch:
+        """Batch `number` of `count` samples."""
+        return self._sources[number % len(self._sources)].batch(number, count)
+
+
+class Feed:
+    """The batches of one process, number after number.
+
+    On a GPU the next one is made by another thread meanwhile: decoding a video, say, does not hold the GPU up. On a
+    CPU it would only take the cores away from the training.
+
+    Args:
+        source: makes batches; the same number makes the same one.
+        needs: what each has to have.
+        count: samples in each.
+        device: where they go.
+        stride: from one number to the next: how many processes share the source.
+
+    Raises:
+        InputError: a batch lacks what is needed.
+    """
+
+    def __init__(self, source: Source, needs: Sequence[str], count: int, device: str, stride: int) -> None:
+        self._source, self._needs, self._count, self._device, self._stride = source, needs, count, device, stride
+        self._thread = ThreadPoolExecutor(1) if device != "cpu" else None
+        self._ahead: tuple[int, Future[Batch]] | None = None
+
+    def take(self, number: int) -> Batch:
+        """Batch `number`, on the device; the next one is begun."""
+        if self._thread is None:
+            return self._made(number)
+        waiting = (
+            self._ahead[1] if self._ahead and self._ahead[0] == number else self._thread.submit(self._made, number)
+        )
+        batch = waiting.result()
+        self._ahead = number + self._stride, self._thread.submit(self._made, number + self._stride)
+        return batch
+
+    def again(self, number: int) -> Batch:
+        """Batch `number` out of turn, such as one that is looked at all along."""
+        return self._made(number) if self._thread is None else self._thread.submit(self._made, number).result()
+
+    def close(self) -> None:
+        """End the thread."""
+        if self._thread is not None:
+            self._thread.shutdown(cancel_futures=True)
+
+    def _made(self, number: int) -> Batch:
+        batch = self._source.batch(number, self._count)
+        if any(name not in batch for name in self._needs):
+            wanted, got = ", ".join(self._needs), ", ".join(batch)
+            raise InputError(f"data {self._source.name}: expected batches with {wanted}, got {got}")
+        return {name: planes.to(self._device, non_blocking=True) for name, planes in batch.items()}

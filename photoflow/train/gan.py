@@ -1,0 +1,248 @@
+"""The recipe of the generators: the paper's, exactly as it says, and the one that keeps what its splat has right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from photoflow.errors import InputError
+from photoflow.models.discriminator import PatchDiscriminator
+from photoflow.models.generator import FlowGuidedGenerator
+from photoflow.models.vgg import VGG19Features
+from photoflow.models.weights import locate
+from photoflow.ops import backward_warp, forward_splat
+from photoflow.train.config import TrainingConfig
+from photoflow.train.losses import SPAN, charbonnier, gradient_penalty, l1, laplacian_l1, psnr
+from photoflow.train.pictures import error, sheet
+from photoflow.train.recipe import Recipe, Terms, Turn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from photoflow.data import Batch
+
+_STILL = 1.0  # pixels: what moves less is no subject, where the data does not say what is
+
+
+@dataclass(frozen=True)
+class GanConfig(TrainingConfig):
+    """Beside what all recipes have; a loss whose weight is 0 is not computed.
+
+    Args:
+        betas: Adam's.
+        critic_updates: of the discriminator for one of the generator.
+        penalty: weight of the gradient penalty.
+        adversarial: weight of the discriminator's judgement; 0: there is none.
+        adversarial_from: the share of the training from which it counts.
+        pixel: weight of L1, on a scale of -1 to 1 as in the paper.
+        vgg: weight of L1 of VGG-19's features, where its weights are on this machine.
+        cycle: weight of the way back to the photo.
+        warp: weight of staying near the moved photo.
+        charbonnier: weight of the Charbonnier loss, on a scale of 0 to 1.
+        laplacian: weight of the Laplacian pyramid's L1, on a scale of 0 to 1.
+        width: channels of `SplatGenerator` at full size; the paper's generator has its own.
+        blocks: its residual blocks, likewise.
+    """
+
+    network: str = "paper"
+    size: tuple[int, int] = (384, 512)
+    batch: int = 2
+    rate: float = 1e-4
+    last_rate: float = 1e-6
+    betas: tuple[float, float] = (0.0, 0.9)
+    critic_updates: int = 5
+    penalty: float = 10.0
+    adversarial: float = 1.0
+    adversarial_from: float = 0.0
+    pixel: float = 10.0
+    vgg: float = 10.0
+    cycle: float = 100.0
+    warp: float = 50.0
+    charbonnier: float = 0.0
+    laplacian: float = 0.0
+    width: int = 64
+    blocks: int = 6
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.network == "paper" and (self.width, self.blocks) != (64, 6):
+            raise InputError("width, blocks: expected those of the paper, 64 and 6; others need network=splat")
+        if not any((self.adversarial, self.pixel, self.vgg, self.cycle, self.warp, self.charbonnier, self.laplacian)):
+            raise InputError("expected at least one loss with a weight above 0, got none")
+
+
+# The splat's colours are right where they are kept, so what is left to learn is where, and what fills the holes:
+# plain distances for both; what a discriminator adds has to be measured first.
+PRESETS = {
+    "paper": GanConfig(),
+    "splat": GanConfig(
+        network="splat", size=(256, 256), batch=8, rate=2e-4, warmup=200, clip=1.0, betas=(0.9, 0.99), adversarial=0.0,
+        adversarial_from=0.3, pixel=0.0, vgg=0.0, cycle=0.0, warp=0.0, charbonnier=1.0, laplacian=0.1,
+    ),
+}  # fmt: skip
+
+
+class Condition(NamedTuple):
+    """What a generator and a discriminator see: section 3 of the paper, "executor".
+
+    Args:
+        image: I1 (B, 3, H, W), RGB in [0, 1].
+        mask: M (B, 1, H, W) in [0, 1].
+        flow: F, from I1 to I2 (B, 2, H, W), float32, pixels.
+        warped: I1' (B, 3, H, W).
+        occlusion: M_occ (B, 1, H, W).
+    """
+
+    image: Tensor
+    mask: Tensor
+    flow: Tensor
+    warped: Tensor
+    occlusion: Tensor
+
+
+def conditioned(batch: Batch) -> Condition:
+    """What the networks see of a batch with image1, flow and, where it has one, the mask of what moves.
+
+    I1' is the softmax splat along the flow, larger motion in front, and M_occ where less than half a pixel arrived,
+    as the renderer gives them to the generator.
+    """
+    image, flow = batch["image1"], batch["flow"]
+    length = flow.norm(dim=1, keepdim=True)
+    metric = 4 * length / length.amax((1, 2, 3), keepdim=True).clamp_min(1e-6)
+    warped, coverage = forward_splat(image, flow, metric, mode="softmax")
+    mask = batch["mask"] if "mask" in batch else _moving(length)
+    return Condition(image, mask, flow, warped, (coverage < 0.5).float())
+
+
+def _moving(length: Tensor) -> Tensor:
+    """What moves, (B, 1, H, W); all, where nothing does."""
+    moving = (length > _STILL).float()
+    return torch.where(moving.amax((1, 2, 3), keepdim=True) > 0, moving, 1.0)
+
+
+class GanRecipe(Recipe):
+    """A generator of the moved photo, and the discriminator that judges it.
+
+    Source: photo animation by an explicit flow blueprint: WGAN-GP with penalty 10 and five updates of the
+    discriminator for one of the generator;
+
+        L_G = L_adv + 10 L_pixel + 10 L_vgg + 100 L_flow_cycle + 50 L_warp,
+
+    Adam with betas (0, 0.9), the rate from 1e-4 to 1e-6 by a cosine, batches of 2 at 384 by 512.
+    """
+
+    name = "gan"
+    needs: ClassVar[tuple[str, ...]] = ("image1", "image2", "flow")
+
+    def __init__(self, config: GanConfig, device: str = "cpu") -> None:
+        torch.manual_seed(config.seed)
+        self.config: GanConfig = config
+        self.ships = _generator(config).to(device).train()
+        self.turns = []
+        if config.adversarial:
+            self._critic = PatchDiscriminator().to(device).train()
+            self.turns.append(Turn("critic", self._critic, self._adam(self._critic), self.critic_losses,
+                                   config.critic_updates, config.adversarial_from))  # fmt: skip
+        self.turns.append(Turn("generator", self.ships, self._adam(self.ships), self.generator_losses))
+        found = locate("vgg19") if config.vgg else None
+        self._features = VGG19Features(found).to(device).eval() if found else None
+        self.facts: dict[str, str] = {}
+        if config.vgg and not found:
+            self.facts["vgg"] = "the weights of VGG-19 are not on this machine: trained without L_vgg"
+
+    @property
+    def network(self) -> str:
+        config = self.config
+        if config.network == "paper":
+            return "FlowGuidedGenerator()"
+        return f"SplatGenerator(width={config.width}, blocks={config.blocks})"
+
+    def critic_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
+        """The distance that the discriminator sees between real and drawn, to be made large, and its penalty."""
+        seen, real = conditioned(batch), batch["image2"]
+        with torch.no_grad():
+            drawn = self._draw(self.ships, seen)
+        score = self._score(seen)
+        share = torch.rand(real.shape[0], 1, 1, 1, generator=chance).to(real.device)
+        losses = {
+            "wasserstein": score(drawn).float().mean() - score(real).float().mean(),
+            "penalty": self.config.penalty * gradient_penalty(score, real, drawn, share),
+        }
+        return Terms(losses, {})
+
+    def generator_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
+        """The weighed losses of the generator, those whose weight is not 0."""
+        config, seen, real = self.config, conditioned(batch), batch["image2"]
+        drawn = self._draw(self.ships, seen)
+        losses: dict[str, Callable[[], Tensor]] = {
+            "adversarial": lambda: -self._score(seen)(drawn).float().mean(),
+            "pixel": lambda: SPAN * l1(drawn, real),
+            "vgg": lambda: self._vgg_distance(drawn, real),
+            "cycle": lambda: SPAN * _cycle(drawn, seen),
+            "warp": lambda: SPAN * _staying(drawn, seen),
+            "charbonnier": lambda: charbonnier(drawn, real),
+            "laplacian": lambda: laplacian_l1(drawn, real),
+        }
+        wanted = {name: getattr(config, name) for name in losses}
+        if self._features is None:
+            wanted["vgg"] = 0.0
+        if progress < config.adversarial_from:
+            wanted["adversarial"] = 0.0
+        terms = {name: weight * losses[name]() for name, weight in wanted.items() if weight}
+        return Terms(terms, {"psnr": psnr(drawn, real)})
+
+    def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
+        """The photo, its splat, what the network draws, the true image, and the error."""
+        seen, real = conditioned(batch), batch["image2"]
+        drawn = self._draw(network, seen)
+        return sheet([seen.image, seen.warped, drawn, real, error(drawn, real)])
+
+    def _draw(self, network: Any, seen: Condition) -> Tensor:
+        """The generator's I2_pred, float32."""
+        drawn: Tensor = network(*seen) if self.config.network == "paper" else network(seen.image, seen.mask, seen.flow)
+        return drawn.float()
+
+    def _score(self, seen: Condition) -> Callable[[Tensor], Tensor]:
+        """The discriminator's scores D(I1, F, I1', M_occ, candidate) as a function of the candidate."""
+        return lambda candidate: self._critic(seen.image, seen.flow, seen.warped, seen.occlusion, candidate)
+
+    def _vgg_distance(self, drawn: Tensor, real: Tensor) -> Tensor:
+        assert self._features is not None
+        with torch.no_grad():
+            wanted = self._features(real)
+        return l1(self._features(drawn), wanted)
+
+    def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
+        return torch.optim.Adam(network.parameters(), self.config.rate, betas=self.config.betas)
+
+
+def _cycle(drawn: Tensor, seen: Condition) -> Tensor:
+    """L_flow_cycle = L1(Warp(I2_pred, -F), I1).
+
+    Warp(X, F) moves X along F, so that Warp(X, -F) brings the moved image back: read backwards, pixel p of it is
+    X[p + F(p)]. That is exact where p is seen in I2; where it is hidden there, or has left the image (0, as the paper
+    has it), the paper compares nevertheless, and so does this.
+    """
+    return l1(backward_warp(drawn, seen.flow), seen.image)
+
+
+def _staying(drawn: Tensor, seen: Condition) -> Tensor:
+    """L_warp = 0.5 L1(I2_pred, I1').
+
+    Where nothing arrived, the paper's I1', read backwards, still shows something, our splat does not: there is
+    nothing to stay near, and those pixels count as right.
+    """
+    return 0.5 * ((drawn - seen.warped).abs() * (1 - seen.occlusion)).mean()
+
+
+def _generator(config: GanConfig) -> nn.Module:
+    if config.network == "paper":
+        return FlowGuidedGenerator()
+    from photoflow.models.splat_generator import SplatGenerator
+
+    return SplatGenerator(config.width, config.blocks)

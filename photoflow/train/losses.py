@@ -1,0 +1,118 @@
+"""What networks are trained to make small. All is computed in float32, whatever precision a network runs in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SPAN = 2.0
+"""The papers' images lie in [-1, 1], those here in [0, 1]: what their differences have to be multiplied by."""
+
+
+def l1(first: Tensor, second: Tensor) -> Tensor:
+    """The mean absolute difference of two tensors of one shape: a scalar."""
+    return (first.float() - second.float()).abs().mean()
+
+
+def charbonnier(first: Tensor, second: Tensor, eps: float = 1e-3) -> Tensor:
+    """The mean of sqrt(d^2 + eps^2), d the difference of two tensors of one shape: L1, but smooth at 0.
+
+    Source: Charbonnier et al., "Two deterministic half-quadratic regularization algorithms", ICIP 1994.
+    """
+    return ((first.float() - second.float()).square() + eps**2).sqrt().mean()
+
+
+def laplacian_pyramid(image: Tensor, levels: int) -> list[Tensor]:
+    """An image as its details, from fine to coarse, and what is left.
+
+    Args:
+        image: (B, C, H, W).
+        levels: at least 1; those whose picture would be smaller than 4 pixels are left out.
+
+    Returns:
+        `levels` tensors or fewer: the differences to the blurred image at H, H / 2, ..., then the rest.
+
+    Source: Burt and Adelson, "The Laplacian Pyramid as a Compact Image Code", IEEE Trans. Communications 1983;
+    enlarged bilinearly.
+    """
+    taps = image.new_tensor([1, 4, 6, 4, 1]) / 16
+    kernel = torch.outer(taps, taps).expand(image.shape[1], 1, 5, 5)
+    details = []
+    for _ in range(levels - 1):
+        if min(image.shape[2:]) < 8:
+            break
+        bordered = functional.pad(image, (2, 2, 2, 2), mode="reflect")
+        smaller = functional.conv2d(bordered, kernel, stride=2, groups=image.shape[1])
+        size = image.shape[2:]
+        details.append(image - functional.interpolate(smaller, size=size, mode="bilinear", align_corners=False))
+        image = smaller
+    return [*details, image]
+
+
+def laplacian_l1(first: Tensor, second: Tensor, levels: int = 5) -> Tensor:
+    """The sum over the levels of a Laplacian pyramid of their mean absolute difference.
+
+    Args:
+        first: (B, C, H, W), any floating-point dtype.
+        second: of the same shape.
+        levels: of the pyramid.
+
+    Source: Niklaus and Liu, "Context-aware Synthesis for Video Frame Interpolation", CVPR 2018, section 3.3.
+    Deviation: levels count alike, as in RIFE, so that the coarse ones, which are small, are heard.
+    """
+    with torch.autocast(first.device.type, enabled=False):
+        difference = laplacian_pyramid(first.float() - second.float(), levels)  # a pyramid is linear
+        return torch.stack([level.abs().mean() for level in difference]).sum()
+
+
+def sequence_l1(flows: Sequence[Tensor], target: Tensor, valid: Tensor, gamma: float = 0.8) -> Tensor:
+    """The sum over a network's updates of gamma^(N - i) times the mean absolute difference to the true flow.
+
+    Args:
+        flows: N flows (B, 2, H, W), the last one the best.
+        target: the true flow (B, 2, H, W), pixels.
+        valid: (B, 1, H, W), the share each pixel has; the mean is over all pixels, so that every batch weighs the
+            same however many it has to leave out.
+        gamma: at most 1.
+
+    Source: Teed and Deng, "RAFT", ECCV 2020, equation (7).
+    """
+    kept = valid > 0
+    total = target.new_zeros(())
+    for update, flow in enumerate(reversed(flows)):
+        # Not a product: a flow that is unknown may be NaN.
+        difference = torch.where(kept, (flow.float() - target).abs(), 0) * valid
+        total = total + gamma**update * difference.mean()
+    return total
+
+
+def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, drawn: Tensor, share: Tensor) -> Tensor:
+    """The mean of (|gradient of the score| - 1)^2 at places between real and drawn images.
+
+    Computed in float32, out of autocast: in half precision the gradient of a gradient is mostly rounding.
+
+    Args:
+        score: a critic: candidates (B, 3, H, W) -> scores (B, ...), whose mean is an image's score.
+        real: (B, 3, H, W), RGB in [0, 1].
+        drawn: of the same shape.
+        share: of the real image in each place, (B, 1, 1, 1) in [0, 1].
+
+    Source: Gulrajani et al., "Improved Training of Wasserstein GANs", NeurIPS 2017, algorithm 1; images are in
+    [-1, 1] there.
+    """
+    with torch.autocast(real.device.type, enabled=False), torch.enable_grad():
+        between = torch.lerp(drawn.detach().float(), real.float(), share).requires_grad_(True)
+        total = score(between).flatten(1).mean(1).sum()
+        (gradient,) = torch.autograd.grad(total, between, create_graph=True)
+        penalty: Tensor = (gradient.flatten(1).norm(dim=1) / SPAN - 1).square().mean()
+    return penalty
+
+
+def psnr(drawn: Tensor, real: Tensor) -> Tensor:
+    """The mean over images of -10 log10(mean squared difference), RGB in [0, 1]: a scalar without a gradient."""
+    with torch.no_grad():
+        squared = (drawn.float().clamp(0, 1) - real.float()).square().flatten(1).mean(1)
+        return -10 * squared.clamp_min(1e-10).log10().mean()

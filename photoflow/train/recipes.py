@@ -1,0 +1,59 @@
+"""The recipes by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from photoflow.errors import InputError
+from photoflow.train.config import TrainingConfig, configured
+from photoflow.train.recipe import Recipe
+
+RECIPES = ("gan", "raft", "interpolation")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A recipe and its configurations.
+
+    Args:
+        recipe: made by a configuration and a device.
+        presets: a configuration for each of its networks, the usual one first.
+    """
+
+    recipe: Any
+    presets: Mapping[str, TrainingConfig]
+
+    def configured(self, settings: Mapping[str, str]) -> TrainingConfig:
+        """The configuration that texts describe; see `config.configured`."""
+        return configured(self.presets, settings)
+
+    def made(self, config: TrainingConfig, device: str) -> Recipe:
+        """The recipe, its networks on the device."""
+        recipe: Recipe = self.recipe(config, device)
+        return recipe
+
+
+def entry_of(name: str) -> Entry:
+    """The recipe called `name`.
+
+    Raises:
+        InputError: there is none.
+    """
+    if name == "gan":
+        from photoflow.train.gan import PRESETS as GAN
+        from photoflow.train.gan import GanRecipe
+
+        return Entry(GanRecipe, GAN)
+    if name == "raft":
+        from photoflow.train.raft import PRESETS as RAFT
+        from photoflow.train.raft import RaftRecipe
+
+        return Entry(RaftRecipe, RAFT)
+    if name == "interpolation":
+        from photoflow.train.interpolation import PRESETS as INTERPOLATION
+        from photoflow.train.interpolation import InterpolationRecipe
+
+        return Entry(InterpolationRecipe, INTERPOLATION)
+    raise InputError(f"train: expected {' or '.join(RECIPES)}, got {name!r}")

@@ -1,0 +1,93 @@
+"""A tiny source of data: smooth pictures in which a textured square moves, with the exact flow."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from torch.nn import functional
+
+from photoflow.train.loop import Outcome, train
+from photoflow.train.recipes import entry_of
+from photoflow.train.schedule import Plan
+
+TINY = {
+    "gan": {"size": "24x32", "batch": "1", "critic_updates": "1", "rate": "1e-3"},
+    "raft": {"size": "128x128", "batch": "1", "updates": "3", "warmup": "0", "rate": "1e-3"},
+    "interpolation": {"size": "64x64", "batch": "1", "warmup": "0", "rate": "1e-3"},
+}
+"""Settings of each recipe that are quick."""
+
+
+class Squares:
+    """Batches of squares.
+
+    Args:
+        size: height and width.
+        spoiled: the number of a batch whose second images are not numbers.
+        interrupted: the number of a batch while which the process gets SIGTERM.
+    """
+
+    name = "squares"
+
+    def __init__(self, size: tuple[int, int], spoiled: int | None = None, interrupted: int | None = None) -> None:
+        self.size, self.spoiled, self.interrupted = size, spoiled, interrupted
+
+    def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
+        if number == self.interrupted:
+            self.interrupted = None  # once
+            os.kill(os.getpid(), signal.SIGTERM)
+        samples = [self.sample(torch.Generator().manual_seed(1000 * number + index)) for index in range(count)]
+        batch = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
+        if number == self.spoiled:
+            batch["image2"] = batch["image2"] * torch.nan
+        return batch
+
+    def sample(self, chance: torch.Generator) -> dict[str, torch.Tensor]:
+        height, width = self.size
+        side = min(height, width) // 2
+        behind, front = smooth(height, width, chance), smooth(side, side, chance)
+        # Even, so that the middle frame is exact.
+        dx, dy = (2 * int(torch.randint(-2, 3, (), generator=chance)) for _ in range(2))
+        top = int(torch.randint(4, height - side - 3, (), generator=chance))
+        left = int(torch.randint(4, width - side - 3, (), generator=chance))
+        frames, masks = [], []
+        for share in (0, 0.5, 1):
+            y, x = top + int(share * dy), left + int(share * dx)
+            mask = torch.zeros(1, height, width)
+            mask[:, y : y + side, x : x + side] = 1
+            frame = behind.clone()
+            frame[:, y : y + side, x : x + side] = front
+            frames.append(frame)
+            masks.append(mask)
+        flow = torch.tensor([dx, dy]).float()[:, None, None]
+        return {
+            "image1": frames[0], "middle": frames[1], "image2": frames[2], "t": torch.tensor(0.5), "mask": masks[0],
+            "flow": flow * masks[0], "visible": 1 - masks[2] * (1 - masks[0]),
+        }  # fmt: skip
+
+
+def smooth(height: int, width: int, chance: torch.Generator) -> torch.Tensor:
+    coarse = torch.rand(1, 3, height // 4 + 1, width // 4 + 1, generator=chance)
+    return functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=True)[0]
+
+
+def run(
+    name: str,
+    folder: Path,
+    steps: int = 2,
+    console: Console | None = None,
+    source: Squares | None = None,
+    total: int | None = None,
+    **settings: object,
+) -> Outcome:
+    """Train the tiny recipe `name` for some steps."""
+    entry = entry_of(name)
+    config = entry.configured(TINY[name] | {key: str(value) for key, value in settings.items()})
+    chosen = source or Squares(config.data_size)
+    return train(
+        entry.made(config, "cpu"), chosen, folder, Plan(steps=steps, total=total), console or Console(quiet=True)
+    )

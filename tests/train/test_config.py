@@ -1,0 +1,59 @@
+"""Configurations from texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import pytest
+
+from photoflow.errors import InputError
+from photoflow.train.recipes import RECIPES, entry_of
+
+
+def test_texts_set_fields_of_each_type() -> None:
+    settings = {"size": "96x128", "rate": "1e-3", "batch": "3", "betas": "0.5,0.99", "precision": "float32"}
+    config = entry_of("gan").configured(settings)
+    assert (config.size, config.rate, config.batch) == ((96, 128), 1e-3, 3)
+    assert config.betas == (0.5, 0.99) and config.precision == "float32"
+    assert json.loads(config.as_json())["size"] == [96, 128]
+
+
+def test_the_network_chooses_the_preset() -> None:
+    gan, raft, interpolation = (entry_of(name).presets for name in RECIPES)
+    paper, splat = gan["paper"], entry_of("gan").configured({"network": "splat", "laplacian": "2"})
+    assert (paper.adversarial, paper.pixel, paper.vgg, paper.cycle, paper.warp) == (1, 10, 10, 100, 50)
+    assert (paper.penalty, paper.critic_updates, paper.betas) == (10, 5, (0, 0.9))
+    assert (paper.rate, paper.last_rate, paper.batch, paper.size) == (1e-4, 1e-6, 2, (384, 512))
+    assert splat == dataclasses.replace(gan["splat"], laplacian=2.0) and splat.adversarial == 0
+    assert raft.keys() == {"small", "large"} and list(interpolation) == ["small", "4.26", "4.6"]
+    assert all(preset.network == name for presets in (gan, raft, interpolation) for name, preset in presets.items())
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"network": "gpt"}, "network: expected paper or splat, got 'gpt'"),
+        ({"colour": "1"}, "set: expected one of network, size, .*, got 'colour'"),
+        ({"batch": "two"}, "batch: expected a whole number, got 'two'"),
+        ({"batch": "0"}, "batch: expected at least 1, got 0"),
+        ({"rate": "fast"}, "rate: expected a number, got 'fast'"),
+        ({"rate": "nan"}, "rate: expected a finite number of at least 0, got nan"),
+        ({"warp": "-1"}, "warp: expected a finite number of at least 0, got -1"),
+        ({"size": "256"}, "size: expected HEIGHTxWIDTH, got '256'"),
+        ({"size": "8x8"}, "size: expected sides of at least 16 pixels, got 8x8"),
+        ({"betas": "0.5"}, "betas: expected two numbers with a comma between them, got '0.5'"),
+        ({"ema": "1"}, "ema: expected a number below 1, got 1"),
+        ({"precision": "int8"}, "precision: expected auto or bfloat16 or float16 or float32, got 'int8'"),
+        ({"width": "32"}, "width, blocks: expected those of the paper"),
+        ({"network": "splat", "charbonnier": "0", "laplacian": "0"}, "expected at least one loss"),
+    ],
+)
+def test_what_is_wrong_is_said(settings: dict[str, str], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        entry_of("gan").configured(settings)
+
+
+def test_an_unknown_recipe_is_refused() -> None:
+    with pytest.raises(InputError, match="train: expected gan or raft or interpolation, got 'amt'"):
+        entry_of("amt")

@@ -1,0 +1,199 @@
+"""The loop on each recipe: the loss falls, an interruption changes nothing, two processes equal one, NaN stops."""
+
+from __future__ import annotations
+
+import csv
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from squares import TINY, Squares, run
+
+from photoflow.models.networks import load_network
+from photoflow.train import log, loop
+from photoflow.train.loop import Diverged, settled_precision
+
+RECIPES = list(TINY)
+
+
+def column(folder: Path, name: str) -> list[float]:
+    with open(folder / "log.csv", newline="") as file:
+        return [float(row[name]) for row in csv.DictReader(file)]
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Everything with a state in a folder's checkpoint, by name, and its moving average."""
+    found = {}
+
+    def walk(name: str, value: object) -> None:
+        if isinstance(value, torch.Tensor):
+            found[name] = value
+        elif isinstance(value, dict):
+            for key, inner in value.items():
+                walk(f"{name}.{key}", inner)
+
+    walk("", torch.load(folder / "checkpoint.pt", weights_only=True))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "steps", "settings"),
+    [
+        ("gan", "generator/pixel", 10, {}),
+        ("raft", "flow/sequence", 16, {"batch": 2}),
+        ("interpolation", "frame/laplacian", 12, {}),
+    ],
+)
+def test_the_loss_falls(
+    name: str, loss: str, steps: int, settings: dict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "_EVERY_STEPS", 1)
+    outcome = run(name, tmp_path, steps, **settings)
+    losses = column(tmp_path, loss)
+    assert len(losses) == steps == outcome.progress.step and outcome.done
+    assert sum(losses[-4:]) < 0.8 * sum(losses[:4])
+    assert list((tmp_path / "samples").glob("*.png"))
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_resuming_equals_no_interruption_to_the_bit(name: str, tmp_path: Path) -> None:
+    settings = {"accumulation": 2} if name == "interpolation" else {}
+    run(name, tmp_path / "straight", 3, **settings)
+    first = run(name, tmp_path / "twice", 3, source=interrupted_in_the_first_step(name), **settings)
+    assert first.signal == signal.SIGTERM and first.progress.step == 1 and not first.done
+    second = run(name, tmp_path / "twice", 2, **settings)
+    assert second.progress.step == 3 and second.done
+    wanted, got = tensors(tmp_path / "straight"), tensors(tmp_path / "twice")
+    assert wanted.keys() == got.keys() and len(wanted) > 100
+    for key, value in wanted.items():
+        assert torch.equal(value, got[key]), key
+    ours, theirs = (load_file(tmp_path / kind / "weights.safetensors") for kind in ("straight", "twice"))
+    assert all(torch.equal(value, theirs[key]) for key, value in ours.items())
+
+
+def interrupted_in_the_first_step(name: str) -> Squares:
+    height, width = (int(side) for side in TINY[name]["size"].split("x"))
+    room = 1.25 if name == "raft" else 1
+    return Squares((round(room * height), round(room * width)), interrupted=0)
+
+
+def test_two_processes_equal_one_that_accumulates(tmp_path: Path) -> None:
+    worker = Path(__file__).with_name("two_processes.py")
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0"]
+    done = subprocess.run([*command, str(worker), str(tmp_path)], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for name in ("gan", "raft"):
+        run(name, tmp_path / f"one_{name}", 2, accumulation=2)
+        wanted, got = tensors(tmp_path / f"one_{name}"), tensors(tmp_path / f"two_{name}")
+        assert wanted.keys() == got.keys()
+        for key, value in wanted.items():
+            if key.startswith(".states.") and "network" in key:
+                difference = (value - got[key]).abs()
+                # Adam divides tiny gradients by themselves: a rounding may move one weight by the rate of 1e-3.
+                assert difference.mean() < 2e-6 and difference.max() < 4e-3, key
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_weights_load_into_the_network(name: str, tmp_path: Path) -> None:
+    outcome = run(name, tmp_path, 1)
+    kind = {"gan": "gan", "raft": "raft", "interpolation": "rife"}[name]
+    network = load_network(kind, outcome.weights)
+    state, saved = network.state_dict(), load_file(outcome.weights)
+    assert all(torch.equal(state[key], value.float()) for key, value in saved.items())
+    assert {value.dtype for value in saved.values()} == {torch.float16}
+
+
+def test_nan_stops_with_the_step_and_the_loss(tmp_path: Path) -> None:
+    run("interpolation", tmp_path, 2)
+    before = (tmp_path / "checkpoint.pt").read_bytes()
+    source = Squares((64, 64), spoiled=3)
+    with pytest.raises(Diverged, match=r"^interpolation: diverged at step 4: .*frame/laplacian is nan") as caught:
+        run("interpolation", tmp_path, 5, source=source)
+    assert "\n" not in str(caught.value)
+    assert (tmp_path / "checkpoint.pt").read_bytes() == before
+
+
+def test_divergence_stops_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loop, "_DIVERGED", 1e-3)
+    with pytest.raises(Diverged, match="raft: diverged at step 1: flow/sequence is"):
+        run("raft", tmp_path, 1)
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_trains_with_weights_and_flow_in_float32(precision: str, tmp_path: Path) -> None:
+    for name in RECIPES:
+        run(name, tmp_path / name, 1, precision=precision)
+        states = tensors(tmp_path / name)
+        assert {v.dtype for key, v in states.items() if "network" in key} == {torch.float32}
+
+
+def test_automatic_precision_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    for has, dtype in ((True, torch.bfloat16), (False, torch.float32)):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda has=has: has)
+        assert settled_precision("auto", "cpu") == dtype
+    assert settled_precision("float16", "cpu") == torch.float16
+
+
+def test_gradients_are_clipped_and_weights_averaged(tmp_path: Path) -> None:
+    run("interpolation", tmp_path / "free", 1, ema=0)
+    run("interpolation", tmp_path / "clipped", 1, clip=1e-12, ema=0, weight_decay=0)
+    free, clipped = (tensors(tmp_path / name) for name in ("free", "clipped"))
+    moments = [key for key in free if key.endswith("exp_avg")]
+    assert moments and all(clipped[key].norm() < 1e-12 for key in moments)
+    assert sum(free[key].norm() for key in moments) > 1e-6
+    for key, value in free.items():  # an average that keeps nothing is the network itself
+        if key.startswith(".states.average"):
+            assert torch.equal(value, free[key.replace("average", "frame network")])
+
+
+def test_average_lags_behind(tmp_path: Path) -> None:
+    run("interpolation", tmp_path, 2, ema=0.999)
+    states = tensors(tmp_path)
+    pairs = [(v, states[k.replace("average", "frame network")]) for k, v in states.items() if ".average." in k]
+    assert pairs and any(not torch.equal(*pair) for pair in pairs)
+
+
+def test_minutes_end_a_slice_and_the_next_goes_on(tmp_path: Path) -> None:
+    from photoflow.train.loop import train
+    from photoflow.train.recipes import entry_of
+    from photoflow.train.schedule import Plan
+
+    entry = entry_of("interpolation")
+    config = entry.configured(TINY["interpolation"])
+
+    def one_slice() -> loop.Outcome:
+        ticks = iter(range(0, 10_000, 10))  # ten seconds at each look at the clock
+        return train(
+            entry.made(config, "cpu"), Squares((64, 64)), tmp_path, Plan(minutes=0.5, total=1.0), Console(quiet=True),
+            clock=lambda: float(next(ticks)),
+        )  # fmt: skip
+
+    first = one_slice()
+    assert not first.done and 30 <= first.progress.seconds < 60 and first.progress.step >= 1
+    second = one_slice()
+    assert second.done and second.progress.seconds >= 60 and second.progress.step > first.progress.step
+    rates = column(tmp_path, "rate")
+    assert rates[-1] < rates[0]
+
+
+def test_going_on_is_said_and_also_works_from_weights_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("interpolation", tmp_path, 2)
+    run("interpolation", tmp_path, 1, Console(width=200))
+    assert "has a checkpoint: going on after step 2" in capsys.readouterr().out
+    (tmp_path / "checkpoint.pt").unlink()
+    outcome = run("interpolation", tmp_path, 1, Console(width=200))
+    assert "has weights and no checkpoint: going on after step 3, new optimisers" in capsys.readouterr().out
+    assert outcome.progress.step == 4 and outcome.progress.fresh == 3
+
+
+def test_nothing_is_done_where_all_is_done(tmp_path: Path) -> None:
+    run("interpolation", tmp_path, 1, total=1)
+    before = (tmp_path / "checkpoint.pt").stat().st_mtime_ns
+    outcome = run("interpolation", tmp_path, 1, total=1)
+    assert outcome.done and outcome.progress.step == 1
+    assert (tmp_path / "checkpoint.pt").stat().st_mtime_ns == before

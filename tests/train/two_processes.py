@@ -1,0 +1,24 @@
+"""What each of two processes runs under torchrun: two steps of two recipes."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from squares import TINY, Squares
+
+from photoflow.train.loop import train
+from photoflow.train.ranks import process_group
+from photoflow.train.recipes import entry_of
+from photoflow.train.schedule import Plan
+
+with process_group("cpu") as ranks:
+    assert ranks.world == 2
+    assert ranks.agreed(5.0 + ranks.rank, 15 * ranks.rank) == (5.0, 15)
+    for name in ("gan", "raft"):
+        entry = entry_of(name)
+        config = entry.configured(TINY[name])
+        folder = Path(sys.argv[1]) / f"two_{name}"
+        recipe = entry.made(config, ranks.device)
+        train(recipe, Squares(config.data_size), folder, Plan(steps=2), Console(quiet=True), ranks)
