@@ -148,9 +148,7 @@ def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
     )
 
 
-def _motion(
-    centre: Tensor, normal: Tensor, uniform: Tensor, farthest: float, calm: tuple[float, float]
-) -> Tensor:
+def _motion(centre: Tensor, normal: Tensor, uniform: Tensor, farthest: float, calm: tuple[float, float]) -> Tensor:
     """Similarities (N, 6), heavy-tailed; `calm` is how often there is no turn, and no zoom."""
     heavy = normal * 1.3
     shift = (heavy[:, :2].sign() * heavy[:, :2].abs() ** 4).clamp(-farthest, farthest)

@@ -71,9 +71,7 @@ def shape_bank(count: int, side: int, seed: int) -> Tensor:
     generator = generator_of(seed, 2, side)
     makers = (chairs, chairs, chairs, bars, plates, blobs)
     each = -(-count // len(makers))
-    painted = [
-        _painted(maker(each, generator).fitted(), side, generator).split(1) for maker in makers
-    ]
+    painted = [_painted(maker(each, generator).fitted(), side, generator).split(1) for maker in makers]
     mixed = [shape for shapes in zip(*painted) for shape in shapes][:count]
     return torch.cat(mixed)
 
@@ -132,7 +130,9 @@ def chairs(count: int, generator: torch.Generator) -> Parts:
     b = torch.where(is_bar, across * thin[:, None, None], b[..., :2])
     slot = torch.tensor([part[4] for part in parts]).expand(count, -1)
     slot = torch.where(torch.stack([part[3] for part in parts], 1), slot, _NONE)
-    shade = torch.rand((count, len(parts), 2), generator=generator) * torch.tensor([0.7, 0.5]) + torch.tensor([0.5, -0.25])
+    shade = torch.rand((count, len(parts), 2), generator=generator) * torch.tensor([0.7, 0.5]) + torch.tensor(
+        [0.5, -0.25]
+    )
     order = centre[..., 2].argsort(dim=1)  # far ones first
     rounding = draw(0, 0.6)[:, None] * draw(0, 1)[:, None].expand(-1, len(parts))
     return Parts(*(

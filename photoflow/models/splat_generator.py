@@ -15,7 +15,7 @@ from photoflow.ops import forward_splat
 _NAME = "SplatGenerator"
 _FACTOR = 16  # by which the metric's smallest features are smaller than the image
 _ROUNDS = 8  # of the search for the background's motion
-SIZES = {"small": {"width": 32, "blocks": 4}, "large": {"width": 64, "blocks": 6}}
+SIZES = {"small": {"width": 16, "blocks": 4}, "large": {"width": 64, "blocks": 6}}
 """Of the painter."""
 
 _FRONT = 4.0  # how much the farthest motion weighs more than the background's, as a logarithm

@@ -119,6 +119,30 @@ def conditioned(batch: Batch) -> Condition:
     return Condition(image, mask, flow, warped, (coverage < 0.5).float())
 
 
+def evenly_lit(batch: Batch) -> Batch:
+    """The batch with image2 as bright as image1: a change of light is no motion, and nothing tells a generator of it.
+
+    Gain and lift are those of least squares between what both images show, where the batch says what that is.
+    """
+    if "visible" not in batch:
+        return batch
+    seen, first, second = batch["visible"], batch["image1"], backward_warp(batch["image2"], batch["flow"])
+    count = 3 * seen.sum((1, 2, 3), keepdim=True).clamp_min(1)
+    means = [(seen * image).sum((1, 2, 3), keepdim=True) / count for image in (first, second)]
+    apart = [seen * (image - mean) for image, mean in zip((first, second), means)]
+    shared = (apart[0] * apart[1]).sum((1, 2, 3), keepdim=True)
+    gain = (shared / apart[1].square().sum((1, 2, 3), keepdim=True).clamp_min(1e-6)).clamp(0.8, 1.25)
+    return {**batch, "image2": (gain * (batch["image2"] - means[1]) + means[0]).clamp(0, 1)}
+
+
+def sometimes_unknown(batch: Batch, chance: torch.Generator) -> Batch:
+    """The batch with the mask of half the samples hidden: what moves is not always known."""
+    if "mask" not in batch:
+        return batch
+    hidden = torch.rand(len(batch["mask"]), 1, 1, 1, generator=chance) < 0.5
+    return {**batch, "mask": torch.where(hidden.to(batch["mask"].device), 1.0, batch["mask"])}
+
+
 def _moving(length: Tensor) -> Tensor:
     """What moves, (B, 1, H, W); all, where nothing does."""
     moving = (length > _STILL).float()
@@ -164,6 +188,7 @@ class GanRecipe(Recipe):
 
     def critic_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """The distance that the discriminator sees between real and drawn, to be made large, and its penalty."""
+        batch = self._prepared(batch, chance)
         seen, real = conditioned(batch), batch["image2"]
         with torch.no_grad():
             drawn = self._draw(self.ships, seen)
@@ -177,6 +202,7 @@ class GanRecipe(Recipe):
 
     def generator_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """The weighed losses of the generator, those whose weight is not 0."""
+        batch = self._prepared(batch, chance)
         config, seen, real = self.config, conditioned(batch), batch["image2"]
         drawn = self._draw(self.ships, seen)
         losses: dict[str, Callable[[], Tensor]] = {
@@ -201,6 +227,12 @@ class GanRecipe(Recipe):
         seen, real = conditioned(batch), batch["image2"]
         drawn = self._draw(network, seen)
         return sheet([seen.image, seen.warped, drawn, real, error(drawn, real)])
+
+    def _prepared(self, batch: Batch, chance: torch.Generator) -> Batch:
+        """The paper's generator learns from the data as it is; the splat generator in even light, of masks or not."""
+        if self.config.network == "paper":
+            return batch
+        return sometimes_unknown(evenly_lit(batch), chance)
 
     def _draw(self, network: Any, seen: Condition) -> Tensor:
         """The generator's I2_pred, float32."""
