@@ -72,7 +72,7 @@ def compare(
     samples: Samples[T],
     methods: Mapping[str, Callable[[T], Tensor]],
     measure: Callable[[str, T, Tensor], Mapping[str, float]],
-    show: Callable[[T, Mapping[str, Tensor]], Sequence[Figure]],
+    show: Callable[[str, T, Mapping[str, Tensor]], Sequence[Figure]],
     progress: Progress,
 ) -> tuple[Scores, list[Figure]]:
     """Try every method on every sample; one sample is in memory at a time.
@@ -81,7 +81,7 @@ def compare(
         samples: read one after the other.
         methods: make a prediction of a sample.
         measure: the metrics of a method's prediction; the seconds that it took are added to them.
-        show: the figures of a sample and its predictions; called for `SHOWN` of them.
+        show: the figures of a sample, by its name, and its predictions; called for `SHOWN` of them.
         progress: called after every sample.
 
     Returns:
@@ -97,7 +97,7 @@ def compare(
                 if number in shown:
                     predictions[name] = prediction
             if number in shown:
-                figures += show(sample, predictions)
+                figures += show(f"sample {number + 1}", sample, predictions)
             progress(number + 1, len(samples))
     return scores, figures
 

@@ -15,7 +15,6 @@ from photoflow.evaluation.comparison import OURS, Evaluation, Figure, Progress, 
 from photoflow.evaluation.errors import ErrorCounts
 from photoflow.evaluation.folders import open_pairs
 from photoflow.evaluation.pictures import as_bytes, embedded, flow_picture, heat, wheel
-from photoflow.evaluation.render import sample_name
 from photoflow.metrics import endpoint_error, epe, outlier_rate
 
 Sample = dict[str, Tensor]
@@ -91,7 +90,7 @@ def _of_pair(method: FlowMethod, sample: Sample) -> Tensor:
     return method(sample["image1"], sample["image2"])
 
 
-def _show(sample: Sample, flows: Mapping[str, Tensor]) -> Sequence[Figure]:
+def _show(name: str, sample: Sample, flows: Mapping[str, Tensor]) -> Sequence[Figure]:
     truth = sample["flow"]
     full = float(truth.nan_to_num().square().sum(1).sqrt().max())
     given = [
@@ -101,8 +100,8 @@ def _show(sample: Sample, flows: Mapping[str, Tensor]) -> Sequence[Figure]:
         wheel(),
     ]
     panels = []
-    for name, flow in flows.items():
+    for method, flow in flows.items():
         error = endpoint_error(flow, truth)[0, 0].cpu().numpy()
-        panels += [(name, embedded(flow_picture(flow, full))), (f"error of {name}", embedded(heat(error, _FULL_HEAT)))]
+        panels += [(method, embedded(flow_picture(flow, full))), (f"error of {method}", embedded(heat(error, _FULL_HEAT)))]
     caption = f"Error: EPE as a heat map, black at 0, white at {_FULL_HEAT:.0f} pixels and above."
-    return [Figure(f"Flow and its error: {sample_name(sample)}", caption, given), Figure("", "", panels)]
+    return [Figure(f"Flow and its error: {name}", caption, given), Figure("", "", panels)]

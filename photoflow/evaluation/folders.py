@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from photoflow.errors import InputError
+from photoflow.data.flying_chairs import SPLIT_FILE, FlyingChairs
 from photoflow.evaluation.pictures import as_planes
 from photoflow.io import read_photo
 
@@ -44,6 +45,19 @@ class Triplets:
                 sizes = [f"{one.shape[3]}x{one.shape[2]}" for one in (frames[0], frame)]
                 raise InputError(f"{file}: expected {sizes[0]} pixels, as the frame before has, got {sizes[1]}")
         return dict(zip(("image1", "middle", "image2"), frames))
+
+
+def open_pairs(folder: Path, device: str = "cpu") -> FlyingChairs:
+    """The pairs of a folder as FlyingChairs' is: those of the test part where a split file says which these are.
+
+    Each is a batch of one: `image1`, `image2` (1, 3, H, W) in [0, 1] and `flow` (1, 2, H, W), pixels.
+
+    Raises:
+        InputError: there is no folder, or no pair in it.
+    """
+    check_folder(folder, "NNNNN_img1.ppm (or .png), NNNNN_img2.ppm and NNNNN_flow.flo")
+    split = any((place / SPLIT_FILE).is_file() for place in (folder, folder.parent))
+    return FlyingChairs(folder, "test" if split else "all", device=device)
 
 
 def open_triplets(folder: Path, device: str = "cpu") -> Triplets:

@@ -13,7 +13,6 @@ from photoflow.evaluation.baselines import dis, middle_by_flow
 from photoflow.evaluation.comparison import OURS, Evaluation, Figure, Progress, compare
 from photoflow.evaluation.folders import open_triplets
 from photoflow.evaluation.pictures import as_bytes, as_planes, difference, embedded
-from photoflow.evaluation.render import sample_name
 from photoflow.evaluation.scores import decibels
 from photoflow.metrics import interpolation_error, psnr, ssim
 from photoflow.render.interpolated import FrameMaker
@@ -70,12 +69,12 @@ def _measure(method: str, sample: Sample, frame: Tensor) -> dict[str, float]:
     }
 
 
-def _show(sample: Sample, frames: Mapping[str, Tensor]) -> Sequence[Figure]:
+def _show(name: str, sample: Sample, frames: Mapping[str, Tensor]) -> Sequence[Figure]:
     names = {"image1": "first frame", "middle": "middle frame (truth)", "image2": "last frame"}
     given = [(text, embedded(as_bytes(sample[key]))) for key, text in names.items()]
     panels = []
-    for name, frame in frames.items():
+    for method, frame in frames.items():
         error = difference(frame, sample["middle"])
-        panels += [(name, embedded(as_bytes(frame))), (f"error of {name}", embedded(error))]
+        panels += [(method, embedded(as_bytes(frame))), (f"error of {method}", embedded(error))]
     caption = "Error: mean absolute difference of the colours, black at 0, white at a quarter of the range."
-    return [Figure(f"Truth, prediction, error: {sample_name(sample)}", caption, given), Figure("", "", panels)]
+    return [Figure(f"Truth, prediction, error: {name}", caption, given), Figure("", "", panels)]

@@ -91,7 +91,7 @@ def _measure(method: str, sample: Sample, image: Tensor) -> dict[str, float]:
     }
 
 
-def _show(sample: Sample, images: Mapping[str, Tensor]) -> Sequence[Figure]:
+def _show(name: str, sample: Sample, images: Mapping[str, Tensor]) -> Sequence[Figure]:
     flow, target = sample["flow"], sample["image2"]
     full = float(flow.square().sum(1).sqrt().max())
     given = [
@@ -100,16 +100,10 @@ def _show(sample: Sample, images: Mapping[str, Tensor]) -> Sequence[Figure]:
         (f"true flow, full colour at {full:.0f} px", embedded(flow_picture(flow, full))),
         wheel(),
     ]
-    made = [(name, embedded(as_bytes(image))) for name, image in images.items()]
-    errors = [(f"error of {name}", embedded(difference(image, target))) for name, image in images.items()]
+    made = [(method, embedded(as_bytes(image))) for method, image in images.items()]
+    errors = [(f"error of {method}", embedded(difference(image, target))) for method, image in images.items()]
     caption = "Error: mean absolute difference of the colours, black at 0, white at a quarter of the range."
     return [
-        Figure(f"Original, prediction, error: {sample_name(sample)}", caption, given),
+        Figure(f"Original, prediction, error: {name}", caption, given),
         Figure("", "", [panel for pair in zip(made, errors) for panel in pair]),
     ]
-
-
-def sample_name(sample: Mapping[str, Any]) -> str:
-    """What a figure calls a sample."""
-    height, width = sample["image1"].shape[2:]
-    return f"{sample.get('name', 'sample')}, {width}x{height}"
