@@ -29,7 +29,7 @@ Array = np.ndarray[Any, Any]
 Frames = Callable[[float], Array]
 
 METHODS = {
-    OURS: "the clip that `photoflow animate` makes",
+    OURS: "the clip that photoflow animate makes",
     "paste": "the subject as it is, moved by the mean of its planned displacements, over the photo without it, filled "
     "by Telea's method",
     "warp": "the whole photo read backwards along the planned flow, which is blurred so that nothing tears",
@@ -76,9 +76,7 @@ def evaluate_animation(
             result.notes.append(f"{photo.name} is left out: {error}")
             missing = error
         else:
-            measured = {
-                name: measure_clip(clip, frames, measure, device) for name, frames in methods_of(clip).items()
-            }
+            measured = {name: measure_clip(clip, frames, measure, device) for name, frames in methods_of(clip).items()}
             for name, measures in measured.items():
                 scores.add(name, measures.metrics())
                 counts.add(name, measures.errors())
@@ -152,9 +150,14 @@ def _show(name: str, clip: Clip, measured: Mapping[str, ClipMeasures]) -> Sequen
     flows = [clip.renderer.flow(t) for t in [*times, clip.seconds]]
     paths = np.stack([points + flow[:, y, x].T for flow in flows])
     peak = max(range(len(clip)), key=lambda number: float(np.square(flows[number]).sum()))
-    full = float(np.sqrt(np.square(flows[peak]).sum(axis=0)).max())
+    full = float(np.sqrt(np.square(flows[peak]).sum(axis=0)).max()) or 1.0
     frames = strip([clip[len(clip) * number // 6] for number in range(6)])
-    panels = [("planned flow", embedded(flow_to_rgb(flows[peak], full or 1))), wheel()]
+    panels = [
+        ("photo", embedded(clip.photo)),
+        ("planned flow", embedded(flow_to_rgb(flows[peak], full))),
+        (f"flow measured in {OURS}'s frame", embedded(flow_to_rgb(measured[OURS].flow_at(peak), full))),
+        wheel(),
+    ]
     for method, draw in methods_of(clip).items():
         error = measured[method].error_at(peak)
         panels += [
@@ -164,19 +167,24 @@ def _show(name: str, clip: Clip, measured: Mapping[str, ClipMeasures]) -> Sequen
     steps = {method: measures.motion_steps() for method, measures in measured.items()}
     curves = {method: (range(1, len(own) + 1), own) for method, own in steps.items()}
     return [
-        Figure(f"Six frames: {name}", "From left to right, a sixth of the loop apart.", [("", embedded(frames))], True),
+        Figure(
+            f"Six frames: {name}", "From left to right, a sixth of the loop apart.", [("", embedded(frames))], columns=1
+        ),
         Figure(
             "Trajectories over the photo",
-            "Paths of points of the subject over the whole loop, dark red to yellow.",
+            "Paths of points of the subject over the whole loop, dark red to yellow. The last step of the curves leads "
+            "from the last frame to the first.",
             [
                 ("planned paths", embedded(draw_trajectories(clip.photo, paths.astype(np.float32)))),
                 ("measured motion from frame to frame", lines(curves, "frame", "pixels to the next frame", low=0)),
             ],
+            columns=2,
         ),
         Figure(
             "Planned and measured motion",
             f"At frame {peak + 1}, the farthest from the photo; full colour at {full:.0f} pixels. Heat: black at 0, "
-            f"white at {_FULL_HEAT:.0f} pixels and above. The last step leads from the last frame to the first.",
+            f"white at {_FULL_HEAT:.0f} pixels and above.",
             panels,
+            columns=4,
         ),
     ]

@@ -84,6 +84,12 @@ class ClipMeasures:
         error[self._subject] = self._errors()[number]
         return error
 
+    def flow_at(self, number: int) -> Array:
+        """The measured flow of a frame within the subject, (2, H, W); 0 around it."""
+        flow = np.zeros((2, *self._subject.shape), np.float32)
+        flow[:, self._subject] = self._measured[number]
+        return flow
+
     def motion_steps(self) -> list[float]:
         """By how many pixels the subject moves from each frame to the next, from the last to the first too."""
         return [float(length) for length in torch.hypot(*self._steps().unbind(1)).mean(dim=1)]

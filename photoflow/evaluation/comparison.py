@@ -38,13 +38,13 @@ class Figure:
         title: one line.
         caption: what to see in it.
         panels: (name, HTML of a picture or a drawing).
-        wide: each panel takes the page's whole width.
+        columns: panels side by side.
     """
 
     title: str
     caption: str
     panels: Sequence[tuple[str, str]]
-    wide: bool = False
+    columns: int = 3
 
 
 @dataclass

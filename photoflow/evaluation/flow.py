@@ -102,6 +102,9 @@ def _show(name: str, sample: Sample, flows: Mapping[str, Tensor]) -> Sequence[Fi
     panels = []
     for method, flow in flows.items():
         error = endpoint_error(flow, truth)[0, 0].cpu().numpy()
-        panels += [(method, embedded(flow_picture(flow, full))), (f"error of {method}", embedded(heat(error, _FULL_HEAT)))]
+        panels += [
+            (method, embedded(flow_picture(flow, full))),
+            (f"error of {method}", embedded(heat(error, _FULL_HEAT))),
+        ]
     caption = f"Error: EPE as a heat map, black at 0, white at {_FULL_HEAT:.0f} pixels and above."
-    return [Figure(f"Flow and its error: {name}", caption, given), Figure("", "", panels)]
+    return [Figure(f"Flow and its error: {name}", caption, given, columns=4), Figure("", "", panels, columns=4)]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from photoflow.errors import InputError
 from photoflow.data.flying_chairs import SPLIT_FILE, FlyingChairs
+from photoflow.errors import InputError
 from photoflow.evaluation.pictures import as_planes
 from photoflow.io import read_photo
 

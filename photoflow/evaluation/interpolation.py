@@ -77,4 +77,4 @@ def _show(name: str, sample: Sample, frames: Mapping[str, Tensor]) -> Sequence[F
         error = difference(frame, sample["middle"])
         panels += [(method, embedded(as_bytes(frame))), (f"error of {method}", embedded(error))]
     caption = "Error: mean absolute difference of the colours, black at 0, white at a quarter of the range."
-    return [Figure(f"Truth, prediction, error: {name}", caption, given), Figure("", "", panels)]
+    return [Figure(f"Truth, prediction, error: {name}", caption, given, columns=4), Figure("", "", panels, columns=4)]

@@ -6,8 +6,8 @@ import html
 import math
 from collections.abc import Mapping, Sequence
 
-WIDTH, HEIGHT = 640, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 44
+WIDTH, HEIGHT = 460, 250
+_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 10, 10, 42
 MOST_POINTS = 300  # of a line; more are averaged
 COLOURS = 8  # that the page has
 
@@ -35,15 +35,15 @@ def lines(curves: Mapping[str, Curve], x: str, y: str, *, low: float | None = No
     return frame.svg("".join(reversed(drawn)), x, y) + (legend(list(curves)) if len(curves) > 1 else "")
 
 
-def bars(edges: Sequence[float], heights: Sequence[float], x: str, y: str) -> str:
-    """A histogram: one bar between each two edges."""
+def bars(edges: Sequence[float], heights: Sequence[float], x: str, y: str, colour: int = 0) -> str:
+    """A histogram: one bar between each two edges, in one of the page's colours."""
     frame = _Frame(edges, [0.0, *heights])
     drawn = []
     for left, right, height in zip(edges, edges[1:], heights):
         x0, x1, top, base = frame.x(left), frame.x(right), frame.y(height), frame.y(0)
+        place = f'x="{x0 + 0.5:.1f}" y="{top:.1f}" width="{max(x1 - x0 - 1, 0.5):.1f}" height="{base - top:.1f}"'
         drawn.append(
-            f'<rect class="bar" x="{x0 + 0.5:.1f}" y="{top:.1f}" width="{max(x1 - x0 - 1, 0.5):.1f}" '
-            f'height="{max(base - top, 0):.1f}"><title>{left:g} to {right:g}: {height:.4g}</title></rect>'
+            f'<rect class="bar c{colour % COLOURS}" {place}><title>{left:g} to {right:g}: {height:.4g}</title></rect>'
         )
     return frame.svg("".join(drawn), x, y)
 
@@ -56,15 +56,15 @@ def legend(names: Sequence[str]) -> str:
     return f'<div class="legend">{"".join(items)}</div>'
 
 
-def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
-    """About `wanted` round numbers from `low` to `high`, steps of 1, 2 or 5 times a power of ten.
+def ticks(low: float, high: float, wanted: int = 5, least: float = 0.0) -> list[float]:
+    """About `wanted` round numbers from `low` to `high`, in steps of 1, 2 or 5 times a power of ten, at least `least`.
 
     >>> ticks(0, 10)
     [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
     >>> ticks(14.2, 15.9)
     [14.5, 15.0, 15.5]
     """
-    rough = (high - low) / wanted
+    rough = max((high - low) / wanted, least)
     power = 10.0 ** math.floor(math.log10(rough))
     step = min((power * factor for factor in (1, 2, 5, 10)), key=lambda one: abs(math.log(one / rough)))
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
@@ -76,6 +76,7 @@ class _Frame:
 
     def __init__(self, across: Sequence[float], up: Sequence[float]) -> None:
         self.across, self.up = _range(across), _range(up)
+        self.counts = all(float(value).is_integer() for value in across)
 
     def x(self, value: float) -> float:
         low, high = self.across
@@ -103,7 +104,7 @@ class _Frame:
             at = self.y(value)
             grid.append(f"M{_LEFT} {at:.1f}H{right}")
             words.append(f'<text x="{_LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{value:g}</text>')
-        for value in ticks(*self.across, wanted=8):
+        for value in ticks(*self.across, wanted=8, least=1.0 if self.counts else 0.0):
             at = self.x(value)
             grid.append(f"M{at:.1f} {bottom}v4")
             words.append(f'<text x="{at:.1f}" y="{bottom + 17}" text-anchor="middle">{value:g}</text>')

@@ -21,6 +21,7 @@ from photoflow.render.generated import thrown
 
 Sample = dict[str, Tensor]
 
+_STILL = 1.0  # pixels: what moves less stands still, as in training
 METHODS = {
     OURS: "the generator draws image 2 from image 1 and the flow",
     "repeat": "image 1 as it is",
@@ -68,10 +69,10 @@ def drawn(network: Any, image: Tensor, flow: Tensor) -> Tensor:
         flow: (1, 2, H, W), pixels.
 
     Returns:
-        (1, 3, H, W), float32, in [0, 1]. All of the picture counts as the subject: everything may move.
+        (1, 3, H, W), float32, in [0, 1]. What moves counts as the subject, as in training on such pairs.
     """
-    mask = torch.ones_like(image[:, :1])
-    planes = [image, mask, flow]
+    moving = (flow.norm(dim=1, keepdim=True) > _STILL).float()
+    planes = [image, moving if moving.any() else torch.ones_like(moving), flow]
     if isinstance(network, FlowGuidedGenerator):
         planes += thrown(image, flow)
     with fast_inference(image.device.type):
@@ -104,6 +105,6 @@ def _show(name: str, sample: Sample, images: Mapping[str, Tensor]) -> Sequence[F
     errors = [(f"error of {method}", embedded(difference(image, target))) for method, image in images.items()]
     caption = "Error: mean absolute difference of the colours, black at 0, white at a quarter of the range."
     return [
-        Figure(f"Original, prediction, error: {name}", caption, given),
-        Figure("", "", [panel for pair in zip(made, errors) for panel in pair]),
+        Figure(f"Original, prediction, error: {name}", caption, given, columns=4),
+        Figure("", "", [panel for pair in zip(made, errors) for panel in pair], columns=4),
     ]

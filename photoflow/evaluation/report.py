@@ -32,8 +32,8 @@ METRICS = {
     "background_psnr": ("background PSNR, dB", 1, 2),
     "background_changed": ("background changed, share", -1, 4),
     "smoothness": ("variance of motion, px²", 0, 3),
-    "seam_intensity": ("seam, intensity", -1, 3),
-    "seam_motion": ("seam, motion", -1, 3),
+    "seam_intensity": ("seam, intensity, of the largest step", 0, 3),
+    "seam_motion": ("seam, motion, of the largest step", 0, 3),
     "seconds": ("seconds", 0, 3),
 }
 
@@ -122,58 +122,66 @@ def per_sample(scores: Scores) -> Sequence[Figure]:
         curves = {method: (across, list(values)) for method, values in scores.series(metric).items()}
         known = [value for _, values in curves.values() for value in values if math.isfinite(value)]
         if metric != "seconds" and known:
-            panels.append((label(metric), lines(curves, "sample", label(metric))))
+            panels.append(("", lines(curves, "sample", label(metric))))
     return [Figure("Metrics of each sample", "In the order of the data.", panels)]
 
 
 def _described(evaluation: Evaluation) -> str:
     known = {name: text for name, text in evaluation.methods.items() if name in evaluation.scores.values}
     items = "".join(f"<dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd>" for name, text in known.items())
-    return (
-        f"<dl>{items}</dl>\n<p>Means over the samples. Arrows point to what is better; a picture without any error "
-        f"counts as {MOST_DECIBELS:.0f} dB; – stands where there is no number. Seconds are those of the method alone.</p>\n"
+    reading = (
+        "Means over the samples. Arrows point to what is better; a picture without any error counts as "
+        f"{MOST_DECIBELS:.0f} dB; – stands where there is no number."
     )
+    if any("seconds" in own for own in evaluation.scores.values.values()):
+        reading += " Seconds are those of the method alone, for one sample."
+    return f"<dl>{items}</dl>\n<p>{reading}</p>\n"
 
 
 def _figure(figure: Figure) -> str:
     panels = "".join(
-        f'<figure{" class=wide" if figure.wide else ""}>{body}'
-        + (f"<figcaption>{html.escape(name)}</figcaption>" if name else "")
-        + "</figure>"
+        f"<figure>{body}" + (f"<figcaption>{html.escape(name)}</figcaption>" if name else "") + "</figure>"
         for name, body in figure.panels
     )
     title = f"<h2>{html.escape(figure.title)}</h2>" if figure.title else ""
     caption = f"<p>{html.escape(figure.caption)}</p>" if figure.caption else ""
-    return f'<section>{title}{caption}<div class="panels">{panels}</div></section>'
+    return f'<section>{title}{caption}<div class="panels n{figure.columns}">{panels}</div></section>'
 
 
 _STYLE = """
 :root { color-scheme: light dark; --back: #fff; --text: #1b1f24; --dim: #59636e; --rule: #d5dae0; --mark: #e3f0e6;
-  --c0: #0b62d6; --c1: #d1690a; --c2: #1a8a4b; --c3: #8a3ffc; --c4: #c4245f; --c5: #0e8a93; --c6: #7a6a00; --c7: #6b7280 }
+  --c0: #0b62d6; --c1: #d1690a; --c2: #1a8a4b; --c3: #8a3ffc; --c4: #c4245f; --c5: #0e8a93; --c6: #7a6a00;
+  --c7: #6b7280 }
 @media (prefers-color-scheme: dark) { :root { --back: #14171b; --text: #e6e9ed; --dim: #9aa4b0; --rule: #343b44;
-  --mark: #1f3a28; --c0: #6cb2ff; --c1: #ffab5c; --c2: #5fd38d; --c3: #c4a1ff; --c4: #ff86a8; --c5: #4fd0da; --c6: #d9c54a;
-  --c7: #a5adb8 } }
+  --mark: #1f3a28; --c0: #6cb2ff; --c1: #ffab5c; --c2: #5fd38d; --c3: #c4a1ff; --c4: #ff86a8; --c5: #4fd0da;
+  --c6: #d9c54a; --c7: #a5adb8 } }
 * { box-sizing: border-box }
 body { margin: 0; background: var(--back); color: var(--text); font: 15px/1.5 system-ui, sans-serif }
 main { max-width: 1240px; margin: 0 auto; padding: 24px 20px 60px }
 h1 { font-size: 26px; margin: 0 0 4px } h2 { font-size: 19px; margin: 36px 0 4px }
-p, dd, ul { color: var(--dim); margin: 0 0 12px } dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px }
+p, dd, ul { color: var(--dim); margin: 0 0 12px }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 14px }
 dt { font-weight: 600 } dd { margin: 0 }
 .scroll { overflow-x: auto } table { border-collapse: collapse; margin: 14px 0; font-variant-numeric: tabular-nums }
 th, td { padding: 6px 12px; border-bottom: 1px solid var(--rule); text-align: right } tbody th, thead th:first-child
   { text-align: left; white-space: nowrap } thead th { color: var(--dim); font-weight: 500; font-size: 13px;
   vertical-align: bottom } .best { background: var(--mark); font-weight: 650 }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(340px, 1fr)); gap: 14px; align-items: start }
-figure { margin: 0; min-width: 0 } .wide { grid-column: 1 / -1 } figcaption { font-size: 13px; color: var(--dim) }
-img { display: block; max-width: 100%; height: auto; border-radius: 4px } .wheel { width: 96px }
+.panels { display: grid; gap: 14px; align-items: start; margin-bottom: 14px }
+.n1 { grid-template-columns: 1fr } .n2 { grid-template-columns: repeat(2, 1fr) }
+.n3 { grid-template-columns: repeat(3, 1fr) } .n4 { grid-template-columns: repeat(4, 1fr) }
+@media (max-width: 760px) { .n2, .n3, .n4 { grid-template-columns: repeat(2, 1fr) } }
+figure { margin: 0; min-width: 0 } figcaption { font-size: 13px; color: var(--dim) }
+img { display: block; max-width: 100%; height: auto; border-radius: 4px; border: 1px solid var(--rule) }
+.wheel { width: 96px } .wheel img { border: 0 }
 figure > img { width: 100% }
 svg { display: block; width: 100%; height: auto } svg text { fill: var(--dim); font: 12px system-ui, sans-serif }
-.grid { stroke: var(--rule); fill: none } .bar { fill: var(--c0) }
+.grid { stroke: var(--rule); fill: none }
 .line { fill: none; stroke-width: 2; stroke-linejoin: round; stroke-linecap: round }
 .legend { display: flex; flex-wrap: wrap; gap: 2px 16px; font-size: 13px; padding-left: 40px }
 .legend i { display: inline-block; width: 18px; height: 3px; vertical-align: middle; margin-right: 6px }
 """ + "".join(
     f".c{number} {{ stroke: var(--c{number}); {'stroke-dasharray: 7 4;' * (number % 2)} }}"
-    f" i.c{number} {{ background: var(--c{number}) }}\n"
+    f" i.c{number} {{ background: var(--c{number}) }}"
+    f" .bar.c{number} {{ fill: var(--c{number}); stroke: none }}\n"
     for number in range(8)
 )

@@ -37,7 +37,7 @@ class Scores:
         return max((len(values) for own in self.values.values() for values in own.values()), default=0)
 
     def means(self) -> dict[str, dict[str, float | None]]:
-        """Each method's mean of each metric, over the samples that have a value; None where none has, or it is infinite."""
+        """Each method's mean of each metric, over the samples that have a value; None where it is no finite number."""
         return {method: {name: _mean(values) for name, values in own.items()} for method, own in self.values.items()}
 
     def series(self, metric: str) -> dict[str, array[float]]:

@@ -32,7 +32,7 @@ def training_figure(path: str | os.PathLike[str]) -> Figure:
     }
     if not curves:
         raise InputError(f"{path}: expected a CSV file with columns of numbers, found none")
-    panels = [(name, lines({name: curve}, count or "line", name)) for name, curve in curves.items()]
+    panels = [("", lines({name: curve}, count or "line", name)) for name, curve in curves.items()]
     return Figure("Training", f"Measures over the training, from {os.path.basename(path)}.", panels)
 
 

@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from photoflow.metrics import (
-    ERROR_EDGES, cumulative, endpoint_error, epe, histogram, outlier_rate, seam, smoothness,
+    ERROR_EDGES,
+    cumulative,
+    endpoint_error,
+    epe,
+    histogram,
+    outlier_rate,
+    seam,
+    smoothness,
 )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import re
 import sys
@@ -73,7 +74,7 @@ def test_flow_with_weights_and_the_curves_of_a_training(chairs, tmp_path, monkey
     )  # fmt: skip
     assert code == 0
     methods = json.loads((tmp_path / "s.json").read_text())["methods"]
-    assert list(methods)[0] == "photoflow" and methods["photoflow"]["epe"] > 0
+    assert next(iter(methods)) == "photoflow" and methods["photoflow"]["epe"] > 0
     text = check_page(tmp_path / "flow.html")
     assert "Training" in text and "loss by step" in text and "note by step" not in text
     assert "pixels below an error" in text and "histogram of photoflow" in text
@@ -132,7 +133,7 @@ def test_lines_go_where_the_numbers_are():
     x, y = zip(*[(float(a), float(b)) for a, b in points])
     assert (x[1] - x[0]) * 3 == pytest.approx(x[2] - x[0], abs=0.3)
     assert (y[0] - y[1]) * 4 == pytest.approx(y[0] - y[2], abs=0.3) and y[2] < y[1] < y[0]
-    assert 0 <= min(x) and max(x) <= WIDTH and 0 <= min(y) and max(y) <= HEIGHT
+    assert min(x) >= 0 and max(x) <= WIDTH and min(y) >= 0 and max(y) <= HEIGHT
 
 
 def test_long_lines_are_averaged():
@@ -155,7 +156,7 @@ def test_names_are_escaped_and_several_curves_have_a_legend():
 def test_ticks_are_round_and_inside(low, high):
     values = ticks(low, high)
     assert 2 <= len(values) <= 11 and low - 1e-9 <= values[0] and values[-1] <= high + (high - low) * 1e-6
-    assert len({round(b - a, 9) for a, b in zip(values, values[1:])}) == 1
+    assert len({round(b - a, 9) for a, b in itertools.pairwise(values)}) == 1
 
 
 def test_the_best_is_marked_where_methods_differ():
