@@ -22,6 +22,7 @@ PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
+_FARNEBACK = (0.5, 5, 21, 5, 7, 1.5)  # scale of the pyramid, levels, window, iterations, polynomial's side and sigma
 _FILLED_WITHIN = 3  # pixels around a hole from which Telea's method takes its colours
 
 
@@ -67,8 +68,14 @@ def dis(preset: str) -> FlowMethod:
 
     Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016.
     """
-    measuring = cv2.DISOpticalFlow_create(PRESETS[preset])
-    return lambda image1, image2: _planes_of(measuring.calc(_grey(image1), _grey(image2), None), image1)
+    measuring = cv2.DISOpticalFlow.create(PRESETS[preset])
+
+    def measured(image1: Tensor, image2: Tensor) -> Tensor:
+        # None: a flow that is handed in would be where the search begins.
+        flow = measuring.calc(_grey(image1), _grey(image2), None)  # type: ignore[call-overload]
+        return _planes_of(flow, image1)
+
+    return measured
 
 
 def farneback(image1: Tensor, image2: Tensor) -> Tensor:
@@ -76,8 +83,7 @@ def farneback(image1: Tensor, image2: Tensor) -> Tensor:
 
     Source: Farnebäck, "Two-Frame Motion Estimation Based on Polynomial Expansion", SCIA 2003.
     """
-    settings = {"pyr_scale": 0.5, "levels": 5, "winsize": 21, "iterations": 5, "poly_n": 7, "poly_sigma": 1.5}
-    flow = cv2.calcOpticalFlowFarneback(_grey(image1), _grey(image2), None, **settings, flags=0)
+    flow = cv2.calcOpticalFlowFarneback(_grey(image1), _grey(image2), None, *_FARNEBACK, flags=0)  # type: ignore[call-overload]
     return _planes_of(flow, image1)
 
 

@@ -87,7 +87,8 @@ def compare(
     Returns:
         The scores and the figures.
     """
-    scores, figures, shown = Scores(), [], spread(len(samples), SHOWN)
+    scores, shown = Scores(), spread(len(samples), SHOWN)
+    figures: list[Figure] = []
     with torch.inference_mode():
         for number in range(len(samples)):
             sample, predictions = samples[number], {}

@@ -27,7 +27,7 @@ def endpoint_error(flow: Tensor, target: Tensor) -> Tensor:
     Source: Baker et al., "A Database and Evaluation Methodology for Optical Flow", IJCV 2011, section 4.1.
     """
     check_alike("endpoint_error", flow, target)
-    error = torch.linalg.vector_norm(flow.float() - target.float(), dim=1, keepdim=True)
+    error: Tensor = torch.linalg.vector_norm(flow.float() - target.float(), dim=1, keepdim=True)
     unknown = target.isnan().any(dim=1, keepdim=True)
     return error.nan_to_num(nan=torch.inf, posinf=torch.inf).masked_fill(unknown, torch.nan)
 

@@ -41,8 +41,9 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
     mean_x, mean_y, square_x, square_y, product = _windowed(torch.stack([x, y, x * x, y * y, x * y]))
     variances = square_x - mean_x**2 + square_y - mean_y**2
     covariance = product - mean_x * mean_y
-    likeness = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
-    return (likeness / ((mean_x**2 + mean_y**2 + _C1) * (variances + _C2))).double().mean(dim=(1, 2, 3))
+    likeness: Tensor = (2 * mean_x * mean_y + _C1) * (2 * covariance + _C2)
+    likeness = likeness / ((mean_x**2 + mean_y**2 + _C1) * (variances + _C2))
+    return likeness.double().mean(dim=(1, 2, 3))
 
 
 def _windowed(planes: Tensor) -> Tensor:
