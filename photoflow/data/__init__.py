@@ -1,0 +1,39 @@
+"""Where training and evaluation get their pictures from: batches of pairs with what is known about them.
+
+A source gives a batch by its number: the same settings, seed, number and count give the same batch to the bit on the
+CPU, whatever was asked before. A resumed training so needs no state of its data, and of n processes the one of rank r
+asks for the numbers r, n + r, 2 n + r, ...
+"""
+
+from __future__ import annotations
+
+from photoflow.data.flying_chairs import FlyingChairs
+from photoflow.data.procedural_chairs import ProceduralChairs
+from photoflow.data.source import Batch, Source
+from photoflow.data.video_folder import VideoFolder
+from photoflow.errors import InputError
+
+__all__ = ["Batch", "FlyingChairs", "ProceduralChairs", "Source", "VideoFolder", "open_source"]
+
+
+def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: int = 0) -> Source:
+    """The source that a person named.
+
+    Args:
+        text: "procedural", "procedural:FOLDER" with photos in it, "chairs:FOLDER" (FlyingChairs; its training part)
+            or "video:FOLDER" (videos and folders of frames).
+        size: (height, width) of the samples, pixels.
+        device: where batches are wanted: "cpu", "cuda", "cuda:1", ...
+        seed: another one gives other samples.
+
+    Raises:
+        InputError: no such kind, a folder that is missing or holds nothing of the kind, or samples too large for it.
+    """
+    kind, colon, folder = text.partition(":")
+    if kind == "procedural" and (folder or not colon):
+        return ProceduralChairs(folder or None, size, device=device, seed=seed)
+    if kind == "chairs" and folder:
+        return FlyingChairs(folder, "train", size, device=device, seed=seed)
+    if kind == "video" and folder:
+        return VideoFolder(folder, size, device=device, seed=seed)
+    raise InputError(f"data: expected procedural[:FOLDER of photos], chairs:FOLDER or video:FOLDER, got {text!r}")

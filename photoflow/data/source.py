@@ -1,0 +1,29 @@
+"""What a source of samples is."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import Tensor
+
+Batch = dict[str, Tensor]
+"""Float32 tensors under these names, of which a source gives those that it knows:
+
+    image1, image2            (B, 3, H, W) in [0, 1]
+    middle                    (B, 3, H, W) in [0, 1]: the frame at the time t between image1 (0) and image2 (1)
+    t                         (B,) in (0, 1)
+    flow, flow_back           (B, 2, H, W), pixels: image1 → image2, image2 → image1
+    mask                      (B, 1, H, W) in [0, 1]: the objects, which move, in image1
+    visible, visible_back     (B, 1, H, W): 1 where a pixel of image1 is seen in image2, and of image2 in image1
+"""
+
+
+class Source(Protocol):
+    """Anything that gives batches by number."""
+
+    @property
+    def name(self) -> str:
+        """What a log or a weight's card calls it."""
+
+    def batch(self, number: int, count: int) -> Batch:
+        """The batch of that number, from 0 on, with `count` samples; it depends on nothing else."""
