@@ -18,6 +18,7 @@ _ROUNDS = 8  # of the search for the background's motion
 SIZES = {"small": {"width": 32, "blocks": 4}, "large": {"width": 64, "blocks": 6}}
 """Of the painter."""
 
+_FRONT = 4.0  # how much the farthest motion weighs more than the background's, as a logarithm
 _PLANES = 10  # of the painter: splat 3, coverage 1, image 3, mask 1, flow 2
 
 
@@ -55,7 +56,8 @@ def background_motion(flow: Tensor) -> Tensor:
             affine = torch.linalg.solve(normal, (known * weight) @ few.transpose(1, 2)).transpose(1, 2)  # (B, 2, 3)
             distance = (few - affine @ known).square().sum(1, keepdim=True)
             weight = 1 / (1 + distance / (distance.median(2, keepdim=True).values + 1e-4))
-        return (affine @ plane.flatten(1)).unflatten(2, (height, width))
+        motion: Tensor = affine @ plane.flatten(1)
+        return motion.reshape(-1, 2, height, width)
 
 
 def filled(colours: Tensor, weight: Tensor) -> Tensor:
@@ -73,7 +75,8 @@ def filled(colours: Tensor, weight: Tensor) -> Tensor:
     """
     levels = [(colours * weight, weight)]
     while max(levels[-1][0].shape[2:]) > 1:
-        levels.append(tuple(F.avg_pool2d(F.pad(one, _to_even(one)), 2) for one in levels[-1]))
+        sums, known = (F.avg_pool2d(F.pad(one, _to_even(one)), 2) for one in levels[-1])
+        levels.append((sums, known))
     result = levels[-1][0] / (levels[-1][1] + 1e-6)
     for sums, known in reversed(levels[:-1]):
         share = known.clamp(max=1)
@@ -89,8 +92,8 @@ def _to_even(planes: Tensor) -> tuple[int, int, int, int]:
 class SplatMetric(nn.Module):
     """What lies in front, and what the surroundings may be filled with: (B, 1, H, W) each. A U-Net.
 
-    Before any training the motion's distance from the background's decides about the front, and all pixels are alike
-    for filling.
+    Before any training the motion's distance d from the background's decides about both: what is farther lies in
+    front, and what comes to light behind it is filled from pixels by 1 / (1 + d^2), d in pixels.
     """
 
     def __init__(self, width: int = 16) -> None:
@@ -109,7 +112,8 @@ class SplatMetric(nn.Module):
 
     def forward(self, image: Tensor, mask: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
         apart = flow - background_motion(flow)
-        length = apart.square().sum(1, keepdim=True).sqrt()
+        distance = apart.square().sum(1, keepdim=True)
+        length = distance.sqrt()
         most = length.amax((1, 2, 3), keepdim=True) + 1e-3
         planes = torch.cat([2 * image - 1, mask, flow / FLOW_UNIT, apart / FLOW_UNIT, length / most], 1)
         features = [planes.to(self.last.weight.dtype)]
@@ -120,7 +124,7 @@ class SplatMetric(nn.Module):
             larger = features.pop()
             x = up(torch.cat([_upsampled(x, larger), larger], 1))
         front, source = self.last(x).float().chunk(2, 1)
-        return 4 * length / most + front, torch.sigmoid(source)
+        return _FRONT * length / most + front, torch.sigmoid(source - torch.log(distance + 1e-4))
 
 
 class ResidualBlock(nn.Module):
@@ -144,9 +148,9 @@ class Painter(nn.Module):
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
         wide, wider = 2 * width, 4 * width
-        self.first = _layer(_PLANES, width, 7)
-        self.half = _layer(width, wide, stride=2)
-        self.quarter = _layer(wide, wider, stride=2)
+        self.whole = _layer(_PLANES, width, 7)
+        self.halved = _layer(width, wide, stride=2)
+        self.quartered = _layer(wide, wider, stride=2)
         self.attention = FlowAttention(wider)
         self.blocks = nn.Sequential(*(ResidualBlock(wider) for _ in range(blocks)))
         self.to_half = nn.Sequential(nn.ConvTranspose2d(wider, wide, 4, 2, padding=1), nn.ReLU(inplace=True))
@@ -156,10 +160,10 @@ class Painter(nn.Module):
         nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
 
     def forward(self, planes: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
-        first = self.first(planes.to(self.last.weight.dtype))
-        half = self.half(first)
-        features = self.blocks(self.attention(self.quarter(half), flow))
-        change, gate = self.last(self.to_whole(self.to_half(features) + half) + first).float().split([3, 1], 1)
+        whole = self.whole(planes.to(self.last.weight.dtype))
+        halved = self.halved(whole)
+        features = self.blocks(self.attention(self.quartered(halved), flow))
+        change, gate = self.last(self.to_whole(self.to_half(features) + halved) + whole).float().split([3, 1], 1)
         return 2 * torch.tanh(change), gate
 
 

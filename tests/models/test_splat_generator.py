@@ -35,8 +35,8 @@ def test_untrained_it_is_a_splat_with_filled_holes() -> None:
     expected[..., 20:44, 42:66] = torch.tensor([0.9, 0.1, 0.4]).view(3, 1, 1)
     uncovered = torch.zeros_like(mask, dtype=torch.bool)
     uncovered[..., 20:44, 30:42] = True
-    assert_close(frame[:, :, ~uncovered[0, 0]], expected[:, :, ~uncovered[0, 0]], atol=1e-5, rtol=0)
-    assert (frame - expected)[uncovered.expand_as(frame)].abs().mean() < 0.2
+    assert_close(frame[:, :, ~uncovered[0, 0]], expected[:, :, ~uncovered[0, 0]], atol=0.015, rtol=0)
+    assert (frame - expected)[uncovered.expand_as(frame)].abs().max() < 0.15  # from the ramp, not from the square
 
 
 @torch.no_grad()
@@ -65,7 +65,7 @@ def test_filling_keeps_what_is_known_and_reaches_everywhere() -> None:
 def test_learns_that_the_still_part_is_in_front() -> None:
     # What moves passes behind a post: the untrained order, larger motion in front, is wrong there.
     torch.manual_seed(0)
-    height, width = 32, 64
+    height, width = 16, 48
     image = torch.full((1, 3, height, width), 0.2)
     image[..., 10:20] = torch.tensor([0.9, 0.3, 0.1]).view(3, 1, 1)
     image[..., 26:32] = torch.tensor([0.1, 0.9, 0.2]).view(3, 1, 1)  # the post
@@ -76,9 +76,9 @@ def test_learns_that_the_still_part_is_in_front() -> None:
     target[..., 24:34] = torch.tensor([0.9, 0.3, 0.1]).view(3, 1, 1)
     target[..., 26:32] = torch.tensor([0.1, 0.9, 0.2]).view(3, 1, 1)
     network = SplatGenerator(4, 1)
-    optimiser = torch.optim.Adam(network.metric.parameters(), 3e-3)
+    optimiser = torch.optim.Adam(network.metric.parameters(), 1e-2)
     losses = []
-    for _ in range(60):
+    for _ in range(40):
         loss = (network(image, mask, flow) - target).abs().mean()
         optimiser.zero_grad()
         loss.backward()
@@ -135,7 +135,7 @@ def test_weights_from_a_file(tmp_path: Path) -> None:
 def test_bad_input_is_named() -> None:
     network = SplatGenerator(4, 1)
     image, mask, flow = square_over_ramp(32, 48)
-    with pytest.raises(ValueError, match=r"SplatGenerator: flow: expected shape \(1, 2, 32, 48\)"):
+    with pytest.raises(ValueError, match=r"SplatGenerator: flow: expected shape \(B, 2, H, W\)"):
         network(image, mask, mask)
     with pytest.raises(ValueError, match=r"SplatGenerator: image: expected shape \(B, 3, H, W\)"):
         network(mask, mask, flow)
