@@ -12,6 +12,7 @@ import torch
 
 from photoflow.animator import Animator, hole_behind
 from photoflow.clip import Clip
+from photoflow.errors import InputError
 from photoflow.evaluation.baselines import FlowMethod, dis
 from photoflow.evaluation.clip_measures import ClipMeasures
 from photoflow.evaluation.comparison import OURS, SHOWN, Evaluation, Figure, Progress, spread
@@ -67,14 +68,13 @@ def evaluate_animation(
     told = "OpenCV's DIS (medium)" if network is None else "RAFT"
     result = Evaluation("animation", str(data), scores, METHODS)
     result.notes.append(f"Motion is measured by {told}, between the photo and each frame.")
-    shown, missing = spread(len(photos), SHOWN), NoSubjectError("no photo")
+    shown = spread(len(photos), SHOWN)
     for number, (photo, mask) in enumerate(photos):
         try:
             side = min(SIDE, max(read_photo(photo).rgb.shape))  # a small photo is not enlarged
             clip = animator.animate(photo, motion, seconds=SECONDS, fps=FPS, size=side, mask=mask)
         except NoSubjectError as error:
             result.notes.append(f"{photo.name} is left out: {error}")
-            missing = error
         else:
             measured = {name: measure_clip(clip, frames, measure, device) for name, frames in methods_of(clip).items()}
             for name, measures in measured.items():
@@ -84,7 +84,7 @@ def evaluate_animation(
                 result.figures += _show(photo.name, clip, measured)
         progress(number + 1, len(photos))
     if not scores.samples:
-        raise missing
+        raise InputError(f"{data}: expected a photo with a subject that can be found; {result.notes[-1]}")
     result.figures = [*counts.figures(), *result.figures]
     return result
 
