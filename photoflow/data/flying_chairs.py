@@ -109,9 +109,7 @@ def flipped(sample: Batch) -> Batch:
     return turned
 
 
-def _crop(
-    sample: Batch, size: tuple[int, int], down: float, across: float, pair: tuple[Path, ...]
-) -> Batch:
+def _crop(sample: Batch, size: tuple[int, int], down: float, across: float, pair: tuple[Path, ...]) -> Batch:
     """A crop whose place is given by two numbers in [0, 1)."""
     room = [have - want for have, want in zip(sample["flow"].shape[1:], size)]
     if min(room) < 0:

@@ -150,7 +150,9 @@ class _Video:
             if frame.pts is not None and float((frame.pts - origin) * stream.time_base) < seconds - 0.5 / float(rate):
                 continue
             sideways = frame.rotation % 180 != 0
-            height, width = _fitted((frame.width, frame.height) if sideways else (frame.height, frame.width), size, room)
+            height, width = _fitted(
+                (frame.width, frame.height) if sideways else (frame.height, frame.width), size, room
+            )
             small = frame.reformat(*((height, width) if sideways else (width, height)), "rgb24", interpolation="AREA")
             yield np.ascontiguousarray(np.rot90(small.to_ndarray(), frame.rotation // 90))
             found += 1

@@ -21,17 +21,23 @@ def _few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(procedural_chairs, "SHAPES", 24)
 
 
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one smooth picture."""
+    folder = tmp_path_factory.mktemp("smooth")
+    y, x = np.mgrid[:256, :320]
+    waves = [127 + 120 * np.sin(x / 40 + y / 55 + phase) for phase in (0, 2, 4)]
+    write_image(folder / "waves.png", np.stack(waves, axis=2).astype(np.uint8))
+    return folder
+
+
 @pytest.fixture
-def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProceduralChairs:
+def plain(photos: Path, monkeypatch: pytest.MonkeyPatch) -> ProceduralChairs:
     """A source of smooth pictures without effects: what one frame shows, another shows to the grey level."""
     for name in ("MOTION_BLUR", "BLUR", "BRIGHTNESS", "TEXTURES", "TEXTURED"):
         monkeypatch.setattr(chair_scene, name, 0.0)
     monkeypatch.setattr(procedural_chairs, "TEXTURES", 0.0)
-    y, x = np.mgrid[:256, :320]
-    waves = [127 + 120 * np.sin(x / 40 + y / 55 + phase) for phase in (0, 2, 4)]
-    (tmp_path / "smooth").mkdir()
-    write_image(tmp_path / "smooth" / "waves.png", np.stack(waves, axis=2).astype(np.uint8))
-    return ProceduralChairs(tmp_path / "smooth", SIZE)
+    return ProceduralChairs(photos, SIZE)
 
 
 def test_a_batch_has_everything(device: str) -> None:
@@ -51,18 +57,18 @@ def test_a_batch_has_everything(device: str) -> None:
     assert float((batch["image1"] - batch["image2"]).abs().mean()) > 0.005
 
 
-def test_a_sample_depends_on_seed_and_number_alone() -> None:
-    source = ProceduralChairs(None, SIZE, seed=5)
+def test_a_sample_depends_on_seed_and_number_alone(photos: Path) -> None:
+    source = ProceduralChairs(photos, SIZE, seed=5)
     wanted = source.batch(3, 2)
-    other = ProceduralChairs(None, SIZE, seed=5)
+    other = ProceduralChairs(photos, SIZE, seed=5)
     other.batch(0, 5)
     torch.randn(7)
     again = other.batch(3, 2)
     assert all(torch.equal(wanted[name], again[name]) for name in wanted)
     alone = source.batch(7, 1)
-    assert all(torch.equal(alone[name], wanted[name][1:]) for name in wanted)
+    assert all(torch.allclose(alone[name], wanted[name][1:], atol=1e-4) for name in wanted)
     assert not torch.equal(source.batch(4, 2)["flow"], wanted["flow"])
-    assert not torch.equal(ProceduralChairs(None, SIZE, seed=6).batch(3, 2)["flow"], wanted["flow"])
+    assert not torch.equal(ProceduralChairs(photos, SIZE, seed=6).batch(3, 2)["flow"], wanted["flow"])
 
 
 def test_frames_follow_the_flow_where_it_is_visible(plain: ProceduralChairs) -> None:
@@ -97,9 +103,8 @@ def test_occlusion_agrees_with_looking_at_every_layer(plain: ProceduralChairs) -
     flow = truth.flow()
     visible, _ = truth.seen(flow, truth.flow_back())
     times = ends[1][scene.layers.sample]
-    back = torch.linalg.inv(scene.layers.moved(times))
     cover = torch.zeros(4, len(scene.side), *SIZE)  # of each layer in the whole frame of time 1, painted alone
-    for row, sample, (y, x), piece in stage._pieces(back, times):
+    for row, sample, (y, x), piece in stage._pieces(scene.layers.moved(times), times):
         cover[sample, row, y : y + piece.shape[1], x : x + piece.shape[2]] = piece[3]
     landed = backward_warp(cover, flow)
     front = torch.arange(len(scene.side))[None, :, None, None] > first[:, None]
@@ -151,7 +156,7 @@ def test_effects_do_what_they_say(plain: ProceduralChairs, monkeypatch: pytest.M
 def test_motion_is_distributed_as_in_flying_chairs() -> None:
     """Most move little, some very far: five pairs of it have mean lengths of 4.3 to 26 pixels, 75 at most."""
     lengths = []
-    for sample in range(300):
+    for sample in range(120):
         layers = chair_scene.draw_scene((384, 512), generator_of(0, sample)).layers
         moved = layers.moved(torch.ones(len(layers.start), dtype=torch.float64))
         here = layers.start @ torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)[:, None]
