@@ -90,7 +90,7 @@ class _Frame:
         """The line through all points; it breaks where there is none. A point alone is a dot."""
         words, pen = [], "M"
         for x, y in zip(xs, ys):
-            if not math.isfinite(y):
+            if not math.isfinite(x) or not math.isfinite(y):
                 pen = "M"
                 continue
             words.append(f"{pen}{self.x(x):.1f} {self.y(y):.1f}" + ("h0" if pen == "M" else ""))

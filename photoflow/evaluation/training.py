@@ -25,10 +25,12 @@ def training_figure(path: str | os.PathLike[str]) -> Figure:
     """
     columns = _columns(path)
     count = next((name for name in columns if name.lower() in _COUNTS), None)
-    lengths = {len(values) for values in columns.values()}
-    across = columns.pop(count) if count else [float(number) for number in range(max(lengths, default=0))]
+    rows = max(map(len, columns.values()), default=0)
+    across = columns[count] if count else [float(number) for number in range(1, rows + 1)]
     curves: dict[str, Curve] = {
-        name: (across, values) for name, values in columns.items() if any(math.isfinite(value) for value in values)
+        name: (across, values)
+        for name, values in columns.items()
+        if name.lower() not in _COUNTS and any(math.isfinite(value) for value in values)
     }
     if not curves:
         raise InputError(f"{path}: expected a CSV file with columns of numbers, found none")

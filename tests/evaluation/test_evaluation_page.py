@@ -67,7 +67,7 @@ def test_render_writes_scores_and_page(chairs, tmp_path, monkeypatch, capsys):
 def test_flow_with_weights_and_the_curves_of_a_training(chairs, tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
     save_file(RAFT.small().state_dict(), tmp_path / "raft.safetensors")
-    (tmp_path / "run.csv").write_text("step,loss,note\n1,3.5,a\n2,2.5,b\n3,2.0,c\n")
+    (tmp_path / "run.csv").write_text("step,minutes,loss,note\n1,0.1,3.5,a\n2,0.2,2.5,b\n3,0.3,2.0,c\n")
     code, _ = run(
         monkeypatch, capsys, "flow", chairs, "--json", tmp_path / "s.json", "--report", tmp_path,
         "--weights", tmp_path / "raft.safetensors", "--training", tmp_path / "run.csv",
@@ -76,7 +76,9 @@ def test_flow_with_weights_and_the_curves_of_a_training(chairs, tmp_path, monkey
     methods = json.loads((tmp_path / "s.json").read_text())["methods"]
     assert next(iter(methods)) == "photoflow" and methods["photoflow"]["epe"] > 0
     text = check_page(tmp_path / "flow.html")
-    assert "Training" in text and "loss by step" in text and "note by step" not in text
+    assert (
+        "Training" in text and "loss by step" in text and "note by step" not in text and "minutes by step" not in text
+    )
     assert "pixels below an error" in text and "histogram of photoflow" in text
 
 
