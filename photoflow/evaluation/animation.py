@@ -68,13 +68,14 @@ def evaluate_animation(
     told = "OpenCV's DIS (medium)" if network is None else "RAFT"
     result = Evaluation("animation", str(data), scores, METHODS)
     result.notes.append(f"Motion is measured by {told}, between the photo and each frame.")
-    shown = spread(len(photos), SHOWN)
+    shown, left_out = spread(len(photos), SHOWN), dict[str, list[str]]()
     for number, (photo, mask) in enumerate(photos):
         try:
             side = min(SIDE, max(read_photo(photo).rgb.shape))  # a small photo is not enlarged
             clip = animator.animate(photo, motion, seconds=SECONDS, fps=FPS, size=side, mask=mask)
         except NoSubjectError as error:
-            result.notes.append(f"{photo.name} is left out: {error}")
+            reason = str(error).partition(";")[0]  # what follows advises who animates this one
+            left_out.setdefault(reason, []).append(photo.name)
         else:
             measured = {name: measure_clip(clip, frames, measure, device) for name, frames in methods_of(clip).items()}
             for name, measures in measured.items():
@@ -83,6 +84,7 @@ def evaluate_animation(
             if number in shown:
                 result.figures += _show(photo.name, clip, measured)
         progress(number + 1, len(photos))
+    result.notes += [f"Left out, {reason}: {', '.join(names)}" for reason, names in left_out.items()]
     if not scores.samples:
         raise InputError(f"{data}: expected a photo with a subject that can be found; {result.notes[-1]}")
     result.figures = [*counts.figures(), *result.figures]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +109,7 @@ def open_photos(path: Path) -> list[tuple[Path, Path | None]]:
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder that are no masks, frame2 before frame10."""
-    return sorted(_pictures(folder), key=lambda file: (len(file.stem), file.stem))
+    return sorted(_pictures(folder), key=_order)
 
 
 def check_folder(path: Path, expected: str) -> None:
@@ -120,6 +121,11 @@ def check_folder(path: Path, expected: str) -> None:
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing"
         raise InputError(f"{path}: expected a folder with {expected}, found {found}")
+
+
+def _order(file: Path) -> list[int | str]:
+    """A name's words and numbers by turns."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", file.stem))]
 
 
 def _pictures(folder: Path) -> Iterator[Path]:
