@@ -77,7 +77,10 @@ def evaluate_animation(
             reason = str(error).partition(";")[0]  # what follows advises who animates this one
             left_out.setdefault(reason, []).append(photo.name)
         else:
-            measured = {name: measure_clip(clip, frames, measure, device) for name, frames in methods_of(clip).items()}
+            touched = swept(clip)
+            measured = {
+                name: measure_clip(clip, frames, touched, measure, device) for name, frames in methods_of(clip).items()
+            }
             for name, measures in measured.items():
                 scores.add(name, measures.metrics())
                 counts.add(name, measures.errors())
@@ -91,16 +94,16 @@ def evaluate_animation(
     return result
 
 
-def measure_clip(clip: Clip, frames: Frames, measure: FlowMethod, device: str) -> ClipMeasures:
-    """All measures of the frames that a method draws of a clip's photo and plan."""
-    measures = ClipMeasures(clip.photo, clip.mask > 0.5, swept(clip))
+def measure_clip(clip: Clip, frames: Frames, touched: Array, measure: FlowMethod, device: str) -> ClipMeasures:
+    """All measures of the frames that a method draws of a clip's photo and plan; `touched` is from `swept`."""
+    measures = ClipMeasures(clip.photo, clip.mask > 0.5, touched)
     with torch.inference_mode():
         still = as_planes(clip.photo, device)
         for number in range(len(clip)):
             t = number / clip.fps
-            frame, planned = frames(t), clip.renderer.flow(t)
-            found = measure(still, as_planes(frame, device)) if planned.any() else torch.zeros(1, 2, *planned.shape[1:])
-            measures.add(frame, planned, found[0].float().cpu().numpy())
+            frame = frames(t)
+            found = measure(still, as_planes(frame, device))[0].float().cpu().numpy()
+            measures.add(frame, clip.renderer.flow(t), found)
     return measures
 
 
