@@ -18,18 +18,34 @@ from torch import Tensor
 
 from photoflow.data.layers import CELLS, STEEPEST, Layers, affine, similarity, smooth_fields
 
-REFERENCE = 256  # pixels: in smaller frames objects and motions are smaller in proportion
-SIDES = (64, 128, 256)  # of canvases, at REFERENCE
-SIDE_SHARES = (0.35, 0.40, 0.25)
-OBJECTS = (4, 9)  # in REFERENCE x REFERENCE
+REFERENCE = 256  # pixels of a frame's shorter side; in smaller ones objects and motions are smaller in proportion
+SIDES = (40, 64, 96, 128, 192, 256)  # of canvases, at REFERENCE
+SIDE_SHARES = (0.15, 0.20, 0.20, 0.20, 0.15, 0.10)
+OBJECTS = (4, 8)  # in REFERENCE x REFERENCE
 MARGIN = 32  # of the background's canvas around the frame; beyond it the canvas is mirrored
-FARTHEST = {"background": 40.0, "object": 90.0}  # pixels
 ARTICULATED = 0.25
 BENT, BENT_BACKGROUND = 0.3, 0.15
 TEXTURED = 0.5  # of the objects, wholly or partly
 TEXTURES = 0.25  # procedural ones among textures; of backgrounds a fifth of that
 MOTION_BLUR, BLUR, BRIGHTNESS = 0.2, 0.2, 0.3
-LARGEST = 1.3  # of an object's window, in canvas sides: largest zoom, and what bending adds
+LARGEST = 1.2  # of an object's window, in canvas sides: largest zoom, and what bending adds
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How something moves: the standard deviation of the number that is raised to a power; the largest shift in x and
+    in y, pixels, turn, radians, and logarithm of the zoom; how often it turns and zooms at all."""
+
+    spread: float
+    shift: float
+    turn: float
+    zoom: float
+    turns: float
+    zooms: float
+
+
+BACKGROUND = Habit(spread=1.1, shift=40, turn=0.17, zoom=0.07, turns=0.25, zooms=0.25)
+OBJECT = Habit(spread=1.4, shift=90, turn=0.5, zoom=0.1, turns=0.7, zooms=0.7)
 
 
 @dataclass(frozen=True)
@@ -71,8 +87,8 @@ class Scene:
 
 
 def scale_of(size: tuple[int, int]) -> float:
-    """How large objects and motions are in frames of a (height, width), 0 to 1."""
-    return min(1.0, min(size) / REFERENCE)
+    """How large objects are in frames of a (height, width), 1 at REFERENCE; motions do not grow beyond that."""
+    return min(1.5, min(size) / REFERENCE)
 
 
 def sides_of(size: tuple[int, int]) -> tuple[int, ...]:
@@ -84,7 +100,7 @@ def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
     """One sample for frames of a (height, width)."""
     height, width = size
     scale = scale_of(size)
-    often = max(1.0, height * width / (REFERENCE * scale) ** 2) ** 0.75  # large frames do not hold all that fits
+    often = max(1.0, height * width / (REFERENCE * scale) ** 2) ** 0.75  # large frames are not as full
     low, high = (round(often * count) for count in OBJECTS)
     objects = int(torch.randint(low, high + 1, (), generator=generator))
 
@@ -103,7 +119,7 @@ def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
     centres = (uniform(objects, 2) * 1.2 - 0.1) * torch.tensor([width, height])
     swings, centres, joints = _joints(centres, sides, uniform(objects, 4))
     turned = torch.cat([0.1 * normal(1), 0.3 * normal(objects)])
-    grown = torch.cat([1 / (0.75 + 0.55 * uniform(1)), 0.65 + 0.35 * uniform(objects)])
+    grown = torch.cat([1 / (0.7 + 0.35 * uniform(1)), 0.8 + 0.2 * uniform(objects)])
     flat = torch.cat([torch.ones(1, dtype=torch.float64), 0.75 + 0.25 * uniform(objects)])
     canvas = torch.cat([middle + MARGIN, (sides[:, None] - 1).expand(-1, 2) / 2])
     place = torch.cat([middle, centres])
@@ -114,8 +130,8 @@ def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
     start = affine(linear, place - (linear @ canvas[..., None])[..., 0])
 
     # How they move: with the background, with the object that they hang on, and on their own.
-    camera = _motion(middle, normal(1, 4), uniform(1, 2), FARTHEST["background"] * scale, calm=(0.7, 0.4))
-    own = _motion(centres, normal(objects, 4), uniform(objects, 2), FARTHEST["object"] * scale, calm=(0.3, 0.3))
+    camera = _motion(middle, normal(1, 4), uniform(1, 2), BACKGROUND, scale)
+    own = _motion(centres, normal(objects, 4), uniform(objects, 2), OBJECT, scale)
     swing = torch.zeros(objects, 6, dtype=torch.float64)
     swing[:, :2] = joints
     swing[:, 4] = torch.where(swings, 0.35 * normal(objects), 0).clamp(-0.8, 0.8)
@@ -126,9 +142,11 @@ def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
     # How they bend.
     reach = torch.cat([torch.tensor([max(size) + 2.0 * MARGIN], dtype=torch.float64), 1.2 * sides])
     bends = uniform(count) < torch.cat([torch.tensor([BENT_BACKGROUND]), torch.full((objects,), BENT)])
-    steepness = uniform(count) * torch.cat([torch.tensor([STEEPEST / 3]), torch.full((objects,), STEEPEST)])
+    steepness = (0.2 + 0.8 * uniform(count)) * torch.cat(
+        [torch.tensor([STEEPEST / 2]), torch.full((objects,), STEEPEST)]
+    )
     pitch = reach / CELLS
-    bend = smooth_fields(normal(count, 2, 5, 5).float(), torch.where(bends, steepness, 0).float(), pitch.float())
+    bend = smooth_fields(normal(count, 2, 3, 3).float(), torch.where(bends, steepness, 0).float(), pitch.float())
     layers = Layers(torch.zeros(count, dtype=torch.long), start, chain, bend, place - reach[:, None] / 2, pitch)
 
     chosen = uniform(8)
@@ -148,14 +166,14 @@ def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
     )
 
 
-def _motion(centre: Tensor, normal: Tensor, uniform: Tensor, farthest: float, calm: tuple[float, float]) -> Tensor:
-    """Similarities (N, 6), heavy-tailed; `calm` is how often there is no turn, and no zoom."""
-    heavy = normal * 1.3
-    shift = (heavy[:, :2].sign() * heavy[:, :2].abs() ** 4).clamp(-farthest, farthest)
-    turn = (heavy[:, 2:3].sign() * heavy[:, 2:3].square() * 0.06).clamp(-0.5, 0.5)
-    zoom = (heavy[:, 3:4].sign() * heavy[:, 3:4].square() * 0.02).clamp(-0.1, 0.1)
-    kept = uniform >= torch.tensor(calm)
-    return torch.cat([centre, shift, turn * kept[:, :1], zoom * kept[:, 1:]], 1)
+def _motion(centre: Tensor, normal: Tensor, uniform: Tensor, habit: Habit, scale: float) -> Tensor:
+    """Similarities (N, 6) about centres (N, 2)."""
+    heavy = habit.spread * normal
+    shift = (heavy[:, :2].sign() * heavy[:, :2].abs() ** 4).clamp(-habit.shift, habit.shift) * min(1.0, scale)
+    change = heavy[:, 2:].sign() * heavy[:, 2:].square() * torch.tensor([habit.turn, habit.zoom]) / 4
+    change = change.clamp(min=-torch.tensor([habit.turn, habit.zoom]), max=torch.tensor([habit.turn, habit.zoom]))
+    often = torch.tensor([habit.turns, habit.zooms])
+    return torch.cat([centre, shift, change * (uniform < often)], 1)
 
 
 def _joints(centres: Tensor, sides: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -16,8 +16,7 @@ from photoflow.data.seeding import generator_of
 
 RADIUS = 0.44  # of a canvas's side: where the parts end; the rest is room for what motion blur smears
 SLOTS = 3  # colours of a shape
-_MOST_PARTS = 18
-_AT_ONCE = 16  # shapes that are painted together: what they take fits the caches
+_AT_ONCE = 1 << 17  # pixels that are painted together: what they take fits the caches
 _HOLE = -1  # instead of a colour
 _NONE = -2  # a part that is not there
 
@@ -78,6 +77,29 @@ def shape_bank(count: int, side: int, seed: int) -> Tensor:
 
 def chairs(count: int, generator: torch.Generator) -> Parts:
     """Chairs and stools in orthographic projection."""
+    space, there, slot = _chair_parts(count, generator)
+    view = torch.rand((2, count), generator=generator)
+    centre, a, b = torch.einsum("nij,knpj->knpi", _view(6.28 * view[0], 0.05 + 0.55 * view[1]), space)
+    thin, soft = torch.rand((2, count, 1, 1), generator=generator)
+    along = a[..., :2]
+    across = torch.stack([-along[..., 1], along[..., 0]], -1) / along.norm(dim=-1, keepdim=True).clamp_min(1e-3)
+    is_bar = (space[2] == 0).all(-1, keepdim=True)
+    second = torch.where(is_bar, across * (0.015 + 0.035 * thin), b[..., :2])
+    shade = _shades(count, len(slot), generator)
+    rounding = (0.6 * soft.square())[..., 0].expand(there.shape)
+    order = centre[..., 2].argsort(dim=1)  # far ones first
+    return Parts(*(
+        value.gather(1, order.reshape(*order.shape, *[1] * (value.dim() - 2)).expand(value.shape))
+        for value in (centre[..., :2], along, second, rounding, torch.where(there, slot, _NONE), shade)
+    ))  # fmt: skip
+
+
+def _chair_parts(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    """The parts of chairs in space: x to the right, y up, z to the front, 0 in the middle of the seat.
+
+    Returns:
+        (3, N, P, 3): centres, a and b, which is 0 for bars; (N, P): whether the part is there; (P,): its colour.
+    """
 
     def draw(low: float, high: float) -> Tensor:
         return low + (high - low) * torch.rand(count, generator=generator)
@@ -85,60 +107,48 @@ def chairs(count: int, generator: torch.Generator) -> Parts:
     def chance(share: float) -> Tensor:
         return torch.rand(count, generator=generator) < share
 
-    zero = torch.zeros(count)
     wide, deep, leg, back = draw(0.3, 0.5), draw(0.3, 0.5), draw(0.3, 0.9), draw(0.4, 1.0)
-    thin, splay, tilt, arm = draw(0.015, 0.05), draw(0.0, 0.15), draw(0.0, 0.3), draw(0.2, 0.4)
+    splay, tilt, arm, gap = draw(0.0, 0.15), draw(0.0, 0.3), draw(0.2, 0.4), draw(0.0, 0.5) * back
     solid, upright, armed, backed, stretched = chance(0.5), chance(0.5), chance(0.4), chance(0.85), chance(0.4)
-    gap = draw(0.0, 0.5) * back
-    parts: list[tuple[Tensor, Tensor, Tensor, Tensor, int]] = []  # centre, a, b (zero: a bar), whether there, colour
+    always, zero = torch.ones(count, dtype=torch.bool), torch.zeros(count)
+    none = torch.zeros(count, 3)
+    parts: list[tuple[Tensor, Tensor, Tensor, Tensor, int]] = []
 
-    def add(centre: tuple[Tensor, ...], a: tuple[Tensor, ...], b: tuple[Tensor, ...], there: Tensor, slot: int) -> None:
-        parts.append((torch.stack(centre, 1), torch.stack(a, 1), torch.stack(b, 1), there, slot))
+    def vector(x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        return torch.stack([x, y, z], 1)
 
-    always, none = torch.ones(count, dtype=torch.bool), (zero, zero, zero)
-    add((zero, zero, zero), (wide, zero, zero), (zero, zero, deep), always, 0)  # the seat
-    lean = (back - gap) / 2
-    add((zero, gap + lean, -deep - tilt * (gap + lean)), (wide, zero, zero), (zero, lean, -tilt * lean),
-        backed & solid, 1)  # fmt: skip
-    for side in (-1, 1):  # the posts of the back
-        add((side * wide, back / 2, -deep - tilt * back / 2), (zero, back / 2, -tilt * back / 2), none, backed, 2)
-    for place in (0.15, 0.4, 0.65, 0.9):  # slats, or rungs; the last one is the top rail
-        height = back * place
-        rail = upright & (place == 0.9)
-        across = (2 * place - 1.05) * wide
-        centre = (torch.where(upright & ~rail, across, zero), torch.where(upright & ~rail, back / 2, height),
-                  -deep - tilt * torch.where(upright & ~rail, back / 2, height))  # fmt: skip
-        a = (torch.where(upright & ~rail, zero, wide), torch.where(upright & ~rail, back / 2, zero),
-             torch.where(upright & ~rail, -tilt * back / 2, zero))  # fmt: skip
-        add(centre, a, none, backed & ~solid, 1)
+    def leaning(x: Tensor, y: Tensor) -> Tensor:
+        """A place on the back."""
+        return vector(x, y, -deep - tilt * y)
+
+    def up(length: Tensor) -> Tensor:
+        """A way along the back."""
+        return vector(zero, length, -tilt * length)
+
+    parts.append((none, vector(wide, zero, zero), vector(zero, zero, deep), always, 0))  # the seat
+    panel = (back - gap) / 2
+    parts.append((leaning(zero, gap + panel), vector(wide, zero, zero), up(panel), backed & solid, 1))
+    for side in (-1, 1):
+        parts.append((leaning(side * wide, back / 2), up(back / 2), none, backed, 2))
+    for place in (0.15, 0.4, 0.65):  # slats side by side, or one above the other
+        stands = upright[:, None]
+        centre = torch.where(stands, leaning((2 * place - 0.8) * wide, back / 2), leaning(zero, back * place))
+        way = torch.where(stands, up(back / 2), vector(wide, zero, zero))
+        parts.append((centre, way, none, backed & ~solid, 1))
+    parts.append((leaning(zero, back * 0.95), vector(wide, zero, zero), none, backed & ~solid, 1))
     for x in (-1, 1):
         for z in (-1, 1):
-            add((x * (wide + splay / 2), -leg / 2, z * (deep + splay / 2)), (x * splay / 2, -leg / 2, z * splay / 2),
-                none, always, 2)  # fmt: skip
+            centre = vector(x * (wide + splay / 2), -leg / 2, z * (deep + splay / 2))
+            parts.append((centre, vector(x * splay / 2, -leg / 2, z * splay / 2), none, always, 2))
     for side in (-1, 1):
-        add((side * wide, arm, zero), (zero, zero, deep), none, armed, 1)
-        add((side * wide, arm / 2, 0.6 * deep), (zero, arm / 2, zero), none, armed, 2)
+        parts.append((vector(side * wide, arm, zero), vector(zero, zero, deep), none, armed, 1))
+        parts.append((vector(side * wide, arm / 2, 0.6 * deep), vector(zero, arm / 2, zero), none, armed, 2))
     for z in (-1, 1):
-        add((zero, -0.6 * leg, z * (deep + 0.6 * splay)), (wide + 0.6 * splay, zero, zero), none, stretched, 2)
-
-    centre, a, b = (torch.stack([part[i] for part in parts], 1) for i in range(3))  # type: ignore[misc]
-    view = _view(draw(0, 6.28), draw(0.05, 0.6))
-    centre, a, b = (torch.einsum("nij,npj->npi", view, way) for way in (centre, a, b))
-    is_bar = b.square().sum(-1, keepdim=True) == 0
-    along = a[..., :2]
-    across = torch.stack([-along[..., 1], along[..., 0]], -1) / along.norm(dim=-1, keepdim=True).clamp_min(1e-3)
-    b = torch.where(is_bar, across * thin[:, None, None], b[..., :2])
-    slot = torch.tensor([part[4] for part in parts]).expand(count, -1)
-    slot = torch.where(torch.stack([part[3] for part in parts], 1), slot, _NONE)
-    shade = torch.rand((count, len(parts), 2), generator=generator) * torch.tensor([0.7, 0.5]) + torch.tensor(
-        [0.5, -0.25]
-    )
-    order = centre[..., 2].argsort(dim=1)  # far ones first
-    rounding = draw(0, 0.6)[:, None] * draw(0, 1)[:, None].expand(-1, len(parts))
-    return Parts(*(
-        value.gather(1, order.reshape(*order.shape, *[1] * (value.dim() - 2)).expand(value.shape))
-        for value in (centre[..., :2], along, b, rounding, slot, shade)
-    ))  # fmt: skip
+        centre = vector(zero, -0.6 * leg, z * (deep + 0.6 * splay))
+        parts.append((centre, vector(wide + 0.6 * splay, zero, zero), none, stretched, 2))
+    centres, firsts, seconds, there, slots = zip(*parts)
+    space = torch.stack([torch.stack(ways, 1) for ways in (centres, firsts, seconds)])
+    return space, torch.stack(there, 1), torch.tensor(slots)
 
 
 def bars(count: int, generator: torch.Generator) -> Parts:
@@ -203,22 +213,26 @@ def _present(count: int, amount: int, least: int, generator: torch.Generator) ->
     return torch.where(torch.arange(amount) < kept, slot, _NONE)
 
 
+def _shades(count: int, amount: int, generator: torch.Generator) -> Tensor:
+    """Brightness and its slope."""
+    return torch.rand((count, amount, 2), generator=generator) * torch.tensor([0.7, 0.6]) + torch.tensor([0.5, -0.3])
+
+
 def _assembled(
     centre: Tensor, first: Tensor, second: Tensor, slot: Tensor, generator: torch.Generator, rounding: float
 ) -> Parts:
     count, amount = slot.shape
-    shade = torch.rand((count, amount, 2), generator=generator) * torch.tensor([0.7, 0.6]) + torch.tensor([0.5, -0.3])
     rounded = rounding * torch.rand((count, 1), generator=generator).sqrt().expand(count, amount)
-    return Parts(centre, first, second, rounded, slot, shade)
+    return Parts(centre, first, second, rounded, slot, _shades(count, amount, generator))
 
 
 def _painted(parts: Parts, side: int, generator: torch.Generator) -> Tensor:
     """Paint parts on canvases (N, 4, side, side), uint8."""
-    scale = RADIUS * side
-    softness = 1 + 2 * torch.rand(len(parts.slot), generator=generator) ** 4
+    scale = RADIUS * side - 2  # what is made thicker may reach a little farther
+    softness = 1 + torch.rand(len(parts.slot), generator=generator) ** 4
     axis = (torch.arange(side) - (side - 1) / 2) / scale
     canvases = []
-    for rows in torch.arange(len(parts.slot)).split(_AT_ONCE):
+    for rows in torch.arange(len(parts.slot)).split(max(1, _AT_ONCE // side**2)):
         some = Parts(*(getattr(parts, name)[rows] for name in Parts.__dataclass_fields__))
         canvas = torch.zeros(len(rows), SLOTS + 1, side, side)
         for index in range(parts.slot.shape[1]):
@@ -256,7 +270,6 @@ def _paint_part(canvas: Tensor, parts: Parts, index: int, axis: Tensor, scale: f
     cover = distance.div_(-softness[:, None, None]).add_(0.5).clamp_(0, 1)
     cover = cover * (slot != _NONE)[:, None, None]
     canvas.mul_(1 - cover[:, None])
-    solid = (slot != _HOLE)[:, None, None]
-    for colour in range(SLOTS):
-        canvas[:, colour].addcmul_(cover * bright, (slot == colour).float()[:, None, None])
-    canvas[:, SLOTS].addcmul_(cover, solid.float())
+    solid = (slot >= 0).nonzero()[:, 0]
+    canvas[solid, slot[solid]] += (cover * bright)[solid]
+    canvas[solid, SLOTS] += cover[solid]

@@ -12,6 +12,7 @@ r + e(r) = p: the iteration r ← p - e(r), of which each step leaves at most `S
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -21,8 +22,8 @@ from torch import Tensor
 from photoflow.ops import backward_warp
 
 CELLS = 24  # of a bending field along a side
-STEEPEST = 0.18  # change of a bending field a pixel, at most, in the norm of the larger coordinate
-_STEPS = 6  # 0.18^6 of 10 pixels: less than 0.001
+STEEPEST = 0.3  # change of a bending field a pixel, at most, in the norm of the larger coordinate
+_STEPS = 7  # 0.3^7 of 20 pixels: 0.004
 
 
 @dataclass(frozen=True)
@@ -88,9 +89,9 @@ def smooth_fields(nodes: Tensor, steepness: Tensor, pitch: Tensor) -> Tensor:
         pitch: (N,), pixels from node to node of the result.
 
     Returns:
-        (N, 2, CELLS + 1, CELLS + 1), pixels.
+        (N, 2, CELLS + 1, CELLS + 1), pixels; 0 along the border, so that beyond it nothing is bent.
     """
-    field = F.interpolate(nodes, (CELLS + 1, CELLS + 1), mode="bicubic", align_corners=True)
+    field = F.interpolate(F.pad(nodes, (1, 1, 1, 1)), (CELLS + 1, CELLS + 1), mode="bicubic", align_corners=True)
     # Within a cell the change along x lies between those of its two edges, and so along y.
     dx = (field[..., 1:] - field[..., :-1]).abs()
     dy = (field[..., 1:, :] - field[..., :-1, :]).abs()
@@ -126,26 +127,29 @@ class Truth:
         self._back = torch.linalg.inv(everywhere)[:, :2].flatten(1).T.contiguous().to(device, torch.float32)
         place = torch.cat([layers.corner, layers.pitch[:, None]], 1)
         self._place = place.T.contiguous().to(device, torch.float32)
-        is_bent = bool(layers.bent())
-        self._fields = layers.bend.transpose(0, 1).flatten(1, 2)[None].to(device, torch.float32) if is_bent else None
+        self._fields = layers.bend.transpose(0, 1).flatten(1, 2)[None].to(device, torch.float32)
+        self._is_bent = layers.bend.flatten(1).any(1).to(device)
         y, x = torch.meshgrid(*(torch.arange(side, device=device) for side in first.shape[1:]), indexing="ij")
         self._pixels = torch.stack([x, y]).float()[:, None]  # (2, 1, H, W)
 
     def flow(self) -> Tensor:
         """The flow (B, 2, H, W) from the frame of time 0 to that of time 1, pixels."""
-        points = self._pixels
-        if self._fields is not None:
-            places = _of(self._place, self._first)
-            for _ in range(_STEPS):
-                points = self._pixels - self._bending(points, places, self._first)
-        return (_applied(_of(self._there, self._first), points) - self._pixels).transpose(0, 1).contiguous()
+        points = self._pixels.repeat(1, len(self._first), 1, 1)
+        pixels, layers = self._bent_pixels(self._first)
+        ends = points.flatten(1)[:, pixels]
+        starts = ends
+        for _ in range(_STEPS if len(pixels) else 0):
+            starts = ends - self._bending(starts, layers)
+        points.view(2, -1)[:, pixels] = starts
+        return self._flow_to(_applied(_of(self._there, self._first), points))
 
     def flow_back(self) -> Tensor:
         """The flow (B, 2, H, W) from the frame of time 1 to that of time 0, pixels."""
         points = _applied(_of(self._back, self._last), self._pixels)
-        if self._fields is not None:
-            points = points + self._bending(points, _of(self._place, self._last), self._last)
-        return (points - self._pixels).transpose(0, 1).contiguous()
+        pixels, layers = self._bent_pixels(self._last)
+        if len(pixels):
+            points.view(2, -1)[:, pixels] += self._bending(points.flatten(1)[:, pixels], layers)
+        return self._flow_to(points)
 
     def seen(self, flow: Tensor, flow_back: Tensor) -> tuple[Tensor, Tensor]:
         """What of each frame is seen in the other, (B, 1, H, W): 1 or 0.
@@ -156,28 +160,50 @@ class Truth:
         return self._uncovered(flow, self._first, self._last), self._uncovered(flow_back, self._last, self._first)
 
     def _uncovered(self, flow: Tensor, here: Tensor, there: Tensor) -> Tensor:
-        height, width = here.shape[1:]
+        count, height, width = here.shape
         x, y = self._pixels[0] + flow[:, 0], self._pixels[1] + flow[:, 1]
         inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-        left, top = (v.floor().long().clamp_(0, side - 2) for v, side in ((x, width), (y, height)))
-        right, low = (x - left), (y - top)
-        corner, layers, covered = (top * width + left).flatten(1), there.flatten(1), torch.zeros_like(x)
+        left, top = (v.floor().clamp_(0, side - 2) for v, side in ((x, width), (y, height)))
+        frames = torch.arange(count, device=x.device)[:, None, None] * (height * width)
+        corner = (top * width + left).long().add_(frames).flatten()
+        landed, own = there.flatten(), here.flatten()
+        # Of the four pixels that each lands between, mostly none is in front: only the others are weighed.
+        foremost = landed.clone()
+        for step in (1, width, width + 1):
+            torch.maximum(foremost[:-step], landed[step:], out=foremost[:-step])
+        doubtful = (foremost[corner] > own).nonzero()[:, 0]
+        right, low = ((v - whole).flatten()[doubtful] for v, whole in ((x, left), (y, top)))
+        corner, own = corner[doubtful], own[doubtful]
+        covered = torch.zeros_like(right)
         for step, weight in (
             (0, (1 - right) * (1 - low)), (1, right * (1 - low)), (width, (1 - right) * low), (width + 1, right * low),
         ):  # fmt: skip
-            covered += weight * (layers.gather(1, corner + step).reshape(here.shape) > here)
-        return (inside & (covered < 0.5)).float()[:, None]
+            covered += weight * (landed[corner + step] > own)
+        seen = inside.float()
+        seen.view(-1)[doubtful] *= covered < 0.5
+        return seen[:, None]
 
-    def _bending(self, points: Tensor, places: Tensor, layers: Tensor) -> Tensor:
-        """The field of each pixel's layer at points (2, B, H, W): all fields stand below one another in one picture."""
-        assert self._fields is not None
-        count, height, width = layers.shape
+    def _flow_to(self, points: Tensor) -> Tensor:
+        return (points - self._pixels).transpose(0, 1).contiguous()
+
+    def _bent_pixels(self, layers: Tensor) -> tuple[Tensor, Tensor]:
+        """The indices of the pixels whose layers are bent, and those layers."""
+        layers = layers.flatten()
+        pixels = self._is_bent.index_select(0, layers).nonzero()[:, 0]
+        return pixels, layers[pixels]
+
+    def _bending(self, points: Tensor, layers: Tensor) -> Tensor:
+        """The fields of layers (n,) at points (2, n): all fields stand below one another in one picture."""
+        places = self._place.index_select(1, layers)
         x, y = ((points - places[:2]) / places[2]).clamp_(0, CELLS)
         y = y + layers * (CELLS + 1)
-        x, y = (v.reshape(1, count * height, width) for v in (x, y))
-        rows = torch.arange(count * height, dtype=torch.float32, device=x.device)[:, None]
-        flow = torch.stack([x - self._pixels[0, 0, :1], y - rows], 1)
-        return backward_warp(self._fields, flow).reshape(2, count, height, width)
+        # In a square, where a flow stays short: the float32 of a long one would be coarse.
+        count = len(layers)
+        side = math.isqrt(count - 1) + 1
+        square = F.pad(torch.stack([x, y]), (0, side * side - count)).reshape(1, 2, side, side)
+        grid = torch.arange(side, dtype=torch.float32, device=x.device)
+        flow = square - torch.stack([grid.expand(side, side), grid[:, None].expand(side, side)])
+        return backward_warp(self._fields, flow).reshape(2, -1)[:, :count]
 
 
 def _of(table: Tensor, layers: Tensor) -> Tensor:

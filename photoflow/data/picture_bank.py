@@ -52,8 +52,8 @@ class PictureBank:
     ) -> None:
         files = _scikit_photos() if photos is None else _photos(Path(photos))
         pictures = [_fitted(read_photo(file).rgb, least) for file in files]
-        side = tuple(max(512, edge) for edge in least)
-        pictures += [_texture(index, (side[0], side[1]), generator) for index in range(TEXTURES)]
+        size = round(1.5 * least[0]), round(1.5 * least[1])
+        pictures += [_texture(index, size, generator) for index in range(TEXTURES)]
         self._pictures = [picture.to(device) for picture in pictures]
         self.photographs = len(files)
 
@@ -136,6 +136,11 @@ def noise(size: tuple[int, int], coarse: int, octaves: int, generator: torch.Gen
     total = torch.zeros(size)
     for octave in range(octaves):
         cells = coarse << octave
-        grid = torch.rand((1, 1, cells, cells), generator=generator)
-        total += F.interpolate(grid, size, mode="bicubic", align_corners=True)[0, 0] / 2**octave
+        rows, columns = (_cubic(cells, side) for side in size)
+        total += rows @ torch.rand((cells, cells), generator=generator) @ columns.T / 2**octave
     return ((total - total.min()) / (total.max() - total.min())).clamp_(0, 1)
+
+
+def _cubic(cells: int, side: int) -> Tensor:
+    """What bicubic interpolation makes of each of so many cells along a side, (side, cells)."""
+    return F.interpolate(torch.eye(cells)[None, None], (side, cells), mode="bicubic", align_corners=True)[0, 0]

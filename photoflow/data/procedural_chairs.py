@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator, Sequence
 
@@ -17,10 +18,9 @@ from photoflow.data.seeding import check_seed, check_size, generator_of
 from photoflow.data.source import Batch
 from photoflow.ops import backward_warp
 
-SHAPES = 192  # of each size that are kept ready
-_AT_ONCE = {"cpu": 2, "cuda": 32}  # samples: on the CPU what they take has to fit the caches
+SHAPES = 96  # of each size that are kept ready
+_AT_ONCE = {"cpu": 4, "cuda": 32}  # samples: on the CPU what they take has to fit the caches
 _BLUR_REACH = 3  # pixels
-_SMEARS = 4  # halvings: 16 places along the way
 _LONGEST_SMEAR = 0.12  # of a canvas's side: more would reach beyond the canvas
 
 
@@ -28,8 +28,9 @@ class ProceduralChairs:
     """Samples as FlyingChairs has them, and more: objects with thin parts, cut from photographs and procedural
     textures, in front of a photograph; all of it moves.
 
-    A sample depends on the settings, the seed and its number (number of the batch times count, and so on) alone. All
-    that is random is drawn on the CPU: another device gives the same samples but for rounding.
+    A sample depends on the settings, the seed and its number (number of the batch times count, and so on) alone; which
+    ones are in a batch with it changes its flow by rounding at most. All that is random is drawn on the CPU: another
+    device gives the same samples but for rounding.
 
     Args:
         photos: a folder of photographs; None: those that come with scikit-image, where it is installed, else there
@@ -88,17 +89,18 @@ class _Stage:
     def __init__(self, scene: Scene, size: tuple[int, int], pictures: PictureBank, shapes: list[Tensor]) -> None:
         self._scene, self._size = scene, size
         self._device = shapes[0].device
+        self._inverse = torch.linalg.inv(scene.layers.start)
         self._bent = set(scene.layers.bent())
         self._behind = (scene.side < 0).nonzero()[:, 0]
         height, width = size[0] + 2 * MARGIN, size[1] + 2 * MARGIN
         ground = pictures.crops(scene.cut[self._behind], height, width, TEXTURES / 5)
-        self._ground = _smeared(ground, self._smear(self._behind, (height, width)), "reflection")
+        self._ground = _smeared(ground, self._smear(self._behind, (height, width)), "reflect")
         self._casts: list[tuple[Tensor, Tensor]] = []  # layers of one side of canvas, and their canvases
         for index, bank in enumerate(shapes):
             rows = (scene.side == index).nonzero()[:, 0]
             if len(rows):
                 canvases = self._coloured(rows, bank, pictures)
-                self._casts.append((rows, _smeared(canvases, self._smear(rows, bank.shape[2:]), "zeros")))
+                self._casts.append((rows, _smeared(canvases, self._smear(rows, bank.shape[2:]), "constant")))
 
     def frame(self, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The frame of a time (B,).
@@ -109,26 +111,27 @@ class _Stage:
         """
         layers = self._scene.layers
         times = time[layers.sample]
-        back = torch.linalg.inv(layers.moved(times))
-        picture = self._read(self._ground, self._behind, back, times, self._size, torch.zeros(len(self._behind), 2))
+        moved = layers.moved(times)
+        nowhere = torch.zeros(len(self._behind), 2)
+        picture = self._read(self._ground, self._behind, torch.linalg.inv(moved), times, self._size, nowhere)
         top = self._behind.to(self._device, torch.int32)[:, None, None].repeat(1, *self._size)
         clear = torch.ones_like(picture[:, :1])
-        for row, sample, (y, x), piece in self._pieces(back, times):
-            inside = (slice(y, y + piece.shape[1]), slice(x, x + piece.shape[2]))
+        for row, sample, (y, x), piece in self._pieces(moved, times):
+            ys, xs = slice(y, y + piece.shape[1]), slice(x, x + piece.shape[2])
             keep = 1 - piece[SLOTS:]
-            picture[(sample, slice(None), *inside)].mul_(keep).add_(piece[:SLOTS])
-            clear[(sample, slice(None), *inside)].mul_(keep)
-            top[(sample, *inside)].masked_fill_(keep[0] < 0.5, row)
+            picture[sample, :, ys, xs].mul_(keep).add_(piece[:SLOTS])
+            clear[sample, :, ys, xs].mul_(keep)
+            top[sample, ys, xs].masked_fill_(keep[0] < 0.5, row)
         return self._finished(picture, time), top, 1 - clear
 
-    def _pieces(self, back: Tensor, times: Tensor) -> Iterator[tuple[int, int, tuple[int, int], Tensor]]:
+    def _pieces(self, moved: Tensor, times: Tensor) -> Iterator[tuple[int, int, tuple[int, int], Tensor]]:
         """Every object's picture in a window around it, from back to front: layer, sample, place and RGBA."""
-        layers, found = self._scene.layers, {}
+        layers, back, found = self._scene.layers, torch.linalg.inv(moved), {}
         for rows, canvases in self._casts:
             side = canvases.shape[2]
             window = [min(edge, round(LARGEST * side)) for edge in self._size]
             centre = torch.tensor([(side - 1) / 2, (side - 1) / 2, 1], dtype=torch.float64)[:, None]
-            there = torch.linalg.solve(back[rows], layers.start[rows] @ centre)[:, :2, 0]  # x, y
+            there = (moved[rows] @ layers.start[rows] @ centre)[:, :2, 0]  # x, y
             room = torch.tensor([self._size[1] - window[1], self._size[0] - window[0]])
             corner = (there - torch.tensor(window[::-1]) / 2).round().clamp_(min=0).minimum(room)
             pieces = self._read(canvases, rows, back, times, (window[0], window[1]), corner)
@@ -152,10 +155,8 @@ class _Stage:
             corner: (n, 2), x and y of their first pixels.
         """
         layers = self._scene.layers
-        shift = torch.eye(3, dtype=torch.float64).repeat(len(rows), 1, 1)
-        shift[:, :2, 2] = corner
-        back = back[rows] @ shift
-        inverse = torch.linalg.inv(layers.start[rows])
+        back, inverse = back[rows], self._inverse[rows]
+        back[:, :2, 2:] += back[:, :2, :2] @ corner.to(back)[..., None]
         flow = affine_flow(self._moved(inverse @ back), *window)
         bent = [index for index, row in enumerate(rows.tolist()) if row in self._bent]
         if bent:
@@ -164,7 +165,7 @@ class _Stage:
             to_nodes[:, :2, 2] -= layers.corner[which]
             to_nodes[:, :2] /= layers.pitch[which, None, None]
             fields = layers.bend[which].to(self._device, torch.float32)
-            bending = backward_warp(fields, affine_flow(self._moved(to_nodes), *window), padding="border")
+            bending = backward_warp(fields, affine_flow(self._moved(to_nodes), *window))
             linear = self._moved(inverse[bent] * times[which, None, None])[:, :2, :2]
             flow[bent] += torch.einsum("nij,njhw->nihw", linear, bending)
         return backward_warp(canvases, flow, padding="zeros" if canvases.shape[1] > SLOTS else "reflection")
@@ -175,7 +176,9 @@ class _Stage:
         shape = (scene.shape[rows] * len(bank)).long().to(self._device)
         canvases = bank[shape].float().div_(160)
         colours, painted = self._moved(scene.colours[rows]), canvases[:, :SLOTS]
-        flat = torch.einsum("nsc,nshw->nchw", colours, painted)
+        flat = torch.zeros_like(painted)
+        for slot in range(SLOTS):  # a matrix product, but one whose rounding does not depend on the threads
+            flat.addcmul_(colours[:, slot, :, None, None], painted[:, slot : slot + 1])
         textured = scene.texture[rows].nonzero()[:, 0]
         if len(textured):
             side = bank.shape[2]
@@ -192,46 +195,51 @@ class _Stage:
         middle = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2, 1], dtype=torch.float64)[:, None]
         before = layers.start[rows] @ middle
         after = layers.moved(torch.ones(len(layers.start), dtype=torch.float64))[rows] @ before
-        way = (torch.linalg.inv(layers.start[rows]) @ (after - before))[:, :2, 0] * self._scene.shutter[rows, None]
-        return way * (_LONGEST_SMEAR * min(size) / way.norm(dim=1, keepdim=True).clamp_min(1e-9)).clamp_max(1)
+        ways: Tensor = (self._inverse[rows] @ (after - before))[:, :2, 0] * self._scene.shutter[rows, None]
+        longest = _LONGEST_SMEAR * min(size)
+        limited: Tensor = ways / (ways.norm(dim=1, keepdim=True) / longest).clamp_min(1)
+        return limited
 
     def _finished(self, picture: Tensor, time: Tensor) -> Tensor:
         """The picture out of focus, brighter or darker."""
         scene = self._scene
-        blurred = (scene.blur > 0).nonzero()[:, 0].tolist()
-        if blurred:
-            picture[blurred] = _blurred(picture[blurred], self._moved(scene.blur[blurred]))
-        gain, lift = (self._moved(v)[:, None, None, None] for v in (1 + (scene.gain - 1) * time, scene.lift * time))
-        return picture.mul_(gain).add_(lift).clamp_(0, 1)
+        for one, sigma in zip(picture, scene.blur.tolist()):
+            if sigma > 0:
+                one.copy_(_blurred(one, sigma))
+        if bool((scene.gain != 1).any()):
+            gain, lift = 1 + (scene.gain - 1) * time, scene.lift * time
+            picture.mul_(self._moved(gain)[:, None, None, None]).add_(self._moved(lift)[:, None, None, None])
+        return picture.clamp_(0, 1)
 
     def _moved(self, values: Tensor) -> Tensor:
         """Numbers as the device takes them."""
         return values.to(self._device, torch.float32)
 
 
-def _smeared(canvases: Tensor, way: Tensor, padding: str) -> Tensor:
-    """Canvases averaged along ways (n, 2) in pixels: of two copies half a way apart the mean, and so on."""
-    moving = (way.norm(dim=1) > 0.5).nonzero()[:, 0].tolist()
-    if not moving:
-        return canvases
-    some = canvases[moving]
-    steps = way[moving].to(some.device, torch.float32)[:, :, None, None]
-    for halving in range(_SMEARS):
-        step = (steps / 2 ** (halving + 2)).expand(-1, -1, *some.shape[2:]).contiguous()
-        some = (backward_warp(some, step, padding=padding) + backward_warp(some, -step, padding=padding)) / 2
-    canvases[moving] = some
+def _smeared(canvases: Tensor, ways: Tensor, mode: str) -> Tensor:
+    """Canvases (n, C, h, w) averaged along ways (n, 2), pixels: over a line of whole pixels through each."""
+    height, width = canvases.shape[2:]
+    for canvas, (x, y) in zip(canvases, ways.tolist()):
+        steps = round(max(abs(x), abs(y)) / 2)
+        if steps == 0:
+            continue
+        room = [math.ceil(abs(way) / 2) for way in (x, y)]
+        around = F.pad(canvas, (room[0], room[0], room[1], room[1]), mode=mode)
+        canvas.zero_()
+        for step in range(-steps, steps + 1):
+            left, top = (edge + round(way / 2 * step / steps) for edge, way in zip(room, (x, y)))
+            canvas.add_(around[:, top : top + height, left : left + width])
+        canvas.div_(2 * steps + 1)
     return canvases
 
 
-def _blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
-    """Pictures (n, 3, H, W) with a Gaussian of standard deviations (n,), pixels."""
-    for dim in (2, 3):
-        pad = (0, 0, _BLUR_REACH, _BLUR_REACH) if dim == 2 else (_BLUR_REACH, _BLUR_REACH, 0, 0)
-        around, size = F.pad(pictures, pad, mode="replicate"), pictures.shape[dim]
-        offsets = torch.arange(-_BLUR_REACH, _BLUR_REACH + 1, device=sigma.device)
-        weights = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)
-        weights = weights / weights.sum(1, keepdim=True)
-        pictures = sum(
-            around.narrow(dim, place, size) * weights[:, place, None, None, None] for place in range(len(offsets))
-        )  # type: ignore[assignment]
-    return pictures
+def _blurred(picture: Tensor, sigma: float) -> Tensor:
+    """A picture (C, H, W) with a Gaussian of a standard deviation in pixels."""
+    weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-_BLUR_REACH, _BLUR_REACH + 1)]
+    reach = (_BLUR_REACH, _BLUR_REACH)
+    for dim, pad in ((1, (0, 0, *reach)), (2, (*reach, 0, 0))):
+        around, size = F.pad(picture, pad, mode="replicate"), picture.shape[dim]
+        picture = torch.zeros_like(picture)
+        for place, weight in enumerate(weights):
+            picture.add_(around.narrow(dim, place, size), alpha=weight / sum(weights))
+    return picture

@@ -25,7 +25,7 @@ def generator_of(*key: int) -> torch.Generator:
     All that is random in a sample is drawn on the CPU, as few numbers: a seed then means the same samples on every
     device, but for rounding.
     """
-    state = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
+    state = np.random.SeedSequence([len(key), *key]).generate_state(1, np.uint64)[0]
     return torch.Generator().manual_seed(int(state) >> 1)
 
 

@@ -70,10 +70,8 @@ class GeneratedRenderer:
         if not length.any():
             return self._bytes
         moving = (length > 0).float()
-        metric = 4 * length / length.max()  # larger motion is in front, as in `SubjectLayer`
-        thrown, coverage = ops.forward_splat(torch.cat([self._photo, moving], 1), flow, metric, mode="softmax")
-        arrived, landed = thrown[:, :3].contiguous(), thrown[:, 3:]
-        occlusion = (coverage < 0.5).float()
+        moved, occlusion = thrown(torch.cat([self._photo, moving], 1), flow)
+        arrived, landed = moved[:, :3].contiguous(), moved[:, 3:]
         with fast_inference(self._device):
             if isinstance(self._network, SplatGenerator):  # throws the photo itself
                 generated = self._network(self._photo, self._mask, flow)
@@ -84,6 +82,22 @@ class GeneratedRenderer:
         mixed = self._photo + share * (generated.float() - self._photo)
         colours = mixed.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
         return torch.where(share > 0, colours, self._bytes)
+
+
+def thrown(planes: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    """Move planes along a flow: softmax splatting, larger motion in front, as in `SubjectLayer`.
+
+    Args:
+        planes: (B, C, H, W).
+        flow: (B, 2, H, W), pixels.
+
+    Returns:
+        The planes at their new places, and (B, 1, H, W), 1 where less than half a pixel arrived, 0 elsewhere.
+    """
+    length = torch.hypot(flow[:, :1], flow[:, 1:])
+    metric = 4 * length / length.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
+    arrived, coverage = ops.forward_splat(planes, flow, metric, mode="softmax")
+    return arrived, (coverage < 0.5).float()
 
 
 def _softened(touched: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from photoflow.data import ProceduralChairs, chair_scene, procedural_chairs
+from photoflow.data import ProceduralChairs, chair_scene, picture_bank, procedural_chairs
 from photoflow.data.chair_shapes import shape_bank
 from photoflow.data.layers import Truth
 from photoflow.data.picture_bank import PictureBank
@@ -17,21 +17,28 @@ SIZE = (64, 80)
 
 
 @pytest.fixture(autouse=True)
-def _few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procedural_chairs, "SHAPES", 24)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procedural_chairs, "SHAPES", 18)
+    monkeypatch.setattr(picture_bank, "TEXTURES", 6)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one smooth picture."""
+    folder = tmp_path_factory.mktemp("smooth")
+    y, x = np.mgrid[:256, :320]
+    waves = [127 + 120 * np.sin(x / 40 + y / 55 + phase) for phase in (0, 2, 4)]
+    write_image(folder / "waves.png", np.stack(waves, axis=2).astype(np.uint8))
+    return folder
 
 
 @pytest.fixture
-def plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ProceduralChairs:
+def plain(photos: Path, monkeypatch: pytest.MonkeyPatch) -> ProceduralChairs:
     """A source of smooth pictures without effects: what one frame shows, another shows to the grey level."""
     for name in ("MOTION_BLUR", "BLUR", "BRIGHTNESS", "TEXTURES", "TEXTURED"):
         monkeypatch.setattr(chair_scene, name, 0.0)
     monkeypatch.setattr(procedural_chairs, "TEXTURES", 0.0)
-    y, x = np.mgrid[:256, :320]
-    waves = [127 + 120 * np.sin(x / 40 + y / 55 + phase) for phase in (0, 2, 4)]
-    (tmp_path / "smooth").mkdir()
-    write_image(tmp_path / "smooth" / "waves.png", np.stack(waves, axis=2).astype(np.uint8))
-    return ProceduralChairs(tmp_path / "smooth", SIZE)
+    return ProceduralChairs(photos, SIZE)
 
 
 def test_a_batch_has_everything(device: str) -> None:
@@ -51,18 +58,18 @@ def test_a_batch_has_everything(device: str) -> None:
     assert float((batch["image1"] - batch["image2"]).abs().mean()) > 0.005
 
 
-def test_a_sample_depends_on_seed_and_number_alone() -> None:
-    source = ProceduralChairs(None, SIZE, seed=5)
+def test_a_sample_depends_on_seed_and_number_alone(photos: Path) -> None:
+    source = ProceduralChairs(photos, SIZE, seed=5)
     wanted = source.batch(3, 2)
-    other = ProceduralChairs(None, SIZE, seed=5)
+    other = ProceduralChairs(photos, SIZE, seed=5)
     other.batch(0, 5)
     torch.randn(7)
     again = other.batch(3, 2)
     assert all(torch.equal(wanted[name], again[name]) for name in wanted)
     alone = source.batch(7, 1)
-    assert all(torch.equal(alone[name], wanted[name][1:]) for name in wanted)
+    assert all(torch.allclose(alone[name], wanted[name][1:], atol=1e-4) for name in wanted)
     assert not torch.equal(source.batch(4, 2)["flow"], wanted["flow"])
-    assert not torch.equal(ProceduralChairs(None, SIZE, seed=6).batch(3, 2)["flow"], wanted["flow"])
+    assert not torch.equal(ProceduralChairs(photos, SIZE, seed=6).batch(3, 2)["flow"], wanted["flow"])
 
 
 def test_frames_follow_the_flow_where_it_is_visible(plain: ProceduralChairs) -> None:
@@ -73,7 +80,7 @@ def test_frames_follow_the_flow_where_it_is_visible(plain: ProceduralChairs) -> 
         error = (backward_warp(batch[other], batch[flow]) - batch[image]).abs().mean(dim=1, keepdim=True)
         seen = batch[visible] > 0.5
         # Edges are one pixel soft and fall between other pixels in the other frame: few, and nothing else differs.
-        assert float((error[seen] > 0.02).float().mean()) < 0.08
+        assert float((error[seen] > 0.02).float().mean()) < 0.12
         assert float(error[seen].median()) < 0.004
         still = (batch[other] - batch[image]).abs().mean(dim=1, keepdim=True)
         assert float(error[seen].mean()) < 0.3 * float(still[seen].mean())
@@ -87,21 +94,64 @@ def test_flow_there_and_back_agree_where_visible(plain: ProceduralChairs) -> Non
     assert float((miss[seen] > 0.25).float().mean()) < 0.06  # between two layers the field is a mixture
 
 
+def _staged(source: ProceduralChairs, samples: int) -> tuple[chair_scene.Scene, procedural_chairs._Stage]:
+    scenes = [chair_scene.draw_scene(SIZE, generator_of(source.seed, 1, sample)) for sample in range(samples)]
+    scene = chair_scene.Scene.joined(scenes)
+    return scene, procedural_chairs._Stage(scene, SIZE, source._pictures, source._shapes)
+
+
+def _alone(scene: chair_scene.Scene, stage: procedural_chairs._Stage, time: torch.Tensor) -> torch.Tensor:
+    """Every layer's RGBA in the whole frame (B, L, 4, H, W), each painted alone."""
+    times = time[scene.layers.sample]
+    canvas = torch.zeros(len(time), len(scene.side), 4, *SIZE)
+    for row, sample, (y, x), piece in stage._pieces(scene.layers.moved(times), times):
+        canvas[sample, row, :, y : y + piece.shape[1], x : x + piece.shape[2]] = piece
+    return canvas
+
+
+def test_bending_follows_the_flow_to_the_grey_level(plain: ProceduralChairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chair_scene, "BENT_BACKGROUND", 1.0)
+    scene, stage = _staged(plain, 8)
+    image1, first, mask1 = stage.frame(torch.zeros(8, dtype=torch.float64))
+    image2, last, mask2 = stage.frame(torch.ones(8, dtype=torch.float64))
+    truth = Truth(scene.layers, first, last)
+    flow, flow_back = truth.flow(), truth.flow_back()
+    visible, _ = truth.seen(flow, flow_back)
+    objects = [torch.nn.functional.max_pool2d(mask, 5, 1, 2) for mask in (mask1, mask2)]  # with their edges
+    ground = (visible > 0.5) & (objects[0] == 0) & (backward_warp(objects[1], flow) == 0)
+    assert float(ground.float().mean()) > 0.3
+    error = (backward_warp(image2, flow) - image1).abs().amax(dim=1, keepdim=True)
+    assert float(error[ground].quantile(0.999)) < 2 / 255
+    bent = scene.layers.bend[scene.side < 0].abs().flatten(1).amax(dim=1)
+    assert float(bent.median()) > 0.3  # pixels
+
+
+def test_nearer_objects_are_painted_over_farther_ones(plain: ProceduralChairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chair_scene, "OBJECTS", (12, 14))
+    scene, stage = _staged(plain, 6)
+    picture, top, _ = stage.frame(scene.time)
+    alone = _alone(scene, stage, scene.time)
+    rows = torch.arange(len(scene.side))[None, :, None, None]
+    foremost = (rows * (alone[:, :, 3] > 0.5)).amax(dim=1)
+    is_object = foremost > 0
+    assert torch.equal(top[is_object].long(), foremost[is_object])
+    assert torch.equal(scene.side[top.long()] >= 0, is_object)
+    nothing_over = ((alone[:, :, 3] > 0) & (rows > foremost[:, None])).sum(dim=1) == 0
+    solid = alone.gather(1, foremost[:, None, None].expand(-1, 1, 4, -1, -1))[:, 0]
+    whole = (is_object & nothing_over & (solid[:, 3] > 0.9999))[:, None].expand(-1, 3, -1, -1)
+    assert int(((alone[:, :, 3] > 0.5).sum(dim=1) > 1).sum()) > 100  # they do overlap
+    torch.testing.assert_close(picture[whole], solid[:, :3][whole].clamp(0, 1), atol=2e-4, rtol=0)
+
+
 def test_occlusion_agrees_with_looking_at_every_layer(plain: ProceduralChairs) -> None:
     """For each pixel of the first frame, every layer in front of its own is looked at where the pixel goes."""
-    scene = chair_scene.Scene.joined([chair_scene.draw_scene(SIZE, generator_of(plain.seed, 1, n)) for n in range(4)])
-    stage = procedural_chairs._Stage(scene, SIZE, plain._pictures, plain._shapes)
+    scene, stage = _staged(plain, 4)
     ends = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
     first, last = (stage.frame(time)[1] for time in ends)
     truth = Truth(scene.layers, first, last)
     flow = truth.flow()
     visible, _ = truth.seen(flow, truth.flow_back())
-    times = ends[1][scene.layers.sample]
-    back = torch.linalg.inv(scene.layers.moved(times))
-    cover = torch.zeros(4, len(scene.side), *SIZE)  # of each layer in the whole frame of time 1, painted alone
-    for row, sample, (y, x), piece in stage._pieces(back, times):
-        cover[sample, row, y : y + piece.shape[1], x : x + piece.shape[2]] = piece[3]
-    landed = backward_warp(cover, flow)
+    landed = backward_warp(_alone(scene, stage, ends[1])[:, :, 3], flow)
     front = torch.arange(len(scene.side))[None, :, None, None] > first[:, None]
     hidden = (landed * front).amax(dim=1, keepdim=True) > 0.5
     y, x = torch.meshgrid(*(torch.arange(side) for side in SIZE), indexing="ij")
@@ -121,8 +171,7 @@ def test_windows_hold_all_of_their_objects(plain: ProceduralChairs, monkeypatch:
 
 
 def test_the_middle_frame_lies_at_its_time(plain: ProceduralChairs) -> None:
-    scene = chair_scene.draw_scene(SIZE, generator_of(plain.seed, 1, 0))
-    stage = procedural_chairs._Stage(scene, SIZE, plain._pictures, plain._shapes)
+    scene, stage = _staged(plain, 1)
     batch = plain.batch(0, 1)
     assert torch.equal(stage.frame(scene.time)[0], batch["middle"])
     near = stage.frame(torch.full((1,), 1e-3, dtype=torch.float64))[0]
@@ -137,7 +186,7 @@ def test_effects_do_what_they_say(plain: ProceduralChairs, monkeypatch: pytest.M
     bright = plain.batch(0, 6)
     assert torch.equal(bright["image1"], sharp["image1"]) and torch.equal(bright["flow"], sharp["flow"])
     change = (bright["image2"] - sharp["image2"]).mean(dim=(1, 2, 3)).abs()
-    assert bool((change > 1e-4).all())
+    assert int((change > 1e-3).sum()) >= 4  # up to a tenth, and as likely a hundredth
     monkeypatch.setattr(chair_scene, "BRIGHTNESS", 0.0)
     for name in ("BLUR", "MOTION_BLUR"):
         monkeypatch.setattr(chair_scene, name, 1.0)
@@ -151,7 +200,7 @@ def test_effects_do_what_they_say(plain: ProceduralChairs, monkeypatch: pytest.M
 def test_motion_is_distributed_as_in_flying_chairs() -> None:
     """Most move little, some very far: five pairs of it have mean lengths of 4.3 to 26 pixels, 75 at most."""
     lengths = []
-    for sample in range(300):
+    for sample in range(120):
         layers = chair_scene.draw_scene((384, 512), generator_of(0, sample)).layers
         moved = layers.moved(torch.ones(len(layers.start), dtype=torch.float64))
         here = layers.start @ torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)[:, None]

@@ -1,5 +1,3 @@
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +5,7 @@ import pytest
 import torch
 
 from photoflow.data import ProceduralChairs, VideoFolder, open_source, procedural_chairs
+from photoflow.data.__main__ import main
 from photoflow.data.contact_sheet import contact_sheet
 from photoflow.data.seeding import generator_of
 from photoflow.errors import InputError
@@ -17,7 +16,6 @@ def test_sources_are_opened_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(procedural_chairs, "SHAPES", 6)
     for index in range(4):
         write_image(tmp_path / f"{index}.png", np.full((64, 64, 3), 60 * index, np.uint8))
-    assert isinstance(open_source("procedural", size=(32, 32)), ProceduralChairs)
     source = open_source(f"procedural:{tmp_path}", size=(32, 48), seed=4)
     assert isinstance(source, ProceduralChairs)
     assert source.name == "procedural chairs from 4 photographs" and source.batch(0, 1)["flow"].shape[2:] == (32, 48)
@@ -26,7 +24,7 @@ def test_sources_are_opened_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("text", ["", "chairs", "chairs:", "video:", "procedural:", "sintel:/data"])
 def test_other_names_are_refused(text: str) -> None:
-    with pytest.raises(InputError, match="expected procedural.* got") as error:
+    with pytest.raises(InputError, match=r"expected procedural.* got") as error:
         open_source(text, size=(32, 32))
     assert repr(text) in str(error.value)
 
@@ -50,11 +48,12 @@ def test_a_sheet_has_a_row_a_sample() -> None:
     assert (sheet[26:, 72:102] == 255).all()  # still: white
 
 
-def test_the_sheet_is_written_by_a_command(tmp_path: Path) -> None:
+def test_the_sheet_is_written_by_a_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for index in range(4):
         write_image(tmp_path / f"{index}.png", np.full((40, 40, 3), 60 * index, np.uint8))
-    command = [sys.executable, "-m", "photoflow.data", str(tmp_path / "sheet.png"), "--count", "2", "--size", "32", "32"]
-    subprocess.run([*command, "--source", f"video:{tmp_path}"], check=True)
+    arguments = [str(tmp_path / "sheet.png"), "--count", "2", "--size", "32", "32", "--source"]
+    main([*arguments, f"video:{tmp_path}"])
     assert read_photo(tmp_path / "sheet.png").rgb.shape == (70, 108, 3)
-    failed = subprocess.run([*command, "--source", "video:none"], capture_output=True, text=True, check=False)
-    assert failed.returncode == 2 and failed.stderr == "none: no such folder\n"
+    with pytest.raises(SystemExit) as left:
+        main([*arguments, "video:none"])
+    assert left.value.code == 2 and capsys.readouterr().err == "none: no such folder\n"

@@ -1,0 +1,147 @@
+"""photoflow evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from photoflow.cli.app import AcceptLicence, Device, Offline, app, console
+from photoflow.errors import InputError
+
+if TYPE_CHECKING:
+    from photoflow.evaluation import Evaluation
+
+# The networks that a task can evaluate; the first is the one that weights without a name are of.
+NETWORKS = {"render": ("gan",), "flow": ("raft",), "interpolation": ("rife", "amt"), "animation": ("raft",)}
+
+
+@app.command()
+def evaluate(
+    task: Annotated[str, typer.Argument(help="render, flow, interpolation or animation.", show_default=False)],
+    data: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder: FlyingChairs (render, flow), Middlebury or frames (interpolation), photos (animation).",
+            show_default=False,
+        ),
+    ],
+    json: Annotated[Path | None, typer.Option(help="Write the scores to a .json file.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for TASK.html, a page with tables and pictures.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="FILE or NAME for the task's network, or NETWORK=FILE; interpolation also has amt=FILE."),
+    ] = None,
+    training: Annotated[
+        Path | None, typer.Option(help="CSV file of a training run, whose curves the page shows too.")
+    ] = None,
+    motion: Annotated[str, typer.Option(help="Of animation: 'NAME [PARAMETER=VALUE ...]' or a .json file.")] = "sway",
+    accept_licence: AcceptLicence = False,
+    device: Device = "auto",
+    offline: Offline = False,
+) -> None:
+    """Measure photoflow beside simpler methods on real data."""
+    kind, source = chosen_weights(task, weights)
+    check_outputs(json, report, training)
+    from photoflow import motion as motions
+    from photoflow.evaluation import write_report, write_scores
+    from photoflow.evaluation.comparison import network_or_none
+    from photoflow.evaluation.training import training_figure
+    from photoflow.models.device import settled_device
+
+    planned, curves = motions.parse(motion), training_figure(training) if training else None
+    chosen, notes = settled_device(device), list[str]()
+    network = network_or_none(kind, source, notes, offline=offline, accept_licence=accept_licence)
+    with sample_bar(task) as progress:
+        settings: dict[str, Any] = {"device": chosen, "progress": progress}
+        if task == "animation":
+            settings |= {"motion": planned, "offline": offline}
+            notes.clear()  # nothing is left out: what measures the motion is said in any case
+        result = evaluation_of(task)(data, network.to(chosen) if network else None, **settings)
+    result.notes[:0] = notes
+    result.figures[:0] = [curves] if curves else []
+    if json:
+        write_scores(json, task, result.scores)
+    if report:
+        write_report(report, result)
+    for note in result.notes:
+        console.print(note, markup=False, soft_wrap=True)
+    show_table(result)
+
+
+def chosen_weights(task: str, weights: str | None) -> tuple[str, str | None]:
+    """Which network a task evaluates, and its weights.
+
+    Raises:
+        InputError: there is no such task, or it has no such network.
+    """
+    if task not in NETWORKS:
+        raise InputError(f"task: expected one of {', '.join(NETWORKS)}, got {task!r}")
+    kinds = NETWORKS[task]
+    kind, separator, source = (weights or "").partition("=")
+    if not separator:
+        return kinds[0], weights
+    if kind not in kinds or not source:
+        raise InputError(f"weights: {task} expects {' or '.join(f'{kind}=FILE' for kind in kinds)}, got {weights!r}")
+    return kind, source
+
+
+def check_outputs(json: Path | None, report: Path | None, training: Path | None) -> None:
+    """Before any work: the results can be written.
+
+    Raises:
+        InputError: they cannot, or there is no page for the curves.
+    """
+    from photoflow.io import check_directory, check_target
+
+    if json:
+        check_target(json)
+        if json.suffix.lower() != ".json":
+            raise InputError(f"{json}: expected a name that ends in .json for the scores")
+    if report:
+        check_directory(report)
+    if training and not report:
+        raise InputError("training: expected --report too, whose page shows the curves")
+
+
+def evaluation_of(task: str) -> Callable[..., Evaluation]:
+    """The function that carries out a task."""
+    import importlib
+
+    function: Callable[..., Evaluation] = getattr(
+        importlib.import_module(f"photoflow.evaluation.{task}"), f"evaluate_{task}"
+    )
+    return function
+
+
+@contextmanager
+def sample_bar(task: str) -> Iterator[Callable[[int, int], None]]:
+    """A line that shows how many samples are done; none where no person watches."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task(task, total=None)
+
+        def advance(done: int, total: int) -> None:
+            progress.update(bar, completed=done, total=total)
+
+        yield advance
+
+
+def show_table(result: Evaluation) -> None:
+    """The means of every method, a metric a line."""
+    from photoflow.evaluation.report import is_best, label, number
+
+    means = result.scores.means()
+    table = Table("metric", *means, title=f"{result.task}, {result.scores.samples} samples")
+    for metric in dict.fromkeys(name for own in means.values() for name in own):
+        cells = [
+            ("[bold]" if is_best(means, method, metric) else "") + number(metric, own.get(metric))
+            for method, own in means.items()
+        ]
+        table.add_row(label(metric), *cells)
+    console.print(table)

@@ -1,0 +1,119 @@
+"""The simple ways that networks are compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from photoflow import ops
+from photoflow.evaluation.pictures import as_bytes, as_planes
+from photoflow.render.generated import thrown
+
+Array = np.ndarray[Any, Any]
+FlowMethod = Callable[[Tensor, Tensor], Tensor]
+
+PRESETS = {
+    "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+    "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
+    "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+}
+_FARNEBACK = (0.5, 5, 21, 5, 7, 1.5)  # scale of the pyramid, levels, window, iterations, polynomial's side and sigma
+_FILLED_WITHIN = 3  # pixels around a hole from which Telea's method takes its colours
+
+
+def inverse(flow: Tensor) -> tuple[Tensor, Tensor]:
+    """The way back of a flow, approximated: it is thrown along itself, larger motion in front.
+
+    Args:
+        flow: (B, 2, H, W) from image 1 to image 2, pixels.
+
+    Returns:
+        The flow from image 2 to image 1, and (B, 1, H, W), 1 where nothing arrived: there the flow of the same place
+        is turned round.
+    """
+    arrived, hole = thrown(flow, flow)
+    return torch.where(hole > 0, -flow, -arrived), hole
+
+
+def warped(image: Tensor, flow: Tensor) -> Tensor:
+    """The image read backwards along the approximate inverse of the flow; (B, 3, H, W)."""
+    return ops.backward_warp(image, inverse(flow)[0], padding="border")
+
+
+def splatted(image: Tensor, flow: Tensor) -> Tensor:
+    """The image thrown along the flow (softmax, larger motion in front), its holes filled by Telea's method.
+
+    Args:
+        image: (1, 3, H, W) in [0, 1].
+        flow: (1, 2, H, W), pixels.
+
+    Returns:
+        (1, 3, H, W) in [0, 1], in steps of 1/255.
+
+    Source: Niklaus and Liu, "Softmax Splatting for Video Frame Interpolation", CVPR 2020; Telea, "An Image Inpainting
+        Technique Based on the Fast Marching Method", 2004.
+    """
+    arrived, hole = thrown(image, flow)
+    holes = hole[0, 0].to(torch.uint8).cpu().numpy()
+    return as_planes(cv2.inpaint(as_bytes(arrived), holes, _FILLED_WITHIN, cv2.INPAINT_TELEA), image.device)
+
+
+def dis(preset: str) -> FlowMethod:
+    """OpenCV's DIS flow of a pair (1, 3, H, W), as (1, 2, H, W).
+
+    Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016.
+    """
+    measuring = cv2.DISOpticalFlow.create(PRESETS[preset])
+
+    def measured(image1: Tensor, image2: Tensor) -> Tensor:
+        # None: a flow that is handed in would be where the search begins.
+        flow = measuring.calc(_grey(image1), _grey(image2), None)  # type: ignore[call-overload]
+        return _planes_of(flow, image1)
+
+    return measured
+
+
+def farneback(image1: Tensor, image2: Tensor) -> Tensor:
+    """OpenCV's Farnebäck flow of a pair (1, 3, H, W), as (1, 2, H, W), with five levels and a window of 21 pixels.
+
+    Source: Farnebäck, "Two-Frame Motion Estimation Based on Polynomial Expansion", SCIA 2003.
+    """
+    flow = cv2.calcOpticalFlowFarneback(_grey(image1), _grey(image2), None, *_FARNEBACK, flags=0)  # type: ignore[call-overload]
+    return _planes_of(flow, image1)
+
+
+def zero_flow(image1: Tensor, image2: Tensor) -> Tensor:
+    """The flow of what does not move, (B, 2, H, W)."""
+    return image1.new_zeros(image1.shape[0], 2, *image1.shape[2:])
+
+
+def middle_by_flow(image1: Tensor, image2: Tensor, measure: FlowMethod) -> Tensor:
+    """The mean of both images, each read backwards along half of the flow that leads to it.
+
+    The pixel p in the middle is taken to move as the pixel p of the other image does, so it lies at p + F21[p] / 2 in
+    image 1 and at p + F12[p] / 2 in image 2.
+
+    Args:
+        image1: (1, 3, H, W) in [0, 1].
+        image2: the same.
+        measure: gives the flow from one image to another.
+
+    Returns:
+        (1, 3, H, W) in [0, 1].
+    """
+    sides = ((image1, measure(image2, image1)), (image2, measure(image1, image2)))
+    return torch.stack([ops.backward_warp(image, flow / 2, padding="border") for image, flow in sides]).mean(dim=0)
+
+
+def _grey(image: Tensor) -> Array:
+    return np.asarray(cv2.cvtColor(as_bytes(image), cv2.COLOR_RGB2GRAY))
+
+
+def _planes_of(flow: Array, beside: Tensor) -> Tensor:
+    """OpenCV's flow (H, W, 2) as (1, 2, H, W)."""
+    return torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1)))[None].to(beside.device)

@@ -1,0 +1,110 @@
+"""How well the flow between two images is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from photoflow import ops
+from photoflow.evaluation.baselines import PRESETS, FlowMethod, dis, farneback, inverse, zero_flow
+from photoflow.evaluation.comparison import OURS, Evaluation, Figure, Progress, compare
+from photoflow.evaluation.errors import ErrorCounts
+from photoflow.evaluation.folders import open_pairs
+from photoflow.evaluation.pictures import as_bytes, embedded, flow_picture, heat, wheel
+from photoflow.metrics import endpoint_error, epe, outlier_rate
+
+Sample = dict[str, Tensor]
+
+METHODS = {
+    OURS: "RAFT",
+    "zero": "nothing moves",
+    **{f"dis_{preset}": f"OpenCV's DIS, preset {preset}" for preset in PRESETS},
+    "farneback": "OpenCV's Farnebäck flow",
+}
+THRESHOLDS = (1, 3, 5)
+_FULL_HEAT = 10.0  # pixels of error that are white
+
+
+def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) -> Evaluation:
+    """Compare ways of measuring the flow of a pair.
+
+    Args:
+        data: a folder as FlyingChairs' is.
+        network: RAFT, on `device`, or None.
+        device: where it runs.
+        progress: called after every pair.
+
+    Returns:
+        EPE of all pixels, of those that are visible in image 2 and of those that are occluded, and the shares of
+        pixels that are off by more than 1, 3 and 5 pixels.
+
+    Raises:
+        InputError: the folder has no pairs, or one that cannot be read.
+    """
+    measured: dict[str, FlowMethod] = {
+        "zero": zero_flow,
+        **{f"dis_{preset}": dis(preset) for preset in PRESETS},
+        "farneback": farneback,
+    }
+    if network is not None:
+        measured = {OURS: network, **measured}
+    methods: dict[str, Callable[[Sample], Tensor]] = {
+        name: partial(_of_pair, method) for name, method in measured.items()
+    }
+    counts = ErrorCounts()
+
+    def measure(method: str, sample: Sample, flow: Tensor) -> dict[str, float]:
+        error, seen = endpoint_error(flow, sample["flow"]), visible(sample["flow"])
+        counts.add(method, error)
+        return {
+            "epe": float(epe(error)),
+            "epe_visible": float(epe(error, seen)),
+            "epe_occluded": float(epe(error, 1 - seen)),
+            **{f"above_{pixels}px": float(outlier_rate(error, pixels)) for pixels in THRESHOLDS},
+        }
+
+    scores, figures = compare(open_pairs(data, device), methods, measure, _show, progress)
+    return Evaluation("flow", str(data), scores, METHODS, [*counts.figures(), *figures])
+
+
+def visible(flow: Tensor) -> Tensor:
+    """Which pixels of image 1 are seen in image 2, as far as the flow alone tells.
+
+    The way back is approximated by throwing the flow along itself, the larger motion in front; a pixel that it does
+    not lead back to is hidden by another, or has left the picture.
+
+    Args:
+        flow: (B, 2, H, W), the true flow, pixels.
+
+    Returns:
+        (B, 1, H, W), 1 = seen.
+    """
+    return ops.occlusion(flow, inverse(flow)[0])[0]
+
+
+def _of_pair(method: FlowMethod, sample: Sample) -> Tensor:
+    return method(sample["image1"], sample["image2"])
+
+
+def _show(name: str, sample: Sample, flows: Mapping[str, Tensor]) -> Sequence[Figure]:
+    truth = sample["flow"]
+    full = float(truth.nan_to_num().square().sum(1).sqrt().max())
+    given = [
+        ("image 1", embedded(as_bytes(sample["image1"]))),
+        ("image 2", embedded(as_bytes(sample["image2"]))),
+        (f"true flow, full colour at {full:.0f} px", embedded(flow_picture(truth, full))),
+        wheel(),
+    ]
+    panels = []
+    for method, flow in flows.items():
+        error = endpoint_error(flow, truth)[0, 0].cpu().numpy()
+        panels += [
+            (method, embedded(flow_picture(flow, full))),
+            (f"error of {method}", embedded(heat(error, _FULL_HEAT))),
+        ]
+    caption = f"Error: EPE as a heat map, black at 0, white at {_FULL_HEAT:.0f} pixels and above."
+    return [Figure(f"Flow and its error: {name}", caption, given, columns=4), Figure("", "", panels, columns=4)]

@@ -1,0 +1,134 @@
+"""The folders that evaluations read, and what is expected of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from photoflow.data.flying_chairs import SPLIT_FILE, FlyingChairs
+from photoflow.errors import InputError
+from photoflow.evaluation.pictures import as_planes
+from photoflow.io import read_photo
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+MASK = "_mask"  # ends the names of pictures that are masks of others
+_MIDDLEBURY = ("frame10.png", "frame10i11.png", "frame11.png")
+
+
+@dataclass(frozen=True)
+class Triplets:
+    """Three frames that follow each other; the one in the middle is to be drawn from the others.
+
+    Args:
+        files: the three of each.
+        device: where they are wanted.
+    """
+
+    files: list[tuple[Path, Path, Path]]
+    device: str = "cpu"
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        """`image1`, `middle` and `image2`, each (1, 3, H, W) in [0, 1].
+
+        Raises:
+            InputError: a picture cannot be read, or they are of different sizes.
+        """
+        frames = [as_planes(read_photo(file).rgb, self.device) for file in self.files[number]]
+        for file, frame in zip(self.files[number], frames):
+            if frame.shape != frames[0].shape:
+                sizes = [f"{one.shape[3]}x{one.shape[2]}" for one in (frames[0], frame)]
+                raise InputError(f"{file}: expected {sizes[0]} pixels, as the frame before has, got {sizes[1]}")
+        return dict(zip(("image1", "middle", "image2"), frames))
+
+
+def open_pairs(folder: Path, device: str = "cpu") -> FlyingChairs:
+    """The pairs of a folder as FlyingChairs' is: those of the test part where a split file says which these are.
+
+    Each is a batch of one: `image1`, `image2` (1, 3, H, W) in [0, 1] and `flow` (1, 2, H, W), pixels.
+
+    Raises:
+        InputError: there is no folder, or no pair in it.
+    """
+    check_folder(folder, "NNNNN_img1.ppm (or .png), NNNNN_img2.ppm and NNNNN_flow.flo")
+    split = any((place / SPLIT_FILE).is_file() for place in (folder, folder.parent))
+    return FlyingChairs(folder, "test" if split else "all", device=device)
+
+
+def open_triplets(folder: Path, device: str = "cpu") -> Triplets:
+    """The triplets in a folder and those below it.
+
+    A folder with `frame10.png`, `frame10i11.png` and `frame11.png`, as Middlebury's, is one triplet. In any other
+    folder of pictures each second one lies in the middle of a triplet: pictures 1 2 3, 3 4 5, …
+
+    Raises:
+        InputError: there is no folder, or no triplet in it.
+    """
+    check_folder(folder, "three pictures that follow each other in a folder")
+    files: list[tuple[Path, Path, Path]] = []
+    for inner in sorted([folder, *(path for path in folder.rglob("*") if path.is_dir())]):
+        first, middle, last = (inner / name for name in _MIDDLEBURY)
+        if first.is_file() and middle.is_file() and last.is_file():
+            files.append((first, middle, last))
+            continue
+        frames = pictures_in(inner)
+        files += [(frames[at - 1], frames[at], frames[at + 1]) for at in range(1, len(frames) - 1, 2)]
+    if not files:
+        raise InputError(
+            f"{folder}: expected folders with {', '.join(_MIDDLEBURY)}, or with three pictures that follow each other; "
+            "found none"
+        )
+    return Triplets(files, device)
+
+
+def open_photos(path: Path) -> list[tuple[Path, Path | None]]:
+    """Photos, each with its mask where a picture NAME_mask.png stands beside it.
+
+    Args:
+        path: a photo, or a folder of them.
+
+    Raises:
+        InputError: it is neither.
+    """
+    if path.is_file():
+        photos = [path]
+    else:
+        check_folder(path, "a photo or a folder of photos")
+        photos = pictures_in(path)
+    if not photos:
+        raise InputError(f"{path}: expected photos ({', '.join(SUFFIXES)}), found none")
+    masks = [photo.with_name(f"{photo.stem}{MASK}.png") for photo in photos]
+    return [(photo, mask if mask.is_file() else None) for photo, mask in zip(photos, masks)]
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder that are no masks, frame2 before frame10."""
+    return sorted(_pictures(folder), key=_order)
+
+
+def check_folder(path: Path, expected: str) -> None:
+    """See that a path is a folder.
+
+    Raises:
+        InputError: it is not; the line names what was expected.
+    """
+    if not path.is_dir():
+        found = "a file" if path.exists() else "nothing"
+        raise InputError(f"{path}: expected a folder with {expected}, found {found}")
+
+
+def _order(file: Path) -> list[int | str]:
+    """A name's words and numbers by turns."""
+    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", file.stem))]
+
+
+def _pictures(folder: Path) -> Iterator[Path]:
+    for file in folder.iterdir():
+        if file.suffix.lower() in SUFFIXES and not file.stem.endswith(MASK) and file.name[0] != ".":
+            yield file

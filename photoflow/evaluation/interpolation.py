@@ -1,0 +1,80 @@
+"""How well the frame in the middle of two others is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from photoflow.evaluation.baselines import dis, middle_by_flow
+from photoflow.evaluation.comparison import OURS, Evaluation, Figure, Progress, compare
+from photoflow.evaluation.folders import open_triplets
+from photoflow.evaluation.pictures import as_bytes, as_planes, difference, embedded
+from photoflow.evaluation.scores import decibels
+from photoflow.metrics import interpolation_error, psnr, ssim
+from photoflow.render.interpolated import FrameMaker
+
+Sample = dict[str, Tensor]
+
+METHODS = {
+    OURS: "the interpolating network",
+    "repeat": "the first frame as it is",
+    "average": "the mean of both frames",
+    "dis_warp": "the mean of both frames, each read backwards along half of OpenCV's DIS flow (medium) to it",
+}
+
+
+def evaluate_interpolation(data: Path, network: Any, *, device: str, progress: Progress) -> Evaluation:
+    """Compare ways of drawing the middle frame.
+
+    Args:
+        data: see `photoflow.evaluation.folders.open_triplets`.
+        network: `photoflow.models.ifnet.IFNet` or `photoflow.models.amt.AMT`, or None.
+        device: where it runs.
+        progress: called after every triplet.
+
+    Returns:
+        PSNR, SSIM and the interpolation error IE.
+
+    Raises:
+        InputError: the folder has no triplets, or one that cannot be read.
+    """
+    flow = dis("medium")
+    methods: dict[str, Callable[[Sample], Tensor]] = {
+        "repeat": lambda sample: sample["image1"],
+        "average": lambda sample: (sample["image1"] + sample["image2"]) / 2,
+        "dis_warp": lambda sample: middle_by_flow(sample["image1"], sample["image2"], flow),
+    }
+    if network is not None:
+        methods = {OURS: partial(_drawn, FrameMaker(network, device)), **methods}
+    scores, figures = compare(open_triplets(data, device), methods, _measure, _show, progress)
+    return Evaluation("interpolation", str(data), scores, METHODS, figures)
+
+
+def _drawn(make: FrameMaker, sample: Sample) -> Tensor:
+    """The frame as the commands draw it, in bytes."""
+    frame = make(as_bytes(sample["image1"]), as_bytes(sample["image2"]), 0.5)
+    return as_planes(frame, sample["image1"].device)
+
+
+def _measure(method: str, sample: Sample, frame: Tensor) -> dict[str, float]:
+    target = sample["middle"]
+    return {
+        "psnr": decibels(psnr(frame, target)),
+        "ssim": float(ssim(frame, target)),
+        "ie": float(interpolation_error(frame, target)),
+    }
+
+
+def _show(name: str, sample: Sample, frames: Mapping[str, Tensor]) -> Sequence[Figure]:
+    names = {"image1": "first frame", "middle": "middle frame (truth)", "image2": "last frame"}
+    given = [(text, embedded(as_bytes(sample[key]))) for key, text in names.items()]
+    panels = []
+    for method, frame in frames.items():
+        error = difference(frame, sample["middle"])
+        panels += [(method, embedded(as_bytes(frame))), (f"error of {method}", embedded(error))]
+    caption = "Error: mean absolute difference of the colours, black at 0, white at a quarter of the range."
+    return [Figure(f"Truth, prediction, error: {name}", caption, given, columns=4), Figure("", "", panels, columns=4)]

@@ -1,0 +1,27 @@
+"""How good a picture, a flow or a clip is: one short function a measure, each with its formula and its source.
+
+Pictures are (B, 3, H, W), RGB in [0, 1], flows (B, 2, H, W) in pixels; a measure gives one number for each of B.
+"""
+
+from photoflow.metrics.epe import ERROR_EDGES, cumulative, endpoint_error, epe, histogram, outlier_rate
+from photoflow.metrics.interpolation_error import interpolation_error
+from photoflow.metrics.l1 import l1
+from photoflow.metrics.psnr import psnr
+from photoflow.metrics.seam import seam
+from photoflow.metrics.smoothness import smoothness
+from photoflow.metrics.ssim import ssim
+
+__all__ = [
+    "ERROR_EDGES",
+    "cumulative",
+    "endpoint_error",
+    "epe",
+    "histogram",
+    "interpolation_error",
+    "l1",
+    "outlier_rate",
+    "psnr",
+    "seam",
+    "smoothness",
+    "ssim",
+]

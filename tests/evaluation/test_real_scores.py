@@ -1,0 +1,40 @@
+"""The baselines' scores on real data, as they are known from elsewhere.
+
+Needs the folder of the environment variable PHOTOFLOW_DATA, with `flying_chairs` and `middlebury_other` in it.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from photoflow.evaluation.flow import evaluate_flow
+from photoflow.evaluation.interpolation import evaluate_interpolation
+from photoflow.evaluation.render import evaluate_render
+
+DATA = Path(os.environ.get("PHOTOFLOW_DATA", ""))
+pytestmark = pytest.mark.skipif(not os.environ.get("PHOTOFLOW_DATA"), reason="PHOTOFLOW_DATA is not set")
+
+
+def means(evaluate, folder):
+    return evaluate(DATA / folder, None, device="cpu", progress=lambda *_: None).scores.means()
+
+
+def test_render():
+    scores = means(evaluate_render, "flying_chairs")
+    assert scores["repeat"]["psnr"] == pytest.approx(16.4, abs=0.1)
+    assert scores["splat"]["psnr"] == pytest.approx(24.8, abs=0.3)
+    assert scores["splat"]["ssim"] == pytest.approx(0.90, abs=0.01)
+
+
+def test_flow():
+    scores = means(evaluate_flow, "flying_chairs")
+    assert scores["dis_medium"]["epe"] == pytest.approx(3.45, abs=0.1)
+    assert scores["dis_medium"]["epe_visible"] < scores["farneback"]["epe_visible"] < scores["zero"]["epe_visible"]
+
+
+def test_interpolation():
+    scores = means(evaluate_interpolation, "middlebury_other")
+    assert scores["average"]["ie"] == pytest.approx(6.51, abs=0.05)
+    assert scores["dis_warp"]["psnr"] == pytest.approx(31.96, abs=0.2)
+    assert scores["dis_warp"]["ie"] == pytest.approx(3.18, abs=0.1)
