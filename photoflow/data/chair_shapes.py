@@ -146,8 +146,9 @@ def _chair_parts(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor
     for z in (-1, 1):
         centre = vector(zero, -0.6 * leg, z * (deep + 0.6 * splay))
         parts.append((centre, vector(wide + 0.6 * splay, zero, zero), none, stretched, 2))
-    space = torch.stack([torch.stack([part[i] for part in parts], 1) for i in (0, 1, 2)])
-    return space, torch.stack([part[3] for part in parts], 1), torch.tensor([part[4] for part in parts])
+    centres, firsts, seconds, there, slots = zip(*parts)
+    space = torch.stack([torch.stack(ways, 1) for ways in (centres, firsts, seconds)])
+    return space, torch.stack(there, 1), torch.tensor(slots)
 
 
 def bars(count: int, generator: torch.Generator) -> Parts:

@@ -196,14 +196,15 @@ class _Stage:
         before = layers.start[rows] @ middle
         after = layers.moved(torch.ones(len(layers.start), dtype=torch.float64))[rows] @ before
         ways: Tensor = (self._inverse[rows] @ (after - before))[:, :2, 0] * self._scene.shutter[rows, None]
-        return ways * (_LONGEST_SMEAR * min(size) / ways.norm(dim=1, keepdim=True).clamp_min(1e-9)).clamp_max(1)
+        longest = _LONGEST_SMEAR * min(size)
+        return ways / (torch.linalg.vector_norm(ways, dim=1, keepdim=True) / longest).clamp_min(1)
 
     def _finished(self, picture: Tensor, time: Tensor) -> Tensor:
         """The picture out of focus, brighter or darker."""
         scene = self._scene
-        blurred = (scene.blur > 0).nonzero()[:, 0].tolist()
-        if blurred:
-            picture[blurred] = _blurred(picture[blurred], self._moved(scene.blur[blurred]))
+        for one, sigma in zip(picture, scene.blur.tolist()):
+            if sigma > 0:
+                one.copy_(_blurred(one, sigma))
         if bool((scene.gain != 1).any()):
             gain, lift = 1 + (scene.gain - 1) * time, scene.lift * time
             picture.mul_(self._moved(gain)[:, None, None, None]).add_(self._moved(lift)[:, None, None, None])
@@ -231,15 +232,13 @@ def _smeared(canvases: Tensor, ways: Tensor, mode: str) -> Tensor:
     return canvases
 
 
-def _blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
-    """Pictures (n, 3, H, W) with a Gaussian of standard deviations (n,), pixels."""
-    for dim in (2, 3):
-        pad = (0, 0, _BLUR_REACH, _BLUR_REACH) if dim == 2 else (_BLUR_REACH, _BLUR_REACH, 0, 0)
-        around, size = F.pad(pictures, pad, mode="replicate"), pictures.shape[dim]
-        offsets = torch.arange(-_BLUR_REACH, _BLUR_REACH + 1, device=sigma.device)
-        weights = torch.exp(-0.5 * (offsets / sigma[:, None]) ** 2)
-        weights = weights / weights.sum(1, keepdim=True)
-        pictures = sum(
-            around.narrow(dim, place, size) * weights[:, place, None, None, None] for place in range(len(offsets))
-        )  # type: ignore[assignment]
-    return pictures
+def _blurred(picture: Tensor, sigma: float) -> Tensor:
+    """A picture (C, H, W) with a Gaussian of a standard deviation in pixels."""
+    weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-_BLUR_REACH, _BLUR_REACH + 1)]
+    reach = (_BLUR_REACH, _BLUR_REACH)
+    for dim, pad in ((1, (0, 0, *reach)), (2, (*reach, 0, 0))):
+        around, size = F.pad(picture, pad, mode="replicate"), picture.shape[dim]
+        picture = torch.zeros_like(picture)
+        for place, weight in enumerate(weights):
+            picture.add_(around.narrow(dim, place, size), alpha=weight / sum(weights))
+    return picture

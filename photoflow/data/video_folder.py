@@ -27,7 +27,7 @@ SAMPLES, PIECES = 128, 8
 FRAMES = 9  # of a piece
 STEPS = 4  # frames from one of a triplet to the next, at most
 TRIES = 8  # triplets that are looked at for one with motion and without a cut
-LEAST_CHANGE, MOST_CHANGE = 0.006, 0.25  # from the first to the last, mean of blocks of 8 x 8 pixels
+LEAST_CHANGE, MOST_CHANGE = 0.012, 0.25  # from the first to the last, mean of blocks of 8 x 8 pixels
 
 Array = np.ndarray[Any, Any]
 

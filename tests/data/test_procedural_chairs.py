@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from photoflow.data import ProceduralChairs, chair_scene, procedural_chairs
+from photoflow.data import ProceduralChairs, chair_scene, picture_bank, procedural_chairs
 from photoflow.data.chair_shapes import shape_bank
 from photoflow.data.layers import Truth
 from photoflow.data.picture_bank import PictureBank
@@ -17,8 +17,9 @@ SIZE = (64, 80)
 
 
 @pytest.fixture(autouse=True)
-def _few_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(procedural_chairs, "SHAPES", 24)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(procedural_chairs, "SHAPES", 18)
+    monkeypatch.setattr(picture_bank, "TEXTURES", 6)
 
 
 @pytest.fixture(scope="module")
