@@ -197,7 +197,8 @@ class _Stage:
         after = layers.moved(torch.ones(len(layers.start), dtype=torch.float64))[rows] @ before
         ways: Tensor = (self._inverse[rows] @ (after - before))[:, :2, 0] * self._scene.shutter[rows, None]
         longest = _LONGEST_SMEAR * min(size)
-        return ways / (torch.linalg.vector_norm(ways, dim=1, keepdim=True) / longest).clamp_min(1)
+        limited: Tensor = ways / (ways.norm(dim=1, keepdim=True) / longest).clamp_min(1)
+        return limited
 
     def _finished(self, picture: Tensor, time: Tensor) -> Tensor:
         """The picture out of focus, brighter or darker."""

@@ -143,7 +143,7 @@ def test_effects_do_what_they_say(plain: ProceduralChairs, monkeypatch: pytest.M
     bright = plain.batch(0, 6)
     assert torch.equal(bright["image1"], sharp["image1"]) and torch.equal(bright["flow"], sharp["flow"])
     change = (bright["image2"] - sharp["image2"]).mean(dim=(1, 2, 3)).abs()
-    assert bool((change > 1e-4).all())
+    assert int((change > 1e-3).sum()) >= 4  # up to a tenth, and as likely a hundredth
     monkeypatch.setattr(chair_scene, "BRIGHTNESS", 0.0)
     for name in ("BLUR", "MOTION_BLUR"):
         monkeypatch.setattr(chair_scene, name, 1.0)
