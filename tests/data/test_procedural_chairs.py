@@ -94,20 +94,64 @@ def test_flow_there_and_back_agree_where_visible(plain: ProceduralChairs) -> Non
     assert float((miss[seen] > 0.25).float().mean()) < 0.06  # between two layers the field is a mixture
 
 
+def _staged(source: ProceduralChairs, samples: int) -> tuple[chair_scene.Scene, procedural_chairs._Stage]:
+    scenes = [chair_scene.draw_scene(SIZE, generator_of(source.seed, 1, sample)) for sample in range(samples)]
+    scene = chair_scene.Scene.joined(scenes)
+    return scene, procedural_chairs._Stage(scene, SIZE, source._pictures, source._shapes)
+
+
+def _alone(scene: chair_scene.Scene, stage: procedural_chairs._Stage, time: torch.Tensor) -> torch.Tensor:
+    """Every layer's RGBA in the whole frame (B, L, 4, H, W), each painted alone."""
+    times = time[scene.layers.sample]
+    canvas = torch.zeros(len(time), len(scene.side), 4, *SIZE)
+    for row, sample, (y, x), piece in stage._pieces(scene.layers.moved(times), times):
+        canvas[sample, row, :, y : y + piece.shape[1], x : x + piece.shape[2]] = piece
+    return canvas
+
+
+def test_bending_follows_the_flow_to_the_grey_level(plain: ProceduralChairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chair_scene, "BENT_BACKGROUND", 1.0)
+    scene, stage = _staged(plain, 8)
+    image1, first, mask1 = stage.frame(torch.zeros(8, dtype=torch.float64))
+    image2, last, mask2 = stage.frame(torch.ones(8, dtype=torch.float64))
+    truth = Truth(scene.layers, first, last)
+    flow, flow_back = truth.flow(), truth.flow_back()
+    visible, _ = truth.seen(flow, flow_back)
+    objects = [torch.nn.functional.max_pool2d(mask, 5, 1, 2) for mask in (mask1, mask2)]  # with their edges
+    ground = (visible > 0.5) & (objects[0] == 0) & (backward_warp(objects[1], flow) == 0)
+    assert float(ground.float().mean()) > 0.3
+    error = (backward_warp(image2, flow) - image1).abs().amax(dim=1, keepdim=True)
+    assert float(error[ground].quantile(0.999)) < 2 / 255
+    bent = scene.layers.bend[scene.side < 0].abs().flatten(1).amax(dim=1)
+    assert float(bent.median()) > 0.3  # pixels
+
+
+def test_nearer_objects_are_painted_over_farther_ones(plain: ProceduralChairs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chair_scene, "OBJECTS", (12, 14))
+    scene, stage = _staged(plain, 6)
+    picture, top, _ = stage.frame(scene.time)
+    alone = _alone(scene, stage, scene.time)
+    rows = torch.arange(len(scene.side))[None, :, None, None]
+    foremost = (rows * (alone[:, :, 3] > 0.5)).amax(dim=1)
+    is_object = foremost > 0
+    assert torch.equal(top[is_object].long(), foremost[is_object])
+    assert torch.equal(scene.side[top.long()] >= 0, is_object)
+    nothing_over = ((alone[:, :, 3] > 0) & (rows > foremost[:, None])).sum(dim=1) == 0
+    solid = alone.gather(1, foremost[:, None, None].expand(-1, 1, 4, -1, -1))[:, 0]
+    whole = (is_object & nothing_over & (solid[:, 3] > 0.9999))[:, None].expand(-1, 3, -1, -1)
+    assert int(((alone[:, :, 3] > 0.5).sum(dim=1) > 1).sum()) > 100  # they do overlap
+    torch.testing.assert_close(picture[whole], solid[:, :3][whole].clamp(0, 1), atol=2e-4, rtol=0)
+
+
 def test_occlusion_agrees_with_looking_at_every_layer(plain: ProceduralChairs) -> None:
     """For each pixel of the first frame, every layer in front of its own is looked at where the pixel goes."""
-    scene = chair_scene.Scene.joined([chair_scene.draw_scene(SIZE, generator_of(plain.seed, 1, n)) for n in range(4)])
-    stage = procedural_chairs._Stage(scene, SIZE, plain._pictures, plain._shapes)
+    scene, stage = _staged(plain, 4)
     ends = torch.zeros(4, dtype=torch.float64), torch.ones(4, dtype=torch.float64)
     first, last = (stage.frame(time)[1] for time in ends)
     truth = Truth(scene.layers, first, last)
     flow = truth.flow()
     visible, _ = truth.seen(flow, truth.flow_back())
-    times = ends[1][scene.layers.sample]
-    cover = torch.zeros(4, len(scene.side), *SIZE)  # of each layer in the whole frame of time 1, painted alone
-    for row, sample, (y, x), piece in stage._pieces(scene.layers.moved(times), times):
-        cover[sample, row, y : y + piece.shape[1], x : x + piece.shape[2]] = piece[3]
-    landed = backward_warp(cover, flow)
+    landed = backward_warp(_alone(scene, stage, ends[1])[:, :, 3], flow)
     front = torch.arange(len(scene.side))[None, :, None, None] > first[:, None]
     hidden = (landed * front).amax(dim=1, keepdim=True) > 0.5
     y, x = torch.meshgrid(*(torch.arange(side) for side in SIZE), indexing="ij")
@@ -127,8 +171,7 @@ def test_windows_hold_all_of_their_objects(plain: ProceduralChairs, monkeypatch:
 
 
 def test_the_middle_frame_lies_at_its_time(plain: ProceduralChairs) -> None:
-    scene = chair_scene.draw_scene(SIZE, generator_of(plain.seed, 1, 0))
-    stage = procedural_chairs._Stage(scene, SIZE, plain._pictures, plain._shapes)
+    scene, stage = _staged(plain, 1)
     batch = plain.batch(0, 1)
     assert torch.equal(stage.frame(scene.time)[0], batch["middle"])
     near = stage.frame(torch.full((1,), 1e-3, dtype=torch.float64))[0]
