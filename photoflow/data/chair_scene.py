@@ -142,9 +142,11 @@ def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
     # How they bend.
     reach = torch.cat([torch.tensor([max(size) + 2.0 * MARGIN], dtype=torch.float64), 1.2 * sides])
     bends = uniform(count) < torch.cat([torch.tensor([BENT_BACKGROUND]), torch.full((objects,), BENT)])
-    steepness = uniform(count) * torch.cat([torch.tensor([STEEPEST / 3]), torch.full((objects,), STEEPEST)])
+    steepness = (0.2 + 0.8 * uniform(count)) * torch.cat(
+        [torch.tensor([STEEPEST / 2]), torch.full((objects,), STEEPEST)]
+    )
     pitch = reach / CELLS
-    bend = smooth_fields(normal(count, 2, 5, 5).float(), torch.where(bends, steepness, 0).float(), pitch.float())
+    bend = smooth_fields(normal(count, 2, 3, 3).float(), torch.where(bends, steepness, 0).float(), pitch.float())
     layers = Layers(torch.zeros(count, dtype=torch.long), start, chain, bend, place - reach[:, None] / 2, pitch)
 
     chosen = uniform(8)

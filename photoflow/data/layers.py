@@ -22,8 +22,8 @@ from torch import Tensor
 from photoflow.ops import backward_warp
 
 CELLS = 24  # of a bending field along a side
-STEEPEST = 0.18  # change of a bending field a pixel, at most, in the norm of the larger coordinate
-_STEPS = 5  # 0.18^5 of 10 pixels: 0.002
+STEEPEST = 0.3  # change of a bending field a pixel, at most, in the norm of the larger coordinate
+_STEPS = 7  # 0.3^7 of 20 pixels: 0.004
 
 
 @dataclass(frozen=True)
