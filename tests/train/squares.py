@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from unittest import mock
 
 import torch
 from rich.console import Console
 from torch.nn import functional
 
+from photoflow.models import generator
 from photoflow.train.loop import Outcome, train
 from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan
@@ -29,18 +32,24 @@ class Squares:
         size: height and width.
         spoiled: the number of a batch whose second images are not numbers.
         interrupted: the number of a batch while which the process gets SIGTERM.
+        alike: whether all batches are the first one.
     """
 
     name = "squares"
 
-    def __init__(self, size: tuple[int, int], spoiled: int | None = None, interrupted: int | None = None) -> None:
-        self.size, self.spoiled, self.interrupted = size, spoiled, interrupted
+    def __init__(
+        self, size: tuple[int, int], spoiled: int | None = None, interrupted: int | None = None, alike: bool = False
+    ) -> None:
+        self.size, self.spoiled, self.interrupted, self.alike = size, spoiled, interrupted, alike
 
     def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
         if number == self.interrupted:
             self.interrupted = None  # once
             os.kill(os.getpid(), signal.SIGTERM)
-        samples = [self.sample(torch.Generator().manual_seed(1000 * number + index)) for index in range(count)]
+        samples = [
+            self.sample(torch.Generator().manual_seed(index if self.alike else 1000 * number + index))
+            for index in range(count)
+        ]
         batch = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
         if number == self.spoiled:
             batch["image2"] = batch["image2"] * torch.nan
@@ -75,6 +84,11 @@ def smooth(height: int, width: int, chance: torch.Generator) -> torch.Tensor:
     return functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=True)[0]
 
 
+def narrow() -> AbstractContextManager[object]:
+    """The paper's generator with an eighth of its channels, while it is made."""
+    return mock.patch.object(generator, "_WIDTH", 8)
+
+
 def run(
     name: str,
     folder: Path,
@@ -82,12 +96,13 @@ def run(
     console: Console | None = None,
     source: Squares | None = None,
     total: int | None = None,
+    whole: bool = False,
     **settings: object,
 ) -> Outcome:
-    """Train the tiny recipe `name` for some steps."""
+    """Train the tiny recipe `name` for some steps; the generator with all of its channels if `whole`."""
     entry = entry_of(name)
     config = entry.configured(TINY[name] | {key: str(value) for key, value in settings.items()})
-    chosen = source or Squares(config.data_size)
-    return train(
-        entry.made(config, "cpu"), chosen, folder, Plan(steps=steps, total=total), console or Console(quiet=True)
-    )
+    with nullcontext() if whole else narrow():
+        recipe = entry.made(config, "cpu")
+    source = source or Squares(config.data_size)
+    return train(recipe, source, folder, Plan(steps=steps, total=total), console or Console(quiet=True))
