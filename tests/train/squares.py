@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
@@ -12,7 +14,7 @@ import torch
 from rich.console import Console
 from torch.nn import functional
 
-from photoflow.models import generator
+from photoflow.models import generator, ifnet, raft
 from photoflow.train.loop import Outcome, train
 from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan
@@ -20,7 +22,7 @@ from photoflow.train.schedule import Plan
 TINY = {
     "gan": {"size": "24x32", "batch": "1", "critic_updates": "1", "rate": "1e-3"},
     "raft": {"size": "128x128", "batch": "1", "updates": "3", "warmup": "0", "rate": "1e-3"},
-    "interpolation": {"size": "64x64", "batch": "1", "warmup": "0", "rate": "1e-3"},
+    "interpolation": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
 }
 """Settings of each recipe that are quick."""
 
@@ -84,9 +86,19 @@ def smooth(height: int, width: int, chance: torch.Generator) -> torch.Tensor:
     return functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=True)[0]
 
 
-def narrow() -> AbstractContextManager[object]:
-    """The paper's generator with an eighth of its channels, while it is made."""
-    return mock.patch.object(generator, "_WIDTH", 8)
+@contextmanager
+def narrow() -> Iterator[None]:
+    """The paper's generator, RAFT and IFNet with a few channels, for networks that are made within."""
+    small = ifnet.IFNetConfig((16, 16), encoded=4, carried=8, spare=0, mask_adds_up=False)
+    few = (8, 8, 8, 12, 16)
+    flow = replace(raft.PRESETS["small"], features=few, context=(8, 8, 8, 12, 24), correlation=(16,), flow=(8, 8),
+                   motion=18, hidden=12, head=16)  # fmt: skip
+    with (
+        mock.patch.object(generator, "_WIDTH", 8),
+        mock.patch.dict(raft.PRESETS, small=flow),
+        mock.patch.dict(ifnet.VERSIONS, small=small),
+    ):
+        yield
 
 
 def run(
@@ -99,7 +111,7 @@ def run(
     whole: bool = False,
     **settings: object,
 ) -> Outcome:
-    """Train the tiny recipe `name` for some steps; the generator with all of its channels if `whole`."""
+    """Train the tiny recipe `name` for some steps; networks with all of their channels if `whole`."""
     entry = entry_of(name)
     config = entry.configured(TINY[name] | {key: str(value) for key, value in settings.items()})
     with nullcontext() if whole else narrow():
