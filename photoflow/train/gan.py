@@ -244,4 +244,5 @@ def _staying(drawn: Tensor, seen: Condition) -> Tensor:
 def _generator(config: GanConfig) -> nn.Module:
     if config.network == "paper":
         return FlowGuidedGenerator()
-    return SplatGenerator(**SIZES[_SPLATS[config.network]])
+    size = SIZES[_SPLATS[config.network]]
+    return SplatGenerator(size["width"], size["blocks"])
