@@ -109,10 +109,10 @@ def test_two_processes_equal_one_that_accumulates(tmp_path: Path) -> None:
         wanted, got = tensors(tmp_path / f"one_{name}"), tensors(tmp_path / f"two_{name}")
         assert wanted.keys() == got.keys()
         for key, value in wanted.items():
-            if key.startswith(".states.") and "network" in key:
-                difference = (value - got[key]).abs()
-                # Adam divides tiny gradients by themselves: a rounding may move one weight by the rate of 1e-3.
-                assert difference.mean() < 2e-6 and difference.max() < 4e-3, key
+            if key.endswith(("exp_avg", "exp_avg_sq")):  # of the gradients
+                assert (value - got[key]).norm() <= 1e-3 * value.norm() + 1e-9, key
+            if " network." in key:  # Adam makes much of tiny gradients, so single weights may differ by the rate, 1e-3
+                assert (value - got[key]).abs().mean() < 2e-6, key
 
 
 @pytest.mark.parametrize("name", RECIPES)
