@@ -41,8 +41,8 @@ class IFNetConfig:
 VERSIONS = {
     "4.26": IFNetConfig((192, 128, 96, 64, 32), encoded=4, carried=8, spare=0, mask_adds_up=False),
     "4.6": IFNetConfig((192, 128, 96, 64), encoded=0, carried=0, spare=1, mask_adds_up=True),
-    # Not published: less than half of 4.26's parameters, nearly all of its fine blocks.
-    "small": IFNetConfig((128, 96, 64, 48, 32), encoded=4, carried=8, spare=0, mask_adds_up=False),
+    # Not published: about a third of the parameters of 4.26, which are in its coarse blocks.
+    "small": IFNetConfig((96, 80, 64, 48, 32), encoded=4, carried=8, spare=0, mask_adds_up=False),
 }
 
 

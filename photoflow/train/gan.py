@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from photoflow.errors import InputError
 from photoflow.models.discriminator import PatchDiscriminator
 from photoflow.models.generator import FlowGuidedGenerator
+from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.models.vgg import VGG19Features
 from photoflow.models.weights import locate
 from photoflow.ops import backward_warp, forward_splat
@@ -45,8 +46,7 @@ class GanConfig(TrainingConfig):
         warp: weight of staying near the moved photo.
         charbonnier: weight of the Charbonnier loss, on a scale of 0 to 1.
         laplacian: weight of the Laplacian pyramid's L1, on a scale of 0 to 1.
-        width: channels of `SplatGenerator` at full size; the paper's generator has its own.
-        blocks: its residual blocks, likewise.
+        masks: the share of samples whose mask is shown; the others have ones, as where nobody knows what moves.
     """
 
     network: str = "paper"
@@ -65,26 +65,22 @@ class GanConfig(TrainingConfig):
     warp: float = 50.0
     charbonnier: float = 0.0
     laplacian: float = 0.0
-    width: int = 64
-    blocks: int = 6
+    masks: float = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.network == "paper" and (self.width, self.blocks) != (64, 6):
-            raise InputError("width, blocks: expected those of the paper, 64 and 6; others need network=splat")
         if not any((self.adversarial, self.pixel, self.vgg, self.cycle, self.warp, self.charbonnier, self.laplacian)):
             raise InputError("expected at least one loss with a weight above 0, got none")
 
 
 # The splat's colours are right where they are kept, so what is left to learn is where, and what fills the holes:
 # plain distances for both; what a discriminator adds has to be measured first.
-PRESETS = {
-    "paper": GanConfig(),
-    "splat": GanConfig(
-        network="splat", size=(256, 256), batch=8, rate=2e-4, warmup=200, clip=1.0, betas=(0.9, 0.99), adversarial=0.0,
-        adversarial_from=0.3, pixel=0.0, vgg=0.0, cycle=0.0, warp=0.0, charbonnier=1.0, laplacian=0.1,
-    ),
-}  # fmt: skip
+_SPLAT = GanConfig(
+    network="splat", size=(256, 256), batch=8, rate=2e-4, warmup=200, clip=1.0, betas=(0.9, 0.99), adversarial=0.0,
+    adversarial_from=0.3, pixel=0.0, vgg=0.0, cycle=0.0, warp=0.0, charbonnier=1.0, laplacian=0.1, masks=0.5,
+)  # fmt: skip
+PRESETS = {"paper": GanConfig(), "splat": _SPLAT, "splat_small": replace(_SPLAT, network="splat_small")}
+_SPLATS = {"splat": "large", "splat_small": "small"}
 
 
 class Condition(NamedTuple):
@@ -106,7 +102,7 @@ class Condition(NamedTuple):
 
 
 def conditioned(batch: Batch) -> Condition:
-    """What the networks see of a batch with image1, flow and, where it has one, the mask of what moves.
+    """What the networks see of a batch with image1, flow and, where it has one, the mask; else of what moves.
 
     I1' is the softmax splat along the flow, larger motion in front, and M_occ where less than half a pixel arrived,
     as the renderer gives them to the generator.
@@ -133,14 +129,6 @@ def evenly_lit(batch: Batch) -> Batch:
     shared = (apart[0] * apart[1]).sum((1, 2, 3), keepdim=True)
     gain = (shared / apart[1].square().sum((1, 2, 3), keepdim=True).clamp_min(1e-6)).clamp(0.8, 1.25)
     return {**batch, "image2": (gain * (batch["image2"] - means[1]) + means[0]).clamp(0, 1)}
-
-
-def sometimes_unknown(batch: Batch, chance: torch.Generator) -> Batch:
-    """The batch with the mask of half the samples hidden: what moves is not always known."""
-    if "mask" not in batch:
-        return batch
-    hidden = torch.rand(len(batch["mask"]), 1, 1, 1, generator=chance) < 0.5
-    return {**batch, "mask": torch.where(hidden.to(batch["mask"].device), 1.0, batch["mask"])}
 
 
 def _moving(length: Tensor) -> Tensor:
@@ -181,15 +169,14 @@ class GanRecipe(Recipe):
 
     @property
     def network(self) -> str:
-        config = self.config
-        if config.network == "paper":
+        if self.config.network == "paper":
             return "FlowGuidedGenerator()"
-        return f"SplatGenerator(width={config.width}, blocks={config.blocks})"
+        return f'SplatGenerator(**SIZES["{_SPLATS[self.config.network]}"])'
 
     def critic_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """The distance that the discriminator sees between real and drawn, to be made large, and its penalty."""
-        batch = self._prepared(batch, chance)
-        seen, real = conditioned(batch), batch["image2"]
+        batch = self._lit(batch)
+        seen, real = self._seen(batch, chance), batch["image2"]
         with torch.no_grad():
             drawn = self._draw(self.ships, seen)
         score = self._score(seen)
@@ -202,8 +189,8 @@ class GanRecipe(Recipe):
 
     def generator_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """The weighed losses of the generator, those whose weight is not 0."""
-        batch = self._prepared(batch, chance)
-        config, seen, real = self.config, conditioned(batch), batch["image2"]
+        batch = self._lit(batch)
+        config, seen, real = self.config, self._seen(batch, chance), batch["image2"]
         drawn = self._draw(self.ships, seen)
         losses: dict[str, Callable[[], Tensor]] = {
             "adversarial": lambda: -self._score(seen)(drawn).float().mean(),
@@ -228,11 +215,15 @@ class GanRecipe(Recipe):
         drawn = self._draw(network, seen)
         return sheet([seen.image, seen.warped, drawn, real, error(drawn, real)])
 
-    def _prepared(self, batch: Batch, chance: torch.Generator) -> Batch:
-        """The paper's generator learns from the data as it is; the splat generator in even light, of masks or not."""
-        if self.config.network == "paper":
-            return batch
-        return sometimes_unknown(evenly_lit(batch), chance)
+    def _lit(self, batch: Batch) -> Batch:
+        """The paper's generator learns from the data as it is."""
+        return batch if self.config.network == "paper" else evenly_lit(batch)
+
+    def _seen(self, batch: Batch, chance: torch.Generator) -> Condition:
+        """What the networks see, with the masks of some samples hidden."""
+        seen = conditioned(batch)
+        shown = torch.rand(seen.mask.shape[0], 1, 1, 1, generator=chance) < self.config.masks
+        return seen._replace(mask=torch.where(shown.to(seen.mask.device), seen.mask, 1.0))
 
     def _draw(self, network: Any, seen: Condition) -> Tensor:
         """The generator's I2_pred, float32."""
@@ -275,6 +266,5 @@ def _staying(drawn: Tensor, seen: Condition) -> Tensor:
 def _generator(config: GanConfig) -> nn.Module:
     if config.network == "paper":
         return FlowGuidedGenerator()
-    from photoflow.models.splat_generator import SplatGenerator
-
-    return SplatGenerator(config.width, config.blocks)
+    size = SIZES[_SPLATS[config.network]]
+    return SplatGenerator(size["width"], size["blocks"])

@@ -289,6 +289,7 @@ def train(
                 break
             values = trainer.step(progress, schedule.rate_at(progress, done.step - done.fresh))
             if journal:
+                share = plan.share(done.step - first, done.seconds - before)
                 journal.note(done.step, done.seconds / 60, share, values)
                 if done.seconds - saved >= _SAVE_SECONDS:
                     saved = done.seconds

@@ -62,6 +62,7 @@ def process_group(device: str) -> Iterator[Ranks]:
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     chosen = settled_device(device)
+    torch.backends.cudnn.benchmark = True  # sizes stay: the quickest convolution is looked for once
     if world == 1:
         yield Ranks(device=chosen)
         return

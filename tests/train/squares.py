@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import torch
 from rich.console import Console
 from torch.nn import functional
 
+from photoflow.models import generator, ifnet, raft
 from photoflow.train.loop import Outcome, train
 from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan
@@ -17,7 +22,7 @@ from photoflow.train.schedule import Plan
 TINY = {
     "gan": {"size": "24x32", "batch": "1", "critic_updates": "1", "rate": "1e-3"},
     "raft": {"size": "128x128", "batch": "1", "updates": "3", "warmup": "0", "rate": "1e-3"},
-    "interpolation": {"size": "64x64", "batch": "1", "warmup": "0", "rate": "1e-3"},
+    "interpolation": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
 }
 """Settings of each recipe that are quick."""
 
@@ -29,18 +34,24 @@ class Squares:
         size: height and width.
         spoiled: the number of a batch whose second images are not numbers.
         interrupted: the number of a batch while which the process gets SIGTERM.
+        alike: whether all batches are the first one.
     """
 
     name = "squares"
 
-    def __init__(self, size: tuple[int, int], spoiled: int | None = None, interrupted: int | None = None) -> None:
-        self.size, self.spoiled, self.interrupted = size, spoiled, interrupted
+    def __init__(
+        self, size: tuple[int, int], spoiled: int | None = None, interrupted: int | None = None, alike: bool = False
+    ) -> None:
+        self.size, self.spoiled, self.interrupted, self.alike = size, spoiled, interrupted, alike
 
     def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
         if number == self.interrupted:
             self.interrupted = None  # once
             os.kill(os.getpid(), signal.SIGTERM)
-        samples = [self.sample(torch.Generator().manual_seed(1000 * number + index)) for index in range(count)]
+        samples = [
+            self.sample(torch.Generator().manual_seed(index if self.alike else 1000 * number + index))
+            for index in range(count)
+        ]
         batch = {name: torch.stack([sample[name] for sample in samples]) for name in samples[0]}
         if number == self.spoiled:
             batch["image2"] = batch["image2"] * torch.nan
@@ -75,6 +86,21 @@ def smooth(height: int, width: int, chance: torch.Generator) -> torch.Tensor:
     return functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=True)[0]
 
 
+@contextmanager
+def narrow() -> Iterator[None]:
+    """The paper's generator, RAFT and IFNet with a few channels, for networks that are made within."""
+    small = ifnet.IFNetConfig((16, 16), encoded=4, carried=8, spare=0, mask_adds_up=False)
+    few = (8, 8, 8, 12, 16)
+    flow = replace(raft.PRESETS["small"], features=few, context=(8, 8, 8, 12, 24), correlation=(16,), flow=(8, 8),
+                   motion=18, hidden=12, head=16)  # fmt: skip
+    with (
+        mock.patch.object(generator, "_WIDTH", 8),
+        mock.patch.dict(raft.PRESETS, small=flow),
+        mock.patch.dict(ifnet.VERSIONS, small=small),
+    ):
+        yield
+
+
 def run(
     name: str,
     folder: Path,
@@ -82,12 +108,13 @@ def run(
     console: Console | None = None,
     source: Squares | None = None,
     total: int | None = None,
+    whole: bool = False,
     **settings: object,
 ) -> Outcome:
-    """Train the tiny recipe `name` for some steps."""
+    """Train the tiny recipe `name` for some steps; networks with all of their channels if `whole`."""
     entry = entry_of(name)
     config = entry.configured(TINY[name] | {key: str(value) for key, value in settings.items()})
-    chosen = source or Squares(config.data_size)
-    return train(
-        entry.made(config, "cpu"), chosen, folder, Plan(steps=steps, total=total), console or Console(quiet=True)
-    )
+    with nullcontext() if whole else narrow():
+        recipe = entry.made(config, "cpu")
+    source = source or Squares(config.data_size)
+    return train(recipe, source, folder, Plan(steps=steps, total=total), console or Console(quiet=True))

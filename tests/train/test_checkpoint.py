@@ -97,13 +97,13 @@ def test_a_checkpoint_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 def test_weights_say_where_they_are_from(tmp_path: Path) -> None:
     outcome = run("interpolation", tmp_path, 2)
-    another = Squares((64, 64))
+    another = Squares((32, 32))
     another.name = "circles"
     run("interpolation", tmp_path, 1, source=another)
     with safe_open(outcome.weights, "pt") as file:
         about = file.metadata()
     progress = json.loads(about["progress"])
     assert about["network"] == 'IFNet("small")' and about["recipe"] == "interpolation"
-    assert json.loads(about["config"])["size"] == [64, 64]
+    assert json.loads(about["config"])["size"] == [32, 32]
     assert progress["step"] == 3 and progress["seconds"] > 0 and progress["data"] == ["squares", "circles"]
     assert "CPU, torch" in about["machine"]

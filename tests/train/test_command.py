@@ -7,7 +7,7 @@ import types
 from pathlib import Path
 
 import pytest
-from squares import TINY, Squares
+from squares import TINY, Squares, narrow
 
 from photoflow import cli
 from photoflow.cli import train as command  # noqa: F401  (registers the command)
@@ -30,7 +30,7 @@ def photoflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
         tiny = [option for name, value in TINY["interpolation"].items() for option in ("--set", f"{name}={value}")]
         arguments = ["photoflow", "train", recipe, "--data", "squares", "--out", tmp_path / "run", "--device", "cpu"]
         monkeypatch.setattr(sys, "argv", [*map(str, arguments), *tiny, *map(str, options)])
-        with pytest.raises(SystemExit) as stopped:
+        with narrow(), pytest.raises(SystemExit) as stopped:
             cli.main()
         captured = capsys.readouterr()
         return int(stopped.value.code or 0), " ".join((captured.out + captured.err).split())

@@ -33,7 +33,7 @@ def test_the_network_chooses_the_preset() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"network": "gpt"}, "network: expected paper or splat, got 'gpt'"),
+        ({"network": "gpt"}, "network: expected paper or splat or splat_small, got 'gpt'"),
         ({"colour": "1"}, "set: expected one of network, size, .*, got 'colour'"),
         ({"batch": "two"}, "batch: expected a whole number, got 'two'"),
         ({"batch": "0"}, "batch: expected at least 1, got 0"),
@@ -45,7 +45,6 @@ def test_the_network_chooses_the_preset() -> None:
         ({"betas": "0.5"}, "betas: expected two numbers with a comma between them, got '0.5'"),
         ({"ema": "1"}, "ema: expected a number below 1, got 1"),
         ({"precision": "int8"}, "precision: expected auto or bfloat16 or float16 or float32, got 'int8'"),
-        ({"width": "32"}, "width, blocks: expected those of the paper"),
         ({"network": "splat", "charbonnier": "0", "laplacian": "0"}, "expected at least one loss"),
     ],
 )

@@ -75,5 +75,7 @@ def test_gradient_penalty_of_a_linear_critic() -> None:
 
 def test_gradient_penalty_finds_the_place_between_the_images() -> None:
     real, drawn = torch.ones(1, 3, 2, 2), torch.zeros(1, 3, 2, 2)
-    penalty = gradient_penalty(lambda x: x.square().sum((1, 2, 3)) / 2, real, drawn, torch.tensor([[[[0.25]]]]))
+    penalty = gradient_penalty(
+        lambda x: x.square().sum((1, 2, 3), keepdim=True) / 2, real, drawn, torch.tensor([[[[0.25]]]])
+    )
     assert penalty.item() == pytest.approx((0.25 * math.sqrt(12) / 2 - 1) ** 2)

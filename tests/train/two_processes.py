@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from squares import TINY, Squares
+from squares import TINY, Squares, narrow
 
 from photoflow.train.loop import train
 from photoflow.train.ranks import process_group
@@ -20,5 +20,6 @@ with process_group("cpu") as ranks:
         entry = entry_of(name)
         config = entry.configured(TINY[name])
         folder = Path(sys.argv[1]) / f"two_{name}"
-        recipe = entry.made(config, ranks.device)
+        with narrow():
+            recipe = entry.made(config, ranks.device)
         train(recipe, Squares(config.data_size), folder, Plan(steps=2), Console(quiet=True), ranks)
