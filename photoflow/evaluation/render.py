@@ -69,12 +69,15 @@ def drawn(network: Any, image: Tensor, flow: Tensor) -> Tensor:
         flow: (1, 2, H, W), pixels.
 
     Returns:
-        (1, 3, H, W), float32, in [0, 1]. What moves counts as the subject, as in training on such pairs.
+        (1, 3, H, W), float32, in [0, 1]. To the flow-guided generator what moves counts as the subject, as in training
+        on such pairs; the splat generator is told that it is not known.
     """
     moving = (flow.norm(dim=1, keepdim=True) > _STILL).float()
-    planes = [image, moving if moving.any() else torch.ones_like(moving), flow]
+    everything = torch.ones_like(moving)
     if isinstance(network, FlowGuidedGenerator):
-        planes += thrown(image, flow)
+        planes = [image, moving if moving.any() else everything, flow, *thrown(image, flow)]
+    else:
+        planes = [image, everything, flow]
     with fast_inference(image.device.type):
         made: Tensor = network(*planes)
     return made.float().clamp(0, 1)

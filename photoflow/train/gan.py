@@ -15,7 +15,8 @@ from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.models.vgg import VGG19Features
 from photoflow.models.weights import locate
-from photoflow.ops import backward_warp, forward_splat
+from photoflow.ops import backward_warp
+from photoflow.render.generated import thrown
 from photoflow.train.config import TrainingConfig
 from photoflow.train.losses import SPAN, charbonnier, gradient_penalty, l1, laplacian_l1, psnr
 from photoflow.train.pictures import error, sheet
@@ -108,11 +109,8 @@ def conditioned(batch: Batch) -> Condition:
     as the renderer gives them to the generator.
     """
     image, flow = batch["image1"], batch["flow"]
-    length = flow.norm(dim=1, keepdim=True)
-    metric = 4 * length / length.amax((1, 2, 3), keepdim=True).clamp_min(1e-6)
-    warped, coverage = forward_splat(image, flow, metric, mode="softmax")
-    mask = batch["mask"] if "mask" in batch else _moving(length)
-    return Condition(image, mask, flow, warped, (coverage < 0.5).float())
+    mask = batch["mask"] if "mask" in batch else _moving(flow.norm(dim=1, keepdim=True))
+    return Condition(image, mask, flow, *thrown(image, flow))
 
 
 def evenly_lit(batch: Batch) -> Batch:
