@@ -15,9 +15,19 @@ app.add_typer(weights_app, name="weights")
 
 @weights_app.command("list")
 def list_weights() -> None:
-    """List the weights: size, whether they are here, licence, network, what they were trained on, published scores."""
-    from photoflow.models import weights
+    """List the weights, first those that come with photoflow.
 
+    Size, whether they are here, licence, network, what they were trained on, published scores.
+    """
+    from photoflow.models import weights
+    from photoflow.models.networks import KINDS
+
+    for kind in KINDS:
+        path = weights.shipped(kind)
+        if path is not None:
+            size = path.stat().st_size / 1e6
+            typer.echo(f"{kind:13} {size:6.1f} MB  shipped  MIT")
+            typer.echo(f"{'':13} taken where none is named; card: {path.with_suffix('.md')}")
     for name in weights.REGISTRY:
         typer.echo(weights.description(name))
 

@@ -18,7 +18,8 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
 
     Args:
         kind: "raft", "gan" (the flow-guided generator, or the splat generator), "rife" (IFNet) or "amt".
-        weights: name in the registry, or file; which variant of the network they belong to is seen from them.
+        weights: name in the registry, or file; which variant of the network they belong to is seen from them. None:
+            those that come with photoflow, where it has some for this network.
         offline: never fetch.
         accept_licence: accept a licence that forbids commercial use.
 
@@ -26,9 +27,12 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
         The network, in evaluation mode, on the CPU.
 
     Raises:
-        WeightsError: no weights are given (an untrained network draws nothing that anybody wants), or they cannot be
-            had, or belong to no variant of the network.
+        WeightsError: no weights are given and none come with photoflow (an untrained network draws nothing that
+            anybody wants), or they cannot be had, or belong to no variant of the network.
     """
+    from photoflow.models.weights import shipped
+
+    weights = shipped(kind) if weights is None else weights
     if weights is None:
         from photoflow.models.registry import REGISTRY
 

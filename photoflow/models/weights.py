@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "REGISTRY", "WeightsError", "WeightsFile", "cache_folder", "description", "fetch", "find", "load_weights", "locate",
+    "shipped",
 ]  # fmt: skip
 
 
@@ -100,6 +101,12 @@ def fetch(name: str, *, offline: bool = False, accept_licence: bool = False) -> 
         raise WeightsError(f"weights '{name}': expected the file {target}, {state}, and offline is set")
     install(entry, target)
     return target
+
+
+def shipped(kind: str) -> Path | None:
+    """The weights that come with photoflow for a network by `load_network`'s name, or None; a card lies beside them."""
+    path = Path(__file__).parents[1] / "weights" / f"{kind}.safetensors"
+    return path if path.is_file() else None
 
 
 def locate(name: str) -> Path | None:

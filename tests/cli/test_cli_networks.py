@@ -78,6 +78,15 @@ def test_a_generated_clip_keeps_its_background(files, animate):
     assert (frames[3][16:32, 24:40] != photo[16:32, 24:40]).mean() > 0.9
 
 
+def test_the_generator_needs_no_weights(files, animate):
+    code, _, frames = animate("--renderer", "gan")
+    photo, plain = cv2.imread(str(files / "photo.png")), animate()[2]
+    assert code == 0
+    np.testing.assert_array_equal(frames[3][:, 61:], photo[:, 61:])
+    drawn, splat = frames[3][16:32, 24:40].astype(int), plain[3][16:32, 24:40]
+    assert (drawn != photo[16:32, 24:40]).mean() > 0.3 and np.abs(drawn - splat).mean() < 25
+
+
 def test_keyframes_are_those_without_interpolation(files, animate):
     plain = animate()[2]
     code, _, filled = animate("--interpolate", "rife", "--keyframe-fps", "4", *given(files, "rife"))
@@ -91,7 +100,6 @@ def test_keyframes_are_those_without_interpolation(files, animate):
     ("options", "expected"),
     [
         (["--blueprint", "raft"], "raft: expected weights for it: raft=raft_large or raft_small or a file"),
-        (["--renderer", "gan"], "gan: expected weights for it: gan=a file"),
         (["--interpolate", "rife"], "rife: expected weights for it: rife=rife_v4.26 or rife_v4.6 or a file"),
         (["--interpolate", "amt"], "amt: expected weights for it: amt=amt_s or amt_l or amt_g or a file"),
         (["--interpolate", "amt", "--weights", "amt=amt_s"], "forbids commercial use"),

@@ -194,8 +194,8 @@ def test_samples_that_are_shown_lie_evenly():
 
 def test_without_weights_a_note_says_what_is_left_out(tmp_path):
     notes: list[str] = []
-    assert network_or_none("gan", None, notes, offline=True) is None
-    assert notes == ["photoflow is left out: gan: expected weights for it: gan=a file"]
+    assert network_or_none("amt", None, notes, offline=True) is None
+    assert notes == ["photoflow is left out: amt: expected weights for it: amt=amt_s or amt_l or amt_g or a file"]
     with pytest.raises(WeightsError, match="not found"):
         network_or_none("gan", str(tmp_path / "none.pth"), notes, offline=True)
 
