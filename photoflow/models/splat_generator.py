@@ -213,7 +213,8 @@ class SplatGenerator(nn.Module):
         Args:
             image: The photo (B, 3, H, W), RGB in [0, 1], of any size.
             mask: Its subject (B, 1, H, W) in [0, 1]; ones where nothing is known of it.
-            flow: Where its pixels go (B, 2, H, W), pixels, x right, then y down.
+            flow: Where its pixels go (B, 2, H, W), pixels, x right, then y down. A pixel whose flow is NaN or infinite
+                is not thrown: such as one at the subject's edge that shows the background too.
 
         Returns:
             The image after the motion (B, 3, H, W), float32, RGB in [0, 1].
@@ -226,7 +227,10 @@ class SplatGenerator(nn.Module):
         check_planes(_NAME, "flow", flow, 2, beside=image)
         margins = margins_to(image, _FACTOR)
         image, mask, flow = (padded(planes.float(), margins) for planes in (image, mask, flow))
+        lost = ~flow.isfinite().all(1, keepdim=True)
+        flow = flow.masked_fill(lost, 0)
         front, source = self.metric(image, mask, flow)
+        front = front.masked_fill(lost, torch.nan)
         thrown, coverage = forward_splat(torch.cat([image, mask, flow, source], 1), flow, front, mode="softmax")
         known = coverage.clamp(max=1)
         # Away from its hole a pixel stands for itself; how much it says of others is its share as a source.

@@ -17,6 +17,7 @@ from photoflow.render.renderer import Renderer
 Array = np.ndarray[Any, Any]
 
 SEAM = 4  # pixels over which a generated region passes into the photo
+RIM = 1 / 160  # of the photo's longer side: pixels around the subject may show some of it, and would stay behind
 
 
 class Generator(Protocol):
@@ -49,6 +50,7 @@ class GeneratedRenderer:
         self.exact, self._network, self._device = exact, network, device
         self._bytes = torch.from_numpy(np.ascontiguousarray(photo.transpose(2, 0, 1)))[None].to(device)
         self._photo = self._bytes.float() / 255
+        self._rim = max(2, round(max(photo.shape[:2]) * RIM))
         self._mask = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32))[None, None].to(device)
 
     def frame(self, t: float) -> Array:
@@ -72,6 +74,10 @@ class GeneratedRenderer:
         moving = (length > 0).float()
         moved, occlusion = thrown(torch.cat([self._photo, moving], 1), flow)
         arrived, landed = moved[:, :3].contiguous(), moved[:, 3:]
+        if isinstance(self._network, SplatGenerator):
+            rim = _grown(moving, self._rim) * (1 - moving) * _grown(occlusion, self._rim)
+            flow = flow.masked_fill(rim > 0, torch.nan)
+            occlusion = torch.maximum(occlusion, rim * (landed < 0.5))
         with fast_inference(self._device):
             if isinstance(self._network, SplatGenerator):  # throws the photo itself
                 generated = self._network(self._photo, self._mask, flow)
@@ -100,9 +106,14 @@ def thrown(planes: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
     return arrived, (coverage < 0.5).float()
 
 
+def _grown(region: Tensor, pixels: int) -> Tensor:
+    """A region (B, 1, H, W) of 0 and 1, and what lies within some pixels of it."""
+    return F.max_pool2d(region, 2 * pixels + 1, 1, pixels)
+
+
 def _softened(touched: Tensor) -> Tensor:
     """1 where touched, falling to 0 within `SEAM` pixels."""
     side = 2 * SEAM + 1
-    grown = F.max_pool2d(touched, side, 1, SEAM)
+    grown = _grown(touched, SEAM)
     faded = F.avg_pool2d(grown, side, 1, SEAM, count_include_pad=False)
     return torch.maximum(touched, faded * grown)

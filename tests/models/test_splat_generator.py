@@ -139,3 +139,14 @@ def test_bad_input_is_named() -> None:
         network(image, mask, mask)
     with pytest.raises(ValueError, match=r"SplatGenerator: image: expected shape \(B, 3, H, W\)"):
         network(mask, mask, flow)
+
+
+@torch.no_grad()
+def test_a_pixel_without_a_flow_is_not_thrown() -> None:
+    image, mask, flow = square_over_ramp()
+    image[..., 20:44, 29] = 0  # a dark rim at the square's left edge, which stands still
+    lost = flow.clone()
+    lost[..., 20:44, 29] = torch.nan
+    frames = [SplatGenerator(8, 1)(image, mask, one) for one in (flow, lost)]
+    assert frames[0][..., 20:44, 29].max() < 0.05
+    assert (frames[1][..., 20:44, 29] - 0.31).abs().max() < 0.06 and frames[1].isfinite().all()
