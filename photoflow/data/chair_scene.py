@@ -28,7 +28,6 @@ BENT, BENT_BACKGROUND = 0.3, 0.15
 TEXTURED = 0.5  # of the objects, wholly or partly
 TEXTURES = 0.25  # procedural ones among textures; of backgrounds a fifth of that
 MOTION_BLUR, BLUR, BRIGHTNESS = 0.2, 0.2, 0.3
-LARGEST = 1.2  # of an object's window, in canvas sides: largest zoom, and what bending adds
 
 
 @dataclass(frozen=True)

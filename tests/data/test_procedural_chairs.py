@@ -102,10 +102,10 @@ def _staged(source: ProceduralChairs, samples: int) -> tuple[chair_scene.Scene, 
 
 def _alone(scene: chair_scene.Scene, stage: procedural_chairs._Stage, time: torch.Tensor) -> torch.Tensor:
     """Every layer's RGBA in the whole frame (B, L, 4, H, W), each painted alone."""
-    times = time[scene.layers.sample]
     canvas = torch.zeros(len(time), len(scene.side), 4, *SIZE)
-    for row, sample, (y, x), piece in stage._pieces(scene.layers.moved(times), times):
-        canvas[sample, row, :, y : y + piece.shape[1], x : x + piece.shape[2]] = piece
+    for row, sample, (y, x), piece in stage._pieces(time):
+        if scene.side[row] >= 0:
+            canvas[sample, row, :, y : y + piece.shape[1], x : x + piece.shape[2]] = piece
     return canvas
 
 
@@ -164,7 +164,8 @@ def test_occlusion_agrees_with_looking_at_every_layer(plain: ProceduralChairs) -
 
 def test_windows_hold_all_of_their_objects(plain: ProceduralChairs, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = plain.batch(0, 6)
-    monkeypatch.setattr(procedural_chairs, "LARGEST", 100.0)  # now each window is the whole frame
+    everything = torch.tensor([0, 0, SIZE[1], SIZE[0]])
+    monkeypatch.setattr(procedural_chairs._Stage, "_windows", lambda self, moved: everything.expand(len(moved), -1))
     whole = plain.batch(0, 6)
     for name in ("image1", "image2", "middle"):
         assert float((whole[name] - expected[name]).abs().max()) < 1e-3
