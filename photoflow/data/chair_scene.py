@@ -20,8 +20,8 @@ from photoflow.data.layers import CELLS, STEEPEST, Layers, affine, similarity, s
 
 REFERENCE = 256  # pixels of a frame's shorter side; in smaller ones objects and motions are smaller in proportion
 SIDES = (40, 64, 96, 128, 192, 256)  # of canvases, at REFERENCE
-SIDE_SHARES = (0.15, 0.20, 0.20, 0.20, 0.15, 0.10)
-OBJECTS = (4, 8)  # in REFERENCE x REFERENCE
+SIDE_SHARES = (0.10, 0.18, 0.20, 0.20, 0.19, 0.13)
+OBJECTS = (5, 10)  # in REFERENCE x REFERENCE
 MARGIN = 32  # of the background's canvas around the frame; beyond it the canvas is mirrored
 ARTICULATED = 0.25
 BENT, BENT_BACKGROUND = 0.3, 0.15
@@ -43,8 +43,8 @@ class Habit:
     zooms: float
 
 
-BACKGROUND = Habit(spread=1.1, shift=40, turn=0.17, zoom=0.07, turns=0.25, zooms=0.25)
-OBJECT = Habit(spread=1.4, shift=90, turn=0.5, zoom=0.1, turns=0.7, zooms=0.7)
+BACKGROUND = Habit(spread=1.0, shift=40, turn=0.17, zoom=0.07, turns=0.25, zooms=0.25)
+OBJECT = Habit(spread=1.25, shift=90, turn=0.5, zoom=0.1, turns=0.7, zooms=0.7)
 
 
 @dataclass(frozen=True)
