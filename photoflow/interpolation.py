@@ -17,6 +17,7 @@ from torch import nn
 
 from photoflow.errors import InputError
 from photoflow.io import FolderReader, VideoReader, VideoWriter, check_output
+from photoflow.io.sound import has_sound, keeps_sound
 from photoflow.models.device import settled_device
 from photoflow.render.interpolated import FrameMaker
 
@@ -35,11 +36,13 @@ class Done:
         frames: how many were written.
         fps: of them, a second.
         cuts: scene cuts that were found.
+        silenced: whether the video's sound was left out, as the output's format keeps none.
     """
 
     frames: int
     fps: Fraction
     cuts: int
+    silenced: bool
 
 
 def open_frames(source: str | os.PathLike[str], fps: float = 30.0) -> Reader:
@@ -105,7 +108,8 @@ def interpolate(
         for frame in between(frames.timed(), rate, factor, drawn, cuts):
             writer.write(frame)
             progress()
-    return Done(writer.frames_written, rate, cuts.found)
+    silenced = sound is not None and not keeps_sound(target) and has_sound(sound)
+    return Done(writer.frames_written, rate, cuts.found, silenced)
 
 
 def between(

@@ -261,8 +261,10 @@ def test_a_folder_keeps_its_alpha(files: Path, tmp_path: Path, run) -> None:
 def test_other_formats_and_networks(files: Path, tmp_path: Path, run) -> None:
     code, _ = run(files / "mute.mp4", tmp_path / "a.webm", "--network", "amt", "--weights", files / "amt.safetensors")
     assert code == 0 and len(list(VideoReader(tmp_path / "a.webm"))) == 14
-    code, _ = run(files / "frames", tmp_path / "a.gif", "--weights", files / "rife.safetensors", "--fps", 10)
-    assert code == 0 and len(list(VideoReader(tmp_path / "a.gif"))) == 14
+    code, said = run(files / "frames", tmp_path / "a.gif", "--weights", files / "rife.safetensors", "--fps", 10)
+    assert code == 0 and len(list(VideoReader(tmp_path / "a.gif"))) == 14 and "sound" not in said
+    code, said = run(files / "film.mp4", tmp_path / "b.gif", "--weights", files / "rife.safetensors")
+    assert code == 0 and "without the sound (only .mp4 and .webm keep it)" in said
 
 
 @pytest.mark.parametrize(

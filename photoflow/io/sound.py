@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -33,6 +34,11 @@ SOUND_CODECS = {
     "mp4": SoundCodecs(frozenset({"aac", "ac3", "alac", "eac3", "mp3", "opus"}), "aac", None),
     "webm": SoundCodecs(frozenset({"opus", "vorbis"}), "libopus", 48_000),
 }
+
+
+def keeps_sound(path: str | os.PathLike[str]) -> bool:
+    """Whether a file of this name, once written, holds sound."""
+    return Path(path).suffix.lower().removeprefix(".") in SOUND_CODECS
 
 
 def has_sound(path: Path) -> bool:

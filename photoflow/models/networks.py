@@ -17,7 +17,7 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
     """A network with its weights, ready for inference.
 
     Args:
-        kind: "raft", "gan" (the flow-guided generator), "rife" (IFNet) or "amt".
+        kind: "raft", "gan" (the flow-guided generator, or the splat generator), "rife" (IFNet) or "amt".
         weights: name in the registry, or file; which variant of the network they belong to is seen from them.
         offline: never fetch.
         accept_licence: accept a licence that forbids commercial use.
@@ -54,8 +54,10 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
         return [RAFT.large, RAFT.small]
     if kind == "gan":
         from photoflow.models.generator import FlowGuidedGenerator
+        from photoflow.models.splat_generator import SIZES as PAINTERS
+        from photoflow.models.splat_generator import SplatGenerator
 
-        return [FlowGuidedGenerator]
+        return [FlowGuidedGenerator, *(lambda size=size: SplatGenerator(**size) for size in PAINTERS.values())]
     if kind == "rife":
         from photoflow.models.ifnet import VERSIONS, IFNet
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from photoflow import ops
 from photoflow.models.precision import fast_inference
+from photoflow.models.splat_generator import SplatGenerator
 from photoflow.render.renderer import Renderer
 
 Array = np.ndarray[Any, Any]
@@ -35,14 +36,16 @@ class GeneratedRenderer:
         exact: gives the flow, and the opacity of what moves.
         photo: uint8 (H, W, 3).
         mask: float32 (H, W) in [0, 1], what moves.
-        network: the generator, on `device`.
+        network: one of the generators, on `device`.
         device: where it runs.
 
     Source: "Photo animation by an explicit flow blueprint", the executor. Deviation: the photo is moved by softmax
     splatting, larger motion in front, which leaves the holes open that backward warping would fill with ghosts.
     """
 
-    def __init__(self, exact: Renderer, photo: Array, mask: Array, network: Generator, device: str = "cpu") -> None:
+    def __init__(
+        self, exact: Renderer, photo: Array, mask: Array, network: Generator | SplatGenerator, device: str = "cpu"
+    ) -> None:
         self.exact, self._network, self._device = exact, network, device
         self._bytes = torch.from_numpy(np.ascontiguousarray(photo.transpose(2, 0, 1)))[None].to(device)
         self._photo = self._bytes.float() / 255
@@ -72,7 +75,10 @@ class GeneratedRenderer:
         arrived, landed = thrown[:, :3].contiguous(), thrown[:, 3:]
         occlusion = (coverage < 0.5).float()
         with fast_inference(self._device):
-            generated = self._network(self._photo, self._mask, flow, arrived, occlusion)
+            if isinstance(self._network, SplatGenerator):  # throws the photo itself
+                generated = self._network(self._photo, self._mask, flow)
+            else:
+                generated = self._network(self._photo, self._mask, flow, arrived, occlusion)
         touched = torch.maximum(torch.maximum(moving, occlusion), (landed > 0).float())
         share = _softened(touched)
         mixed = self._photo + share * (generated.float() - self._photo)

@@ -1,0 +1,6 @@
+"""The command line: a command a file; each parses, hands over to the library, and reports."""
+
+from photoflow.cli import animate, build_info, flow, interpolate, weights
+from photoflow.cli.app import main
+
+__all__ = ["animate", "build_info", "flow", "interpolate", "main", "weights"]

@@ -1,0 +1,153 @@
+"""photoflow animate, photoflow motions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from photoflow.cli.app import AcceptLicence, Device, Offline, app, console, parse_weights, progress_bar
+from photoflow.errors import InputError
+
+
+@app.command()
+def animate(
+    photo: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP or TIFF.", show_default=False)],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help=".mp4, .webm, .gif, .apng, or a folder for png frames.")
+    ] = Path("out.mp4"),
+    motion: Annotated[
+        list[str] | None,
+        typer.Option("--motion", help="'NAME[@SUBJECT] [PARAMETER=VALUE ...]' or a .json file; several add up."),
+    ] = None,
+    seconds: Annotated[float, typer.Option(help="Length of the clip.")] = 4.0,
+    fps: Annotated[float, typer.Option(help="Frames a second.")] = 30.0,
+    size: Annotated[
+        str | None, typer.Option(help="Longest side in pixels, WIDTHxHEIGHT to fit into, or original.  [at most 1920]")
+    ] = None,
+    loop: Annotated[bool, typer.Option("--loop/--no-loop", help="The end leads into the beginning.")] = True,
+    mask: Annotated[Path | None, typer.Option(help="Picture of the photo's size, white where the subject is.")] = None,
+    box: Annotated[str | None, typer.Option(help="X,Y,W,H around the subject, in pixels.")] = None,
+    point: Annotated[list[str] | None, typer.Option(help="X,Y on the subject, in pixels; may be repeated.")] = None,
+    subject: Annotated[int, typer.Option(help="Which of several subjects moves.")] = 1,
+    all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
+    alpha: Annotated[bool, typer.Option("--alpha", help="The subject alone, over nothing (webm, apng, png).")] = False,
+    quality: Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")] = 80,
+    explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
+    save_motion: Annotated[Path | None, typer.Option(help="Write the motion to a .json file.")] = None,
+    segmenter: Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp or grabcut.")] = "auto",
+    blueprint: Annotated[str, typer.Option(help="Where the flow is from: exact, or raft (measured).")] = "exact",
+    renderer: Annotated[str, typer.Option(help="splat, or gan (the flow-guided generator).")] = "splat",
+    interpolate: Annotated[str, typer.Option(help="What draws frames between keyframes: none, rife or amt.")] = "none",
+    keyframe_fps: Annotated[
+        float | None, typer.Option(help="Keyframes a second, with --interpolate.  [a quarter of --fps]")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="NETWORK=NAME or NETWORK=FILE for raft, gan, rife or amt; may be repeated."),
+    ] = None,
+    accept_licence: AcceptLicence = False,
+    device: Device = "auto",
+    offline: Offline = False,
+) -> None:
+    """Animate a photo."""
+    from photoflow import motion as motions
+    from photoflow.animator import Animator, frame_count
+    from photoflow.clip import EXPLAIN_ROWS
+
+    check_files(photo, mask, output, alpha, explain, save_motion)
+    planned = combined([motions.parse(text) for text in motion or ["sway"]])
+    frames = frame_count(seconds, fps)
+    with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
+        animator = Animator(
+            device, segmenter, offline, blueprint=blueprint, renderer=renderer, interpolate=interpolate,
+            weights=parse_weights(weights or []), accept_licence=accept_licence,
+        )  # fmt: skip
+        clip = animator.animate(
+            photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
+            box=None if box is None else numbers("box", box, 4),
+            points=None if point is None else [numbers("point", text, 2) for text in point],
+            subject="all" if all_subjects else subject, keyframe_fps=keyframe_fps, report=report,
+        )  # fmt: skip
+        clip.save(output, quality=quality, alpha=alpha, progress=advance)
+        if explain:
+            clip.explain(explain, progress=advance)
+        if save_motion:
+            planned.save(save_motion)
+    said = f"{output}: {len(clip)} frames, {clip.seconds:g} s at {fps:g} fps"
+    console.print(said, markup=False, soft_wrap=True)
+
+
+@app.command("motions")
+def list_motions() -> None:
+    """List the motions and their parameters."""
+    import dataclasses
+
+    from photoflow.motion import MOTIONS
+
+    for name, kind in MOTIONS.items():
+        summary = (kind.__doc__ or "").split("\n")[0]
+        values = [
+            f.name if f.default is dataclasses.MISSING else f"{f.name}={f.default}" for f in dataclasses.fields(kind)
+        ]
+        typer.echo(f"{name:10} {summary}\n{'':10}   {' '.join(values)}")
+
+
+def check_files(
+    photo: Path, mask: Path | None, output: Path, alpha: bool, explain: Path | None, save_motion: Path | None
+) -> None:
+    """Before any work: everything can be written, nothing that is read is replaced, no two results are one.
+
+    Raises:
+        InputError: something cannot, is, or are.
+    """
+    from photoflow.io import check_directory, check_output, check_target
+
+    check_output(output, alpha)
+    if explain:
+        check_directory(explain)
+    if save_motion:
+        check_target(save_motion)
+        if save_motion.suffix.lower() != ".json":
+            raise InputError(f"{save_motion}: expected a name that ends in .json for the motion")
+    written = [path.resolve() for path in (output, explain, save_motion) if path]
+    for path in written:
+        if path in [given.resolve() for given in (photo, mask) if given]:
+            raise InputError(f"{path}: the output would replace the photo or its mask; expected another name")
+        if written.count(path) > 1 or any(path in other.parents for other in written):
+            raise InputError(f"{path}: two outputs would be in one place; expected different names")
+
+
+def combined(parts: list[Any]) -> Any:
+    """The sum of one or more motions."""
+    total = parts[0]
+    for part in parts[1:]:
+        total = total + part
+    return total
+
+
+def numbers(name: str, text: str, count: int) -> tuple[float, ...]:
+    """`count` numbers from a text with commas between them."""
+    try:
+        values = tuple(float(v) for v in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count:
+        raise InputError(f"{name}: expected {count} numbers with commas between them, got {text!r}")
+    return values
+
+
+def parse_size(text: str | None) -> int | tuple[int, int] | str | None:
+    """A side, a pair of sides or "original"."""
+    if text is None or text == "original":
+        return text
+    try:
+        sides = [int(v) for v in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) == 1:
+        return sides[0]
+    if len(sides) == 2:
+        return sides[0], sides[1]
+    raise InputError(f"size: expected a number of pixels, WIDTHxHEIGHT or original, got {text!r}")

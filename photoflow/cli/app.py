@@ -1,0 +1,102 @@
+"""What all commands share: the application, the console, options, and how a run ends."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from photoflow import __version__
+from photoflow.errors import InputError
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+console = Console(stderr=True, highlight=False)
+
+# Options that several commands have.
+Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+Offline = Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")]
+AcceptLicence = Annotated[
+    bool, typer.Option("--accept-licence", help="Take weights that may not be used commercially.")
+]
+
+
+def main() -> None:
+    """Run the command line; bad input ends in one line and exit code 2, an interrupt in 130 and no file."""
+    # A terminated run cleans up after itself as an interrupted one does.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        app()
+    except InputError as error:
+        fail(str(error))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        advice = "; a smaller --size needs less" if sys.argv[1:2] == ["animate"] else ""
+        fail(f"not enough memory{advice}")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether numpy, torch or OpenCV could not get the memory they asked for."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said or "-4:" in said
+
+
+def fail(line: str) -> None:
+    """Print one line and exit with code 2."""
+    console.print(f"photoflow: {' '.join(line.split())}", markup=False, soft_wrap=True)
+    sys.exit(2)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
+    """Bring a still photo to life: its subject moves as you say, everything else stays as it was."""
+    if version:
+        typer.echo(f"photoflow {__version__}")
+        raise typer.Exit
+
+
+@contextmanager
+def progress_bar(frames: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
+    """A bar over the whole job, of which planning is the first tenth; none where no person watches.
+
+    Yields:
+        What to call after every frame, and what to tell of the plan.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    watched = console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=not watched) as progress:
+        plan = max(1, frames // 9)
+        task = progress.add_task("planning", total=plan + frames)
+
+        def report(line: str) -> None:
+            console.print(line, markup=False, soft_wrap=True)
+
+        def advance() -> None:
+            if progress.tasks[0].completed < plan:
+                progress.update(task, completed=plan, description="rendering")
+            progress.advance(task)
+
+        yield advance, report
+
+
+def parse_weights(texts: list[str]) -> dict[str, str]:
+    """NETWORK=NAME or NETWORK=FILE, as a dictionary."""
+    parsed = {}
+    for text in texts:
+        network, separator, source = text.partition("=")
+        if not separator or not source:
+            raise InputError(f"weights: expected NETWORK=NAME or NETWORK=FILE, got {text!r}")
+        parsed[network] = source
+    return parsed

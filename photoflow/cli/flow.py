@@ -1,0 +1,87 @@
+"""photoflow flow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from photoflow.cli.app import Device, Offline, app, console
+from photoflow.errors import InputError
+
+
+@app.command()
+def flow(
+    first: Annotated[Path, typer.Argument(metavar="A", help="A picture.", show_default=False)],
+    second: Annotated[Path, typer.Argument(metavar="B", help="Another of its size.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help=".flo, or .png as KITTI keeps flow.")] = Path(
+        "flow.flo"
+    ),
+    png: Annotated[
+        Path | None, typer.Option(help="Write a picture too: the hue is the direction, the saturation the length.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="RAFT's weights: a name from `photoflow weights list`, or a file.")
+    ] = None,
+    updates: Annotated[int, typer.Option(min=1, help="How often the flow is refined.")] = 12,
+    device: Device = "auto",
+    offline: Offline = False,
+) -> None:
+    """Measure where each pixel of picture A is in picture B (optical flow, by RAFT)."""
+    from photoflow.io import read_photo, write_flow, write_image
+    from photoflow.viz import flow_to_rgb, with_legend
+
+    if weights is None:
+        raise InputError(
+            "weights: expected --weights with raft_large, raft_small or a file; untrained, RAFT sees nothing"
+        )
+    check_flow_files(first, second, output, png)
+    pictures = [read_photo(path).rgb for path in (first, second)]
+    if pictures[0].shape != pictures[1].shape:
+        sizes = [f"{picture.shape[1]}x{picture.shape[0]}" for picture in pictures]
+        raise InputError(f"{second}: expected {sizes[0]} pixels, as {first} has, got {sizes[1]}")
+    measured = measure_flow(pictures[0], pictures[1], weights, updates, device, offline)
+    write_flow(output, measured)
+    if png:
+        write_image(png, with_legend(flow_to_rgb(measured)))
+    length = (measured**2).sum(0) ** 0.5
+    said = f"{length.mean():.2f} pixels on average, {length.max():.2f} at most"
+    console.print(f"{output}: {measured.shape[2]}x{measured.shape[1]}, {said}", markup=False, soft_wrap=True)
+
+
+def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) -> None:
+    """Before any work: both results can be written, and replace neither each other nor a picture.
+
+    Raises:
+        InputError: they cannot, or would.
+    """
+    from photoflow.io import check_target
+
+    written = {output: (".flo", ".png")} | ({png: (".png", ".jpg", ".jpeg", ".webp")} if png else {})
+    for path, suffixes in written.items():
+        check_target(path)
+        if path.suffix.lower() not in suffixes:
+            raise InputError(f"cannot write {path}: expected a suffix {' or '.join(suffixes)}")
+        if path.resolve() in (first.resolve(), second.resolve()):
+            raise InputError(f"{path}: the output would replace a picture; expected another name")
+    if png and png.resolve() == output.resolve():
+        raise InputError(f"{png}: two outputs would be in one place; expected different names")
+
+
+def measure_flow(first: Any, second: Any, weights: str, updates: int, device: str, offline: bool) -> Any:
+    """RAFT's flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3).
+
+    Raises:
+        InputError: the device is not there, or the weights are not or not RAFT's.
+    """
+    import torch
+
+    from photoflow.models.device import settled_device
+    from photoflow.models.networks import load_network
+
+    chosen = settled_device(device)
+    network = load_network("raft", weights, offline=offline).to(chosen)
+    with torch.inference_mode():
+        images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
+        return network(*images, updates=updates)[0].cpu().numpy()

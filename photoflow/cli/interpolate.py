@@ -1,0 +1,49 @@
+"""photoflow interpolate."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photoflow.cli.app import AcceptLicence, Device, Offline, app, console, progress_bar
+from photoflow.errors import InputError
+
+
+@app.command("interpolate")
+def add_frames(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A video, or a folder of pictures.", show_default=False)],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="As for `photoflow animate -o`.", show_default=False)],
+    factor: Annotated[int, typer.Option(min=2, help="How many times the frames a second.")] = 2,
+    network: Annotated[str, typer.Option(help="What draws them: rife or amt.")] = "rife",
+    weights: Annotated[
+        str | None, typer.Option(help="The network's weights: a name from `photoflow weights list`, or a file.")
+    ] = None,
+    fps: Annotated[float, typer.Option(help="Pictures a second of a folder; a video has its own.")] = 30.0,
+    quality: Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")] = 80,
+    accept_licence: AcceptLicence = False,
+    device: Device = "auto",
+    offline: Offline = False,
+) -> None:
+    """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
+    if network not in ("rife", "amt"):
+        raise InputError(f"network: expected rife or amt, got {network!r}")
+    if weights is None:
+        named = "rife_v4.26" if network == "rife" else "amt_s"
+        raise InputError(
+            f"weights: expected --weights with {named}, say, or a file; untrained, no network interpolates"
+        )
+    from photoflow.interpolation import check_target, interpolate, open_frames
+    from photoflow.models.networks import load_network
+
+    frames = open_frames(source, fps)
+    check_target(frames, target)
+    with progress_bar(frames.count * factor) as (advance, _):
+        drawn_by = load_network(network, weights, offline=offline, accept_licence=accept_licence)
+        done = interpolate(frames, target, drawn_by, factor=factor, quality=quality, device=device, progress=advance)
+    cuts = f", {done.cuts} scene cut{'s' * (done.cuts != 1)} kept" if done.cuts else ""
+    silence = ", without the sound (only .mp4 and .webm keep it)" if done.silenced else ""
+    console.print(
+        f"{target}: {done.frames} frames at {float(done.fps):g} fps{cuts}{silence}", markup=False, soft_wrap=True
+    )

@@ -1,0 +1,240 @@
+"""The splat generator: the photo is thrown along the flow, and what a throw cannot know is learned."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from photoflow.models._contract import check_planes, cropped, margins_to, padded
+from photoflow.models.generator import FLOW_UNIT, FlowAttention
+from photoflow.ops import forward_splat
+
+_NAME = "SplatGenerator"
+_FACTOR = 16  # by which the metric's smallest features are smaller than the image
+_ROUNDS = 8  # of the search for the background's motion
+SIZES = {"small": {"width": 32, "blocks": 4}, "large": {"width": 64, "blocks": 6}}
+"""Of the painter."""
+
+_FRONT = 4.0  # how much the farthest motion weighs more than the background's, as a logarithm
+_PLANES = 10  # of the painter: splat 3, coverage 1, image 3, mask 1, flow 2
+
+
+def _layer(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    """A convolution and a ReLU; no norm: the statistics of a crop are not those of a photo with a small subject."""
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
+    return nn.Sequential(convolution, nn.ReLU(inplace=True))
+
+
+def _upsampled(planes: Tensor, like: Tensor) -> Tensor:
+    return F.interpolate(planes, size=like.shape[2:], mode="bilinear", align_corners=False)
+
+
+def background_motion(flow: Tensor) -> Tensor:
+    """The affine motion that most of a flow follows, which is mostly that of what lies behind all else.
+
+    Least squares, weighed again and again by 1 / (1 + (distance / s)^2) with s the median distance (Cauchy's).
+
+    Args:
+        flow: (B, 2, H, W), float32, pixels.
+
+    Returns:
+        (B, 2, H, W), float32, pixels. No gradient runs through it.
+    """
+    with torch.no_grad(), torch.autocast(flow.device.type, enabled=False):
+        flow = flow.float()
+        height, width = flow.shape[2:]
+        stride = max(1, min(height, width) // 64)
+        rows, columns = (torch.linspace(-1, 1, side, device=flow.device) for side in (height, width))
+        plane = torch.stack([*torch.meshgrid(rows, columns, indexing="ij"), rows.new_ones(height, width)])
+        few, known = flow[..., ::stride, ::stride].flatten(2), plane[:, ::stride, ::stride].flatten(1)
+        weight = torch.ones_like(few[:, :1])
+        for _ in range(_ROUNDS):
+            normal = (known * weight) @ known.T + 1e-6 * torch.eye(3, device=flow.device)  # (B, 3, 3)
+            affine = torch.linalg.solve(normal, (known * weight) @ few.transpose(1, 2)).transpose(1, 2)  # (B, 2, 3)
+            distance = (few - affine @ known).square().sum(1, keepdim=True)
+            weight = 1 / (1 + distance / (distance.median(2, keepdim=True).values + 1e-4))
+        motion: Tensor = affine @ plane.flatten(1)
+        return motion.reshape(-1, 2, height, width)
+
+
+def filled(colours: Tensor, weight: Tensor) -> Tensor:
+    """Fill what has no weight from ever wider surroundings.
+
+    Colours and weights are averaged by twos until one pixel is left, and on the way back each pixel takes from the
+    smaller image what it lacks itself (the pyramid of Gortler et al., "The lumigraph", 1996, section 3.4).
+
+    Args:
+        colours: (B, C, H, W).
+        weight: (B, 1, H, W) in [0, 1], how much each pixel is known; a pixel of weight 1 stays as it is.
+
+    Returns:
+        (B, C, H, W).
+    """
+    levels = [(colours * weight, weight)]
+    while max(levels[-1][0].shape[2:]) > 1:
+        sums, known = (F.avg_pool2d(F.pad(one, _to_even(one)), 2) for one in levels[-1])
+        levels.append((sums, known))
+    result = levels[-1][0] / (levels[-1][1] + 1e-6)
+    for sums, known in reversed(levels[:-1]):
+        share = known.clamp(max=1)
+        result = sums / (known + 1e-6) * share + _upsampled(result, sums) * (1 - share)
+    return result
+
+
+def _to_even(planes: Tensor) -> tuple[int, int, int, int]:
+    """What to pad, with nothing known, so that both sides are even."""
+    return 0, planes.shape[3] % 2, 0, planes.shape[2] % 2
+
+
+class SplatMetric(nn.Module):
+    """What lies in front, and what the surroundings may be filled with: (B, 1, H, W) each. A U-Net.
+
+    Before any training the motion's distance d from the background's decides about both: what is farther lies in
+    front, and what comes to light behind it is filled from pixels by 1 / (1 + d^2), d in pixels.
+    """
+
+    def __init__(self, width: int = 16) -> None:
+        super().__init__()
+        channels = [width, 2 * width, 4 * width, 6 * width, 8 * width]
+        self.down = nn.ModuleList(
+            nn.Sequential(_layer(before, after, stride=1 if index == 0 else 2), _layer(after, after))
+            for index, (before, after) in enumerate(zip([9, *channels], channels))
+        )
+        self.up = nn.ModuleList(
+            _layer(smaller + larger, larger) for smaller, larger in zip(channels[:0:-1], channels[-2::-1])
+        )
+        self.last = nn.Conv2d(channels[0], 2, 3, padding=1)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def forward(self, image: Tensor, mask: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        apart = flow - background_motion(flow)
+        distance = apart.square().sum(1, keepdim=True)
+        length = distance.sqrt()
+        most = length.amax((1, 2, 3), keepdim=True) + 1e-3
+        planes = torch.cat([2 * image - 1, mask, flow / FLOW_UNIT, apart / FLOW_UNIT, length / most], 1)
+        features = [planes.to(self.last.weight.dtype)]
+        for down in self.down:
+            features.append(down(features[-1]))
+        x = features.pop()
+        for up in self.up:
+            larger = features.pop()
+            x = up(torch.cat([_upsampled(x, larger), larger], 1))
+        front, source = self.last(x).float().chunk(2, 1)
+        return _FRONT * length / most + front, torch.sigmoid(source - torch.log(distance + 1e-4))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 by 3 convolutions with a ReLU between them, added to what they were given."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.convolutions = nn.Sequential(_layer(channels, channels), nn.Conv2d(channels, channels, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        changed: Tensor = x + self.convolutions(x)
+        return changed
+
+
+class Painter(nn.Module):
+    """What a splat lacks: a change of its colours (B, 3, H, W) in [-2, 2] and a gate (B, 1, H, W) in [0, 1].
+
+    The layers of the flow-guided generator without its norms, with the encoder's features handed over to the decoder.
+    """
+
+    def __init__(self, width: int, blocks: int) -> None:
+        super().__init__()
+        wide, wider = 2 * width, 4 * width
+        self.whole = _layer(_PLANES, width, 7)
+        self.halved = _layer(width, wide, stride=2)
+        self.quartered = _layer(wide, wider, stride=2)
+        self.attention = FlowAttention(wider)
+        self.blocks = nn.Sequential(*(ResidualBlock(wider) for _ in range(blocks)))
+        self.to_half = nn.Sequential(nn.ConvTranspose2d(wider, wide, 4, 2, padding=1), nn.ReLU(inplace=True))
+        self.to_whole = nn.Sequential(nn.ConvTranspose2d(wide, width, 4, 2, padding=1), nn.ReLU(inplace=True))
+        self.last = nn.Conv2d(width, 4, 7, padding=3)
+        nn.init.zeros_(self.last.weight)
+        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+
+    def forward(self, planes: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+        whole = self.whole(planes.to(self.last.weight.dtype))
+        halved = self.halved(whole)
+        features = self.blocks(self.attention(self.quartered(halved), flow))
+        change, gate = self.last(self.to_whole(self.to_half(features) + halved) + whole).float().split([3, 1], 1)
+        return 2 * torch.tanh(change), gate
+
+
+class SplatGenerator(nn.Module):
+    """Draws the photo after a motion: thrown along the flow, with a learned order, and painted where that is wrong.
+
+        front, source = metric(photo, mask, flow)
+        splat = softmax splat of the photo along the flow, what is in front wins
+        base  = splat, its holes filled from what may be a source around them
+        frame = base + gate change,  change, gate = painter(splat, ..., flow)
+
+    An image that is drawn anew loses what a splat had right; here it is kept until the painter has learned better, and
+    untrained the network is a splat with plainly filled holes.
+
+    Args:
+        width: channels of the painter at full size; twice and four times as many at a half and a quarter.
+        blocks: residual blocks of the painter.
+        weights: name in the registry or file; None leaves the network untrained.
+
+    Raises:
+        WeightsError: the weights cannot be had, or are not this network's.
+
+    Source: the executor of photo animation by an explicit flow blueprint, with the learned metric of Niklaus and Liu,
+    "Softmax splatting for video frame interpolation", CVPR 2020, section 3.3, which here sees one image alone.
+    """
+
+    def __init__(self, width: int = 64, blocks: int = 6, weights: str | Path | None = None) -> None:
+        super().__init__()
+        self.metric = SplatMetric()
+        self.painter = Painter(width, blocks)
+        if weights is not None:
+            self.load(weights)
+
+    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
+        """Load weights.
+
+        Raises:
+            WeightsError: the weights cannot be had, or are not this network's.
+        """
+        from photoflow.models.weights import load_weights
+
+        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
+
+    def forward(self, image: Tensor, mask: Tensor, flow: Tensor) -> Tensor:
+        """Draw the image after the motion.
+
+        Args:
+            image: The photo (B, 3, H, W), RGB in [0, 1], of any size.
+            mask: Its subject (B, 1, H, W) in [0, 1]; ones where nothing is known of it.
+            flow: Where its pixels go (B, 2, H, W), pixels, x right, then y down.
+
+        Returns:
+            The image after the motion (B, 3, H, W), float32, RGB in [0, 1].
+
+        Raises:
+            ValueError, TypeError: An argument has the wrong shape or dtype.
+        """
+        check_planes(_NAME, "image", image, 3)
+        check_planes(_NAME, "mask", mask, 1, beside=image)
+        check_planes(_NAME, "flow", flow, 2, beside=image)
+        margins = margins_to(image, _FACTOR)
+        image, mask, flow = (padded(planes.float(), margins) for planes in (image, mask, flow))
+        front, source = self.metric(image, mask, flow)
+        thrown, coverage = forward_splat(torch.cat([image, mask, flow, source], 1), flow, front, mode="softmax")
+        known = coverage.clamp(max=1)
+        # Away from its hole a pixel stands for itself; how much it says of others is its share as a source.
+        colours, mask, moved, source = thrown.split([3, 1, 2, 1], 1)
+        surroundings = filled(colours, (known * source).clamp(min=0, max=1))
+        base = known * colours + (1 - known) * surroundings
+        planes = torch.cat([2 * base - 1, known, 2 * image - 1, mask, moved / FLOW_UNIT], 1)
+        # The attention divides displacements by 4 with the size, as those of the smaller image are.
+        change, gate = self.painter(planes, 4 * moved / FLOW_UNIT)
+        gate = torch.sigmoid(gate + 4 * (1 - known) - 2)  # to begin with: open in holes, nearly shut elsewhere
+        return cropped((base + gate * change).clamp(0, 1), margins)
