@@ -5,8 +5,9 @@ with its sign kept and clipped, so that most things move little and some very fa
 on top of the background's.
 
 Source: Dosovitskiy et al., "FlowNet: Learning Optical Flow with Convolutional Networks", ICCV 2015, section 4 and its
-supplement. Deviations: some objects and backgrounds bend, some objects have a part that swings about a joint, sizes
-begin at 24 pixels, and a part of the samples has motion blur, blur or a change of brightness.
+supplement; the numbers are set by FlyingChairs itself. Deviations: some objects and backgrounds bend, some objects have
+a part that swings about a joint, they are 25 to 225 pixels large (half as much again in frames of 384 pixels), and a
+part of the samples has motion blur, blur or a change of brightness.
 """
 
 from __future__ import annotations
@@ -16,19 +17,18 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from photoflow.data.layers import CELLS, STEEPEST, Layers, affine, similarity, smooth_fields
+from photoflow.data.layers import CELLS, STEEPEST, Layers, affine, smooth_fields
 
 REFERENCE = 256  # pixels of a frame's shorter side; in smaller ones objects and motions are smaller in proportion
 SIDES = (40, 64, 96, 128, 192, 256)  # of canvases, at REFERENCE
-SIDE_SHARES = (0.15, 0.20, 0.20, 0.20, 0.15, 0.10)
-OBJECTS = (4, 8)  # in REFERENCE x REFERENCE
+SIDE_SHARES = (0.10, 0.18, 0.20, 0.20, 0.19, 0.13)
+OBJECTS = (5, 10)  # in REFERENCE x REFERENCE
 MARGIN = 32  # of the background's canvas around the frame; beyond it the canvas is mirrored
 ARTICULATED = 0.25
 BENT, BENT_BACKGROUND = 0.3, 0.15
 TEXTURED = 0.5  # of the objects, wholly or partly
 TEXTURES = 0.25  # procedural ones among textures; of backgrounds a fifth of that
 MOTION_BLUR, BLUR, BRIGHTNESS = 0.2, 0.2, 0.3
-LARGEST = 1.2  # of an object's window, in canvas sides: largest zoom, and what bending adds
 
 
 @dataclass(frozen=True)
@@ -44,8 +44,8 @@ class Habit:
     zooms: float
 
 
-BACKGROUND = Habit(spread=1.1, shift=40, turn=0.17, zoom=0.07, turns=0.25, zooms=0.25)
-OBJECT = Habit(spread=1.4, shift=90, turn=0.5, zoom=0.1, turns=0.7, zooms=0.7)
+BACKGROUND = Habit(spread=1.0, shift=40, turn=0.17, zoom=0.07, turns=0.25, zooms=0.25)
+OBJECT = Habit(spread=1.25, shift=90, turn=0.5, zoom=0.1, turns=0.7, zooms=0.7)
 
 
 @dataclass(frozen=True)
@@ -98,82 +98,83 @@ def sides_of(size: tuple[int, int]) -> tuple[int, ...]:
 
 def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
     """One sample for frames of a (height, width)."""
-    height, width = size
     scale = scale_of(size)
-    often = max(1.0, height * width / (REFERENCE * scale) ** 2) ** 0.75  # large frames are not as full
+    often = max(1.0, size[0] * size[1] / (REFERENCE * scale) ** 2) ** 0.75  # large frames are not as full
     low, high = (round(often * count) for count in OBJECTS)
     objects = int(torch.randint(low, high + 1, (), generator=generator))
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(shape, generator=generator, dtype=torch.float64)
-
-    def normal(*shape: int) -> Tensor:
-        return torch.randn(shape, generator=generator, dtype=torch.float64)
-
-    count = objects + 1
     side = torch.multinomial(torch.tensor(SIDE_SHARES), objects, replacement=True, generator=generator)
-    sides = torch.tensor(sides_of(size), dtype=torch.float64)[side]
-    middle = torch.tensor([[(width - 1) / 2, (height - 1) / 2]], dtype=torch.float64)
-
-    # Where they stand in the frame of time 0.
-    centres = (uniform(objects, 2) * 1.2 - 0.1) * torch.tensor([width, height])
-    swings, centres, joints = _joints(centres, sides, uniform(objects, 4))
-    turned = torch.cat([0.1 * normal(1), 0.3 * normal(objects)])
-    grown = torch.cat([1 / (0.7 + 0.35 * uniform(1)), 0.8 + 0.2 * uniform(objects)])
-    flat = torch.cat([torch.ones(1, dtype=torch.float64), 0.75 + 0.25 * uniform(objects)])
-    canvas = torch.cat([middle + MARGIN, (sides[:, None] - 1).expand(-1, 2) / 2])
-    place = torch.cat([middle, centres])
-    shrink = torch.diag_embed(torch.stack([grown * flat, grown], 1))
-    none = torch.zeros(count, 2, dtype=torch.float64)
-    turn = similarity(none, none, turned, torch.zeros(count, dtype=torch.float64))[:, :2, :2]
-    linear = turn @ shrink
-    start = affine(linear, place - (linear @ canvas[..., None])[..., 0])
-
-    # How they move: with the background, with the object that they hang on, and on their own.
-    camera = _motion(middle, normal(1, 4), uniform(1, 2), BACKGROUND, scale)
-    own = _motion(centres, normal(objects, 4), uniform(objects, 2), OBJECT, scale)
-    swing = torch.zeros(objects, 6, dtype=torch.float64)
-    swing[:, :2] = joints
-    swing[:, 4] = torch.where(swings, 0.35 * normal(objects), 0).clamp(-0.8, 0.8)
-    own = torch.where(swings[:, None], own.roll(1, 0), own)  # the object before is the one that it hangs on
-    still = torch.zeros(1, 6, dtype=torch.float64)
-    chain = torch.stack([camera.expand(count, 6), torch.cat([still, own]), torch.cat([still, swing])], 1)
-
-    # How they bend.
-    reach = torch.cat([torch.tensor([max(size) + 2.0 * MARGIN], dtype=torch.float64), 1.2 * sides])
-    bends = uniform(count) < torch.cat([torch.tensor([BENT_BACKGROUND]), torch.full((objects,), BENT)])
-    steepness = (0.2 + 0.8 * uniform(count)) * torch.cat(
-        [torch.tensor([STEEPEST / 2]), torch.full((objects,), STEEPEST)]
-    )
-    pitch = reach / CELLS
-    bend = smooth_fields(normal(count, 2, 3, 3).float(), torch.where(bends, steepness, 0).float(), pitch.float())
-    layers = Layers(torch.zeros(count, dtype=torch.long), start, chain, bend, place - reach[:, None] / 2, pitch)
-
-    chosen = uniform(8)
-    exposed = 0.1 + 0.4 * chosen[1] if chosen[0] < MOTION_BLUR else 0 * chosen[1]
+    layers = _draw_layers(size, torch.tensor(sides_of(size), dtype=torch.float64)[side], generator)
+    smears, exposed, time, blurs, sigma, brightens, gain, lift = _uniform(generator, 8, 1)
+    none, count = torch.zeros(1), objects + 1
     return Scene(
         layers,
-        torch.cat([torch.tensor([-1]), side]),
-        uniform(count),
-        _colours(uniform(count, 3, 3), uniform(count, 2)),
-        _textured(uniform(count, 2)),
-        uniform(count, 5),
-        exposed.expand(count),
-        (0.1 + 0.8 * chosen[2:3]),
-        torch.where(chosen[3:4] < BLUR, 0.3 + 0.9 * chosen[4:5], 0),
-        torch.where(chosen[5:6] < BRIGHTNESS, 0.9 + 0.2 * chosen[6:7], 1),
-        torch.where(chosen[5:6] < BRIGHTNESS, 0.06 * (chosen[7:8] - 0.5), 0),
+        side=torch.cat([torch.tensor([-1]), side]),
+        shape=_uniform(generator, count),
+        colours=_colours(_uniform(generator, count, 3, 3), _uniform(generator, count, 2)),
+        texture=_textured(_uniform(generator, count, 2)),
+        cut=_uniform(generator, count, 5),
+        shutter=torch.where(smears < MOTION_BLUR, 0.1 + 0.4 * exposed, none).expand(count),
+        time=0.1 + 0.8 * time,
+        blur=torch.where(blurs < BLUR, 0.3 + 0.9 * sigma, none),
+        gain=torch.where(brightens < BRIGHTNESS, 0.9 + 0.2 * gain, none + 1),
+        lift=torch.where(brightens < BRIGHTNESS, 0.06 * (lift - 0.5), none),
     )
 
 
-def _motion(centre: Tensor, normal: Tensor, uniform: Tensor, habit: Habit, scale: float) -> Tensor:
+def _draw_layers(size: tuple[int, int], sides: Tensor, generator: torch.Generator) -> Layers:
+    """A background and objects on canvases of these sides (N,): where they stand, how they move and bend."""
+    height, width = size
+    objects, scale = len(sides), scale_of(size)
+    middle = torch.tensor([[(width - 1) / 2, (height - 1) / 2]], dtype=torch.float64)
+    centres = (1.2 * _uniform(generator, objects, 2) - 0.1) * torch.tensor([width, height])
+    swings, centres, joints = _joints(centres, sides, _uniform(generator, objects, 3))
+    place = torch.cat([middle, centres])
+    canvas = torch.cat([middle + MARGIN, (sides[:, None] - 1).expand(-1, 2) / 2])
+    linear = _standing(objects, generator)
+    start = affine(linear, place - (linear @ canvas[..., None])[..., 0])
+
+    # Each moves with the background, with itself or the object before, on which it hangs, and about its joint.
+    camera = _motion(middle, BACKGROUND, scale, generator)
+    own = _motion(centres, OBJECT, scale, generator)
+    own = torch.where(swings[:, None], own.roll(1, 0), own)
+    swing = torch.cat([joints, torch.zeros(objects, 4, dtype=torch.float64)], 1)
+    swing[:, 4] = (0.35 * _normal(generator, objects)).clamp(-0.8, 0.8) * swings
+    still = torch.zeros(1, 6, dtype=torch.float64)
+    chain = torch.stack([camera.expand(objects + 1, 6), torch.cat([still, own]), torch.cat([still, swing])], 1)
+
+    reach = torch.cat([torch.tensor([max(size) + 2.0 * MARGIN]), 1.2 * sides])
+    often = torch.tensor([BENT_BACKGROUND] + objects * [BENT])
+    most = torch.tensor([STEEPEST / 2] + objects * [STEEPEST])
+    steepness = (0.2 + 0.8 * _uniform(generator, objects + 1)) * most * (_uniform(generator, objects + 1) < often)
+    bend = smooth_fields(_normal(generator, objects + 1, 2, 3, 3), steepness, reach / CELLS)
+    sample = torch.zeros(objects + 1, dtype=torch.long)
+    return Layers(sample, start, chain, bend, place - reach[:, None] / 2, reach / CELLS)
+
+
+def _uniform(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.rand(shape, generator=generator, dtype=torch.float64)
+
+
+def _normal(generator: torch.Generator, *shape: int) -> Tensor:
+    return torch.randn(shape, generator=generator, dtype=torch.float64)
+
+
+def _standing(objects: int, generator: torch.Generator) -> Tensor:
+    """How a background and objects are turned, made smaller or larger and narrower, (1 + objects, 2, 2)."""
+    turn = torch.cat([0.1 * _normal(generator, 1), 0.3 * _normal(generator, objects)])
+    grown = torch.cat([1 / (0.7 + 0.35 * _uniform(generator, 1)), 0.8 + 0.2 * _uniform(generator, objects)])
+    narrow = torch.cat([torch.ones(1), 0.75 + 0.25 * _uniform(generator, objects)])
+    x, y = grown * turn.cos(), grown * turn.sin()
+    return torch.stack([x * narrow, -y, y * narrow, x], 1).reshape(-1, 2, 2)
+
+
+def _motion(centre: Tensor, habit: Habit, scale: float, generator: torch.Generator) -> Tensor:
     """Similarities (N, 6) about centres (N, 2)."""
-    heavy = habit.spread * normal
+    heavy = habit.spread * _normal(generator, len(centre), 4)
     shift = (heavy[:, :2].sign() * heavy[:, :2].abs() ** 4).clamp(-habit.shift, habit.shift) * min(1.0, scale)
-    change = heavy[:, 2:].sign() * heavy[:, 2:].square() * torch.tensor([habit.turn, habit.zoom]) / 4
-    change = change.clamp(min=-torch.tensor([habit.turn, habit.zoom]), max=torch.tensor([habit.turn, habit.zoom]))
+    change = (heavy[:, 2:].sign() * heavy[:, 2:].square() / 4).clamp(-1, 1) * torch.tensor([habit.turn, habit.zoom])
     often = torch.tensor([habit.turns, habit.zooms])
-    return torch.cat([centre, shift, change * (uniform < often)], 1)
+    return torch.cat([centre, shift, change * (_uniform(generator, len(centre), 2) < often)], 1)
 
 
 def _joints(centres: Tensor, sides: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -237,7 +237,9 @@ def _painted(parts: Parts, side: int, generator: torch.Generator) -> Tensor:
         canvas = torch.zeros(len(rows), SLOTS + 1, side, side)
         for index in range(parts.slot.shape[1]):
             _paint_part(canvas, some, index, axis, scale, softness[rows])
-        canvases.append(canvas.mul_(160).round_().clamp_(0, 255).byte())
+        canvas.mul_(160).round_().clamp_(0, 255)
+        canvas[:, :SLOTS] *= canvas[:, SLOTS:] > 0  # bright colours round to 1 where the coverage rounds to 0
+        canvases.append(canvas.byte())
     return torch.cat(canvases)
 
 

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from photoflow.data.chair_scene import LARGEST, MARGIN, TEXTURES, Scene, draw_scene, sides_of
+from photoflow.data.chair_scene import MARGIN, TEXTURES, Scene, draw_scene, sides_of
 from photoflow.data.chair_shapes import SLOTS, shape_bank
 from photoflow.data.layers import Truth, affine_flow
 from photoflow.data.picture_bank import PictureBank
@@ -87,20 +87,20 @@ class _Stage:
     """The canvases of some samples, and the frames that they give at any time."""
 
     def __init__(self, scene: Scene, size: tuple[int, int], pictures: PictureBank, shapes: list[Tensor]) -> None:
-        self._scene, self._size = scene, size
-        self._device = shapes[0].device
+        self._scene, self._size, self._device = scene, size, shapes[0].device
         self._inverse = torch.linalg.inv(scene.layers.start)
-        self._bent = set(scene.layers.bent())
-        self._behind = (scene.side < 0).nonzero()[:, 0]
+        self._bent, self._bend = set(scene.layers.bent()), self._moved(scene.layers.bend)
+        self._canvases: dict[int, Tensor] = {}  # of each layer
+        self._corners = torch.ones(len(scene.side), 3, 4, dtype=torch.float64)  # of what its canvas shows
+        behind = (scene.side < 0).nonzero()[:, 0]
         height, width = size[0] + 2 * MARGIN, size[1] + 2 * MARGIN
-        ground = pictures.crops(scene.cut[self._behind], height, width, TEXTURES / 5)
-        self._ground = _smeared(ground, self._smear(self._behind, (height, width)), "reflect")
-        self._casts: list[tuple[Tensor, Tensor]] = []  # layers of one side of canvas, and their canvases
+        ground = pictures.crops(scene.cut[behind], height, width, TEXTURES / 5)
+        self._put(behind, _smeared(ground, self._smear(behind, (height, width)), "reflect"))
         for index, bank in enumerate(shapes):
             rows = (scene.side == index).nonzero()[:, 0]
             if len(rows):
                 canvases = self._coloured(rows, bank, pictures)
-                self._casts.append((rows, _smeared(canvases, self._smear(rows, bank.shape[2:]), "constant")))
+                self._put(rows, _smeared(canvases, self._smear(rows, bank.shape[2:]), "constant"))
 
     def frame(self, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The frame of a time (B,).
@@ -109,66 +109,68 @@ class _Stage:
             picture (B, 3, H, W) in [0, 1]; the layer that is on top at each pixel (B, H, W), int32; how much of each
             pixel is covered by objects (B, 1, H, W).
         """
-        layers = self._scene.layers
-        times = time[layers.sample]
-        moved = layers.moved(times)
-        nowhere = torch.zeros(len(self._behind), 2)
-        picture = self._read(self._ground, self._behind, torch.linalg.inv(moved), times, self._size, nowhere)
-        top = self._behind.to(self._device, torch.int32)[:, None, None].repeat(1, *self._size)
-        clear = torch.ones_like(picture[:, :1])
-        for row, sample, (y, x), piece in self._pieces(moved, times):
+        picture = torch.empty(len(time), SLOTS, *self._size, device=self._device)
+        clear = torch.ones(len(time), 1, *self._size, device=self._device)
+        top = torch.empty(len(time), *self._size, dtype=torch.int32, device=self._device)
+        for row, sample, (y, x), piece in self._pieces(time):
             ys, xs = slice(y, y + piece.shape[1]), slice(x, x + piece.shape[2])
+            if len(piece) == SLOTS:  # a background
+                picture[sample], top[sample] = piece, row
+                continue
             keep = 1 - piece[SLOTS:]
             picture[sample, :, ys, xs].mul_(keep).add_(piece[:SLOTS])
             clear[sample, :, ys, xs].mul_(keep)
             top[sample, ys, xs].masked_fill_(keep[0] < 0.5, row)
         return self._finished(picture, time), top, 1 - clear
 
-    def _pieces(self, moved: Tensor, times: Tensor) -> Iterator[tuple[int, int, tuple[int, int], Tensor]]:
-        """Every object's picture in a window around it, from back to front: layer, sample, place and RGBA."""
-        layers, back, found = self._scene.layers, torch.linalg.inv(moved), {}
-        for rows, canvases in self._casts:
-            side = canvases.shape[2]
-            window = [min(edge, round(LARGEST * side)) for edge in self._size]
-            centre = torch.tensor([(side - 1) / 2, (side - 1) / 2, 1], dtype=torch.float64)[:, None]
-            there = (moved[rows] @ layers.start[rows] @ centre)[:, :2, 0]  # x, y
-            room = torch.tensor([self._size[1] - window[1], self._size[0] - window[0]])
-            corner = (there - torch.tensor(window[::-1]) / 2).round().clamp_(min=0).minimum(room)
-            pieces = self._read(canvases, rows, back, times, (window[0], window[1]), corner)
-            for row, (x, y), piece in zip(rows.tolist(), corner.long().tolist(), pieces):
-                found[row] = (y, x), piece
-        samples = layers.sample.tolist()
-        for row in sorted(found):
-            yield row, samples[row], *found[row]
+    def _put(self, rows: Tensor, canvases: Tensor) -> None:
+        """Keep the canvases of layers, and the boxes around what they show."""
+        height, width = canvases.shape[2:]
+        left, top = torch.zeros(2, len(rows))
+        right, low = left + width - 1, top + height - 1
+        if canvases.shape[1] > SLOTS:
+            (left, right), (top, low) = (_ends(canvases[:, SLOTS].amax(dim).cpu() > 0) for dim in (1, 2))
+        for corner, (x, y) in enumerate(((left, top), (right, top), (left, low), (right, low))):
+            self._corners[rows, :2, corner] = torch.stack([x, y], 1).double()
+        self._canvases.update(zip(rows.tolist(), canvases))
 
-    def _read(
-        self, canvases: Tensor, rows: Tensor, back: Tensor, times: Tensor, window: tuple[int, int], corner: Tensor
-    ) -> Tensor:
-        """What windows of the frame show of layers.
-
-        Args:
-            canvases: (n, C, h, w) of the layers.
-            rows: (n,), which layers.
-            back: (L, 3, 3), from the frame of the times to that of time 0.
-            times: (L,).
-            window: (height, width) of the windows.
-            corner: (n, 2), x and y of their first pixels.
-        """
+    def _pieces(self, time: Tensor) -> Iterator[tuple[int, int, tuple[int, int], Tensor]]:
+        """What is seen of every layer alone, from back to front: layer, sample, place (y, x) and RGBA (4, h, w) with
+        the coverage multiplied in, or RGB of a background's whole frame."""
         layers = self._scene.layers
-        back, inverse = back[rows], self._inverse[rows]
-        back[:, :2, 2:] += back[:, :2, :2] @ corner.to(back)[..., None]
-        flow = affine_flow(self._moved(inverse @ back), *window)
-        bent = [index for index, row in enumerate(rows.tolist()) if row in self._bent]
-        if bent:
-            which = rows[bent]
-            to_nodes = back[bent].clone()
-            to_nodes[:, :2, 2] -= layers.corner[which]
-            to_nodes[:, :2] /= layers.pitch[which, None, None]
-            fields = layers.bend[which].to(self._device, torch.float32)
-            bending = backward_warp(fields, affine_flow(self._moved(to_nodes), *window))
-            linear = self._moved(inverse[bent] * times[which, None, None])[:, :2, :2]
-            flow[bent] += torch.einsum("nij,njhw->nihw", linear, bending)
-        return backward_warp(canvases, flow, padding="zeros" if canvases.shape[1] > SLOTS else "reflection")
+        times = time[layers.sample]
+        moved = layers.moved(times)
+        windows = self._windows(moved)
+        back = torch.linalg.inv(moved)
+        back[:, :2, 2:] += back[:, :2, :2] @ windows[:, :2, None].to(back)
+        to_canvas = self._moved(self._inverse @ back)
+        to_nodes = back.clone()
+        to_nodes[:, :2, 2] -= layers.corner
+        to_nodes[:, :2] /= layers.pitch[:, None, None]
+        to_nodes, turned = self._moved(to_nodes), self._moved(self._inverse * times[:, None, None])[:, :2, :2]
+        for row, (sample, (x, y, width, height)) in enumerate(zip(layers.sample.tolist(), windows.tolist())):
+            if width <= 0 or height <= 0:
+                continue
+            flow = affine_flow(to_canvas[row : row + 1], height, width)
+            if row in self._bent:
+                nodes = affine_flow(to_nodes[row : row + 1], height, width)
+                bending = backward_warp(self._bend[row : row + 1], nodes)
+                flow += (turned[row, :, :, None, None] * bending).sum(dim=1)
+            canvas = self._canvases[row][None]
+            padding = "zeros" if canvas.shape[1] > SLOTS else "reflection"
+            yield row, sample, (y, x), backward_warp(canvas, flow, padding=padding)[0]
+
+    def _windows(self, moved: Tensor) -> Tensor:
+        """The part of the frame (L, 4) in which each layer may be seen: x, y, width and height in pixels."""
+        layers = self._scene.layers
+        corners = (moved @ layers.start @ self._corners)[:, :2]
+        reach = 1 + 2 * layers.bend.abs().flatten(1).amax(1)[:, None]  # bent, then turned and zoomed
+        last = torch.tensor([self._size[1], self._size[0]])
+        low = (corners.amin(2) - reach).floor().clamp_(min=0).long()
+        high = (corners.amax(2) + reach).ceil().long().add_(1).minimum(last)
+        behind = self._scene.side < 0
+        low[behind], high[behind] = 0, last
+        return torch.cat([low, high - low], 1)
 
     def _coloured(self, rows: Tensor, bank: Tensor, pictures: PictureBank) -> Tensor:
         """Canvases (n, 4, side, side) of objects: RGB with the coverage multiplied in, and the coverage."""
@@ -214,6 +216,12 @@ class _Stage:
     def _moved(self, values: Tensor) -> Tensor:
         """Numbers as the device takes them."""
         return values.to(self._device, torch.float32)
+
+
+def _ends(shown: Tensor) -> tuple[Tensor, Tensor]:
+    """The first and the last place that is true in each row (n, k)."""
+    places = shown.byte()
+    return places.argmax(1), shown.shape[1] - 1 - places.flip(1).argmax(1)
 
 
 def _smeared(canvases: Tensor, ways: Tensor, mode: str) -> Tensor:

@@ -23,7 +23,7 @@ from photoflow.io import read_photo
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".gif")
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 # Decoding is what costs: so many samples share so many short pieces of video, each decoded once and kept.
-SAMPLES, PIECES = 128, 8
+SAMPLES, PIECES = 128, 16
 FRAMES = 9  # of a piece
 STEPS = 4  # frames from one of a triplet to the next, at most
 TRIES = 8  # triplets that are looked at for one with motion and without a cut
@@ -36,8 +36,8 @@ class VideoFolder:
     """Triplets from the videos, and the folders of at least three pictures, that a folder holds at any depth.
 
     Places, crops, distances in time and directions are random; a triplet depends on the settings, the seed and its
-    number alone. To keep decoding cheap, 128 samples in a row come from 8 short pieces of video, which are decoded
-    from the key frame before them, made smaller and kept: at most 16 pieces of 9 frames are in memory. Of 8 triplets
+    number alone. To keep decoding cheap, 128 samples in a row come from 16 short pieces of video, which are decoded
+    from the key frame before them, made smaller and kept: at most 32 pieces of 9 frames are in memory. Of 8 triplets
     that are looked at, the first is taken that has motion and no scene cut; failing that, the one with most motion.
 
     Args:

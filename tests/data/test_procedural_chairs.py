@@ -1,10 +1,12 @@
+import os
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
 
-from photoflow.data import ProceduralChairs, chair_scene, picture_bank, procedural_chairs
+from photoflow.data import FlyingChairs, ProceduralChairs, chair_scene, picture_bank, procedural_chairs
 from photoflow.data.chair_shapes import shape_bank
 from photoflow.data.layers import Truth
 from photoflow.data.picture_bank import PictureBank
@@ -102,10 +104,10 @@ def _staged(source: ProceduralChairs, samples: int) -> tuple[chair_scene.Scene, 
 
 def _alone(scene: chair_scene.Scene, stage: procedural_chairs._Stage, time: torch.Tensor) -> torch.Tensor:
     """Every layer's RGBA in the whole frame (B, L, 4, H, W), each painted alone."""
-    times = time[scene.layers.sample]
     canvas = torch.zeros(len(time), len(scene.side), 4, *SIZE)
-    for row, sample, (y, x), piece in stage._pieces(scene.layers.moved(times), times):
-        canvas[sample, row, :, y : y + piece.shape[1], x : x + piece.shape[2]] = piece
+    for row, sample, (y, x), piece in stage._pieces(time):
+        if scene.side[row] >= 0:
+            canvas[sample, row, :, y : y + piece.shape[1], x : x + piece.shape[2]] = piece
     return canvas
 
 
@@ -164,7 +166,8 @@ def test_occlusion_agrees_with_looking_at_every_layer(plain: ProceduralChairs) -
 
 def test_windows_hold_all_of_their_objects(plain: ProceduralChairs, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = plain.batch(0, 6)
-    monkeypatch.setattr(procedural_chairs, "LARGEST", 100.0)  # now each window is the whole frame
+    everything = torch.tensor([0, 0, SIZE[1], SIZE[0]])
+    monkeypatch.setattr(procedural_chairs._Stage, "_windows", lambda self, moved: everything.expand(len(moved), -1))
     whole = plain.batch(0, 6)
     for name in ("image1", "image2", "middle"):
         assert float((whole[name] - expected[name]).abs().max()) < 1e-3
@@ -246,3 +249,18 @@ def test_what_is_wrong_is_named(tmp_path: Path) -> None:
         ProceduralChairs(None, (16, 64))
     with pytest.raises(InputError, match="seed: expected a whole number"):
         ProceduralChairs(None, SIZE, seed=-1)
+
+
+@pytest.mark.skipif("PHOTOFLOW_DATA" not in os.environ, reason="PHOTOFLOW_DATA names no folder with flying_chairs")
+def test_samples_are_about_as_hard_as_real_ones() -> None:
+    folder = Path(os.environ["PHOTOFLOW_DATA"])
+    chairs = FlyingChairs(folder / "flying_chairs", "all")
+    twin = ProceduralChairs(folder / "photos", (384, 512))
+    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    errors = []
+    for batches in ([chairs[index] for index in range(len(chairs))], [twin.batch(number, 1) for number in range(40)]):
+        pairs = [[(batch[name][0].mean(0) * 255).byte().numpy() for name in ("image1", "image2")] for batch in batches]
+        flows = [torch.from_numpy(method.calc(*pair, None)).permute(2, 0, 1) for pair in pairs]
+        misses = [(flow - batch["flow"][0]).norm(dim=0).mean() for flow, batch in zip(flows, batches)]
+        errors.append(float(torch.stack(misses).mean()))
+    assert 0.6 * errors[0] < errors[1] < 1.7 * errors[0]
