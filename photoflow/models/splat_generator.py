@@ -19,6 +19,7 @@ SIZES = {"small": {"width": 16, "blocks": 4}, "large": {"width": 64, "blocks": 6
 """Of the painter."""
 
 _FRONT = 4.0  # how much the farthest motion weighs more than the background's, as a logarithm
+_TRUST = 5.0  # in every pixel before any training, as a logit
 _PLANES = 10  # of the painter: splat 3, coverage 1, image 3, mask 1, flow 2
 
 
@@ -90,10 +91,13 @@ def _to_even(planes: Tensor) -> tuple[int, int, int, int]:
 
 
 class SplatMetric(nn.Module):
-    """What lies in front, and what the surroundings may be filled with: (B, 1, H, W) each. A U-Net.
+    """What lies in front, what the surroundings may be filled with, and what may be thrown at all. A U-Net.
 
-    Before any training the motion's distance d from the background's decides about both: what is farther lies in
-    front, and what comes to light behind it is filled from pixels by 1 / (1 + d^2), d in pixels.
+    Three planes (B, 1, H, W): the splatting metric; the share in [0, 1] as a source for holes; the trust in [0, 1], low
+    where a pixel shows two things that part, as at the edges of what moves.
+
+    Before any training the motion's distance d from the background's decides: what is farther lies in front, and what
+    comes to light behind it is filled from pixels by 1 / (1 + d^2), d in pixels. All pixels are trusted.
     """
 
     def __init__(self, width: int = 16) -> None:
@@ -106,11 +110,12 @@ class SplatMetric(nn.Module):
         self.up = nn.ModuleList(
             _layer(smaller + larger, larger) for smaller, larger in zip(channels[:0:-1], channels[-2::-1])
         )
-        self.last = nn.Conv2d(channels[0], 2, 3, padding=1)
+        self.last = nn.Conv2d(channels[0], 3, 3, padding=1)
         nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)  # type: ignore[arg-type]
+        with torch.no_grad():
+            self.last.bias.copy_(torch.tensor([0.0, 0.0, _TRUST]))  # type: ignore[union-attr]
 
-    def forward(self, image: Tensor, mask: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, image: Tensor, mask: Tensor, flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         apart = flow - background_motion(flow)
         distance = apart.square().sum(1, keepdim=True)
         length = distance.sqrt()
@@ -123,8 +128,9 @@ class SplatMetric(nn.Module):
         for up in self.up:
             larger = features.pop()
             x = up(torch.cat([_upsampled(x, larger), larger], 1))
-        front, source = self.last(x).float().chunk(2, 1)
-        return _FRONT * length / most + front, torch.sigmoid(source - torch.log(distance + 1e-4))
+        front, source, trust = self.last(x).float().split(1, 1)
+        front = _FRONT * length / most + front + F.logsigmoid(trust)  # what is not trusted gives way
+        return front, torch.sigmoid(source - torch.log(distance + 1e-4)), torch.sigmoid(trust)
 
 
 class ResidualBlock(nn.Module):
@@ -170,9 +176,9 @@ class Painter(nn.Module):
 class SplatGenerator(nn.Module):
     """Draws the photo after a motion: thrown along the flow, with a learned order, and painted where that is wrong.
 
-        front, source = metric(photo, mask, flow)
+        front, source, trust = metric(photo, mask, flow)
         splat = softmax splat of the photo along the flow, what is in front wins
-        base  = splat, its holes filled from what may be a source around them
+        base  = splat, its holes and what is not trusted filled from what may be a source around them
         frame = base + gate change,  change, gate = painter(splat, ..., flow)
 
     An image that is drawn anew loses what a splat had right; here it is kept until the painter has learned better, and
@@ -229,12 +235,12 @@ class SplatGenerator(nn.Module):
         image, mask, flow = (padded(planes.float(), margins) for planes in (image, mask, flow))
         lost = ~flow.isfinite().all(1, keepdim=True)
         flow = flow.masked_fill(lost, 0)
-        front, source = self.metric(image, mask, flow)
+        front, source, trust = self.metric(image, mask, flow)
         front = front.masked_fill(lost, torch.nan)
-        thrown, coverage = forward_splat(torch.cat([image, mask, flow, source], 1), flow, front, mode="softmax")
-        known = coverage.clamp(max=1)
+        thrown, coverage = forward_splat(torch.cat([image, mask, flow, source, trust], 1), flow, front, mode="softmax")
         # Away from its hole a pixel stands for itself; how much it says of others is its share as a source.
-        colours, mask, moved, source = thrown.split([3, 1, 2, 1], 1)
+        colours, mask, moved, source, trust = thrown.split([3, 1, 2, 1, 1], 1)
+        known = (coverage.clamp(max=1) * trust).clamp(0, 1)
         surroundings = filled(colours, (known * source).clamp(min=0, max=1))
         base = known * colours + (1 - known) * surroundings
         planes = torch.cat([2 * base - 1, known, 2 * image - 1, mask, moved / FLOW_UNIT], 1)

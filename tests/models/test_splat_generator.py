@@ -78,7 +78,7 @@ def test_learns_that_the_still_part_is_in_front() -> None:
     network = SplatGenerator(4, 1)
     optimiser = torch.optim.Adam(network.metric.parameters(), 1e-2)
     losses = []
-    for _ in range(40):
+    for _ in range(70):
         loss = (network(image, mask, flow) - target).abs().mean()
         optimiser.zero_grad()
         loss.backward()
