@@ -47,11 +47,12 @@ class Animator:
         offline: never fetch weights.
         blueprint: where the flow comes from: "exact", as the motion plans it, or "raft", measured by RAFT between
             the subject and its moved copy.
-        renderer: "splat", layers moved along the flow, or "gan", the flow-guided generator.
+        renderer: "splat", layers moved along the flow, or "gan", a generator.
         interpolate: "none": every frame is rendered; "rife" or "amt": keyframes are, and that network makes the
             frames between them.
         weights: of those networks, by the names "raft", "gan", "rife" and "amt": a file, or a name that
-            `photoflow weights list` shows. Without an entry the network's published weights are taken.
+            `photoflow weights list` shows. Without an entry those that come with photoflow are taken, where it has
+            some.
         accept_licence: take weights whose licence forbids commercial use.
 
     Raises:

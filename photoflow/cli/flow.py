@@ -30,9 +30,10 @@ def flow(
 ) -> None:
     """Measure where each pixel of picture A is in picture B (optical flow, by RAFT)."""
     from photoflow.io import read_photo, write_flow, write_image
+    from photoflow.models.weights import shipped
     from photoflow.viz import flow_to_rgb, with_legend
 
-    if weights is None:
+    if weights is None and shipped("raft") is None:
         raise InputError(
             "weights: expected --weights with raft_large, raft_small or a file; untrained, RAFT sees nothing"
         )
@@ -69,7 +70,7 @@ def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) 
         raise InputError(f"{png}: two outputs would be in one place; expected different names")
 
 
-def measure_flow(first: Any, second: Any, weights: str, updates: int, device: str, offline: bool) -> Any:
+def measure_flow(first: Any, second: Any, weights: str | None, updates: int, device: str, offline: bool) -> Any:
     """RAFT's flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3).
 
     Raises:

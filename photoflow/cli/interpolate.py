@@ -29,7 +29,9 @@ def add_frames(
     """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
     if network not in ("rife", "amt"):
         raise InputError(f"network: expected rife or amt, got {network!r}")
-    if weights is None:
+    from photoflow.models.weights import shipped
+
+    if weights is None and shipped(network) is None:
         named = "rife_v4.26" if network == "rife" else "amt_s"
         raise InputError(
             f"weights: expected --weights with {named}, say, or a file; untrained, no network interpolates"

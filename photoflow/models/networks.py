@@ -47,7 +47,8 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
             faults.append(fault)
         else:
             return network.eval()
-    raise faults[0]
+    # The fault of the variant whose names the file has, if there is one, says more than that of the likeliest.
+    raise next((fault for fault in faults if "should have the shape" in str(fault)), faults[0])
 
 
 def _variants(kind: str) -> list[Callable[[], Any]]:

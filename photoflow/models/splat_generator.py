@@ -54,7 +54,8 @@ def background_motion(flow: Tensor) -> Tensor:
         weight = torch.ones_like(few[:, :1])
         for _ in range(_ROUNDS):
             normal = (known * weight) @ known.T + 1e-6 * torch.eye(3, device=flow.device)  # (B, 3, 3)
-            affine = torch.linalg.solve(normal, (known * weight) @ few.transpose(1, 2)).transpose(1, 2)  # (B, 2, 3)
+            # solve_ex does not wait for the device to say that the matrix is regular, which it is.
+            affine = torch.linalg.solve_ex(normal, (known * weight) @ few.transpose(1, 2))[0].transpose(1, 2)
             distance = (few - affine @ known).square().sum(1, keepdim=True)
             weight = 1 / (1 + distance / (distance.median(2, keepdim=True).values + 1e-4))
         motion: Tensor = affine @ plane.flatten(1)
@@ -232,9 +233,10 @@ class SplatGenerator(nn.Module):
         check_planes(_NAME, "mask", mask, 1, beside=image)
         check_planes(_NAME, "flow", flow, 2, beside=image)
         margins = margins_to(image, _FACTOR)
+        # What is added around the photo helps the networks at its border, but is not thrown into the picture.
+        lost = F.pad(~flow.isfinite().all(1, keepdim=True), margins, value=True)
+        flow = flow.float().nan_to_num(0, 0, 0)
         image, mask, flow = (padded(planes.float(), margins) for planes in (image, mask, flow))
-        lost = ~flow.isfinite().all(1, keepdim=True)
-        flow = flow.masked_fill(lost, 0)
         front, source, trust = self.metric(image, mask, flow)
         front = front.masked_fill(lost, torch.nan)
         thrown, coverage = forward_splat(torch.cat([image, mask, flow, source, trust], 1), flow, front, mode="softmax")

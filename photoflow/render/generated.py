@@ -1,4 +1,4 @@
-"""Frames from the flow-guided generator."""
+"""Frames from a generator: the splat generator, or the flow-guided one."""
 
 from __future__ import annotations
 
@@ -108,7 +108,8 @@ def thrown(planes: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
 
 def _grown(region: Tensor, pixels: int) -> Tensor:
     """A region (B, 1, H, W) of 0 and 1, and what lies within some pixels of it."""
-    return F.max_pool2d(region, 2 * pixels + 1, 1, pixels)
+    side = 2 * pixels + 1
+    return F.max_pool2d(F.max_pool2d(region, (side, 1), 1, (pixels, 0)), (1, side), 1, (0, pixels))
 
 
 def _softened(touched: Tensor) -> Tensor:

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from photoflow import motion
+from photoflow.models.splat_generator import SplatGenerator
 from photoflow.render.generated import GeneratedRenderer
 from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
@@ -66,3 +67,14 @@ def test_a_cutout_has_the_opacity_of_the_layers(photo, alpha):
     np.testing.assert_array_equal(drawn[..., 3], planned.cutout(2.0)[..., 3])
     assert (drawn[16:28, 40:52, :3] == 255).all()
     np.testing.assert_array_equal(renderer.flow(2.0), planned.flow(2.0))
+
+
+def test_a_rim_of_the_subjects_colour_does_not_stay_behind(alpha):
+    """Masks are not exact: pixels around the subject show some of it."""
+    photo = np.full((48, 64, 3), 90, np.uint8)
+    photo[14:30, 18:34] = (255, 40, 40)  # two pixels more than the mask on each side
+    torch.manual_seed(0)
+    network = SplatGenerator(4, 1).eval()
+    drawn = GeneratedRenderer(exact(motion.Translate(dx=20), photo, alpha), photo, alpha, network).frame(2.0)
+    assert np.abs(drawn[14:30, 18:36].astype(int) - 90).max() < 30
+    np.testing.assert_array_equal(drawn[:, :12], photo[:, :12])

@@ -1,0 +1,28 @@
+"""The weights that come with photoflow: each loads, has its card, and is small."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import photoflow
+from photoflow.models.networks import KINDS, load_network
+from photoflow.models.weights import shipped
+
+FILES = sorted((Path(photoflow.__file__).parent / "weights").glob("*.safetensors"))
+
+
+def test_there_are_some_and_together_they_are_small() -> None:
+    assert {path.stem for path in FILES} <= set(KINDS) and "gan" in {path.stem for path in FILES}
+    assert sum(path.stat().st_size for path in FILES) < 40e6
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_each_loads_and_has_its_card(path: Path) -> None:
+    assert shipped(path.stem) == path
+    network = load_network(path.stem, None, offline=True)
+    assert not network.training
+    card = path.with_suffix(".md").read_text()
+    for word in ("Trained on", "CPU", "Licence", "Limits", "photoflow evaluate"):
+        assert word in card
