@@ -16,6 +16,7 @@ from photoflow.errors import InputError
 
 if TYPE_CHECKING:
     from photoflow.evaluation import Evaluation
+    from photoflow.motion import Motion
 
 # The networks that a task can evaluate; the first is the one that weights without a name are of.
 NETWORKS = {"render": ("gan",), "flow": ("raft",), "interpolation": ("rife", "amt"), "animation": ("raft",)}
@@ -40,21 +41,24 @@ def evaluate(
     training: Annotated[
         Path | None, typer.Option(help="CSV file of a training run, whose curves the page shows too.")
     ] = None,
-    motion: Annotated[str, typer.Option(help="Of animation: 'NAME [PARAMETER=VALUE ...]' or a .json file.")] = "sway",
+    motion: Annotated[
+        str | None,
+        typer.Option(help="Of animation: 'NAME [PARAMETER=VALUE ...]' or a .json file; sway where none is given."),
+    ] = None,
     accept_licence: AcceptLicence = False,
     device: Device = "auto",
     offline: Offline = False,
 ) -> None:
     """Measure photoflow beside simpler methods on real data."""
     kind, source = chosen_weights(task, weights)
+    planned = planned_motion(task, motion)
     check_outputs(json, report, training)
-    from photoflow import motion as motions
     from photoflow.evaluation import write_report, write_scores
     from photoflow.evaluation.comparison import network_or_none
     from photoflow.evaluation.training import training_figure
     from photoflow.models.device import settled_device
 
-    planned, curves = motions.parse(motion), training_figure(training) if training else None
+    curves = training_figure(training) if training else None
     chosen, notes = settled_device(device), list[str]()
     network = network_or_none(kind, source, notes, offline=offline, accept_licence=accept_licence)
     with sample_bar(task) as progress:
@@ -84,11 +88,26 @@ def chosen_weights(task: str, weights: str | None) -> tuple[str, str | None]:
         raise InputError(f"task: expected one of {', '.join(NETWORKS)}, got {task!r}")
     kinds = NETWORKS[task]
     kind, separator, source = (weights or "").partition("=")
-    if not separator:
+    if not separator or not any(kind in own for own in NETWORKS.values()):  # a name or a file, "=" in it or not
         return kinds[0], weights
     if kind not in kinds or not source:
         raise InputError(f"weights: {task} expects {' or '.join(f'{kind}=FILE' for kind in kinds)}, got {weights!r}")
     return kind, source
+
+
+def planned_motion(task: str, motion: str | None) -> Motion | None:
+    """The motion that photos are animated with; None for the tasks that have none.
+
+    Raises:
+        InputError: it cannot be understood, or the task has none.
+    """
+    from photoflow import motion as motions
+
+    if task == "animation":
+        return motions.parse("sway" if motion is None else motion)
+    if motion is not None:
+        raise InputError(f"motion: expected for the task animation alone, got it for {task}")
+    return None
 
 
 def check_outputs(json: Path | None, report: Path | None, training: Path | None) -> None:

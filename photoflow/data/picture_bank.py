@@ -14,12 +14,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from photoflow.errors import InputError
-from photoflow.io import read_photo
+from photoflow.io import PICTURES, read_photo
 
 MOST_PHOTOS = 256  # of a larger folder every n-th: about 300 MB
 TEXTURES = 16
 _LONG_SIDE = 768
-_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp")
 # scikit-image's photographs of scenes that come with the package itself; nothing is downloaded.
 _SCIKIT = (
     "astronaut.png", "brick.png", "chelsea.png", "coffee.png", "grass.png", "gravel.png", "hubble_deep_field.jpg",
@@ -85,9 +84,9 @@ class PictureBank:
 def _photos(folder: Path) -> list[Path]:
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
-    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in _SUFFIXES and file.name[0] != ".")
+    files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES and file.name[0] != ".")
     if not files:
-        raise InputError(f"{folder} holds no photos ({', '.join(_SUFFIXES)})")
+        raise InputError(f"{folder} holds no photos ({', '.join(PICTURES)})")
     return files[:: -(-len(files) // MOST_PHOTOS)]
 
 

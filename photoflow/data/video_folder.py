@@ -18,10 +18,9 @@ from torch import Tensor
 from photoflow.data.seeding import check_seed, check_size, generator_of
 from photoflow.data.source import Batch
 from photoflow.errors import InputError
-from photoflow.io import read_photo
+from photoflow.io import PICTURES, natural_order, read_photo
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".gif")
-PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 # Decoding is what costs: so many samples share so many short pieces of video, each decoded once and kept.
 SAMPLES, PIECES = 128, 16
 FRAMES = 9  # of a piece
@@ -204,18 +203,13 @@ def _clips(folder: Path) -> Iterator[_Video | _Pictures]:
     """The videos and the folders of frames below a folder, always in the same order."""
     for path, folders, names in os.walk(folder):
         folders.sort()
-        files = [Path(path, name) for name in sorted(names, key=_natural) if not name.startswith(".")]
+        files = sorted((Path(path, name) for name in names if not name.startswith(".")), key=natural_order)
         for file in files:
             if file.suffix.lower() in VIDEOS:
                 yield _Video(file, _length(file))
         frames = [file for file in files if file.suffix.lower() in PICTURES and not file.stem.endswith("_mask")]
         if len(frames) >= 3:
             yield _Pictures(Path(path), tuple(frames))
-
-
-def _natural(name: str) -> tuple[int, str]:
-    """frame_2 before frame_10; names of one length are in order already."""
-    return len(name), name
 
 
 def _length(path: Path) -> int:

@@ -13,7 +13,7 @@ import torch
 from photoflow.animator import Animator, hole_behind
 from photoflow.clip import Clip
 from photoflow.errors import InputError
-from photoflow.evaluation.baselines import FlowMethod, dis
+from photoflow.evaluation.baselines import FlowMethod, dis, filled
 from photoflow.evaluation.clip_measures import ClipMeasures
 from photoflow.evaluation.comparison import OURS, SHOWN, Evaluation, Figure, Progress, spread
 from photoflow.evaluation.errors import ErrorCounts
@@ -37,7 +37,6 @@ METHODS = {
 }
 SECONDS, FPS, SIDE = 2.0, 12.0, 640
 _BLUR = 0.02  # of the longer side: the standard deviation of the flow's blur in "warp"
-_FILLED_WITHIN = 3  # pixels around a hole from which Telea's method takes its colours
 _FULL_HEAT = 5.0  # pixels of error that are white
 
 
@@ -121,8 +120,7 @@ def swept(clip: Clip) -> Array:
 
 
 def _pasted(clip: Clip) -> Frames:
-    hole = hole_behind([clip.mask]).astype(np.uint8)
-    behind = cv2.inpaint(clip.photo, hole, _FILLED_WITHIN, cv2.INPAINT_TELEA).astype(np.float32)
+    behind = filled(clip.photo, hole_behind([clip.mask])).astype(np.float32)
     rgba = np.dstack([clip.photo * clip.mask[..., None], clip.mask]).astype(np.float32)
     subject = clip.mask > 0.5
 

@@ -55,12 +55,25 @@ def splatted(image: Tensor, flow: Tensor) -> Tensor:
     Returns:
         (1, 3, H, W) in [0, 1], in steps of 1/255.
 
-    Source: Niklaus and Liu, "Softmax Splatting for Video Frame Interpolation", CVPR 2020; Telea, "An Image Inpainting
-        Technique Based on the Fast Marching Method", 2004.
+    Source: Niklaus and Liu, "Softmax Splatting for Video Frame Interpolation", CVPR 2020.
     """
     arrived, hole = thrown(image, flow)
-    holes = hole[0, 0].to(torch.uint8).cpu().numpy()
-    return as_planes(cv2.inpaint(as_bytes(arrived), holes, _FILLED_WITHIN, cv2.INPAINT_TELEA), image.device)
+    return as_planes(filled(as_bytes(arrived), hole[0, 0].bool().cpu().numpy()), image.device)
+
+
+def filled(rgb: Array, hole: Array) -> Array:
+    """A picture whose hole Telea's method fills.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+        hole: bool (H, W).
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Source: Telea, "An Image Inpainting Technique Based on the Fast Marching Method", 2004.
+    """
+    return np.asarray(cv2.inpaint(rgb, hole.astype(np.uint8), _FILLED_WITHIN, cv2.INPAINT_TELEA))
 
 
 def dis(preset: str) -> FlowMethod:

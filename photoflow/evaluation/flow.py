@@ -67,8 +67,9 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
             **{f"above_{pixels}px": float(outlier_rate(error, pixels)) for pixels in THRESHOLDS},
         }
 
-    scores, figures = compare(open_pairs(data, device), methods, measure, _show, progress)
-    return Evaluation("flow", str(data), scores, METHODS, [*counts.figures(), *figures])
+    notes: list[str] = []
+    scores, figures = compare(open_pairs(data, notes, device), methods, measure, _show, progress)
+    return Evaluation("flow", str(data), scores, METHODS, [*counts.figures(), *figures], notes)
 
 
 def visible(flow: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,8 @@ from torch import Tensor
 from photoflow.data.flying_chairs import SPLIT_FILE, FlyingChairs
 from photoflow.errors import InputError
 from photoflow.evaluation.pictures import as_planes
-from photoflow.io import read_photo
+from photoflow.io import PICTURES, natural_order, read_photo
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 MASK = "_mask"  # ends the names of pictures that are masks of others
 _MIDDLEBURY = ("frame10.png", "frame10i11.png", "frame11.png")
 
@@ -48,17 +46,28 @@ class Triplets:
         return dict(zip(("image1", "middle", "image2"), frames))
 
 
-def open_pairs(folder: Path, device: str = "cpu") -> FlyingChairs:
+def open_pairs(folder: Path, notes: list[str], device: str = "cpu") -> FlyingChairs:
     """The pairs of a folder as FlyingChairs' is: those of the test part where a split file says which these are.
 
     Each is a batch of one: `image1`, `image2` (1, 3, H, W) in [0, 1] and `flow` (1, 2, H, W), pixels.
+
+    Args:
+        folder: where they are.
+        notes: gets a line where no file splits them, so that a training may have learned from what is measured.
+        device: where they are wanted.
 
     Raises:
         InputError: there is no folder, or no pair in it.
     """
     check_folder(folder, "NNNNN_img1.ppm (or .png), NNNNN_img2.ppm and NNNNN_flow.flo")
     split = any((place / SPLIT_FILE).is_file() for place in (folder, folder.parent))
-    return FlyingChairs(folder, "test" if split else "all", device=device)
+    pairs = FlyingChairs(folder, "test" if split else "all", device=device)
+    if not split:
+        notes.append(
+            f"No {SPLIT_FILE}: all {len(pairs)} pairs are measured, also those that photoflow train "
+            "--data chairs: learns from in the same folder."
+        )
+    return pairs
 
 
 def open_triplets(folder: Path, device: str = "cpu") -> Triplets:
@@ -102,14 +111,14 @@ def open_photos(path: Path) -> list[tuple[Path, Path | None]]:
         check_folder(path, "a photo or a folder of photos")
         photos = pictures_in(path)
     if not photos:
-        raise InputError(f"{path}: expected photos ({', '.join(SUFFIXES)}), found none")
+        raise InputError(f"{path}: expected photos ({', '.join(PICTURES)}), found none")
     masks = [photo.with_name(f"{photo.stem}{MASK}.png") for photo in photos]
     return [(photo, mask if mask.is_file() else None) for photo, mask in zip(photos, masks)]
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """The pictures of a folder that are no masks, frame2 before frame10."""
-    return sorted(_pictures(folder), key=_order)
+    return sorted(_pictures(folder), key=natural_order)
 
 
 def check_folder(path: Path, expected: str) -> None:
@@ -123,12 +132,7 @@ def check_folder(path: Path, expected: str) -> None:
         raise InputError(f"{path}: expected a folder with {expected}, found {found}")
 
 
-def _order(file: Path) -> list[int | str]:
-    """A name's words and numbers by turns."""
-    return [int(part) if place % 2 else part for place, part in enumerate(re.split(r"(\d+)", file.stem))]
-
-
 def _pictures(folder: Path) -> Iterator[Path]:
     for file in folder.iterdir():
-        if file.suffix.lower() in SUFFIXES and not file.stem.endswith(MASK) and file.name[0] != ".":
+        if file.suffix.lower() in PICTURES and not file.stem.endswith(MASK) and file.name[0] != ".":
             yield file

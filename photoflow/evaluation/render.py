@@ -15,9 +15,9 @@ from photoflow.evaluation.folders import open_pairs
 from photoflow.evaluation.pictures import as_bytes, difference, embedded, flow_picture, wheel
 from photoflow.evaluation.scores import decibels
 from photoflow.metrics import l1, psnr, ssim
-from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.precision import fast_inference
-from photoflow.render.generated import thrown
+from photoflow.models.splat_generator import SplatGenerator
+from photoflow.render.generated import draw, thrown
 
 Sample = dict[str, Tensor]
 
@@ -54,33 +54,29 @@ def evaluate_render(data: Path, network: Any, *, device: str, progress: Progress
     }
     if network is not None:
         methods = {OURS: lambda sample: drawn(network, sample["image1"], sample["flow"]), **methods}
-    pairs = open_pairs(data, device)
-    scores, figures = compare(pairs, methods, _measure, _show, progress)
-    return Evaluation("render", str(data), scores, METHODS, figures)
+    notes: list[str] = []
+    scores, figures = compare(open_pairs(data, notes, device), methods, _measure, _show, progress)
+    return Evaluation("render", str(data), scores, METHODS, figures, notes)
 
 
 def drawn(network: Any, image: Tensor, flow: Tensor) -> Tensor:
     """The image after a motion, by a generator.
 
     Args:
-        network: called (image, mask, flow, warped, occlusion) if it is the `FlowGuidedGenerator`, else
-            (image, mask, flow).
+        network: see `photoflow.render.generated.draw`.
         image: (1, 3, H, W) in [0, 1].
         flow: (1, 2, H, W), pixels.
 
     Returns:
-        (1, 3, H, W), float32, in [0, 1]. To the flow-guided generator what moves counts as the subject, as in training
-        on such pairs; the splat generator is told that it is not known.
+        (1, 3, H, W), float32, in [0, 1]. To the splat generator nothing is said of the subject (its mask is 1
+        everywhere); to others what moves is the subject, as in training on such pairs.
     """
-    moving = (flow.norm(dim=1, keepdim=True) > _STILL).float()
-    everything = torch.ones_like(moving)
-    if isinstance(network, FlowGuidedGenerator):
-        planes = [image, moving if moving.any() else everything, flow, *thrown(image, flow)]
-    else:
-        planes = [image, everything, flow]
+    mask = (flow.norm(dim=1, keepdim=True) > _STILL).float()
+    if isinstance(network, SplatGenerator) or not mask.any():
+        mask = torch.ones_like(mask)
+    moved = thrown(image, flow)
     with fast_inference(image.device.type):
-        made: Tensor = network(*planes)
-    return made.float().clamp(0, 1)
+        return draw(network, image, mask, flow, *moved).clamp(0, 1)
 
 
 def _measure(method: str, sample: Sample, image: Tensor) -> dict[str, float]:

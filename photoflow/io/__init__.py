@@ -2,11 +2,12 @@
 
 from photoflow.io.atomic import check_directory, check_target
 from photoflow.io.flow import read_flow, write_flow
-from photoflow.io.folder import FolderReader
-from photoflow.io.image import Photo, read_mask, read_photo, write_image
+from photoflow.io.folder import FolderReader, natural_order
+from photoflow.io.image import PICTURES, Photo, read_mask, read_photo, write_image
 from photoflow.io.video import VideoReader, VideoWriter, check_output
 
 __all__ = [
+    "PICTURES",
     "FolderReader",
     "Photo",
     "VideoReader",
@@ -14,6 +15,7 @@ __all__ = [
     "check_directory",
     "check_output",
     "check_target",
+    "natural_order",
     "read_flow",
     "read_mask",
     "read_photo",

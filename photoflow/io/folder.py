@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
-from photoflow.io.image import has_alpha, read_photo
+from photoflow.io.image import PICTURES, has_alpha, read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
-
-_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
 
 
 class FolderReader:
@@ -40,12 +38,12 @@ class FolderReader:
         self.path = Path(os.path.abspath(path))
         if not self.path.is_dir():
             raise InputError(f"{self.path}: no such folder")
-        files = [file for file in self.path.iterdir() if file.suffix.lower() in _SUFFIXES and file.name[0] != "."]
+        files = [file for file in self.path.iterdir() if file.suffix.lower() in PICTURES and file.name[0] != "."]
         if not files:
-            raise InputError(f"{self.path} holds no pictures ({', '.join(_SUFFIXES)})")
+            raise InputError(f"{self.path} holds no pictures ({', '.join(PICTURES)})")
         if not MIN_FPS <= fps <= MAX_FPS:
             raise InputError(f"fps: expected a number from {MIN_FPS} to {MAX_FPS}, got {fps}")
-        self._files = sorted(files, key=_order)
+        self._files = sorted(files, key=natural_order)
         self.fps, self.count = Fraction(fps).limit_denominator(1001), len(files)
         self.alpha = any(has_alpha(file) for file in self._files)
         self.height, self.width = read_photo(self._files[0]).rgb.shape[:2]
@@ -71,7 +69,11 @@ class FolderReader:
             yield float(index / self.fps), frame
 
 
-def _order(file: Path) -> list[tuple[int, str]]:
-    """frame_2 before frame_10."""
-    parts = re.split(r"(\d+)", file.name)
-    return [(int(part), "") if part.isdigit() else (0, part) for part in parts]
+def natural_order(file: Path) -> tuple[list[int | str], str]:
+    """A key by which files are sorted as a person would: frame_2 before frame_10, whatever their suffixes.
+
+    The words and numbers of the name without its suffix by turns, a word (maybe an empty one) first; files that differ
+    in nothing else, as 1.png and 01.png, by their whole names.
+    """
+    parts = re.split(r"(\d+)", file.stem)
+    return [int(part) if place % 2 else part for place, part in enumerate(parts)], file.name

@@ -20,6 +20,9 @@ from photoflow.io.atomic import write_bytes
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")  # never those that start other programs
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+"""Suffixes of the files that count as pictures where a folder is searched; a GIF counts as a video there."""
+
 _READABLE = "a JPEG, PNG, WebP, TIFF, GIF or BMP image"
 _STRIP_ROWS = 256
 _WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")

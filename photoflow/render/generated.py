@@ -79,15 +79,37 @@ class GeneratedRenderer:
             flow = flow.masked_fill(rim > 0, torch.nan)
             occlusion = torch.maximum(occlusion, rim * (landed < 0.5))
         with fast_inference(self._device):
-            if isinstance(self._network, SplatGenerator):  # throws the photo itself
-                generated = self._network(self._photo, self._mask, flow)
-            else:
-                generated = self._network(self._photo, self._mask, flow, arrived, occlusion)
+            generated = draw(self._network, self._photo, self._mask, flow, arrived, occlusion)
         touched = torch.maximum(torch.maximum(moving, occlusion), (landed > 0).float())
         share = _softened(touched)
-        mixed = self._photo + share * (generated.float() - self._photo)
+        mixed = self._photo + share * (generated - self._photo)
         colours = mixed.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
         return torch.where(share > 0, colours, self._bytes)
+
+
+def draw(
+    network: Generator | SplatGenerator, image: Tensor, mask: Tensor, flow: Tensor, warped: Tensor, occlusion: Tensor
+) -> Tensor:
+    """What a generator makes of a photo, whichever of them it is.
+
+    Args:
+        network: a `SplatGenerator`, which throws the photo itself and sees photo, mask and flow, or one that is called
+            with all five.
+        image: (B, 3, H, W) in [0, 1].
+        mask: (B, 1, H, W) in [0, 1], the subject.
+        flow: (B, 2, H, W), pixels.
+        warped: (B, 3, H, W), the photo thrown along the flow.
+        occlusion: (B, 1, H, W), 1 where nothing arrived.
+
+    Returns:
+        (B, 3, H, W), float32.
+    """
+    drawn: Tensor
+    if isinstance(network, SplatGenerator):
+        drawn = network(image, mask, flow)
+    else:
+        drawn = network(image, mask, flow, warped, occlusion)
+    return drawn.float()
 
 
 def thrown(planes: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:

@@ -106,6 +106,13 @@ def test_folders_of_frames(tmp_path: Path) -> None:
     assert float(batch["middle"].std()) > 0.1
 
 
+def test_frames_of_mixed_names_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    wanted = ["f8.jpeg", "f9.jpeg", "f10.png", "f11.png", "img_1.jpg"]
+    for name in wanted:
+        write_image(tmp_path / name, np.zeros((72, 96, 3), np.uint8))
+    assert [file.name for file in VideoFolder(tmp_path, SIZE)._clips[0].files] == wanted
+
+
 def test_small_videos_are_enlarged(tmp_path: Path) -> None:
     _write(tmp_path / "a.mp4", _frames(12, 2.0))
     assert VideoFolder(tmp_path, (100, 100)).batch(0, 2)["image1"].shape == (2, 3, 100, 100)

@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from photoflow import cli
-from photoflow.cli import evaluate as _command  # noqa: F401
+from photoflow.cli.evaluate import chosen_weights
 from photoflow.errors import InputError
 from photoflow.evaluation.pictures import WIDEST, embedded, heat
 from photoflow.evaluation.plots import HEIGHT, WIDTH, bars, lines, ticks
@@ -92,6 +92,12 @@ def test_animation_page_has_the_papers_figures(photos, tmp_path, monkeypatch, ca
     assert json.loads((tmp_path / "s.json").read_text())["methods"]["photoflow"]["background_changed"] == 0
 
 
+def test_weights_may_lie_in_a_folder_with_an_equals_sign():
+    assert chosen_weights("render", "runs/a=b/w.safetensors") == ("gan", "runs/a=b/w.safetensors")
+    assert chosen_weights("interpolation", "amt=runs/a=b/w.pth") == ("amt", "runs/a=b/w.pth")
+    assert chosen_weights("flow", None) == ("raft", None)
+
+
 BAD = [
     (["colour", "CHAIRS"], "task: expected one of render, flow, interpolation, animation, got 'colour'"),
     (["render", "NONE"], "expected a folder with NNNNN_img1.ppm"),
@@ -109,6 +115,9 @@ BAD = [
     (["render", "CHAIRS", "--training", "run.csv"], "expected --report too"),
     (["render", "CHAIRS", "--report", "OUT", "--training", "none.csv"], "expected a CSV file of a training run"),
     (["animation", "PHOTOS", "--motion", "fly"], "unknown motion 'fly'"),
+    (["flow", "CHAIRS", "--motion", "sway"], "motion: expected for the task animation alone, got it for flow"),
+    (["render", "CHAIRS", "--weights", "runs/a=b/none.pth"], "runs/a=b/none.pth: not found"),
+    (["render", "CHAIRS", "--weights", "gan="], "weights: render expects gan=FILE, got 'gan='"),
 ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import weakref
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 from moving import SHIFT
 
+from photoflow.data.flying_chairs import SPLIT_FILE
 from photoflow.evaluation import Scores
 from photoflow.evaluation.animation import evaluate_animation
 from photoflow.evaluation.baselines import inverse, middle_by_flow
@@ -19,6 +21,7 @@ from photoflow.evaluation.interpolation import evaluate_interpolation
 from photoflow.evaluation.render import drawn, evaluate_render
 from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.registry import WeightsError
+from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.motion import Sway
 
 CALLS: list[tuple[int, int]] = []
@@ -45,7 +48,7 @@ def test_render_baselines_move_the_picture_to_the_bit(chairs, device, progress):
 def test_render_scores_what_the_network_draws(chairs, progress):
     seen = []
 
-    def network(image, mask, flow):
+    def network(image, mask, flow, warped, occlusion):
         seen.append((tuple(mask.shape), flow[0, :, 0, 0].tolist(), mask.min().item()))
         return torch.full_like(image, 0.5)
 
@@ -69,6 +72,29 @@ def test_the_papers_generator_gets_the_moved_picture(device):
     _, _, _, warped, occlusion = seen[0]
     assert occlusion[..., :4].min() == 1 and occlusion[..., 4:].max() == 0
     torch.testing.assert_close(warped[..., 4:20], image[..., :16], rtol=0, atol=0.03)  # what it covers shines through
+
+
+def test_the_splat_generator_is_not_told_what_moves(device):
+    network = SplatGenerator(**SIZES["small"]).eval().to(device)
+    image = torch.rand(1, 3, 32, 32, device=device)
+    flow = torch.zeros(1, 2, 32, 32, device=device)
+    flow[:, 0, :, :16] = 4
+    seen = []
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+    with torch.inference_mode():
+        made = drawn(network, image, flow)
+    assert made.shape == image.shape and made.dtype == torch.float32
+    assert len(seen[0]) == 3 and (seen[0][1] == 1).all() and torch.equal(seen[0][2], flow)
+
+
+@pytest.mark.parametrize("evaluate", [evaluate_render, evaluate_flow])
+def test_pairs_that_a_training_may_know_are_told(evaluate, chairs, tmp_path, progress):
+    whole = evaluate(chairs, None, device="cpu", progress=progress)
+    assert [note for note in whole.notes if "all 2 pairs are measured, also those that photoflow train" in note]
+    shutil.copytree(chairs, tmp_path / "split")
+    (tmp_path / "split" / SPLIT_FILE).write_text("1\n2\n")
+    test = evaluate(tmp_path / "split", None, device="cpu", progress=progress)
+    assert test.scores.samples == 1 and test.notes == []
 
 
 def test_flow_baselines(chairs, progress):

@@ -3,11 +3,12 @@
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
 from photoflow.errors import InputError
-from photoflow.io import FolderReader, write_image
+from photoflow.io import PICTURES, FolderReader, natural_order, read_photo, write_image
 
 
 def picture(value: int, alpha: int | None = None, size: tuple[int, int] = (6, 9)) -> np.ndarray:
@@ -25,6 +26,31 @@ def test_frames_come_in_the_order_of_their_numbers(tmp_path: Path) -> None:
     assert [int(frame[0, 0, 0]) for frame in reader] == [1, 2, 10]
     assert [round(seconds, 6) for seconds, _ in reader.timed()] == [0, 0.04, 0.08]
     assert FolderReader(tmp_path, 29.97).fps == Fraction(2997, 100)
+
+
+def test_files_are_sorted_by_the_numbers_in_their_names() -> None:
+    names = [
+        "2.png",
+        "10.png",
+        "a.png",
+        "a1.png",
+        "a01b2.png",
+        "a1b10.jpg",
+        "f9.jpeg",
+        "f10.png",
+        "f²3.png",
+        "img_1.jpg",
+    ]
+    assert [path.name for path in sorted(map(Path, reversed(names)), key=natural_order)] == names
+    same = [Path("f01.png"), Path("f1.jpg"), Path("f1.png")]  # files of one number have an order too
+    assert sorted(reversed(same), key=natural_order) == same
+
+
+@pytest.mark.parametrize("suffix", PICTURES)
+def test_files_that_count_as_pictures_can_be_read(suffix: str, tmp_path: Path) -> None:
+    assert cv2.imwrite(str(tmp_path / f"a{suffix}"), picture(70))
+    assert abs(int(read_photo(tmp_path / f"a{suffix}").rgb[0, 0, 0]) - 70) < 4
+    assert FolderReader(tmp_path, 25).count == 1
 
 
 def test_one_transparent_picture_gives_all_frames_alpha(tmp_path: Path) -> None:

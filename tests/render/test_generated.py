@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from photoflow import motion
-from photoflow.models.splat_generator import SplatGenerator
-from photoflow.render.generated import GeneratedRenderer
+from photoflow.models.splat_generator import SIZES, SplatGenerator
+from photoflow.render.generated import GeneratedRenderer, draw
 from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
 TIMING = {"scale": 1.0, "seconds": 2.0, "loop": False, "device": "cpu"}
@@ -78,3 +78,21 @@ def test_a_rim_of_the_subjects_colour_does_not_stay_behind(alpha):
     drawn = GeneratedRenderer(exact(motion.Translate(dx=20), photo, alpha), photo, alpha, network).frame(2.0)
     assert np.abs(drawn[14:30, 18:36].astype(int) - 90).max() < 30
     np.testing.assert_array_equal(drawn[:, :12], photo[:, :12])
+
+
+def test_each_generator_is_called_with_what_it_sees():
+    planes = [torch.rand(1, channels, 32, 32) for channels in (3, 1, 2, 3, 1)]
+    seen = []
+
+    def network(*inputs):
+        seen.append(inputs)
+        return inputs[3].double()
+
+    made = draw(network, *planes)
+    assert made.dtype == torch.float32 and torch.equal(made, planes[3])
+    splatting = SplatGenerator(**SIZES["small"]).eval()
+    splatting.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+    with torch.inference_mode():
+        assert draw(splatting, *planes).shape == (1, 3, 32, 32)
+    for inputs, count in zip(seen, (5, 3)):
+        assert len(inputs) == count and all(map(torch.equal, inputs, planes))
