@@ -18,7 +18,7 @@ def train(
     data: Annotated[
         list[str],
         typer.Option(
-            help="procedural[:FOLDER of photos], chairs:FOLDER or video:FOLDER; of several one is drawn for each batch.",
+            help="procedural[:FOLDER of photos], chairs:FOLDER or video:FOLDER; of several, one is drawn per batch.",
             show_default=False,
         ),
     ],
