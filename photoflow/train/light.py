@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 _CELL = 8  # pixels: means over as many do not depend on how an image was resampled
 _LEAST = 0.01  # a change of brightness that cannot be told from an error of the flow, or of the mask
 _CLIPPED = 0.01  # this near to black or white, a brighter image may have been cut off
-_ROUNDS = 5
-_EXACT = 0.005  # a cell whose residual is smaller counts no more than one with this
+_ROUNDS = 8
+_EXACT = 0.002  # a cell whose residual is smaller counts no more than one with this
 _FLAT = 1e-5  # a variance at which the slope of a line through the colours means little
 
 
