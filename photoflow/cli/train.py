@@ -18,7 +18,7 @@ def train(
     data: Annotated[
         list[str],
         typer.Option(
-            help="procedural[:FOLDER of photos], chairs:FOLDER or video:FOLDER; several take turns.",
+            help="procedural[:FOLDER of photos], chairs:FOLDER or video:FOLDER; of several, one is drawn per batch.",
             show_default=False,
         ),
     ],
@@ -44,6 +44,7 @@ def train(
         raise InputError("expected either --minutes or --steps")
     from photoflow.data import open_source
     from photoflow.train.batches import Mixture
+    from photoflow.train.checkpoint import check_place
     from photoflow.train.loop import train as run
     from photoflow.train.ranks import process_group
     from photoflow.train.recipes import entry_of
@@ -53,17 +54,19 @@ def train(
     shortcuts = {"batch": batch, "size": size, "seed": seed}
     texts = {name: str(value) for name, value in shortcuts.items() if value is not None}
     config = entry.configured(texts | parse_settings(settings or []))
+    check_place(out)  # data and networks take a while
     with process_group(device) as ranks:
         sources = [open_source(text, size=config.data_size, device=ranks.device, seed=config.seed) for text in data]
         made = entry.made(config, ranks.device)
-        outcome = run(made, Mixture(sources), out, Plan(steps, minutes, total), console, ranks)
+        outcome = run(made, Mixture(sources, config.seed), out, Plan(steps, minutes, total), console, ranks)
     done = outcome.progress
     if ranks.rank == 0:
         if outcome.signal:
             ending = "interrupted; the same command goes on"
         else:
             ending = "the training is done" if outcome.done else "the same command goes on"
-        said = f"{outcome.weights}: {done.step} steps, {done.seconds / 60:.1f} min; {ending}"
+        kept = outcome.weights if outcome.weights.is_file() else out  # none before the first step
+        said = f"{kept}: {done.step} steps, {done.seconds / 60:.1f} min; {ending}"
         console.print(said, markup=False, soft_wrap=True)
     if outcome.signal:
         sys.exit(128 + outcome.signal)

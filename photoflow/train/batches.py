@@ -1,4 +1,4 @@
-"""Batches: from one source of data or several by turns, checked, on the device, one ahead of the GPU."""
+"""Batches: from one source of data or drawn from several, checked, on the device, one ahead of the GPU."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
+import torch
+
+from photoflow.data.seeding import generator_of
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -13,19 +16,23 @@ if TYPE_CHECKING:
 
 
 class Mixture:
-    """Several sources of data by turns: batch n is the n-th of source n modulo their number.
+    """Several sources of data: batch n is the n-th of one that is drawn by its number.
+
+    They do not take turns: so do the networks of a step and the processes, and each would see only some of the data.
 
     Args:
-        sources: at least one; one that is named twice has two turns, and other batches in each.
+        sources: at least one; one that is named twice is drawn twice as often.
+        seed: another one draws others.
     """
 
-    def __init__(self, sources: Sequence[Source]) -> None:
-        self._sources = tuple(sources)
+    def __init__(self, sources: Sequence[Source], seed: int) -> None:
+        self._sources, self._seed = tuple(sources), seed
         self.name = " + ".join(dict.fromkeys(source.name for source in sources))
 
     def batch(self, number: int, count: int) -> Batch:
         """Batch `number` of `count` samples."""
-        return self._sources[number % len(self._sources)].batch(number, count)
+        drawn = torch.randint(len(self._sources), (), generator=generator_of(self._seed, 3, number))
+        return self._sources[int(drawn)].batch(number, count)
 
 
 class Feed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import platform
 import zipfile
@@ -16,13 +17,27 @@ import torch
 from torch import Tensor, nn
 
 from photoflow.errors import InputError
-from photoflow.io.atomic import naming_errors, replacing, write_bytes
+from photoflow.io.atomic import check_directory, naming_errors, replacing, write_bytes
 from photoflow.train.config import as_text
 from photoflow.train.schedule import Progress
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
 _FORMAT = 1
+
+
+def check_place(folder: Path) -> Path:
+    """Check that a training can be kept in a folder, which need not exist; none is made.
+
+    Returns:
+        The absolute path.
+
+    Raises:
+        InputError: it or what is above it is a file, or not writable.
+    """
+    place = Path(os.path.abspath(folder))
+    check_directory(next(above for above in (place, *place.parents) if os.path.exists(above)))
+    return place
 
 
 def save_checkpoint(path: Path, recipe: str, config: str, progress: Progress, states: Mapping[str, Any]) -> None:

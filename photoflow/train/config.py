@@ -60,6 +60,8 @@ class TrainingConfig:
             raise InputError(f"size: expected sides of at least 16 pixels, got {as_text(self.size)}")
         if not self.ema < 1:
             raise InputError(f"ema: expected a number below 1, got {self.ema}")
+        if not self.seed < 2**63:
+            raise InputError(f"seed: expected a number below 2^63, got {self.seed}")
         if self.precision not in PRECISIONS:
             raise InputError(f"precision: expected {' or '.join(PRECISIONS)}, got {self.precision!r}")
 

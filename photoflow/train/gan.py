@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +18,8 @@ from photoflow.models.vgg import VGG19Features
 from photoflow.models.weights import locate
 from photoflow.ops import backward_warp
 from photoflow.render.generated import thrown
-from photoflow.train.config import TrainingConfig
+from photoflow.train.config import TrainingConfig, as_text
+from photoflow.train.light import evenly_lit
 from photoflow.train.losses import SPAN, charbonnier, gradient_penalty, l1, laplacian_l1, psnr
 from photoflow.train.pictures import error, sheet
 from photoflow.train.recipe import Recipe, Terms, Turn
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from photoflow.data import Batch
 
+_LOSSES = ("adversarial", "pixel", "vgg", "cycle", "warp", "charbonnier", "laplacian")
 _STILL = 1.0  # pixels: what moves less is no subject, where the data does not say what is
 
 
@@ -70,8 +73,10 @@ class GanConfig(TrainingConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not any((self.adversarial, self.pixel, self.vgg, self.cycle, self.warp, self.charbonnier, self.laplacian)):
+        if not any(getattr(self, name) for name in _LOSSES):
             raise InputError("expected at least one loss with a weight above 0, got none")
+        if not max(self.betas) < 1:
+            raise InputError(f"betas: expected numbers below 1, got {as_text(self.betas)}")
 
 
 # The splat's colours are right where they are kept, so what is left to learn is where, and what fills the holes:
@@ -84,49 +89,41 @@ PRESETS = {"paper": GanConfig(), "splat": _SPLAT, "splat_small": replace(_SPLAT,
 _SPLATS = {"splat": "large", "splat_small": "small"}
 
 
-class Condition(NamedTuple):
+@dataclass(frozen=True)
+class Condition:
     """What a generator and a discriminator see: section 3 of the paper, "executor".
 
     Args:
         image: I1 (B, 3, H, W), RGB in [0, 1].
         mask: M (B, 1, H, W) in [0, 1].
         flow: F, from I1 to I2 (B, 2, H, W), float32, pixels.
-        warped: I1' (B, 3, H, W).
-        occlusion: M_occ (B, 1, H, W).
     """
 
     image: Tensor
     mask: Tensor
     flow: Tensor
-    warped: Tensor
-    occlusion: Tensor
+
+    @property
+    def warped(self) -> Tensor:
+        """I1' (B, 3, H, W): the softmax splat along the flow, larger motion in front, as the renderer has it."""
+        return self._thrown[0]
+
+    @property
+    def occlusion(self) -> Tensor:
+        """M_occ (B, 1, H, W): 1 where less than half a pixel arrived."""
+        return self._thrown[1]
+
+    @cached_property
+    def _thrown(self) -> tuple[Tensor, Tensor]:
+        # Only once asked for: the splat generator throws the photo itself.
+        return thrown(self.image, self.flow)
 
 
 def conditioned(batch: Batch) -> Condition:
-    """What the networks see of a batch with image1, flow and, where it has one, the mask; else of what moves.
-
-    I1' is the softmax splat along the flow, larger motion in front, and M_occ where less than half a pixel arrived,
-    as the renderer gives them to the generator.
-    """
+    """What the networks see of a batch with image1, flow and, where it has one, the mask; else of what moves."""
     image, flow = batch["image1"], batch["flow"]
     mask = batch["mask"] if "mask" in batch else _moving(flow.norm(dim=1, keepdim=True))
-    return Condition(image, mask, flow, *thrown(image, flow))
-
-
-def evenly_lit(batch: Batch) -> Batch:
-    """The batch with image2 as bright as image1: a change of light is no motion, and nothing tells a generator of it.
-
-    Gain and lift are those of least squares between what both images show, where the batch says what that is.
-    """
-    if "visible" not in batch:
-        return batch
-    seen, first, second = batch["visible"], batch["image1"], backward_warp(batch["image2"], batch["flow"])
-    count = 3 * seen.sum((1, 2, 3), keepdim=True).clamp_min(1)
-    means = [(seen * image).sum((1, 2, 3), keepdim=True) / count for image in (first, second)]
-    apart = [seen * (image - mean) for image, mean in zip((first, second), means)]
-    shared = (apart[0] * apart[1]).sum((1, 2, 3), keepdim=True)
-    gain = (shared / apart[1].square().sum((1, 2, 3), keepdim=True).clamp_min(1e-6)).clamp(0.8, 1.25)
-    return {**batch, "image2": (gain * (batch["image2"] - means[1]) + means[0]).clamp(0, 1)}
+    return Condition(image, mask, flow)
 
 
 def _moving(length: Tensor) -> Tensor:
@@ -144,6 +141,9 @@ class GanRecipe(Recipe):
         L_G = L_adv + 10 L_pixel + 10 L_vgg + 100 L_flow_cycle + 50 L_warp,
 
     Adam with betas (0, 0.9), the rate from 1e-4 to 1e-6 by a cosine, batches of 2 at 384 by 512.
+
+    Raises:
+        InputError: no loss would count in the first step.
     """
 
     name = "gan"
@@ -164,6 +164,11 @@ class GanRecipe(Recipe):
         self.facts: dict[str, str] = {}
         if config.vgg and not found:
             self.facts["vgg"] = "the weights of VGG-19 are not on this machine: trained without L_vgg"
+        if not self._weights(0.0):
+            raise InputError(
+                "expected at least one loss that counts from the start, got none: adversarial begins later, vgg needs "
+                "the weights of VGG-19"
+            )
 
     @property
     def network(self) -> str:
@@ -188,7 +193,7 @@ class GanRecipe(Recipe):
     def generator_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """The weighed losses of the generator, those whose weight is not 0."""
         batch = self._lit(batch)
-        config, seen, real = self.config, self._seen(batch, chance), batch["image2"]
+        seen, real = self._seen(batch, chance), batch["image2"]
         drawn = self._draw(self.ships, seen)
         losses: dict[str, Callable[[], Tensor]] = {
             "adversarial": lambda: -self._score(seen)(drawn).float().mean(),
@@ -199,12 +204,7 @@ class GanRecipe(Recipe):
             "charbonnier": lambda: charbonnier(drawn, real),
             "laplacian": lambda: laplacian_l1(drawn, real),
         }
-        wanted = {name: getattr(config, name) for name in losses}
-        if self._features is None:
-            wanted["vgg"] = 0.0
-        if progress < config.adversarial_from:
-            wanted["adversarial"] = 0.0
-        terms = {name: weight * losses[name]() for name, weight in wanted.items() if weight}
+        terms = {name: weight * losses[name]() for name, weight in self._weights(progress).items()}
         return Terms(terms, {"psnr": psnr(drawn, real)})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
@@ -212,6 +212,15 @@ class GanRecipe(Recipe):
         seen, real = conditioned(batch), batch["image2"]
         drawn = self._draw(network, seen)
         return sheet([seen.image, seen.warped, drawn, real, error(drawn, real)])
+
+    def _weights(self, progress: float) -> dict[str, float]:
+        """The weights of the generator's losses that count once a share of the training is done; none of them is 0."""
+        weights: dict[str, float] = {name: getattr(self.config, name) for name in _LOSSES}
+        if self._features is None:
+            weights["vgg"] = 0.0
+        if progress < self.config.adversarial_from:
+            weights["adversarial"] = 0.0
+        return {name: weight for name, weight in weights.items() if weight}
 
     def _lit(self, batch: Batch) -> Batch:
         """The paper's generator learns from the data as it is."""
@@ -221,11 +230,14 @@ class GanRecipe(Recipe):
         """What the networks see, with the masks of some samples hidden."""
         seen = conditioned(batch)
         shown = torch.rand(seen.mask.shape[0], 1, 1, 1, generator=chance) < self.config.masks
-        return seen._replace(mask=torch.where(shown.to(seen.mask.device), seen.mask, 1.0))
+        return replace(seen, mask=torch.where(shown.to(seen.mask.device), seen.mask, 1.0))
 
     def _draw(self, network: Any, seen: Condition) -> Tensor:
         """The generator's I2_pred, float32."""
-        drawn: Tensor = network(*seen) if self.config.network == "paper" else network(seen.image, seen.mask, seen.flow)
+        planes = [seen.image, seen.mask, seen.flow]
+        if self.config.network == "paper":
+            planes += [seen.warped, seen.occlusion]
+        drawn: Tensor = network(*planes)
         return drawn.float()
 
     def _score(self, seen: Condition) -> Callable[[Tensor], Tensor]:

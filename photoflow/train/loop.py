@@ -19,14 +19,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from photoflow.data.seeding import generator_of
 from photoflow.errors import InputError
-from photoflow.io import check_directory
+from photoflow.io.atomic import naming_errors
 from photoflow.models.state_dict import fit, read_state_dict
 from photoflow.train.batches import Feed
 from photoflow.train.checkpoint import (
     CHECKPOINT,
     WEIGHTS,
     about_weights,
+    check_place,
     load_checkpoint,
     progress_of_weights,
     save_checkpoint,
@@ -146,7 +148,7 @@ class Trainer:
         """The next batch of this process, and what is drawn from for it: both follow from its number alone."""
         number = self.done.number + self.ranks.rank
         self.done.number += self.ranks.world
-        return self.feed.take(number), torch.Generator().manual_seed((self.config.seed << 40) + number)
+        return self.feed.take(number), generator_of(self.config.seed, 2, number)
 
     def _check(self, turn: Turn, values: dict[str, float], losses: set[str]) -> None:
         """Stop before the weights are spoiled."""
@@ -251,7 +253,7 @@ def train(
     Args:
         recipe: what is trained.
         source: makes its batches: process r of n takes number k n + r.
-        folder: where checkpoint, weights, table and pictures are kept, and gone on from.
+        folder: where checkpoint, weights, table and pictures are kept, and gone on from; made if it is missing.
         plan: how long.
         console: where it is shown.
         ranks: this process among those that train together; None: alone, on the CPU.
@@ -266,7 +268,8 @@ def train(
         Diverged: a loss has; the last checkpoint stays.
     """
     ranks = ranks or Ranks()
-    check_directory(folder).mkdir(exist_ok=True)
+    with naming_errors(check_place(folder)):
+        folder.mkdir(parents=True, exist_ok=True)
     trainer, config = Trainer(recipe, source, ranks), recipe.config
     said = trainer.resume(folder)
     done = trainer.done

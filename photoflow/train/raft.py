@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from photoflow.errors import InputError
 from photoflow.models.raft import PRESETS as NETWORKS
 from photoflow.models.raft import RAFT
 from photoflow.train.augment import erased, jittered, placed
@@ -49,6 +50,11 @@ class RaftConfig(TrainingConfig):
     occluded: float = 1.0
     weight_decay: float = 1e-4
     room: float = 1.25
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.updates < 1:
+            raise InputError(f"updates: expected at least 1, got {self.updates}")
 
     @property
     def data_size(self) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from rich.console import Console
 from torch.nn import functional
 
 from photoflow.models import generator, ifnet, raft
+from photoflow.train.batches import Mixture
 from photoflow.train.loop import Outcome, train
 from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan
@@ -81,6 +82,11 @@ class Squares:
         }  # fmt: skip
 
 
+def mixed(size: tuple[int, int]) -> Mixture:
+    """Two sources: squares, and one batch of them for ever."""
+    return Mixture([Squares(size), Squares(size, alike=True)], 0)
+
+
 def smooth(height: int, width: int, chance: torch.Generator) -> torch.Tensor:
     coarse = torch.rand(1, 3, height // 4 + 1, width // 4 + 1, generator=chance)
     return functional.interpolate(coarse, size=(height, width), mode="bilinear", align_corners=True)[0]
@@ -106,7 +112,7 @@ def run(
     folder: Path,
     steps: int = 2,
     console: Console | None = None,
-    source: Squares | None = None,
+    source: Squares | Mixture | None = None,
     total: int | None = None,
     whole: bool = False,
     **settings: object,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from squares import TINY, Squares, narrow
 
 from photoflow import cli
 from photoflow.cli import train as command  # noqa: F401  (registers the command)
+from photoflow.errors import InputError
+from photoflow.train import loop
 
 
 @pytest.fixture
@@ -19,6 +22,8 @@ def photoflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     chosen: dict[str, int] = {}
 
     def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: int = 0) -> Squares:
+        if text == "nowhere":
+            raise InputError("data: nowhere")
         assert text == "squares" and device == "cpu"
         return Squares(size, **chosen)
 
@@ -46,6 +51,30 @@ def test_trains_and_goes_on(photoflow, tmp_path: Path) -> None:
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert {"checkpoint.pt", "weights.safetensors", "log.csv", "samples"} <= names
     assert not [name for name in names if name.startswith(".")]
+
+
+def test_the_folder_may_lie_deeper_and_seeds_be_dates(photoflow, tmp_path: Path) -> None:
+    folder = tmp_path / "runs" / "first"
+    code, _ = photoflow("--steps", 1, "--seed", 20261121, "--out", folder)
+    assert code == 0 and (folder / "weights.safetensors").is_file()
+
+
+def test_a_folder_that_cannot_be_is_said_before_data_is_opened(photoflow, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    code, said = photoflow("--steps", 1, "--out", tmp_path / "file" / "run", "--data", "nowhere")
+    assert code == 2 and said.startswith(f"photoflow: cannot write {tmp_path / 'file'}: it is a file")
+    code, said = photoflow("--steps", 1, "--out", tmp_path / "new" / "run", "--data", "nowhere")
+    assert code == 2 and said == "photoflow: data: nowhere"
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_interrupt_before_the_first_step_names_the_folder(
+    photoflow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "interruptible", lambda: nullcontext(lambda: 15))
+    code, said = photoflow("--steps", 5)
+    assert code == 143 and said.endswith(f"{tmp_path / 'run'}: 0 steps, 0.0 min; interrupted; the same command goes on")
+    assert not (tmp_path / "run" / "weights.safetensors").exists()
 
 
 def test_an_interrupt_saves(photoflow, tmp_path: Path) -> None:

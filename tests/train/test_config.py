@@ -43,6 +43,8 @@ def test_the_network_chooses_the_preset() -> None:
         ({"size": "256"}, "size: expected HEIGHTxWIDTH, got '256'"),
         ({"size": "8x8"}, "size: expected sides of at least 16 pixels, got 8x8"),
         ({"betas": "0.5"}, "betas: expected two numbers with a comma between them, got '0.5'"),
+        ({"betas": "0.9,1.5"}, "betas: expected numbers below 1, got 0.9,1.5"),
+        ({"seed": str(2**63)}, "seed: expected a number below 2\\^63, got 9223372036854775808"),
         ({"ema": "1"}, "ema: expected a number below 1, got 1"),
         ({"precision": "int8"}, "precision: expected auto or bfloat16 or float16 or float32, got 'int8'"),
         ({"network": "splat", "charbonnier": "0", "laplacian": "0"}, "expected at least one loss"),
@@ -51,6 +53,11 @@ def test_the_network_chooses_the_preset() -> None:
 def test_what_is_wrong_is_said(settings: dict[str, str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         entry_of("gan").configured(settings)
+
+
+def test_raft_needs_an_update() -> None:
+    with pytest.raises(InputError, match="updates: expected at least 1, got 0"):
+        entry_of("raft").configured({"updates": "0"})
 
 
 def test_an_unknown_recipe_is_refused() -> None:

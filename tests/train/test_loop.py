@@ -9,14 +9,17 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 import torch
 from rich.console import Console
 from safetensors.torch import load_file
-from squares import TINY, Squares, narrow, run
+from squares import TINY, Squares, mixed, narrow, run
 
+from photoflow.models import ifnet
 from photoflow.models.networks import load_network
+from photoflow.ops import backward_warp
 from photoflow.train import augment, interpolation, log, loop
 from photoflow.train.loop import Diverged, settled_precision, train
 from photoflow.train.recipes import entry_of
@@ -105,7 +108,9 @@ def test_two_processes_equal_one_that_accumulates(tmp_path: Path) -> None:
         for process in both:
             process.kill()
     for name in ("gan", "raft"):
-        run(name, tmp_path / f"one_{name}", 2, accumulation=2)
+        source = mixed(entry_of(name).configured(TINY[name]).data_size)
+        critic = {"critic_updates": 2} if name == "gan" else {}
+        run(name, tmp_path / f"one_{name}", 2, source=source, accumulation=2, **critic)
         wanted, got = tensors(tmp_path / f"one_{name}"), tensors(tmp_path / f"two_{name}")
         assert wanted.keys() == got.keys()
         for key, value in wanted.items():
@@ -144,9 +149,36 @@ def test_divergence_stops_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_trains_with_weights_and_flow_in_float32(precision: str, tmp_path: Path) -> None:
     for name in RECIPES if precision == "bfloat16" else ["interpolation"]:  # float16 is slow on a CPU
-        run(name, tmp_path / name, 1, precision=precision)
+        convolved, flows = dtypes_of_a_step(name, tmp_path / name, precision)
+        assert convolved == {getattr(torch, precision)}
+        assert flows == {torch.float32}
         states = tensors(tmp_path / name)
         assert {v.dtype for key, v in states.items() if "network" in key} == {torch.float32}
+
+
+def dtypes_of_a_step(name: str, folder: Path, precision: str) -> tuple[set[torch.dtype], set[torch.dtype]]:
+    """Train one step: what the convolutions of the network that ships gave, and what its flows were."""
+    convolved: set[torch.dtype] = set()
+    flows: set[torch.dtype] = set()
+
+    def see_flows(_: object, inputs: tuple[torch.Tensor, ...], output: list[torch.Tensor]) -> None:
+        # The generator takes one, RAFT gives one for each update; IFNet moves images by them.
+        flows.update(flow.dtype for flow in {"gan": inputs[2:3], "raft": output, "interpolation": ()}[name])
+
+    def warp(planes: object, flow: torch.Tensor, **how: str) -> object:
+        flows.add(flow.dtype)
+        return backward_warp(planes, flow, **how)
+
+    entry = entry_of(name)
+    with narrow():
+        recipe = entry.made(entry.configured(TINY[name] | {"precision": precision}), "cpu")
+    recipe.ships.register_forward_hook(see_flows)
+    for layer in recipe.ships.modules():
+        if isinstance(layer, torch.nn.Conv2d):
+            layer.register_forward_hook(lambda _, __, out: convolved.add(out.dtype))
+    with mock.patch.object(ifnet, "backward_warp", warp):
+        train(recipe, source_of(name), folder, Plan(steps=1), Console(quiet=True))
+    return convolved, flows
 
 
 def test_automatic_precision_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import math
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from photoflow.models.networks import load_network
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.models.vgg import VGG19Features
 from photoflow.ops import backward_warp
-from photoflow.train import gan
+from photoflow.train import gan, log
 from photoflow.train.batches import Feed, Mixture
 from photoflow.train.interpolation import turned
 from photoflow.train.losses import l1
@@ -56,7 +57,7 @@ def test_generator_losses_are_the_papers() -> None:
     seen = gan.conditioned(batch)
     with torch.no_grad():
         terms, measures = recipe.generator_losses(batch, chance(), 0.0)
-        drawn = recipe.ships(*seen)
+        drawn = recipe.ships(seen.image, seen.mask, seen.flow, seen.warped, seen.occlusion)
         judged = recipe._critic(seen.image, seen.flow, seen.warped, seen.occlusion, drawn)
     # The paper's images are in [-1, 1]: distances are twice ours. VGG is not here.
     assert terms.keys() == {"adversarial", "pixel", "cycle", "warp"}
@@ -79,9 +80,10 @@ def test_the_way_back_is_exact_for_what_is_seen() -> None:
 def test_critic_losses_are_those_of_wgan_gp() -> None:
     recipe, batch = made("gan")
     terms, _ = recipe.critic_losses(batch, chance(), 0.0)
-    score = recipe._score(gan.conditioned(batch))
+    seen = gan.conditioned(batch)
+    score = recipe._score(seen)
     with torch.no_grad():
-        drawn = recipe.ships(*gan.conditioned(batch))
+        drawn = recipe.ships(seen.image, seen.mask, seen.flow, seen.warped, seen.occlusion)
         assert terms["wasserstein"].item() == pytest.approx(
             float(score(drawn).mean() - score(batch["image2"]).mean()), abs=1e-5
         )
@@ -106,13 +108,40 @@ def test_without_an_adversarial_loss_there_is_no_critic() -> None:
     assert "adversarial" not in recipe.generator_losses(batch, chance(), 0.0).losses
 
 
-def test_an_adversarial_loss_may_begin_later(tmp_path: Path) -> None:
+def test_an_adversarial_loss_may_begin_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log, "_EVERY_STEPS", 1)
     run("gan", tmp_path, 2, adversarial_from=0.5)
-    header, *_ = (tmp_path / "log.csv").read_text().splitlines()
-    assert "critic/penalty" in header
+    with open(tmp_path / "log.csv", newline="") as file:
+        first, second = csv.DictReader(file)
+    for name in ("critic/penalty", "generator/adversarial"):
+        assert first[name] == "" and math.isfinite(float(second[name]))
     recipe, batch = made("gan", adversarial_from=0.5)
     assert "adversarial" not in recipe.generator_losses(batch, chance(), 0.49).losses
     assert "adversarial" in recipe.generator_losses(batch, chance(), 0.5).losses
+
+
+@pytest.mark.parametrize("settings", [{"vgg": 1}, {"adversarial": 1, "adversarial_from": 0.3}])
+def test_one_loss_has_to_count_from_the_start(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gan, "locate", lambda name: None)
+    with pytest.raises(InputError, match="expected at least one loss that counts from the start, got none"):
+        made("gan", **dict.fromkeys(("adversarial", "pixel", "vgg", "cycle", "warp"), 0) | settings)
+    made("gan", **dict.fromkeys(("pixel", "vgg", "cycle", "warp"), 0))  # a critic that judges from the start is enough
+
+
+def test_the_photo_is_thrown_only_where_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    throws: list[int] = []
+    thrown = gan.thrown
+    monkeypatch.setattr(gan, "thrown", lambda *planes: throws.append(1) or thrown(*planes))
+    recipe, batch = made("gan", network="splat_small")
+    recipe.generator_losses(batch, chance(), 0.0)
+    assert not throws
+    recipe.picture(recipe.ships, batch)
+    assert len(throws) == 1
+    for settings in ({"network": "splat_small", "warp": 1}, {"network": "splat_small", "adversarial": 1}, {}):
+        recipe, batch = made("gan", **settings)
+        throws.clear()
+        recipe.turns[0].losses(batch, chance(), 0.5)
+        assert len(throws) == 1
 
 
 def test_the_splat_generator_learns_from_distances_alone(tmp_path: Path) -> None:
@@ -168,7 +197,30 @@ def test_turning_keeps_what_is_between_what() -> None:
     assert shapes == {(6, 9), (9, 6)}
 
 
-def test_sources_take_turns_and_lacking_data_is_said() -> None:
+def test_every_place_of_a_step_and_every_process_sees_all_sources() -> None:
+    class Named:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
+            assert count == 3
+            return {self.name: torch.full((count,), number)}
+
+    mixture = Mixture([Named("a"), Named("b")], 5)
+    drawn = []
+    for number in range(240):
+        ((key, planes),) = mixture.batch(number, 3).items()
+        assert int(planes[0]) == number
+        drawn.append(key)
+    assert 90 < drawn.count("a") < 150
+    for period in (2, 6, 12):  # processes, updates of a step, both
+        assert all(set(drawn[place::period]) == {"a", "b"} for place in range(period))
+    assert [*mixture.batch(7, 3)] == [drawn[7]]
+    others = Mixture([Named("a"), Named("b")], 6)
+    assert [key for number in range(240) for key in others.batch(number, 3)] != drawn
+
+
+def test_lacking_data_is_said() -> None:
     class Numbered:
         def __init__(self, name: str) -> None:
             self.name = name
@@ -176,13 +228,10 @@ def test_sources_take_turns_and_lacking_data_is_said() -> None:
         def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
             return {self.name: torch.full((count,), number)}
 
-    mixture = Mixture([Numbered("a"), Numbered("b"), Numbered("a")])
+    mixture = Mixture([Numbered("a"), Numbered("b"), Numbered("a")], 0)
     assert mixture.name == "a + b"
-    assert [(key, int(x[0])) for n in range(4) for key, x in mixture.batch(n, 1).items()] == [
-        ("a", 0), ("b", 1), ("a", 2), ("a", 3),
-    ]  # fmt: skip
-    with pytest.raises(InputError, match=r"data a \+ b: expected batches with b, t, got a"):
-        Feed(mixture, ("b", "t"), 1, "cpu", 1).take(0)
+    with pytest.raises(InputError, match=r"data a \+ b: expected batches with c, t, got [ab]"):
+        Feed(mixture, ("c", "t"), 1, "cpu", 1).take(0)
 
 
 def test_a_feed_ahead_gives_the_same_batches(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""What each of two processes runs under torchrun: two steps of two recipes."""
+"""What each of two processes runs under torchrun: two steps of two recipes, from two sources of data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from rich.console import Console
-from squares import TINY, Squares, narrow
+from squares import TINY, mixed, narrow
 
 from photoflow.train.loop import train
 from photoflow.train.ranks import process_group
@@ -18,8 +18,8 @@ with process_group("cpu") as ranks:
     assert ranks.agreed(5.0 + ranks.rank, 15 * ranks.rank) == (5.0, 15)
     for name in ("gan", "raft"):
         entry = entry_of(name)
-        config = entry.configured(TINY[name])
+        config = entry.configured(TINY[name] | ({"critic_updates": "2"} if name == "gan" else {}))
         folder = Path(sys.argv[1]) / f"two_{name}"
         with narrow():
             recipe = entry.made(config, ranks.device)
-        train(recipe, Squares(config.data_size), folder, Plan(steps=2), Console(quiet=True), ranks)
+        train(recipe, mixed(config.data_size), folder, Plan(steps=2), Console(quiet=True), ranks)
