@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT = 460, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56, 10, 10, 42
+_LEFT, _RIGHT, _TOP, _BOTTOM = 72, 10, 10, 42
 MOST_POINTS = 300  # of a line; more are averaged
 COLOURS = 8  # that the page has
 

@@ -10,7 +10,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.testing import assert_close
 
-from photoflow.models.splat_generator import SplatGenerator, background_motion, filled
+from photoflow.models.networks import load_network
+from photoflow.models.splat_generator import SIZES, SplatGenerator, SplatMetric, background_motion, filled
 from photoflow.models.weights import WeightsError
 
 
@@ -167,3 +168,31 @@ def test_what_is_added_around_the_photo_does_not_come_in() -> None:
     last = photo[..., -1:].expand(-1, -1, -1, 6)
     assert (edges[1] - last).abs().mean() > 0.1  # not the border's column, smeared
     assert_close(edges[0], edges[1], atol=0.2, rtol=0)
+
+
+@torch.no_grad()
+def test_what_is_not_trusted_gives_way_and_is_filled() -> None:
+    image, mask, flow = square_over_ramp()
+    metric = SplatMetric()
+    fronts = []
+    for logit in (5.0, -5.0):
+        metric.last.bias[2] = logit
+        front, _, trust = metric(image, mask, flow)
+        assert_close(trust, torch.full_like(trust, logit).sigmoid())
+        fronts.append(front)
+    assert_close(fronts[0] - fronts[1], torch.full_like(mask, 5.0), atol=1e-3, rtol=0)
+
+    network = SplatGenerator(8, 1)
+    image[..., 20:44, 29] = 0  # a dark rim at the square's left edge, which stands still
+    doubt = torch.ones_like(mask)
+    doubt[..., 20:44, 29] = 0
+    network.metric.register_forward_hook(lambda _, __, planes: (*planes[:2], doubt))
+    assert (network(image, mask, flow)[..., 20:44, 29] - 0.31).abs().max() < 0.06
+
+
+def test_damaged_weights_are_named_as_those_of_the_network_they_fit_best(tmp_path: Path) -> None:
+    state = SplatGenerator(**SIZES["small"]).state_dict()
+    state["metric.last.bias"] = torch.zeros(2)
+    save_file(state, tmp_path / "splat.safetensors")
+    with pytest.raises(WeightsError, match=r"metric\.last\.bias"):
+        load_network("gan", tmp_path / "splat.safetensors")
