@@ -1,0 +1,318 @@
+"""Spectral volumes: the motion of every pixel as a few of its frequencies."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from photoflow.errors import InputError
+from photoflow.motion.base import Array, MotionField
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+VERSION = 1
+FREQUENCIES = 16  # of the paper: most of the power of natural oscillation lies below
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralVolume:
+    """The displacement of every pixel over time, as the lowest frequencies of its Fourier series.
+
+        F_t(p) = Re(S_0(p) + 2 sum_{k=1}^{K-1} S_k(p) exp(2 pi i k t / seconds))
+
+    Args:
+        coefficients: S, (K, 2, H, W) complex64, pixels; channel 0 = x right, 1 = y down. S_0 is the mean, which is
+            real.
+        seconds: the length T of the record, after which the motion repeats; frequency k is k / seconds hertz.
+
+    Raises:
+        InputError: coefficients of another shape or not finite, or a length that is no positive number.
+
+    Source: Li et al., "Generative Image Dynamics", CVPR 2024, section 3: S(p) = FFT(F(p)). Deviation: divided by the
+        number of frames, so that coefficients are pixels and do not depend on the frame rate.
+    """
+
+    coefficients: Array
+    seconds: float
+
+    def __post_init__(self) -> None:
+        given = np.asarray(self.coefficients)
+        if given.ndim != 4 or given.shape[1] != 2 or 0 in given.shape:
+            raise InputError(f"spectral volume: expected coefficients (K, 2, H, W), got {given.shape}")
+        if not np.isfinite(given).all():
+            raise InputError("spectral volume: expected finite coefficients, got NaN or infinity")
+        if not 0 < self.seconds < math.inf:
+            raise InputError(f"spectral volume: expected a length above 0 seconds, got {self.seconds}")
+        object.__setattr__(self, "coefficients", np.ascontiguousarray(given, dtype=np.complex64))
+        object.__setattr__(self, "seconds", float(self.seconds))
+
+    @classmethod
+    def from_trajectories(cls, trajectories: Array, seconds: float, count: int = FREQUENCIES) -> SpectralVolume:
+        """The volume of measured displacements.
+
+        Args:
+            trajectories: (T, 2, H, W) float, pixels: the displacements at T times, evenly spaced over the record.
+            seconds: the length of the record: T times the time from one to the next.
+            count: how many frequencies are kept, K; at most T // 2 + 1.
+
+        Raises:
+            InputError: trajectories of another shape, fewer than two times, or a count out of its range.
+        """
+        given = np.asarray(trajectories)
+        if given.ndim != 4 or given.shape[1] != 2:
+            raise InputError(f"spectral volume: expected trajectories (T, 2, H, W), got {given.shape}")
+        times = len(given)
+        if times < 2:
+            raise InputError(f"spectral volume: expected at least 2 frames of trajectories, got {times}")
+        if not 1 <= count <= times // 2 + 1:
+            raise InputError(f"spectral volume: {times} frames have 1 to {times // 2 + 1} frequencies, got {count}")
+        kept = np.stack([_frequency(given, k) for k in range(count)])
+        if times % 2 == 0 and count == times // 2 + 1:
+            kept[-1] /= 2  # the highest frequency of all is its own mirror: the series counts it once
+        return cls(kept, seconds)
+
+    @property
+    def count(self) -> int:
+        """How many frequencies there are, K."""
+        return len(self.coefficients)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        height, width = self.coefficients.shape[2:]
+        return height, width
+
+    @property
+    def frequencies(self) -> Array:
+        """(K,) float64, hertz."""
+        return np.arange(self.count) / self.seconds
+
+    @property
+    def power(self) -> Array:
+        """The energy of the motion at each frequency, (K,) float64, square pixels.
+
+        The mean over all pixels of x and y power; their sum is the mean of the squared displacement over time
+        (Parseval's theorem).
+        """
+        squared = np.square(np.abs(self.coefficients.astype(np.complex128))).sum(axis=1).mean(axis=(1, 2))
+        return np.asarray(squared * np.where(np.arange(self.count) > 0, 2, 1))
+
+    @cached_property
+    def planes(self) -> Array:
+        """Real and imaginary parts, (2 K, 2 H W) float32: a displacement is one product with them."""
+        flat = self.coefficients.reshape(self.count, -1)
+        return np.concatenate([flat.real, flat.imag])
+
+    def displacement(self, t: float) -> Array:
+        """The displacement of every pixel at time `t` seconds, any real number: (2, H, W) float32, pixels."""
+        return self.trajectories([t])[0]
+
+    def trajectories(self, times: Sequence[float] | Array) -> Array:
+        """The displacements at several times, seconds: (T, 2, H, W) float32, pixels."""
+        flat = _amounts(np.asarray(times, dtype=np.float64), self.frequencies) @ self.planes
+        return np.asarray(flat.reshape(-1, 2, *self.size), dtype=np.float32)
+
+    def field(self, frequencies: Array | None = None, device: str = "cpu") -> SpectralField:
+        """The motion as a field over the volume's own pixels.
+
+        Args:
+            frequencies: (K,) hertz, in place of those of the volume: so loops of another length are closed; see
+                `closing_frequencies`.
+            device: where displacements are wanted.
+        """
+        return SpectralField(self, self.frequencies if frequencies is None else frequencies, device)
+
+    def magnified(self, factor: float) -> SpectralVolume:
+        """The motion with amplitudes `factor` times as large; below 1 it is damped. Section 6 of the paper."""
+        return replace(self, coefficients=np.float32(factor) * self.coefficients)
+
+    def slowed(self, factor: float) -> SpectralVolume:
+        """The motion `factor` times as slow; below 1 it is faster.
+
+        Raises:
+            InputError: the factor is no positive number.
+        """
+        if not 0 < factor < math.inf:
+            raise InputError(f"spectral volume: expected a factor above 0 to slow down by, got {factor}")
+        return replace(self, seconds=factor * self.seconds)
+
+    def between(self, lowest: float, highest: float) -> SpectralVolume:
+        """The part of the motion whose frequencies are from `lowest` to `highest` hertz; the rest is 0."""
+        kept = (self.frequencies >= lowest) & (self.frequencies <= highest)
+        return replace(self, coefficients=self.coefficients * kept[:, None, None, None])
+
+    def masked(self, mask: Array) -> SpectralVolume:
+        """The motion weighed pixel by pixel with a mask (H, W) in [0, 1].
+
+        Raises:
+            InputError: the mask has another size.
+        """
+        if np.shape(mask) != self.size:
+            raise InputError(f"spectral volume: expected a mask of {self.size}, got {np.shape(mask)}")
+        return replace(self, coefficients=self.coefficients * np.asarray(mask, dtype=np.float32))
+
+    def cropped(self, left: int, top: int, width: int, height: int) -> SpectralVolume:
+        """The motion of a rectangle of pixels.
+
+        Raises:
+            InputError: the rectangle is empty or not within the volume.
+        """
+        rows, columns = self.size
+        if not (0 <= left < left + width <= columns and 0 <= top < top + height <= rows):
+            box = f"{left},{top},{width},{height}"
+            raise InputError(f"spectral volume: expected a box within {columns}x{rows} pixels, got {box}")
+        return replace(self, coefficients=self.coefficients[:, :, top : top + height, left : left + width])
+
+    def resized(self, height: int, width: int) -> SpectralVolume:
+        """The same motion over a picture of another size: displacements grow with it.
+
+        Raises:
+            InputError: a side below 1.
+        """
+        if min(height, width) < 1:
+            raise InputError(f"spectral volume: expected sides of at least 1 pixel, got {width}x{height}")
+        rows, columns = self.size
+        shrinks = height * width < rows * columns
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        flat = self.coefficients.reshape(-1, rows, columns)
+        parts = [[cv2.resize(part, (width, height), interpolation=how) for part in (c.real, c.imag)] for c in flat]
+        grown = np.stack([real + 1j * imaginary for real, imaginary in parts]).reshape(self.count, 2, height, width)
+        scale = np.array([width / columns, height / rows], dtype=np.float32)
+        return replace(self, coefficients=grown * scale[:, None, None])
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the volume into a safetensors file, beside the target first and then renamed over it.
+
+        Raises:
+            InputError: the suffix is not .safetensors, or the file cannot be written.
+        """
+        from safetensors.numpy import save
+
+        from photoflow.io.atomic import write_bytes
+
+        if not str(path).lower().endswith(".safetensors"):
+            raise InputError(f"cannot write {path}: a spectral volume is expected to end in .safetensors")
+        about = {"photoflow": "spectral volume", "version": str(VERSION), "seconds": repr(self.seconds)}
+        parts = {"real": self.coefficients.real, "imaginary": self.coefficients.imag}
+        write_bytes(path, save({name: np.ascontiguousarray(part) for name, part in parts.items()}, about))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> SpectralVolume:
+        """Read a volume that `save` wrote.
+
+        Raises:
+            InputError: no such file, no spectral volume, or another version.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                about = file.metadata() or {}
+                if about.get("photoflow") != "spectral volume" or about.get("version") != str(VERSION):
+                    raise InputError(f"{path}: expected a spectral volume of version {VERSION}")
+                return cls(file.get_tensor("real") + 1j * file.get_tensor("imaginary"), float(about["seconds"]))
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            if isinstance(error, InputError):
+                raise InputError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
+            raise InputError(f"{path}: cannot read the spectral volume ({error})") from error
+
+
+class SpectralField(MotionField):
+    """The displacements of a spectral volume, at frequencies that may differ from its own.
+
+    Args:
+        volume: over the pixels of the region.
+        frequencies: (K,) hertz.
+        device: where displacements are wanted.
+    """
+
+    def __init__(self, volume: SpectralVolume, frequencies: Array, device: str = "cpu") -> None:
+        import torch
+
+        self.volume, self.frequencies = volume, np.asarray(frequencies, dtype=np.float64)
+        self._planes = torch.from_numpy(volume.planes).to(device)
+
+    def flow(self, t: float) -> Tensor:
+        import torch
+
+        amounts = torch.from_numpy(_amounts(np.asarray([t]), self.frequencies)[0]).to(self._planes.device)
+        flow: Tensor = torch.mv(self._planes.T, amounts).reshape(2, *self.volume.size)
+        return flow
+
+    def scaled(self, factor: float) -> MotionField:
+        return SpectralField(self.volume.magnified(factor), self.frequencies, str(self._planes.device))
+
+
+def closing_frequencies(frequencies: Array, seconds: float) -> Array:
+    """The frequencies nearest to those given at which a clip of `seconds` closes, each repeating a whole number of
+    times; none but 0 becomes 0.
+
+    Args:
+        frequencies: hertz, at least 0.
+        seconds: length of the clip.
+    """
+    cycles = np.rint(np.asarray(frequencies) * seconds)
+    return np.asarray(np.where(np.asarray(frequencies) > 0, np.maximum(cycles, 1), 0) / seconds)
+
+
+def amplitude_scales(volumes: Sequence[SpectralVolume], percentile: float = 95.0) -> Array:
+    """What each frequency's amplitudes are measured by: their percentile over all pixels, axes and volumes.
+
+    Args:
+        volumes: at least one, all with the same number of frequencies.
+        percentile: 0 to 100.
+
+    Returns:
+        (K,) float32, pixels, above 0.
+
+    Source: Generative Image Dynamics, section 4.1, "Frequency adaptive normalization".
+    """
+    count = volumes[0].count
+    sizes = [np.concatenate([np.abs(v.coefficients[k]).ravel() for v in volumes]) for k in range(count)]
+    scales = np.array([np.percentile(one, percentile) for one in sizes], dtype=np.float32)
+    return np.maximum(scales, np.finfo(np.float32).tiny)
+
+
+def normalised(coefficients: Array, scales: Array) -> Array:
+    """Coefficients (K, 2, H, W) complex, pixels, made alike in size at all frequencies: (K, 4, H, W) float32.
+
+    Real and imaginary parts of x, then of y, each as sign(s) sqrt(|s| / scale).
+
+    Source: Generative Image Dynamics, equation (3).
+    """
+    parts = np.stack([coefficients.real, coefficients.imag], axis=2)  # (K, 2, 2, H, W)
+    parts = parts.reshape(len(coefficients), 4, *coefficients.shape[2:]) / scales[:, None, None, None]
+    return np.asarray(np.sign(parts) * np.sqrt(np.abs(parts)), dtype=np.float32)
+
+
+def denormalised(parts: Array, scales: Array) -> Array:
+    """The inverse of `normalised`: (K, 4, H, W) float32 -> (K, 2, H, W) complex64, pixels."""
+    full = (np.sign(parts) * np.square(parts) * scales[:, None, None, None]).astype(np.float32)
+    return np.ascontiguousarray(full[:, 0::2] + 1j * full[:, 1::2], dtype=np.complex64)
+
+
+def _amounts(times: Array, frequencies: Array) -> Array:
+    """How much of each real and imaginary part a displacement has, (T, 2 K) float32."""
+    angles = 2 * np.pi * np.outer(times, frequencies)
+    twice = np.where(np.arange(len(frequencies)) > 0, 2.0, 1.0)
+    return np.concatenate([twice * np.cos(angles), -twice * np.sin(angles)], axis=1).astype(np.float32)
+
+
+def _frequency(trajectories: Array, k: int) -> Array:
+    """Coefficient k of the discrete Fourier transform over the times, divided by their number, (2, H, W) complex.
+
+    One frequency at a time: a transform of all of them would take many times the memory of what is kept.
+    """
+    times = len(trajectories)
+    turns = np.exp(-2j * np.pi * k * np.arange(times) / times) / times
+    flat = trajectories.reshape(times, -1)
+    both = np.stack([turns.real, turns.imag]).astype(flat.dtype if flat.dtype == np.float64 else np.float32) @ flat
+    return np.asarray((both[0] + 1j * both[1]).reshape(trajectories.shape[1:]))
