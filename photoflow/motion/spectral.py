@@ -113,7 +113,7 @@ class SpectralVolume:
 
     def displacement(self, t: float) -> Array:
         """The displacement of every pixel at time `t` seconds, any real number: (2, H, W) float32, pixels."""
-        return self.trajectories([t])[0]
+        return np.asarray(self.trajectories([t])[0])
 
     def trajectories(self, times: Sequence[float] | Array) -> Array:
         """The displacements at several times, seconds: (T, 2, H, W) float32, pixels."""
@@ -278,7 +278,7 @@ def amplitude_scales(volumes: Sequence[SpectralVolume], percentile: float = 95.0
     count = volumes[0].count
     sizes = [np.concatenate([np.abs(v.coefficients[k]).ravel() for v in volumes]) for k in range(count)]
     scales = np.array([np.percentile(one, percentile) for one in sizes], dtype=np.float32)
-    return np.maximum(scales, np.finfo(np.float32).tiny)
+    return np.asarray(np.maximum(scales, np.finfo(np.float32).tiny))
 
 
 def normalised(coefficients: Array, scales: Array) -> Array:
