@@ -13,7 +13,7 @@ import torch
 from photoflow.animator import Animator, hole_behind
 from photoflow.clip import Clip
 from photoflow.errors import InputError
-from photoflow.evaluation.baselines import FlowMethod, dis, filled
+from photoflow.evaluation.baselines import FlowMethod, filled
 from photoflow.evaluation.clip_measures import ClipMeasures
 from photoflow.evaluation.comparison import OURS, SHOWN, Evaluation, Figure, Progress, spread
 from photoflow.evaluation.errors import ErrorCounts
@@ -22,6 +22,7 @@ from photoflow.evaluation.pictures import as_planes, embedded, heat, wheel
 from photoflow.evaluation.plots import lines
 from photoflow.evaluation.scores import Scores
 from photoflow.io import read_photo
+from photoflow.models.dis import DIS
 from photoflow.motion import Motion
 from photoflow.segment import NoSubjectError
 from photoflow.viz import draw_trajectories, flow_to_rgb, grid_points, strip
@@ -63,7 +64,7 @@ def evaluate_animation(
         InputError: no photo, one that cannot be read, or none with a subject.
     """
     photos, animator, scores, counts = open_photos(data), Animator(device, offline=offline), Scores(), ErrorCounts()
-    measure: FlowMethod = dis("medium") if network is None else network
+    measure: FlowMethod = DIS("medium") if network is None else network
     told = "OpenCV's DIS (medium)" if network is None else "RAFT"
     result = Evaluation("animation", str(data), scores, METHODS)
     result.notes.append(f"Motion is measured by {told}, between the photo and each frame.")

@@ -17,11 +17,6 @@ from photoflow.render.generated import thrown
 Array = np.ndarray[Any, Any]
 FlowMethod = Callable[[Tensor, Tensor], Tensor]
 
-PRESETS = {
-    "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
-    "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
-    "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
-}
 _FARNEBACK = (0.5, 5, 21, 5, 7, 1.5)  # scale of the pyramid, levels, window, iterations, polynomial's side and sigma
 _FILLED_WITHIN = 3  # pixels around a hole from which Telea's method takes its colours
 
@@ -74,21 +69,6 @@ def filled(rgb: Array, hole: Array) -> Array:
     Source: Telea, "An Image Inpainting Technique Based on the Fast Marching Method", 2004.
     """
     return np.asarray(cv2.inpaint(rgb, hole.astype(np.uint8), _FILLED_WITHIN, cv2.INPAINT_TELEA))
-
-
-def dis(preset: str) -> FlowMethod:
-    """OpenCV's DIS flow of a pair (1, 3, H, W), as (1, 2, H, W).
-
-    Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016.
-    """
-    measuring = cv2.DISOpticalFlow.create(PRESETS[preset])
-
-    def measured(image1: Tensor, image2: Tensor) -> Tensor:
-        # None: a flow that is handed in would be where the search begins.
-        flow = measuring.calc(_grey(image1), _grey(image2), None)  # type: ignore[call-overload]
-        return _planes_of(flow, image1)
-
-    return measured
 
 
 def farneback(image1: Tensor, image2: Tensor) -> Tensor:

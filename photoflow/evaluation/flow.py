@@ -10,12 +10,13 @@ from typing import Any
 from torch import Tensor
 
 from photoflow import ops
-from photoflow.evaluation.baselines import PRESETS, FlowMethod, dis, farneback, inverse, zero_flow
+from photoflow.evaluation.baselines import FlowMethod, farneback, inverse, zero_flow
 from photoflow.evaluation.comparison import OURS, Evaluation, Figure, Progress, compare
 from photoflow.evaluation.errors import ErrorCounts
 from photoflow.evaluation.folders import open_pairs
 from photoflow.evaluation.pictures import as_bytes, embedded, flow_picture, heat, wheel
 from photoflow.metrics import endpoint_error, epe, outlier_rate
+from photoflow.models.dis import DIS, PRESETS
 
 Sample = dict[str, Tensor]
 
@@ -47,7 +48,7 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
     """
     measured: dict[str, FlowMethod] = {
         "zero": zero_flow,
-        **{f"dis_{preset}": dis(preset) for preset in PRESETS},
+        **{f"dis_{preset}": DIS(preset) for preset in PRESETS},
         "farneback": farneback,
     }
     if network is not None:

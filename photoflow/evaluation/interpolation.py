@@ -9,12 +9,13 @@ from typing import Any
 
 from torch import Tensor
 
-from photoflow.evaluation.baselines import dis, middle_by_flow
+from photoflow.evaluation.baselines import middle_by_flow
 from photoflow.evaluation.comparison import OURS, Evaluation, Figure, Progress, compare
 from photoflow.evaluation.folders import open_triplets
 from photoflow.evaluation.pictures import as_bytes, as_planes, difference, embedded
 from photoflow.evaluation.scores import decibels
 from photoflow.metrics import interpolation_error, psnr, ssim
+from photoflow.models.dis import DIS
 from photoflow.render.interpolated import FrameMaker
 
 Sample = dict[str, Tensor]
@@ -42,7 +43,7 @@ def evaluate_interpolation(data: Path, network: Any, *, device: str, progress: P
     Raises:
         InputError: the folder has no triplets, or one that cannot be read.
     """
-    flow = dis("medium")
+    flow = DIS("medium")
     methods: dict[str, Callable[[Sample], Tensor]] = {
         "repeat": lambda sample: sample["image1"],
         "average": lambda sample: (sample["image1"] + sample["image2"]) / 2,
