@@ -22,33 +22,33 @@ def flow(
         Path | None, typer.Option(help="Write a picture too: the hue is the direction, the saturation the length.")
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(help="RAFT's weights: a name from `photoflow weights list`, or a file.")
+        str | None,
+        typer.Option(
+            help="RAFT's weights: a name from `photoflow weights list`, or a file. Without: those that come with "
+            "photoflow, or OpenCV's DIS flow, which needs none."
+        ),
     ] = None,
     updates: Annotated[int, typer.Option(min=1, help="How often the flow is refined.")] = 12,
     device: Device = "auto",
     offline: Offline = False,
 ) -> None:
-    """Measure where each pixel of picture A is in picture B (optical flow, by RAFT)."""
+    """Measure where each pixel of picture A is in picture B (optical flow, by RAFT or DIS)."""
     from photoflow.io import read_photo, write_flow, write_image
-    from photoflow.models.weights import shipped
     from photoflow.viz import flow_to_rgb, with_legend
 
-    if weights is None and shipped("raft") is None:
-        raise InputError(
-            "weights: expected --weights with raft_large, raft_small or a file; untrained, RAFT sees nothing"
-        )
     check_flow_files(first, second, output, png)
     pictures = [read_photo(path).rgb for path in (first, second)]
     if pictures[0].shape != pictures[1].shape:
         sizes = [f"{picture.shape[1]}x{picture.shape[0]}" for picture in pictures]
         raise InputError(f"{second}: expected {sizes[0]} pixels, as {first} has, got {sizes[1]}")
-    measured = measure_flow(pictures[0], pictures[1], weights, updates, device, offline)
+    measured, method = measure_flow(pictures[0], pictures[1], weights, updates, device, offline)
     write_flow(output, measured)
     if png:
         write_image(png, with_legend(flow_to_rgb(measured)))
     length = (measured**2).sum(0) ** 0.5
     said = f"{length.mean():.2f} pixels on average, {length.max():.2f} at most"
-    console.print(f"{output}: {measured.shape[2]}x{measured.shape[1]}, {said}", markup=False, soft_wrap=True)
+    size = f"{measured.shape[2]}x{measured.shape[1]}"
+    console.print(f"{output}: {size}, {said}, by {method}", markup=False, soft_wrap=True)
 
 
 def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) -> None:
@@ -70,8 +70,10 @@ def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) 
         raise InputError(f"{png}: two outputs would be in one place; expected different names")
 
 
-def measure_flow(first: Any, second: Any, weights: str | None, updates: int, device: str, offline: bool) -> Any:
-    """RAFT's flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3).
+def measure_flow(
+    first: Any, second: Any, weights: str | None, updates: int, device: str, offline: bool
+) -> tuple[Any, str]:
+    """The flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3), and what measured it.
 
     Raises:
         InputError: the device is not there, or the weights are not or not RAFT's.
@@ -79,10 +81,14 @@ def measure_flow(first: Any, second: Any, weights: str | None, updates: int, dev
     import torch
 
     from photoflow.models.device import settled_device
+    from photoflow.models.dis import DIS
     from photoflow.models.networks import load_network
+    from photoflow.models.weights import shipped
 
     chosen = settled_device(device)
+    images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
+    if weights is None and shipped("raft") is None:
+        return DIS()(*images)[0].cpu().numpy(), "DIS"
     network = load_network("raft", weights, offline=offline).to(chosen)
     with torch.inference_mode():
-        images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
-        return network(*images, updates=updates)[0].cpu().numpy()
+        return network(*images, updates=updates)[0].cpu().numpy(), "RAFT"

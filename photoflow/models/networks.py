@@ -56,7 +56,7 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
     if kind == "raft":
         from photoflow.models.raft import RAFT
 
-        return [RAFT.large, RAFT.small]
+        return [RAFT.large, RAFT.small, RAFT.refine]
     if kind == "gan":
         from photoflow.models.generator import FlowGuidedGenerator
         from photoflow.models.splat_generator import SIZES as PAINTERS

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,12 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from photoflow.models._contract import InstanceNorm, check_planes, cropped, margins_to, padded
+from photoflow.models.dis import DIS
 from photoflow.models.raft_names import rename
+from photoflow.models.raft_upsampling import FACTOR, MaskPredictor, bilinear_upsampling, convex_upsampling
 from photoflow.ops import Correlation
 
 _LEVELS = 4  # of the correlation pyramid
-_FACTOR = 8  # by which features are smaller than the image
-_LEAST = 2 * 2 ** (_LEVELS - 1) * _FACTOR  # with 128 pixels the last level still has 2 to interpolate between
+_LEAST = 2 * 2 ** (_LEVELS - 1) * FACTOR  # with 128 pixels the last level still has 2 to interpolate between
 
 Norm = Callable[[int], nn.Module] | None
 
@@ -39,6 +40,8 @@ class RAFTConfig:
         kernels: (height, width) of the one or two recurrent units.
         head: channels within the flow head.
         convex: whether the flow is enlarged by learned convex combinations, not bilinearly.
+        starts: whether updates begin with a flow that was measured before, not with none; such a flow takes part in
+            the convex combinations, too, so that what is right in it is kept pixel by pixel.
     """
 
     features: tuple[int, int, int, int, int]
@@ -53,6 +56,7 @@ class RAFTConfig:
     kernels: tuple[tuple[int, int], ...]
     head: int
     convex: bool
+    starts: bool = False
 
 
 PRESETS: dict[str, RAFTConfig] = {
@@ -66,6 +70,8 @@ PRESETS: dict[str, RAFTConfig] = {
         convex=True,
     ),
 }  # fmt: skip
+# Not published: the small one, started from a classical flow.
+PRESETS["refine"] = replace(PRESETS["small"], convex=True, starts=True)
 
 
 def _layer(
@@ -239,45 +245,6 @@ class UpdateBlock(nn.Module):
         return hidden, self.flow_head(hidden)
 
 
-class MaskPredictor(nn.Module):
-    """For every pixel of the 8 by 8 in a cell, logits of its 9 neighbouring cells (B, 9 * 64, h, w). Appendix B."""
-
-    def __init__(self, inputs: int) -> None:
-        super().__init__()
-        self.convrelu = _layer(inputs, 256, 3)
-        self.conv = nn.Conv2d(256, 9 * _FACTOR**2, 1)
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        logits: Tensor = 0.25 * self.conv(self.convrelu(hidden))  # a quarter, to balance the gradients
-        return logits
-
-
-def convex_upsampling(flow: Tensor, logits: Tensor) -> Tensor:
-    """Enlarge a flow 8 times: each pixel is a convex combination of the 3 by 3 cells around its own.
-
-    Args:
-        flow: (B, 2, h, w) float32, pixels of its own size.
-        logits: (B, 9 * 64, h, w), neighbour by neighbour, row by row; softmax over the neighbours gives the weights.
-
-    Returns:
-        (B, 2, 8 h, 8 w) float32, pixels of that size.
-
-    Source: section 3.3, "Upsampling", and appendix B.
-    """
-    batch, _, height, width = flow.shape
-    weights = logits.float().view(batch, 1, 9, _FACTOR**2, height, width).softmax(2)
-    cells = F.unfold(_FACTOR * flow, 3, padding=1).view(batch, 2, 9, 1, height, width)
-    mixed = weights[:, :, 0] * cells[:, :, 0]
-    for near in range(1, 9):  # all products at once would take nine times the memory
-        mixed = torch.addcmul(mixed, weights[:, :, near], cells[:, :, near])
-    return F.pixel_shuffle(mixed.reshape(batch, 2 * _FACTOR**2, height, width), _FACTOR)
-
-
-def bilinear_upsampling(flow: Tensor) -> Tensor:
-    """Enlarge a flow (B, 2, h, w) 8 times, bilinearly between its outermost pixels, as RAFT small does."""
-    return _FACTOR * F.interpolate(flow, scale_factor=_FACTOR, mode="bilinear", align_corners=True)
-
-
 class RAFT(nn.Module):
     """The optical flow from one image to another.
 
@@ -305,7 +272,10 @@ class RAFT(nn.Module):
         self.feature_encoder = Encoder(config.features, norm=InstanceNorm, bottleneck=config.bottleneck)
         self.context_encoder = Encoder(config.context, norm=norm, bottleneck=config.bottleneck)
         self.update_block = UpdateBlock(config)
-        self.mask_predictor = MaskPredictor(config.hidden) if config.convex else None
+        self.mask_predictor = MaskPredictor(config.hidden, config.starts) if config.convex else None
+        if config.starts:  # untrained, it leaves the flow as it is measured
+            for parameter in self.update_block.flow_head.conv2.parameters():
+                nn.init.zeros_(parameter)
         if weights is not None:
             self.load(weights)
 
@@ -319,6 +289,11 @@ class RAFT(nn.Module):
         """RAFT: 5.3 M parameters."""
         return cls(PRESETS["large"], weights)
 
+    @classmethod
+    def refine(cls, weights: str | Path | None = None) -> RAFT:
+        """RAFT-S with convex upsampling, started from the flow of `photoflow.models.dis.DIS`: 1.4 M parameters."""
+        return cls(PRESETS["refine"], weights)
+
     def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
         """Load weights, with the names of torchvision's checkpoints or of the paper's authors'.
 
@@ -330,7 +305,12 @@ class RAFT(nn.Module):
         load_weights(self, weights, rename=rename, offline=offline, accept_licence=accept_licence)
 
     def forward(
-        self, image1: Tensor, image2: Tensor, updates: int = 12, every_update: bool = False
+        self,
+        image1: Tensor,
+        image2: Tensor,
+        updates: int = 12,
+        every_update: bool = False,
+        start: Tensor | None = None,
     ) -> Tensor | list[Tensor]:
         """Where each pixel of `image1` is in `image2`.
 
@@ -340,19 +320,24 @@ class RAFT(nn.Module):
             image2: Another of the same shape.
             updates: How often the flow is updated, at least 1.
             every_update: Whether the flow after each update is wanted, which training needs.
+            start: The flow (B, 2, H, W), pixels, that the updates begin with, for `RAFT.refine()`; None: it is
+                measured by DIS, on the CPU. The others begin with none.
 
         Returns:
             The flow (B, 2, H, W), float32, pixels; the list of all `updates` of them with `every_update`. Only what is
             returned is enlarged to full size. A gradient runs through each update but not from one flow to the next.
 
         Raises:
-            ValueError, TypeError: The images have the wrong or different shapes or dtypes, or there is no update.
+            ValueError, TypeError: The images have the wrong or different shapes or dtypes, there is no update, or a
+                start for a network that takes none.
         """
         check_planes("RAFT", "image1", image1, 3)
         check_planes("RAFT", "image2", image2, 3, beside=image1)
         if not isinstance(updates, int) or updates < 1:
             raise ValueError(f"RAFT: updates: expected an integer of at least 1, got {updates}")
-        margins = margins_to(image1, _FACTOR, _LEAST)
+        start = self._start(image1, image2, start)
+        margins = margins_to(image1, FACTOR, _LEAST)
+        start = None if start is None else padded(start, margins)
         dtype = self.feature_encoder.conv.weight.dtype
         image1, image2 = (padded(2 * image.to(dtype) - 1, margins) for image in (image1, image2))
         # One image at a time: the encoder's first layers, at half the size, take the most memory of all.
@@ -360,20 +345,32 @@ class RAFT(nn.Module):
         hidden, context = self.context_encoder(image1).tensor_split([self.config.hidden], 1)
         hidden, prepared = torch.tanh(hidden), self.update_block.recurrent_block.prepare(torch.relu(context))
         grid = _grid(hidden)
-        flow, flows = grid.new_zeros(hidden.shape[0], 2, *hidden.shape[2:]), []
+        flow = grid.new_zeros(hidden.shape[0], 2, *hidden.shape[2:])
+        flow, flows = flow if start is None else F.avg_pool2d(start, FACTOR) / FACTOR, []
         for number in range(1, updates + 1):
             flow = flow.detach()
             correlations = correlation.lookup(grid + flow, radius=self.config.radius)
             hidden, change = self.update_block(hidden, prepared, correlations, flow)
             flow = flow + change.float()
             if every_update or number == updates:
-                flows.append(cropped(self._enlarged(flow, hidden), margins))
+                flows.append(cropped(self._enlarged(flow, hidden, start), margins))
         return flows if every_update else flows[-1]
 
-    def _enlarged(self, flow: Tensor, hidden: Tensor) -> Tensor:
+    def _start(self, image1: Tensor, image2: Tensor, start: Tensor | None) -> Tensor | None:
+        """The flow to begin with, float32, where this variant begins with one."""
+        if not self.config.starts:
+            if start is not None:
+                raise ValueError("RAFT: start: expected None, this variant begins without a flow")
+            return None
+        if start is None:
+            return DIS()(image1, image2)
+        check_planes("RAFT", "start", start, 2, beside=image1)
+        return start.float()
+
+    def _enlarged(self, flow: Tensor, hidden: Tensor, start: Tensor | None) -> Tensor:
         if self.mask_predictor is None:
             return bilinear_upsampling(flow)
-        return convex_upsampling(flow, self.mask_predictor(hidden))
+        return convex_upsampling(flow, self.mask_predictor(hidden), start)
 
 
 def _grid(planes: Tensor) -> Tensor:

@@ -11,7 +11,9 @@ import torch
 from filling import check_parity, fill, largest, layout, pair, published_layout, waves
 from torch.nn import functional
 
+from photoflow.models.dis import DIS
 from photoflow.models.ifnet import VERSIONS, IFNet
+from photoflow.ops import backward_warp
 
 
 @pytest.fixture(scope="module")
@@ -191,7 +193,33 @@ def test_small_has_little_more_than_a_third_of_the_parameters() -> None:
     assert count < 0.4 * whole
 
 
-@pytest.mark.parametrize("version", ["4.26", "4.6", "small"])
+def test_refine_begins_with_the_flows_it_is_given_and_measures_them_else() -> None:
+    network, pictures = IFNet("refine").eval(), pair(50, 70)
+    with torch.no_grad():
+        flows = torch.rand(2, 1, 2, 50, 70, generator=torch.Generator().manual_seed(3)) * 4
+        given = network(*pictures, 0.25, details=True, flows=tuple(flows))
+        assert largest(given.flow0 - 0.25 * flows[1]) == 0 and largest(given.flow1 - 0.75 * flows[0]) == 0
+        measured = network(*pictures, 0.25, details=True)
+    assert largest(measured.flow0 - 0.25 * DIS()(pictures[1], pictures[0])) == 0
+    assert largest(measured.mask - 0.5) == 0
+    moved = [backward_warp(*side, padding="border") for side in zip(pictures, (measured.flow0, measured.flow1))]
+    assert largest(measured.frame - (moved[0] + moved[1]) / 2) < 1e-6
+
+
+def test_refine_at_other_scales_and_other_versions_without_flows() -> None:
+    network, pictures = fill(IFNet("refine")), pair(50, 70)
+    flows = (torch.zeros(1, 2, 50, 70),) * 2
+    with torch.no_grad():
+        frames = [network(*pictures, 0.5, scale, flows=flows) for scale in (0.25, 1.0, 4.0)]
+    assert all(frame.shape == (1, 3, 50, 70) and frame.isfinite().all() for frame in frames)
+    assert largest(frames[0] - frames[1]) > 0
+    with pytest.raises(ValueError, match="flows: expected None, this version starts from no flows"):
+        fill(IFNet("small"))(*pictures, 0.5, flows=flows)
+    with pytest.raises(ValueError, match=r"flows\[1\]: expected shape \(1, 2, 50, 70\)"):
+        network(*pictures, 0.5, flows=(flows[0], flows[1][:, :, :20]))
+
+
+@pytest.mark.parametrize("version", ["4.26", "4.6", "small", "refine"])
 def test_every_parameter_learns(version: str) -> None:
     network = fill(IFNet(version))
     network(*pair(64, 64), 0.4).square().mean().backward()
@@ -246,5 +274,5 @@ def test_errors_name_what_is_wrong(network: IFNet) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             network(*arguments)
-    with pytest.raises(ValueError, match=r"version: expected 4.26, 4.6, small, got '5'"):
+    with pytest.raises(ValueError, match=r"version: expected 4.26, 4.6, small, refine, got '5'"):
         IFNet("5")

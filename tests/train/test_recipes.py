@@ -162,6 +162,31 @@ def test_masks_of_some_samples_are_hidden() -> None:
     assert torch.equal(recipe._seen(batch, chance()).mask, batch["mask"])
 
 
+def test_rafts_features_learn_alone_at_first() -> None:
+    recipe, batch = made("raft", matching=0.5)
+    terms, measures = recipe.losses(batch, chance(), 0.49)
+    assert list(terms) == ["matching"] and 0 <= measures["found"] <= 1
+    terms["matching"].backward()
+    for name, parameter in recipe.ships.named_parameters():
+        # Gradients of the others are 0, not missing: parallel training waits for all.
+        assert parameter.grad is not None
+        assert bool(parameter.grad.any()) == name.startswith("feature_encoder") or name.endswith("bias"), name
+    assert list(recipe.losses(batch, chance(), 0.5).losses) == ["sequence"]
+
+
+def test_rafts_matching_is_learned() -> None:
+    recipe, batch = made("raft", matching=1, rate=3e-3)
+    optimiser = recipe.turns[0].optimiser
+    found = []
+    for _ in range(30):
+        loss = recipe.losses(batch, chance(), 0.0).losses["matching"]
+        found.append(loss.item())
+        loss.backward()
+        optimiser.step()
+        optimiser.zero_grad()
+    assert found[-1] < 0.7 * found[0], found
+
+
 def test_flow_that_is_hidden_unknown_or_too_long_weighs_what_it_should() -> None:
     recipe, batch = made("raft", occluded=0)
     whole = recipe.losses(batch, chance(), 0.0).losses["sequence"]
