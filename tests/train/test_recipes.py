@@ -184,7 +184,7 @@ def test_rafts_matching_is_learned() -> None:
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
-    assert found[-1] < 0.7 * found[0], found
+    assert found[-1] < 0.8 * found[0], found
 
 
 def test_flow_that_is_hidden_unknown_or_too_long_weighs_what_it_should() -> None:
