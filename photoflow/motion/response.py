@@ -84,14 +84,10 @@ class Response:
         total = total.plus(leaning, reach * 2 * self.air.wind * self.preset.lean / self._reached(fully))
         # So many times that the squares of the angles do not fold into the frequencies that are kept.
         times = np.arange(3 * self.air.count) / (3 * self.air.count)
-        moved = self._displaced(total.at(times))
-        import os
-        if os.environ.get('SHOW'): print('  steep', self._steepness(moved))
-        moved *= min(1, STEEPEST / self._steepness(moved))
+        moved = self._eased(self._continued(self._displaced(total.at(times))))
         order = np.exp(-2j * np.pi * np.outer(times, np.arange(self.air.count))).astype(np.complex64) / len(times)
-        return np.ascontiguousarray(
-            (moved @ order).transpose(2, 1, 0).reshape(self.air.count, 2, *self.build.mask.shape)
-        )
+        rows, columns = self.build.mask.shape
+        return np.asarray((moved.reshape(rows, columns, 2, -1) @ order).transpose(3, 2, 0, 1))
 
     def _answer(self, mode: Mode, stream: int) -> Array:
         """How oscillators at every cell, or of every thing that hangs on a hinge, answer: (n, count) complex64."""
@@ -196,35 +192,44 @@ class Response:
         turn, longer = pose.turn[:, None], 1 + pose.stretch[:, None]
         pieces = self._pieces[..., None]
         turned = longer * (np.cos(turn) * pieces + np.sin(turn) * _crosswise(self._pieces)[..., None])
-        return self._continued(self._added_up(turned - pieces) + pose.shift)
+        return np.asarray(self._added_up(turned - pieces) + pose.shift)
 
     def _continued(self, moved: Array) -> Array:
-        """Displacements (n, 2, T), a little smoothed, with those beyond the subject continued from within it.
+        """Displacements (n, 2, T) with those beyond the subject continued from within it: (h, w, 2 T).
 
-        Where paths from two sides meet they differ, and no picture should show the seam. Beyond the subject every
-        place takes the mean of what is near, and of what is farther away only where nothing is.
+        Beyond the subject every place takes the mean of what is near, and of what is farther away only where nothing
+        is.
         """
-        grid = moved.reshape(*self.build.mask.shape, -1)
         weight = np.minimum(self.build.mask, 1)[..., None] ** 2
-        levels = [np.concatenate([grid * weight, weight], axis=2).astype(np.float32)]
+        levels = [np.concatenate([moved.reshape(*weight.shape[:2], -1) * weight, weight], axis=2).astype(np.float32)]
         while min(levels[-1].shape[:2]) > 4:
             levels.append(cv2.pyrDown(levels[-1]))
         total = levels.pop()
         while levels:
             finer = levels.pop()
-            total = finer + np.float32(0.2) * cv2.pyrUp(total, dstsize=finer.shape[1::-1])
-            total = cv2.GaussianBlur(total, (0, 0), 0.8)
-        return np.asarray((total[..., :-1] / total[..., -1:]).reshape(moved.shape))
+            coarser = cv2.GaussianBlur(cv2.pyrUp(total, dstsize=finer.shape[1::-1]), (0, 0), 1.0)
+            total = finer + np.float32(0.2) * coarser
+        total = cv2.GaussianBlur(total, (0, 0), 1.0)
+        return np.asarray(total[..., :-1] / total[..., -1:])
+
+    def _eased(self, moved: Array) -> Array:
+        """Displacements (h, w, 2 T) no steeper than `STEEPEST`: smoothed where they are, and if need be damped.
+
+        Where paths from two sides meet, what they bring differs, and no picture should show the seam.
+        """
+        for radius in (2, 4, 6):
+            steep = cv2.dilate(_steepness(moved), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
+            share = np.clip(4 * steep / STEEPEST - 2.5, 0, 1)
+            share = cv2.GaussianBlur(share, (0, 0), radius)[..., None]
+            moved = moved + share * (cv2.GaussianBlur(moved, (0, 0), radius) - moved)
+        import os
+
+        if os.environ.get("SHOW"):
+            print("  steep", _steepness(moved).max())
+        return np.asarray(moved * min(1, STEEPEST / float(_steepness(moved).max())))
 
     def _added_up(self, pieces: Array) -> Array:
         return self.build.along_paths(pieces.reshape(*self.build.mask.shape, -1)).reshape(pieces.shape)
-
-    def _steepness(self, moved: Array) -> float:
-        """The largest gradient of displacements (n, 2, T): the root of its squared components' sum."""
-        grid = moved.reshape(*self.build.mask.shape, 2, -1)
-        down, across = np.diff(grid, axis=0)[:, :-1], np.diff(grid, axis=1)[:-1]
-        square = (down**2).sum(axis=2) + (across**2).sum(axis=2)
-        return float(np.sqrt(square.max()))
 
 
 def oscillator(frequencies: Array, natural: Array | float, damping: float) -> Array:
@@ -236,3 +241,10 @@ def oscillator(frequencies: Array, natural: Array | float, damping: float) -> Ar
 def _crosswise(vectors: Array) -> Array:
     """Vectors (n, 2) turned by 90 degrees, from x to y."""
     return np.stack([-vectors[:, 1], vectors[:, 0]], axis=1)
+
+
+def _steepness(moved: Array) -> Array:
+    """The largest gradient of displacements (h, w, 2 T) over time, (h, w): the root of its squared components' sum."""
+    down = np.diff(moved, axis=0, append=moved[-1:]).reshape(*moved.shape[:2], 2, -1)
+    right = np.diff(moved, axis=1, append=moved[:, -1:]).reshape(down.shape)
+    return np.asarray(np.sqrt((down**2 + right**2).sum(axis=2).max(axis=2)))

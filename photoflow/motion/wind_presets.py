@@ -64,7 +64,7 @@ PRESETS: dict[str, Preset] = {
     "plant": Preset(
         "foot", 0.022, lag=0.10, speed=4.0,
         modes=(
-            Mode(0.75, 0.13, 1.0, size=2.5, gives=(1.0, 0.3)),
+            Mode(0.75, 0.18, 1.0, size=2.5, gives=(1.0, 0.3)),
             Mode(1.8, 0.12, 0.25, size=0.35, spread=0.25, gives=(0.4, 1.0), fine=0.5),
             Mode(2.8, 0.15, 0.08, size=0.12, spread=0.3, kind="flutter", gives=(0.0, 1.0), fine=0.8),
         ),
@@ -72,8 +72,8 @@ PRESETS: dict[str, Preset] = {
     "tree": Preset(
         "foot", 0.016, lag=0.15, speed=1.6,
         modes=(
-            Mode(0.42, 0.12, 1.0, size=2.0, gives=(1.0, 0.5)),
-            Mode(0.9, 0.12, 0.55, size=0.30, spread=0.25, gives=(0.3, 1.0)),
+            Mode(0.45, 0.18, 1.0, size=1.3, gives=(1.0, 0.5)),
+            Mode(0.85, 0.15, 0.70, size=0.30, spread=0.25, gives=(0.3, 1.0)),
             Mode(1.8, 0.15, 0.20, size=0.09, spread=0.3, kind="flutter", gives=(0.1, 1.0), fine=0.3),
         ),
     ),
