@@ -121,7 +121,7 @@ class Anatomy:
     @cached_property
     def roots(self) -> Array:
         """Where the path to every cell begins, (h, w, 2) float32, cells."""
-        return self.places - self.along_paths(self.pieces)
+        return np.asarray(self.places - self.along_paths(self.pieces))
 
     @cached_property
     def heading(self) -> Array:
