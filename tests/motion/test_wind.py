@@ -110,6 +110,13 @@ def test_power_falls_with_frequency(kind):
     assert power[:5].sum() > 3 * power[10:].sum()
 
 
+def test_the_wind_s_power_falls_as_one_over_f():
+    for wind, gustiness in ((0.2, 0.0), (1.0, 1.0)):
+        power = Air(SECONDS, wind, (1.0, 0.0), gustiness, 16, 0).power(np.array([0.01, 2.0, 4.0, 8.0]))
+        assert power[0] > 3 * power[1]
+        np.testing.assert_allclose(power[2:] / power[1:-1], 0.5, atol=0.03)
+
+
 @pytest.mark.parametrize("kind", ["tree", "cloth"])
 def test_neighbours_move_together_and_opposite_ends_less(kind):
     near, far = [], []
@@ -124,9 +131,11 @@ def test_neighbours_move_together_and_opposite_ends_less(kind):
 def test_free_ends_follow_later():
     stem = np.zeros((100, 40), np.float32)
     stem[5:95, 17:23] = 1
-    one = wind_volume(stem, "plant", seconds=SECONDS, count=6).coefficients[1:, 0, :, 20]
-    phases = np.angle(one[:, 10] * np.conj(one[:, 60]))
-    assert np.sum(np.abs(one[:, 10]) ** 2 * phases) < 0
+    lags = []
+    for seed in range(3):
+        one = wind_volume(stem, "hair", seconds=SECONDS, count=8, seed=seed).coefficients[1:, 0, :, 20]
+        lags.append(np.angle(np.vdot(one[:, 35], one[:, 85])))
+    assert np.mean(lags) < -0.1
 
 
 def test_still_air_moves_nothing_and_wind_moves_more():
@@ -173,8 +182,9 @@ def test_the_motion_begins_and_ends_calmly():
     for seed in range(5):
         moved = in_wind("plant", seed=seed).trajectories(np.arange(60) * SECONDS / 60)
         steps = np.abs(np.roll(moved, -1, axis=0) - moved)[..., shape() > 0.5].mean(axis=(1, 2))
-        shares.append(steps[-1] / steps[:-1].max())
-    assert max(shares) < 1 and np.mean(shares) < 0.6
+        assert steps[-1] < steps[:-1].max()
+        shares.append(steps[-1] / np.median(steps))
+    assert np.mean(shares) < 0.7
 
 
 def test_a_lantern_swings_as_a_rigid_body_about_its_hook():
