@@ -79,9 +79,7 @@ def wind_volume(
         return SpectralVolume(np.zeros((count, 2, *size), np.complex64), seconds)
     air = Air(float(seconds), wind, along, gustiness, int(count), int(seed))
     cells = Response(build, preset, air).coefficients(strength)
-    planes = np.concatenate([cells.real, cells.imag]).reshape(-1, *build.mask.shape)
-    real, imaginary = build.onto(planes, size).reshape(2, count, 2, *size)
-    return SpectralVolume((real + 1j * imaginary) * np.reshape(build.cell, (1, 2, 1, 1)), seconds)
+    return SpectralVolume(build.onto(cells * np.reshape(build.cell, (2, 1, 1)), size), seconds)
 
 
 def _preset(kind: str) -> Preset:
