@@ -280,6 +280,6 @@ def _filled(known: Array) -> Array:
 
 
 def _by_channels(change: Callable[[Array], Array], planes: Array) -> Array:
-    """A filter of maps (h, w, C), some at a time: OpenCV takes no more than 512 channels."""
-    parts = np.array_split(planes, -(-planes.shape[2] // 512), axis=2)
+    """A filter of maps (h, w, C), some at a time: OpenCV 5 takes no more than 128 channels."""
+    parts = np.array_split(planes, -(-planes.shape[2] // 128), axis=2)
     return np.concatenate([change(np.ascontiguousarray(part)) for part in parts], axis=2)

@@ -239,6 +239,7 @@ def test_tiny_and_full_masks_do():
     thin = np.zeros((50, 50), np.float32)
     thin[5:45, 25] = 0.4
     assert np.abs(wind_volume(thin, "hair", seconds=0.5, count=4).coefficients).max() < 5
+    assert wind_volume(thin, "candle", seconds=20, count=60).count == 60
     slanting = cv2.line(np.zeros((400, 400), np.float32), (10, 390), (390, 10), 1, 1)
     assert rms(frames(wind_volume(slanting, "plant", seconds=1, count=4)))[15:30, 370:385].max() > 0.5
 
