@@ -74,7 +74,10 @@ class Response:
         self._pace = np.clip(np.sqrt(np.median(build.lengths) / build.lengths), 0.8, 1.25).astype(np.float32)
 
     def coefficients(self, strength: float) -> Array:
-        """The volume's coefficients, (count, 2, h, w) complex64, cells."""
+        """The coefficients of the subject's spectral volume at a strength, (count, 2, h, w) complex64, cells.
+
+        Every mode is brought to its share of the preset's reach; together they turn and stretch the paths.
+        """
         reach = self.preset.reach * strength * (2 * self.air.wind) ** 1.3
         total = Pose.at_rest(self._height.size, self.air.count)
         for number, mode in enumerate(self.preset.modes):
