@@ -41,8 +41,8 @@ def wind_volume(
     Args:
         mask: (h, w) float32 in [0, 1], the subject.
         kind: a name in `PRESETS`.
-        seconds: 0.01 to 86400, after which the motion repeats. Frequencies up to (count - 1) / seconds hertz are there; what a
-            subject does above, it does not do.
+        seconds: 0.01 to 86400, after which the motion repeats. Frequencies up to (count - 1) / seconds hertz are
+            there: what a subject does above, it does not do.
         strength: 0 to 4: makes the displacements larger or smaller.
         wind: 0 (still air: no motion) to 1 (strong): more, and by preset quicker motion.
         direction: degrees, -360 to 360, in which the wind blows: 0 = right, 90 = down.
