@@ -1,0 +1,329 @@
+"""Drag and release: a spectral volume read as the vibration modes of what is in the picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from photoflow.errors import InputError
+from photoflow.motion.base import FARTHEST, Array
+from photoflow.motion.spectral import SpectralVolume
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SILENT = 1e-4  # share of the strongest mode's mobility below which a mode is left out: a hundredth in amplitude
+HOLDABLE = 1e-3  # mobility below which there is nothing to hold, where the most mobile pixels have 1
+LOCAL = 1 / 16  # mobility of the neighbourhood of a held pixel by itself; see `_Patch`
+VISIBLE = 0.01  # pixels: what moves less than this is not drawn
+
+
+class Simulation:
+    """What is in the picture as a set of damped oscillators that a hand can pull at and let go.
+
+    Every frequency f > 0 of the volume gives two modes, the real and the imaginary part of S_f, and every mode j has a
+    coordinate u_j of mass 1:
+
+        F(p) = sum_j P_j(p) u_j,    u_j'' + (alpha + beta w_j^2) u_j' + w_j^2 u_j = P_j(held pixel) . force,
+        w_j = 2 pi f
+
+    P_j = c w_j^2 S_j, so that a mode gives way to a static force by its share of the kinetic energy that the volume
+    records. Wind pushes slowly, below the frequencies at which a thing swings by itself, and with S_j itself the thing
+    would creep back at the pace of the wind. The one factor c makes the mobility sum_j |P_j(p)|^2 / w_j^2 of the most
+    mobile pixels (the 95th percentile of those that move) 1: a force of 1 holds such a pixel about one pixel away.
+    So all units are pixels and seconds, and nothing depends on the volume's amplitude.
+
+    Args:
+        volume: the modes; or several of one size, whose modes are put together, so that a thing can move in
+            directions in which one recorded wind did not blow.
+        alpha: damping of all modes, 1/s; natural from 0.4 to 0.8.
+        beta: damping that grows with the squared frequency, s; natural from 0.05 to 0.08.
+        grip: seconds, how soon the held pixel follows the hand: critically damped, 95 % of the way after 4.8 grips.
+        device: where displacements are wanted.
+
+    Raises:
+        InputError: nothing moves in the volume, volumes of several sizes, or a number out of its range.
+
+    Source: Davis et al., "Image-space modal bases for plausible manipulation of objects in video", 2015, as used by Li
+        et al., "Generative Image Dynamics", CVPR 2024, section 6, equation (6). Deviations: the scale of the modes,
+        the patch around the held pixel, and steps that are exact, where explicit Euler steps must be short.
+    """
+
+    def __init__(
+        self, volume: SpectralVolume | Sequence[SpectralVolume], *, alpha: float = 0.6, beta: float = 0.06,
+        grip: float = 0.03, device: str = "cpu",
+    ) -> None:  # fmt: skip
+        import torch
+
+        for name, value, least in (("alpha", alpha, 0), ("beta", beta, 0), ("grip", grip, 1e-4)):
+            if not least <= value < math.inf:
+                raise InputError(f"simulation: {name} expects a number of at least {least:g}, got {value!r}")
+        volumes = [volume] if isinstance(volume, SpectralVolume) else list(volume)
+        shapes, self._omega, self._mobility = _modes(volumes)
+        self._peaks = np.abs(shapes).max(axis=1)
+        self._planes = torch.from_numpy(shapes).to(device)
+        self.size, self.alpha, self.beta, self.grip = volumes[0].size, alpha, beta, grip
+        self._patches: tuple[_Patch, ...] = ()
+        self._free = self._oscillators()
+        self._state = np.zeros((2, len(self._omega)))  # coordinates, and their velocities
+        self._hold: _Hold | None = None
+        self._hand = np.zeros((2, 2))  # the held pixel's displacement, and its velocity, in x and y
+        self._target = np.zeros(2)
+
+    @property
+    def frequencies(self) -> Array:
+        """Hertz of the modes that take part, ascending, (J,) float64; each up to twice for every volume."""
+        return np.asarray(self._omega[: len(self._planes)] / (2 * np.pi))
+
+    @property
+    def held(self) -> tuple[float, float] | None:
+        """The pixel (x, y) that the hand holds; None where it holds none."""
+        return self._hold and (self._hold.x, self._hold.y)
+
+    def drag(self, x: float, y: float, dx: float, dy: float) -> None:
+        """Hold a pixel and pull it to (dx, dy) from its place in the photo.
+
+        In the steps to come the held pixel follows this target, critically damped with the time constant `grip`; the
+        rest follows with its own inertia and comes to rest where the elastic energy is least. Further calls for the
+        same pixel move the target; one for another pixel lets go of the first.
+
+        Args:
+            x: of the pixel, 0 to width - 1; it may lie between pixels.
+            y: of the pixel, 0 to height - 1.
+            dx: pixels to the right.
+            dy: pixels down.
+
+        Raises:
+            InputError: a point outside, or where nothing moves, or a displacement that is no number.
+        """
+        height, width = self.size
+        if not (0 <= x <= width - 1 and 0 <= y <= height - 1):  # NaN fails the comparison too
+            raise InputError(f"drag: expected a point within {width}x{height} pixels, got {x:g},{y:g}")
+        if not (abs(dx) <= FARTHEST and abs(dy) <= FARTHEST):
+            raise InputError(f"drag: expected a displacement of at most {FARTHEST:g} pixels, got {dx:g},{dy:g}")
+        if self.held != (x, y):
+            if _sampled(self._mobility, x, y) < HOLDABLE:
+                raise InputError(f"drag: nothing moves at {x:g},{y:g}; expected a point on what moves")
+            self._take_hold(x, y)
+        self._target = np.array([dx, dy], dtype=np.float64)
+
+    def release(self) -> None:
+        """Let go: everything swings on from where it is, with the speed that it has."""
+        self._hold = None
+
+    def step(self, dt: float) -> None:
+        """Let `dt` seconds pass; exact for any length: one long step is the same as many short ones.
+
+        Raises:
+            InputError: the time is negative or not finite.
+        """
+        if not 0 <= dt < math.inf:
+            raise InputError(f"step: expected a time of at least 0 seconds, got {dt!r}")
+        if self._hold is None:
+            self._state = self._free.after(dt, self._state)
+            return
+        away = self._hand - [self._target, [0, 0]]
+        later = self._hold.hand.after(dt, away)
+        swing = np.concatenate([self._hold.relative(self._state, self._hand), away @ self._hold.inertia.T])
+        self._hand = later + [self._target, [0, 0]]
+        self._state = self._hold.absolute(self._hold.swings.after(dt, swing)[:2], self._hand)
+
+    def displacement(self) -> Tensor:
+        """The displacement of every pixel now: (2, H, W) float32, pixels."""
+        import torch
+
+        modes = len(self._peaks)
+        # The modes stand in the order of their frequencies, and the fast ones die away first.
+        left = np.cumsum((self._peaks * np.abs(self._state[0, :modes]))[::-1])[::-1]
+        count = int((left >= VISIBLE).sum())
+        amounts = torch.from_numpy(self._state[0, :count].astype(np.float32)).to(self._planes.device)
+        field: Tensor = torch.mv(self._planes[:count].T, amounts).reshape(2, *self.size)
+        for patch, local in zip(self._patches, self._state[0, modes:].reshape(-1, 2), strict=True):
+            for axis in (0, 1):
+                field[axis, patch.rows, patch.columns].add_(patch.shape, alpha=float(local[axis]))
+        return field
+
+    def energy(self) -> float:
+        """Kinetic and elastic energy of all modes, square pixels; it never grows while nothing is held."""
+        return float(0.5 * (self._state[1] ** 2 + (self._omega * self._state[0]) ** 2).sum())
+
+    def _take_hold(self, x: float, y: float) -> None:
+        """Hold a pixel as it moves now: nothing jumps."""
+        modes = len(self._peaks)
+        # Patches of earlier holds go on until they are at rest.
+        old = self._state[:, modes:].reshape(2, -1, 2)
+        moving = [i for i in range(len(self._patches)) if np.abs(old[:, i] * self._patches[i].peak).max() >= VISIBLE]
+        patch = self._patch(x, y)
+        self._patches = (*(self._patches[i] for i in moving), patch)
+        local = np.concatenate([old[:, moving].reshape(2, -1), np.zeros((2, 2))], axis=1)
+        self._state = np.concatenate([self._state[:, :modes], local], axis=1)
+        self._omega = np.concatenate([self._omega[:modes], np.repeat([p.omega for p in self._patches], 2)])
+        self._free = self._oscillators()
+        planes = _sampled(self._planes.reshape(modes, 2, *self.size), x, y).T
+        at_point = np.concatenate([planes, *(p.at(x, y) * np.eye(2) for p in self._patches)], axis=1)
+        self._hand = self._state @ at_point.T
+        self._hold = _Hold.of(x, y, at_point, self._omega, (self.alpha, self.beta, self.grip))
+
+    def _oscillators(self) -> _Linear:
+        return _Linear.oscillators(self._omega**2, self.alpha + self.beta * self._omega**2)
+
+    def _patch(self, x: float, y: float) -> _Patch:
+        """The neighbourhood of a pixel, half as wide to each side as the whole that moves."""
+        import torch
+
+        extent = math.sqrt(float((self._mobility >= HOLDABLE).sum()))
+        radius = max(4.0, extent / 2)
+        height, width = self.size
+        rows = slice(max(0, math.floor(y - radius)), min(height, math.ceil(y + radius) + 1))
+        columns = slice(max(0, math.floor(x - radius)), min(width, math.ceil(x + radius) + 1))
+        down, right = np.arange(height)[rows, None] - y, np.arange(width)[None, columns] - x
+        bump = np.maximum(1 - (down**2 + right**2) / radius**2, 0) ** 2
+        # What moves less than the pixel yields less here too, softly; what is still, such as a stem's foot, not at all.
+        around, here = cv2.GaussianBlur(self._mobility, (0, 0), max(1.0, extent / 20)), self._mobility
+        share = np.minimum(np.sqrt(around[rows, columns] / _sampled(around, x, y)), 1)
+        share *= np.minimum(here[rows, columns] / (0.1 * _sampled(here, x, y)), 1)
+        omega = float(self._omega[: len(self._peaks)].max())
+        shape = torch.from_numpy((omega * math.sqrt(LOCAL) * bump * share).astype(np.float32)).to(self._planes.device)
+        return _Patch(shape, rows, columns, omega)
+
+
+@dataclass(frozen=True)
+class _Patch:
+    """The neighbourhood of a held pixel, which gives way by itself in x and in y: two more modes.
+
+    It stands for the modes that the volume does not have, and keeps a hold from tearing at the rest: with a mobility
+    of LOCAL at the held pixel, the volume's modes move a pixel of mobility m at most sqrt(m / LOCAL) / 2 times as far as
+    the hand, wherever it holds (by the Cauchy-Schwarz inequality): without it, a pull near the foot throws the tip.
+
+    Args:
+        shape: (h, w) float32, 1/s, the displacement of the window's pixels for a coordinate of 1.
+        rows: of the picture.
+        columns: of the picture.
+        omega: 2 pi hertz, that of the volume's fastest mode.
+    """
+
+    shape: Tensor
+    rows: slice
+    columns: slice
+    omega: float
+
+    @property
+    def peak(self) -> float:
+        return float(self.shape.max())
+
+    def at(self, x: float, y: float) -> float:
+        """The displacement of the pixel (x, y) of the picture for a coordinate of 1."""
+        height, width = self.shape.shape
+        column, row = x - self.columns.start, y - self.rows.start
+        inside = 0 <= column <= width - 1 and 0 <= row <= height - 1
+        return float(_sampled(self.shape, column, row)) if inside else 0.0
+
+
+@dataclass(frozen=True)
+class _Hold:
+    """The same things while a pixel is held: what is left free swings in modes of its own.
+
+    With the held pixel's displacement d given, P u = d, the coordinates are u = static d + basis z: the rest position
+    of least elastic energy, and swings that leave the pixel where it is. As damping is alpha + beta times stiffness,
+    it couples no two of them: z'' + (alpha + beta l) z' + l z = -inertia (d'' + alpha d').
+
+    Args:
+        x: of the held pixel.
+        y: of the held pixel.
+        static: (J, 2).
+        basis: (J, J - 2), columns of length 1 at right angles.
+        inertia: (J - 2, 2), how much of the hand's acceleration throws each swing.
+        hand: the hand's way to its target.
+        swings: of z, z', and of the hand as the swing feels it.
+    """
+
+    x: float
+    y: float
+    static: Array
+    basis: Array
+    inertia: Array
+    hand: _Linear
+    swings: _Linear
+
+    @classmethod
+    def of(cls, x: float, y: float, at_point: Array, omega: Array, rates: tuple[float, float, float]) -> _Hold:
+        """Hold where the modes move the pixel by `at_point` (2, J)."""
+        alpha, beta, grip = rates
+        yielding = at_point.T / omega[:, None] ** 2
+        static = yielding @ np.linalg.inv(at_point @ yielding)
+        free = np.linalg.svd(at_point)[2][2:].T
+        stiffness, turn = np.linalg.eigh(free.T @ (omega[:, None] ** 2 * free))
+        basis = free @ turn
+        hand = _Linear.oscillators(np.full(2, grip**-2), np.full(2, 2 / grip))
+        # The hand's law d'' = -d / grip^2 - 2 d' / grip, counted from its target, drives the swings.
+        swings = np.zeros((len(stiffness), 4, 4))
+        swings[:, :2, :2] = _Linear.oscillators(stiffness, alpha + beta * stiffness).rates
+        swings[:, 2:, 2:] = hand.rates[:1]
+        swings[:, 1, 2:] = [grip**-2, 2 / grip - alpha]
+        return cls(x, y, static, basis, basis.T @ static, hand, _Linear(swings))
+
+    def relative(self, state: Array, hand: Array) -> Array:
+        """Swings and their velocities, (2, J - 2), of coordinates and their velocities (2, J)."""
+        return np.asarray((state - hand @ self.static.T) @ self.basis)
+
+    def absolute(self, swings: Array, hand: Array) -> Array:
+        """The inverse of `relative`."""
+        return np.asarray(hand @ self.static.T + swings @ self.basis.T)
+
+
+class _Linear:
+    """Systems y' = A y side by side, solved exactly by the matrix exponential; (N, n, n) float64."""
+
+    def __init__(self, rates: Array) -> None:
+        self.rates = rates
+        self._last: tuple[float, Array] | None = None  # a player's steps are all of one length
+
+    @classmethod
+    def oscillators(cls, stiffness: Array, damping: Array) -> _Linear:
+        """u'' + damping u' + stiffness u = 0 for (N,) numbers each; y = (u, u')."""
+        rates = np.zeros((len(stiffness), 2, 2))
+        rates[:, 0, 1], rates[:, 1, 0], rates[:, 1, 1] = 1, -stiffness, -damping
+        return cls(rates)
+
+    def after(self, dt: float, states: Array) -> Array:
+        """States (n, N) after `dt` seconds."""
+        import torch
+
+        if self._last is None or self._last[0] != dt:
+            self._last = dt, torch.linalg.matrix_exp(torch.from_numpy(self.rates * dt)).numpy()
+        return np.asarray(np.einsum("jab,bj->aj", self._last[1], states))
+
+
+def _modes(volumes: Sequence[SpectralVolume]) -> tuple[Array, Array, Array]:
+    """Mode shapes (J, 2 H W) float32, their angular frequencies (J,) and each pixel's mobility (H, W) float32."""
+    sizes = {volume.size for volume in volumes}
+    if len(sizes) != 1:
+        raise InputError(f"simulation: expected volumes of one size, got {sorted(sizes) or 'none'}")
+    omega = np.concatenate([np.repeat(2 * np.pi * v.frequencies[1:], 2) for v in volumes])
+    parts = [np.stack([c.real, c.imag], axis=1).reshape(-1, 2, *v.size) for v in volumes for c in [v.coefficients[1:]]]
+    velocities = omega[:, None, None, None].astype(np.float32) * np.concatenate(parts)
+    strength = np.square(velocities).mean(axis=(1, 2, 3), dtype=np.float64)
+    if not strength.any():
+        raise InputError("simulation: expected a volume that moves at some frequency above 0; nothing moves in it")
+    kept = np.flatnonzero(strength >= SILENT * strength.max())
+    kept = kept[np.argsort(omega[kept], kind="stable")]
+    velocities, omega = velocities[kept], omega[kept]
+    mobility = np.square(velocities).sum(axis=(0, 1))
+    reference = np.percentile(mobility[mobility >= HOLDABLE * mobility.max()], 95)
+    shapes = velocities * (omega / math.sqrt(reference)).astype(np.float32)[:, None, None, None]
+    return shapes.reshape(len(omega), -1), omega, np.asarray(mobility / reference, dtype=np.float32)
+
+
+def _sampled(maps: Array | Tensor, x: float, y: float) -> Array:
+    """The values of (..., H, W) at one point within, bilinear, float64."""
+    height, width = maps.shape[-2:]
+    left, top = min(int(x), max(width - 2, 0)), min(int(y), max(height - 2, 0))
+    corner = np.asarray(maps[..., top : top + 2, left : left + 2].tolist(), dtype=np.float64)
+    across = np.array([1 - (x - left), x - left])[: corner.shape[-1]]
+    down = np.array([1 - (y - top), y - top])[: corner.shape[-2]]
+    return np.asarray(corner @ across @ down)
