@@ -1,0 +1,139 @@
+"""A drag and release, replayed: something is pulled by one point, held, let go, and rings down."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+import cv2
+import numpy as np
+
+from photoflow.errors import InputError
+from photoflow.motion.base import FARTHEST, Motion, MotionField, Scene, check_range
+from photoflow.motion.modal import Simulation
+from photoflow.motion.parametric import smoothstep
+from photoflow.motion.spectral import SpectralVolume
+from photoflow.motion.wind import PRESETS, wind_volume
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+SECONDS = 6.0  # of the wind whose modes are pulled at: two and a half swings of the slowest tree, and up to 2.5 Hz
+NEAR = 0.03  # of the subject's extent: a point so little beside the subject is still on it
+
+
+@dataclass(frozen=True)
+class Poke(Motion):
+    """Pulls the subject by one point, holds it, and lets it go: it swings back and comes to rest.
+
+    The subject's modes are those of a wind preset on its shape, or those of a recorded volume. The clip stands still
+    until the pull begins. In a loop, the end of the ringing fades to rest before the clip ends.
+
+    Args:
+        x: of the point, pixels of the photo.
+        y: of the point.
+        dx: how far it is pulled to the right, pixels of the photo.
+        dy: how far it is pulled down.
+        at: seconds, when the pull begins.
+        hold: seconds from there to the release; the hand has gone 95 % of its way after 60 % of them.
+        like: what the subject moves like: a preset of `photoflow.motion.wind`.
+        volume: a .safetensors file with a spectral volume of the whole photo, in place of the preset.
+
+    Source: Generative Image Dynamics (Li et al. 2024), section 6, "Interactive dynamics"; see
+        `photoflow.motion.modal.Simulation`.
+    """
+
+    name: ClassVar[str] = "poke"
+    x: float
+    y: float
+    dx: float
+    dy: float
+    at: float = 0.5
+    hold: float = 0.8
+    like: str = "plant"
+    volume: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("x", -FARTHEST, FARTHEST), ("y", -FARTHEST, FARTHEST), ("dx", -FARTHEST, FARTHEST),
+            ("dy", -FARTHEST, FARTHEST), ("at", 0, 3600), ("hold", 0.05, 60),
+        ):  # fmt: skip
+            check_range(self.name, name, getattr(self, name), least, most)
+        if self.like not in PRESETS:
+            raise InputError(f"poke: like expects one of {', '.join(PRESETS)}, got {self.like!r}")
+        if self.volume is not None and not isinstance(self.volume, str):
+            raise InputError(f"poke: volume expects the name of a .safetensors file, got {self.volume!r}")
+
+    def field(self, scene: Scene) -> MotionField:
+        if scene.loop and self.at + self.hold >= scene.seconds:
+            raise InputError(
+                f"poke: the point is let go after {self.at + self.hold:g} s; expected a loop longer than that, "
+                f"got {scene.seconds:g} s"
+            )
+        x, y = self._on_subject(scene)
+        modes = Simulation(self._volumes(scene), grip=self.hold / 8, device=scene.device)
+        try:
+            modes.drag(x, y, self.dx * scene.scale, self.dy * scene.scale)
+        except InputError as error:
+            said = f"poke: nothing moves at {self.x:g},{self.y:g}; expected a point that is not where the subject is held"
+            raise InputError(said) from error
+        return PokeField(modes, self.at, self.hold, scene.seconds if scene.loop else None)
+
+    def _on_subject(self, scene: Scene) -> tuple[float, float]:
+        """The point in pixels of the region."""
+        x, y = scene.locate(self.x, self.y)
+        height, width = scene.mask.shape
+        reach = max(1, round(NEAR * scene.extent))
+        column, row = round(x), round(y)
+        around = scene.mask[max(0, row - reach) : max(0, row + reach + 1), max(0, column - reach) : max(0, column + reach + 1)]
+        if not around.size or around.max() < 0.5 * scene.mask.max():
+            raise InputError(f"poke: expected a point on the subject, got {self.x:g},{self.y:g}")
+        return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
+
+    def _volumes(self, scene: Scene) -> list[SpectralVolume]:
+        """What gives the modes: the wind from the side, and that from above, which finds what the first leaves still."""
+        # A flag without a pole is held on the side from which the wind comes, so its two winds differ in the seed.
+        winds = ((0.0, 0), (0.0, 1)) if PRESETS[self.like].hold == "upwind" else ((0.0, 0), (90.0, 1))
+        return [
+            wind_volume(scene.mask, self.like, seconds=SECONDS, direction=direction, seed=seed)
+            for direction, seed in winds
+        ]
+
+
+class PokeField(MotionField):
+    """The displacements of a pull and a release, at any time.
+
+    Args:
+        modes: a simulation in which the pull begins.
+        at: seconds, when it does.
+        hold: seconds from there to the release.
+        seconds: of the loop into which the motion has to fit; None where there is none.
+    """
+
+    def __init__(self, modes: Simulation, at: float, hold: float, seconds: float | None) -> None:
+        self.at, self.released_at, self.seconds, self.factor = at, at + hold, seconds, 1.0
+        self._pulled, self._released = modes, copy.copy(modes)
+        self._released.step(hold)
+        self._released.release()
+
+    def flow(self, t: float) -> Tensor:
+        if self.seconds is not None:
+            t %= self.seconds
+        # A step is exact for any length, so that every time is one step away from a known moment.
+        begun, since = (self._pulled, self.at) if t < self.released_at else (self._released, self.released_at)
+        modes = copy.copy(begun)
+        modes.step(max(0.0, t - since))
+        return modes.displacement().mul_(self.factor * self._share(t))
+
+    def _share(self, t: float) -> float:
+        """1, and in a loop down to 0 over the second half of what is left after the release."""
+        if self.seconds is None:
+            return 1.0
+        fading = (self.seconds - self.released_at) / 2
+        return 1 - smoothstep((t - self.seconds + fading) / fading)
+
+    def scaled(self, factor: float) -> MotionField:
+        field = copy.copy(self)
+        field.factor = factor * self.factor
+        return field
