@@ -11,9 +11,10 @@ from photoflow.motion.drift import Drift
 from photoflow.motion.file import MOTIONS, from_dict, load, parse, save
 from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
 from photoflow.motion.path import Path
+from photoflow.motion.poke import Poke
 from photoflow.motion.sway import Sway
 
 __all__ = [
     "MOTIONS", "AffineField", "Bounce", "Breathe", "Drift", "Float", "ModalField", "Motion", "MotionField",
-    "Path", "Scene", "Sway", "Swing", "Translate", "from_dict", "load", "parse", "save",
+    "Path", "Poke", "Scene", "Sway", "Swing", "Translate", "from_dict", "load", "parse", "save",
 ]  # fmt: skip

@@ -14,12 +14,13 @@ from photoflow.motion.base import Motion, On, Scaled, Sum
 from photoflow.motion.drift import Drift
 from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
 from photoflow.motion.path import Path
+from photoflow.motion.poke import Poke
 from photoflow.motion.sway import Sway
 
 VERSION = 1
 
 # The motions that stand alone, in the order in which they are listed to a person.
-MOTIONS: dict[str, type[Motion]] = {m.name: m for m in (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift)}
+MOTIONS: dict[str, type[Motion]] = {m.name: m for m in (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift, Poke)}
 _KINDS: dict[str, type[Motion]] = MOTIONS | {m.name: m for m in (Sum, Scaled, On)}
 
 

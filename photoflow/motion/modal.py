@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 
 from photoflow.errors import InputError
@@ -18,8 +17,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SILENT = 1e-4  # share of the strongest mode's mobility below which a mode is left out: a hundredth in amplitude
-HOLDABLE = 1e-3  # mobility below which there is nothing to hold, where the most mobile pixels have 1
+HOLDABLE = 1e-2  # mobility below which there is nothing to hold, where the most mobile pixels have 1
 LOCAL = 1 / 16  # mobility of the neighbourhood of a held pixel by itself; see `_Patch`
+NEIGHBOURHOOD = 0.75  # its radius, in lengths of what moves (the root of the area)
 VISIBLE = 0.01  # pixels: what moves less than this is not drawn
 
 
@@ -158,13 +158,13 @@ class Simulation:
         # Patches of earlier holds go on until they are at rest.
         old = self._state[:, modes:].reshape(2, -1, 2)
         moving = [i for i in range(len(self._patches)) if np.abs(old[:, i] * self._patches[i].peak).max() >= VISIBLE]
-        patch = self._patch(x, y)
+        planes = _sampled(self._planes.reshape(modes, 2, *self.size), x, y).T
+        patch = self._patch(x, y, planes)
         self._patches = (*(self._patches[i] for i in moving), patch)
         local = np.concatenate([old[:, moving].reshape(2, -1), np.zeros((2, 2))], axis=1)
         self._state = np.concatenate([self._state[:, :modes], local], axis=1)
         self._omega = np.concatenate([self._omega[:modes], np.repeat([p.omega for p in self._patches], 2)])
         self._free = self._oscillators()
-        planes = _sampled(self._planes.reshape(modes, 2, *self.size), x, y).T
         at_point = np.concatenate([planes, *(p.at(x, y) * np.eye(2) for p in self._patches)], axis=1)
         self._hand = self._state @ at_point.T
         self._hold = _Hold.of(x, y, at_point, self._omega, (self.alpha, self.beta, self.grip))
@@ -172,24 +172,25 @@ class Simulation:
     def _oscillators(self) -> _Linear:
         return _Linear.oscillators(self._omega**2, self.alpha + self.beta * self._omega**2)
 
-    def _patch(self, x: float, y: float) -> _Patch:
-        """The neighbourhood of a pixel, half as wide to each side as the whole that moves."""
+    def _patch(self, x: float, y: float, at_point: Array) -> _Patch:
+        """The neighbourhood of a pixel that the modes move by `at_point` (2, J): what is near and moves with it."""
         import torch
 
         extent = math.sqrt(float((self._mobility >= HOLDABLE).sum()))
-        radius = max(4.0, extent / 2)
+        radius = max(4.0, NEIGHBOURHOOD * extent)
         height, width = self.size
         rows = slice(max(0, math.floor(y - radius)), min(height, math.ceil(y + radius) + 1))
         columns = slice(max(0, math.floor(x - radius)), min(width, math.ceil(x + radius) + 1))
         down, right = np.arange(height)[rows, None] - y, np.arange(width)[None, columns] - x
         bump = np.maximum(1 - (down**2 + right**2) / radius**2, 0) ** 2
-        # What moves less than the pixel yields less here too, softly; what is still, such as a stem's foot, not at all.
-        around, here = cv2.GaussianBlur(self._mobility, (0, 0), max(1.0, extent / 20)), self._mobility
-        share = np.minimum(np.sqrt(around[rows, columns] / _sampled(around, x, y)), 1)
-        share *= np.minimum(here[rows, columns] / (0.1 * _sampled(here, x, y)), 1)
+        # How far each pixel comes along when the modes alone move this one by a pixel: 0 at a stem's foot.
+        yielding = at_point / self._omega[: len(self._peaks)] ** 2
+        weights = torch.from_numpy((yielding / (yielding * at_point).sum()).astype(np.float32)).to(self._planes.device)
+        planes = self._planes.reshape(-1, 2, *self.size)[:, :, rows, columns]
+        along = torch.einsum("aj,jahw->hw", weights, planes).clamp_(0, 1)
         omega = float(self._omega[: len(self._peaks)].max())
-        shape = torch.from_numpy((omega * math.sqrt(LOCAL) * bump * share).astype(np.float32)).to(self._planes.device)
-        return _Patch(shape, rows, columns, omega)
+        peak = torch.from_numpy((omega * math.sqrt(LOCAL) * bump).astype(np.float32)).to(along.device)
+        return _Patch(along.mul_(peak), rows, columns, omega)
 
 
 @dataclass(frozen=True)
@@ -314,7 +315,7 @@ def _modes(volumes: Sequence[SpectralVolume]) -> tuple[Array, Array, Array]:
     kept = kept[np.argsort(omega[kept], kind="stable")]
     velocities, omega = velocities[kept], omega[kept]
     mobility = np.square(velocities).sum(axis=(0, 1))
-    reference = np.percentile(mobility[mobility >= HOLDABLE * mobility.max()], 95)
+    reference = np.percentile(mobility[mobility >= 1e-3 * mobility.max()], 95)
     shapes = velocities * (omega / math.sqrt(reference)).astype(np.float32)[:, None, None, None]
     return shapes.reshape(len(omega), -1), omega, np.asarray(mobility / reference, dtype=np.float32)
 

@@ -19,7 +19,7 @@ from photoflow.motion.wind import PRESETS, wind_volume
 if TYPE_CHECKING:
     from torch import Tensor
 
-SECONDS = 6.0  # of the wind whose modes are pulled at: two and a half swings of the slowest tree, and up to 2.5 Hz
+HIGHEST = 3.0  # hertz: faster modes of a preset hardly move
 NEAR = 0.03  # of the subject's extent: a point so little beside the subject is still on it
 
 
@@ -92,13 +92,19 @@ class Poke(Motion):
         return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
 
     def _volumes(self, scene: Scene) -> list[SpectralVolume]:
-        """What gives the modes: the wind from the side, and that from above, which finds what the first leaves still."""
-        # A flag without a pole is held on the side from which the wind comes, so its two winds differ in the seed.
-        winds = ((0.0, 0), (0.0, 1)) if PRESETS[self.like].hold == "upwind" else ((0.0, 0), (90.0, 1))
+        """What gives the modes: the answers to several winds at the frequency at which the subject swings by itself.
+
+        A wind from the side leaves still what only one from below moves, and every gust bends a twig in its own way.
+        """
+        swings = PRESETS[self.like].modes[0].frequency
+        winds = [(direction, seed) for direction in ((0.0,) if PRESETS[self.like].hold == "upwind" else (0.0, 90.0)) for seed in range(2)]
         return [
-            wind_volume(scene.mask, self.like, seconds=SECONDS, direction=direction, seed=seed)
+            wind_volume(
+                scene.mask, self.like, seconds=1 / swings, direction=direction, seed=seed,
+                count=max(2, round(HIGHEST / swings) + 1),
+            )
             for direction, seed in winds
-        ]
+        ]  # fmt: skip
 
 
 class PokeField(MotionField):
