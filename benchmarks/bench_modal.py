@@ -7,7 +7,6 @@ call of PyTorch; the methods take turns at every step, so that what else the mac
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import statistics
 import time

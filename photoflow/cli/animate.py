@@ -8,9 +8,25 @@ from typing import Annotated, Any
 import typer
 
 from photoflow.cli.app import (
-    AcceptLicence, Box, Device, Fps, Loop, Mask, Offline, Output, PhotoPath, Points, Quality, Seconds, SegmenterName,
-    Size, app, console, parse_weights, progress_bar,
-)  # fmt: skip
+    AcceptLicence,
+    Box,
+    Device,
+    Fps,
+    Loop,
+    Mask,
+    Offline,
+    Output,
+    PhotoPath,
+    Points,
+    Quality,
+    Seconds,
+    SegmenterName,
+    Size,
+    app,
+    console,
+    parse_weights,
+    progress_bar,
+)
 from photoflow.errors import InputError
 
 

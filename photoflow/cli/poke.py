@@ -9,9 +9,22 @@ import typer
 
 from photoflow.cli.animate import check_files, combined, numbers, parse_size
 from photoflow.cli.app import (
-    Box, Device, Fps, Loop, Mask, Offline, Output, PhotoPath, Points, Quality, SegmenterName, Size, app, console,
+    Box,
+    Device,
+    Fps,
+    Loop,
+    Mask,
+    Offline,
+    Output,
+    PhotoPath,
+    Points,
+    Quality,
+    SegmenterName,
+    Size,
+    app,
+    console,
     progress_bar,
-)  # fmt: skip
+)
 from photoflow.errors import InputError
 
 
@@ -29,7 +42,7 @@ def poke(
         str, typer.Option(help="What the subject moves like: plant, tree, flag, cloth, hair, candle or lantern.")
     ] = "plant",
     volume: Annotated[
-        Path | None, typer.Option(help="Spectral volume (.safetensors) of the whole photo, in place of --like.")
+        Path | None, typer.Option(help="Spectral volume (.safetensors) or video, in place of --like.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Length of the clip; most ring down within three seconds.")] = 5.0,
     fps: Fps = 30.0,
@@ -54,10 +67,10 @@ def poke(
     if len(times) not in (1, len(drag)):
         raise InputError(f"at: expected one time, or one for each of the {len(drag)} drags, got {len(times)}")
     times = times * len(drag) if len(times) == 1 else times
-    file = None if volume is None else str(volume)
-    pulls = [
-        Poke(*numbers("drag", text, 4), at=time, hold=hold, like=like, volume=file) for text, time in zip(drag, times)
-    ]
+    pulls = []
+    for text, time in zip(drag, times):
+        x, y, dx, dy = numbers("drag", text, 4)
+        pulls.append(Poke(x, y, dx, dy, at=time, hold=hold, like=str(volume or like)))
     frames = frame_count(seconds, fps)
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
         clip = Animator(device, segmenter, offline).animate(

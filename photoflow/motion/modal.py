@@ -16,18 +16,18 @@ from photoflow.motion.spectral import SpectralVolume
 if TYPE_CHECKING:
     from torch import Tensor
 
-SILENT = 1e-4  # share of the strongest mode's mobility below which a mode is left out: a hundredth in amplitude
+SILENT = 1e-3  # share of the strongest mode's energy below which a mode is left out: 3 % in amplitude
 HOLDABLE = 1e-2  # mobility below which there is nothing to hold, where the most mobile pixels have 1
 LOCAL = 1 / 16  # mobility of the neighbourhood of a held pixel by itself; see `_Patch`
-NEIGHBOURHOOD = 0.75  # its radius, in lengths of what moves (the root of the area)
+NEIGHBOURHOOD = 0.75  # its radius, in lengths of the thing (the root of its area)
 VISIBLE = 0.01  # pixels: what moves less than this is not drawn
 
 
 class Simulation:
     """What is in the picture as a set of damped oscillators that a hand can pull at and let go.
 
-    Every frequency f > 0 of the volume gives two modes, the real and the imaginary part of S_f, and every mode j has a
-    coordinate u_j of mass 1:
+    Every frequency f > 0 of the volume gives two modes, the principal components S_j of the real and the imaginary
+    part of S_f, and every mode j has a coordinate u_j of mass 1:
 
         F(p) = sum_j P_j(p) u_j,    u_j'' + (alpha + beta w_j^2) u_j' + w_j^2 u_j = P_j(held pixel) . force,
         w_j = 2 pi f
@@ -40,7 +40,8 @@ class Simulation:
 
     Args:
         volume: the modes; or several of one size, whose modes are put together, so that a thing can move in
-            directions in which one recorded wind did not blow.
+            directions in which one recorded wind did not blow, and ever more like itself.
+        mask: (H, W) in [0, 1], where the thing is; without it, wherever something moves.
         alpha: damping of all modes, 1/s; natural from 0.4 to 0.8.
         beta: damping that grows with the squared frequency, s; natural from 0.05 to 0.08.
         grip: seconds, how soon the held pixel follows the hand: critically damped, 95 % of the way after 4.8 grips.
@@ -55,8 +56,8 @@ class Simulation:
     """
 
     def __init__(
-        self, volume: SpectralVolume | Sequence[SpectralVolume], *, alpha: float = 0.6, beta: float = 0.06,
-        grip: float = 0.03, device: str = "cpu",
+        self, volume: SpectralVolume | Sequence[SpectralVolume], mask: Array | None = None, *, alpha: float = 0.6,
+        beta: float = 0.06, grip: float = 0.03, device: str = "cpu",
     ) -> None:  # fmt: skip
         import torch
 
@@ -64,7 +65,12 @@ class Simulation:
             if not least <= value < math.inf:
                 raise InputError(f"simulation: {name} expects a number of at least {least:g}, got {value!r}")
         volumes = [volume] if isinstance(volume, SpectralVolume) else list(volume)
-        shapes, self._omega, self._mobility = _modes(volumes)
+        thing = None if mask is None else np.asarray(mask) >= 0.5 * np.max(mask)
+        if thing is not None and (thing.shape != volumes[0].size or not np.any(mask)):
+            raise InputError(f"simulation: expected a mask of {volumes[0].size} that is not empty, got {thing.shape}")
+        shapes, self._omega, self._mobility = _modes(volumes, thing)
+        moving = self._mobility >= HOLDABLE if thing is None else thing
+        self._extent = math.sqrt(np.count_nonzero(moving))
         self._peaks = np.abs(shapes).max(axis=1)
         self._planes = torch.from_numpy(shapes).to(device)
         self.size, self.alpha, self.beta, self.grip = volumes[0].size, alpha, beta, grip
@@ -77,13 +83,13 @@ class Simulation:
 
     @property
     def frequencies(self) -> Array:
-        """Hertz of the modes that take part, ascending, (J,) float64; each up to twice for every volume."""
+        """Hertz of the modes that take part, ascending, (J,) float64; one at most twice for every volume."""
         return np.asarray(self._omega[: len(self._planes)] / (2 * np.pi))
 
     @property
     def held(self) -> tuple[float, float] | None:
         """The pixel (x, y) that the hand holds; None where it holds none."""
-        return self._hold and (self._hold.x, self._hold.y)
+        return None if self._hold is None else (self._hold.x, self._hold.y)
 
     def drag(self, x: float, y: float, dx: float, dy: float) -> None:
         """Hold a pixel and pull it to (dx, dy) from its place in the photo.
@@ -127,10 +133,10 @@ class Simulation:
         if self._hold is None:
             self._state = self._free.after(dt, self._state)
             return
-        away = self._hand - [self._target, [0, 0]]
-        later = self._hold.hand.after(dt, away)
+        aim = np.stack([self._target, np.zeros(2)])
+        away = self._hand - aim
         swing = np.concatenate([self._hold.relative(self._state, self._hand), away @ self._hold.inertia.T])
-        self._hand = later + [self._target, [0, 0]]
+        self._hand = self._hold.hand.after(dt, away) + aim
         self._state = self._hold.absolute(self._hold.swings.after(dt, swing)[:2], self._hand)
 
     def displacement(self) -> Tensor:
@@ -176,8 +182,7 @@ class Simulation:
         """The neighbourhood of a pixel that the modes move by `at_point` (2, J): what is near and moves with it."""
         import torch
 
-        extent = math.sqrt(float((self._mobility >= HOLDABLE).sum()))
-        radius = max(4.0, NEIGHBOURHOOD * extent)
+        radius = max(4.0, NEIGHBOURHOOD * self._extent)
         height, width = self.size
         rows = slice(max(0, math.floor(y - radius)), min(height, math.ceil(y + radius) + 1))
         columns = slice(max(0, math.floor(x - radius)), min(width, math.ceil(x + radius) + 1))
@@ -198,8 +203,8 @@ class _Patch:
     """The neighbourhood of a held pixel, which gives way by itself in x and in y: two more modes.
 
     It stands for the modes that the volume does not have, and keeps a hold from tearing at the rest: with a mobility
-    of LOCAL at the held pixel, the volume's modes move a pixel of mobility m at most sqrt(m / LOCAL) / 2 times as far as
-    the hand, wherever it holds (by the Cauchy-Schwarz inequality): without it, a pull near the foot throws the tip.
+    of LOCAL at the held pixel, the volume's modes move a pixel of mobility m at most sqrt(m / LOCAL) / 2 times as far
+    as the hand, wherever it holds (by the Cauchy-Schwarz inequality): else a pull near the foot would throw the tip.
 
     Args:
         shape: (h, w) float32, 1/s, the displacement of the window's pixels for a coordinate of 1.
@@ -300,24 +305,36 @@ class _Linear:
         return np.asarray(np.einsum("jab,bj->aj", self._last[1], states))
 
 
-def _modes(volumes: Sequence[SpectralVolume]) -> tuple[Array, Array, Array]:
+def _modes(volumes: Sequence[SpectralVolume], thing: Array | None) -> tuple[Array, Array, Array]:
     """Mode shapes (J, 2 H W) float32, their angular frequencies (J,) and each pixel's mobility (H, W) float32."""
     sizes = {volume.size for volume in volumes}
     if len(sizes) != 1:
         raise InputError(f"simulation: expected volumes of one size, got {sorted(sizes) or 'none'}")
-    omega = np.concatenate([np.repeat(2 * np.pi * v.frequencies[1:], 2) for v in volumes])
-    parts = [np.stack([c.real, c.imag], axis=1).reshape(-1, 2, *v.size) for v in volumes for c in [v.coefficients[1:]]]
-    velocities = omega[:, None, None, None].astype(np.float32) * np.concatenate(parts)
-    strength = np.square(velocities).mean(axis=(1, 2, 3), dtype=np.float64)
-    if not strength.any():
+    alike: dict[float, list[Array]] = {}
+    for volume in volumes:
+        for rate, one in zip(2 * np.pi * volume.frequencies[1:], volume.coefficients[1:]):
+            alike.setdefault(float(rate), []).append(np.stack([one.real, one.imag]).reshape(2, -1))
+    groups = [(rate, _components(np.float32(rate) * np.concatenate(alike[rate]))) for rate in sorted(alike)]
+    strongest = max((strengths[-1] for _, (strengths, _) in groups), default=0)
+    if strongest <= 0:
         raise InputError("simulation: expected a volume that moves at some frequency above 0; nothing moves in it")
-    kept = np.flatnonzero(strength >= SILENT * strength.max())
-    kept = kept[np.argsort(omega[kept], kind="stable")]
-    velocities, omega = velocities[kept], omega[kept]
-    mobility = np.square(velocities).sum(axis=(0, 1))
-    reference = np.percentile(mobility[mobility >= 1e-3 * mobility.max()], 95)
-    shapes = velocities * (omega / math.sqrt(reference)).astype(np.float32)[:, None, None, None]
-    return shapes.reshape(len(omega), -1), omega, np.asarray(mobility / reference, dtype=np.float32)
+    kept = [(w, shapes[strengths >= SILENT * strongest]) for w, (strengths, shapes) in groups]
+    omega = np.repeat([w for w, _ in kept], [len(shapes) for _, shapes in kept])
+    velocities = np.concatenate([shapes for _, shapes in kept])
+    mobility = np.square(velocities).sum(axis=0).reshape(2, *volumes[0].size).sum(axis=0)
+    there = mobility if thing is None else mobility[thing]
+    reference = np.percentile(there[there >= 1e-3 * there.max()], 95)
+    scale = (omega / math.sqrt(reference)).astype(np.float32)
+    return velocities * scale[:, None], omega, np.asarray(mobility / reference, dtype=np.float32)
+
+
+def _components(planes: Array) -> tuple[Array, Array]:
+    """Principal components of (n, N) float32: their strengths (n,), ascending, and themselves, (n, N) float32.
+
+    All that swings at one frequency swings as these do, and they are fewer where it is much alike.
+    """
+    strengths, turn = np.linalg.eigh((planes @ planes.T).astype(np.float64))
+    return strengths, turn.T.astype(np.float32) @ planes
 
 
 def _sampled(maps: Array | Tensor, x: float, y: float) -> Array:

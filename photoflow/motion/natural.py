@@ -76,7 +76,7 @@ class Spectral(Motion):
         return self.source in PRESETS
 
     def field(self, scene: Scene) -> MotionField:
-        volume = self._blown(scene) if self.blows else self._fitted(scene)
+        volume = self._blown(scene) if self.blows else self.fitted(scene)
         volume = volume.magnified(self.strength).slowed(self.slow)
         frequencies = volume.frequencies
         return volume.field(
@@ -92,7 +92,7 @@ class Spectral(Motion):
             gustiness=self.gustiness, seed=self.seed, count=max(2, math.ceil(HIGHEST * seconds) + 1),
         )  # fmt: skip
 
-    def _fitted(self, scene: Scene) -> SpectralVolume:
+    def fitted(self, scene: Scene) -> SpectralVolume:
         """The clip's volume over the pixels of the region that is rendered."""
         path = os.path.abspath(self.source)
         try:

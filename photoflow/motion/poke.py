@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import cv2
@@ -12,6 +13,7 @@ import numpy as np
 from photoflow.errors import InputError
 from photoflow.motion.base import FARTHEST, Motion, MotionField, Scene, check_range
 from photoflow.motion.modal import Simulation
+from photoflow.motion.natural import Spectral
 from photoflow.motion.parametric import smoothstep
 from photoflow.motion.spectral import SpectralVolume
 from photoflow.motion.wind import PRESETS, wind_volume
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 HIGHEST = 3.0  # hertz: faster modes of a preset hardly move
+GUSTS = 3  # winds from each direction
+SMOOTH = 0.02  # of the subject's extent
 NEAR = 0.03  # of the subject's extent: a point so little beside the subject is still on it
 
 
@@ -37,8 +41,8 @@ class Poke(Motion):
         dy: how far it is pulled down.
         at: seconds, when the pull begins.
         hold: seconds from there to the release; the hand has gone 95 % of its way after 60 % of them.
-        like: what the subject moves like: a preset of `photoflow.motion.wind`.
-        volume: a .safetensors file with a spectral volume of the whole photo, in place of the preset.
+        like: what the subject moves like: a preset of `photoflow.motion.wind`, or a volume (.safetensors) or a video,
+            which lie on the photo as for `photoflow.motion.Spectral`.
 
     Source: Generative Image Dynamics (Li et al. 2024), section 6, "Interactive dynamics"; see
         `photoflow.motion.modal.Simulation`.
@@ -52,7 +56,6 @@ class Poke(Motion):
     at: float = 0.5
     hold: float = 0.8
     like: str = "plant"
-    volume: str | None = None
 
     def __post_init__(self) -> None:
         for name, least, most in (
@@ -60,10 +63,9 @@ class Poke(Motion):
             ("dy", -FARTHEST, FARTHEST), ("at", 0, 3600), ("hold", 0.05, 60),
         ):  # fmt: skip
             check_range(self.name, name, getattr(self, name), least, most)
-        if self.like not in PRESETS:
-            raise InputError(f"poke: like expects one of {', '.join(PRESETS)}, got {self.like!r}")
-        if self.volume is not None and not isinstance(self.volume, str):
-            raise InputError(f"poke: volume expects the name of a .safetensors file, got {self.volume!r}")
+        if self.like not in PRESETS and not (isinstance(self.like, str) and Path(self.like).suffix):
+            known = ", ".join(PRESETS)
+            raise InputError(f"poke: like expects {known}, a .safetensors volume or a video, got {self.like!r}")
 
     def field(self, scene: Scene) -> MotionField:
         if scene.loop and self.at + self.hold >= scene.seconds:
@@ -72,11 +74,13 @@ class Poke(Motion):
                 f"got {scene.seconds:g} s"
             )
         x, y = self._on_subject(scene)
-        modes = Simulation(self._volumes(scene), grip=self.hold / 8, device=scene.device)
+        modes = Simulation(self._volumes(scene), scene.mask, grip=self.hold / 8, device=scene.device)
         try:
             modes.drag(x, y, self.dx * scene.scale, self.dy * scene.scale)
         except InputError as error:
-            said = f"poke: nothing moves at {self.x:g},{self.y:g}; expected a point that is not where the subject is held"
+            said = (
+                f"poke: nothing moves at {self.x:g},{self.y:g}; expected a point that is not where the subject is held"
+            )
             raise InputError(said) from error
         return PokeField(modes, self.at, self.hold, scene.seconds if scene.loop else None)
 
@@ -86,25 +90,43 @@ class Poke(Motion):
         height, width = scene.mask.shape
         reach = max(1, round(NEAR * scene.extent))
         column, row = round(x), round(y)
-        around = scene.mask[max(0, row - reach) : max(0, row + reach + 1), max(0, column - reach) : max(0, column + reach + 1)]
+        around = scene.mask[
+            max(0, row - reach) : max(0, row + reach + 1), max(0, column - reach) : max(0, column + reach + 1)
+        ]
         if not around.size or around.max() < 0.5 * scene.mask.max():
             raise InputError(f"poke: expected a point on the subject, got {self.x:g},{self.y:g}")
         return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
 
     def _volumes(self, scene: Scene) -> list[SpectralVolume]:
-        """What gives the modes: the answers to several winds at the frequency at which the subject swings by itself.
+        """What gives the modes: the recorded volume, or the answers to several winds.
 
-        A wind from the side leaves still what only one from below moves, and every gust bends a twig in its own way.
+        A wind from the side leaves still what only one from below moves, and every gust bends each twig in a way of
+        its own: together they tell what moves along with what. What few gusts cannot tell is smoothed.
         """
-        swings = PRESETS[self.like].modes[0].frequency
-        winds = [(direction, seed) for direction in ((0.0,) if PRESETS[self.like].hold == "upwind" else (0.0, 90.0)) for seed in range(2)]
+        if self.like not in PRESETS:
+            return [Spectral(self.like).fitted(scene)]
+        preset = PRESETS[self.like]
+        swings = preset.modes[0].frequency  # and its multiples: the preset's own resonances are near them
+        directions = (0.0,) if preset.hold == "upwind" else (0.0, 90.0)  # a flag has its pole on the side of the wind
         return [
-            wind_volume(
-                scene.mask, self.like, seconds=1 / swings, direction=direction, seed=seed,
-                count=max(2, round(HIGHEST / swings) + 1),
+            smoothed(
+                wind_volume(
+                    scene.mask, self.like, seconds=1 / swings, direction=direction, seed=seed,
+                    count=max(2, round(HIGHEST / swings) + 1),
+                ),
+                SMOOTH * scene.extent,
             )
-            for direction, seed in winds
+            for direction in directions for seed in range(GUSTS)
         ]  # fmt: skip
+
+
+def smoothed(volume: SpectralVolume, sigma: float) -> SpectralVolume:
+    """The volume with the motion of each pixel that of its surroundings, a Gaussian of `sigma` pixels."""
+    planes = np.ascontiguousarray(volume.planes.reshape(-1, *volume.size))
+    real, imaginary = np.stack([cv2.GaussianBlur(plane, (0, 0), max(sigma, 0.3)) for plane in planes]).reshape(
+        2, *volume.coefficients.shape
+    )
+    return replace(volume, coefficients=real + 1j * imaginary)
 
 
 class PokeField(MotionField):
