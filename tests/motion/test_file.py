@@ -11,6 +11,7 @@ SAMPLES = [
     motion.Sway(strength=0.7, base="left"), motion.Float(), motion.Breathe(), motion.Swing(pivot=(3, 4)),
     motion.Bounce(), motion.Translate(), motion.Path(points=((0, 0), (5, 6)), closed=True),
     motion.Drift(arrows=((0, 0, 5, 5),), anchors=((9, 9),)),
+    motion.Poke(30, 40, -5, 6.5, at=1, like="tree"),
     motion.Sway().on(2) + 0.5 * (motion.Float() + motion.Breathe()),
 ]  # fmt: skip
 
