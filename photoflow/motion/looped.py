@@ -82,7 +82,7 @@ def with_closed_end(trajectories: Array, fade: float = FADE) -> Array:
         Others of the same shape; what is not faded is the same.
     """
     count = len(trajectories)
-    closed = trajectories.copy()
+    closed: Array = trajectories.copy()
     for number in range(count):
         weight = np.float32(_weight(number / count, fade))
         if weight:

@@ -84,9 +84,11 @@ class Spectral(Motion):
         )
 
     def _blown(self, scene: Scene) -> SpectralVolume:
-        """The preset's volume; its record, slowed down, is the clip or a whole part of it, so that it closes."""
-        parts = max(1, round(scene.seconds / self.slow / RECORD))
-        seconds = scene.seconds / self.slow / parts
+        """The preset's volume; in a loop its record, slowed down, is the clip or a whole part of it: it closes."""
+        length = scene.seconds / self.slow
+        seconds = length / max(1, round(length / RECORD))
+        if not scene.loop:
+            seconds = max(seconds, RECORD)
         return wind_volume(
             scene.mask, self.source, seconds=seconds, wind=self.wind, direction=self.direction,
             gustiness=self.gustiness, seed=self.seed, count=max(2, math.ceil(HIGHEST * seconds) + 1),
@@ -135,11 +137,11 @@ def adjusted(motion: Motion, *, wind: float | None = None, region: tuple[float, 
     Raises:
         InputError: there is no preset whose wind could blow, or no clip that could have a region.
     """
-    parts = list(_spectral_parts(motion))
+    parts = _spectral_parts(motion)
     if wind is not None and not any(part.blows for part in parts):
         raise InputError(f"wind: expected a motion that it moves, such as spectral:{next(iter(PRESETS))}")
     if region is not None and all(part.blows for part in parts):
-        raise InputError("transfer-from: expected a motion from a clip, such as spectral:clip.mp4")
+        raise InputError("region: expected a motion from a clip, such as spectral:clip.mp4")
     return _adjusted(motion, wind, region)
 
 
@@ -179,9 +181,7 @@ def _alike(size: tuple[float, float], other: tuple[float, float]) -> bool:
     return 1 / ALIKE < ratio < ALIKE
 
 
-def _part(
-    volume: SpectralVolume, region: tuple[float, ...], full: tuple[int, int], name: str
-) -> SpectralVolume:
+def _part(volume: SpectralVolume, region: tuple[float, ...], full: tuple[int, int], name: str) -> SpectralVolume:
     """The volume of a region that is given in pixels of the clip, whose width and height are `full`."""
     x, y, width, height = region
     if x + width > full[0] or y + height > full[1]:
