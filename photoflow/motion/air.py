@@ -1,0 +1,124 @@
+"""The wind itself: what it does to every place, as random fields whose power falls with frequency."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from photoflow.motion.base import Array
+
+GUSTS = 0.22  # hertz: what swells and calms more slowly is felt as gusts
+WAVES = 48  # plane waves that make up a random field
+SAMPLES = 256  # of a gust over the record
+
+
+@dataclass(frozen=True, eq=False)
+class Air:
+    """The wind over a subject for the length of a record, after which it repeats.
+
+    Args:
+        seconds: the length.
+        wind: its strength, above 0 to 1.
+        along: unit vector (x, y) in which it blows.
+        gustiness: 0 to 1.
+        count: how many frequencies, the mean included.
+        seed: at least 0.
+    """
+
+    seconds: float
+    wind: float
+    along: tuple[float, float]
+    gustiness: float
+    count: int
+    seed: int
+
+    @property
+    def across(self) -> tuple[float, float]:
+        """Unit vector across the wind, the one that does not point up: so a mirrored wind is a mirror image."""
+        x, y = self.along
+        return (-y, x) if x > 0 or (x == 0 and y < 0) else (y, -x)
+
+    @property
+    def vigour(self) -> float:
+        """Speed of the wind against that at a strength of 0.5."""
+        return 0.5 + self.wind
+
+    @property
+    def frequencies(self) -> Array:
+        """Those above 0, (count - 1,) float64, hertz."""
+        return np.arange(1, self.count) / self.seconds
+
+    def power(self, frequencies: Array) -> Array:
+        """Power density at frequencies in hertz, to a constant: it falls as 1/f, and gusts lift its low end.
+
+        Flat below a corner that rises with the speed of the wind, as spectra of turbulence are.
+        """
+        rolled = 1 / np.sqrt(1 + (frequencies / (0.3 * self.vigour)) ** 2)
+        return np.asarray(rolled + self.gustiness * np.exp(-((frequencies / GUSTS) ** 2)))
+
+    def numbers(self, stream: int) -> np.random.Generator:
+        """Random numbers; every stream has its own."""
+        return np.random.Generator(np.random.PCG64([self.seed, stream]))
+
+    def waves(self, places: Array, size: float, stream: int) -> Array:
+        """Plane waves of random length and direction at every place: random sums of them are fields over the places.
+
+        The fields are Gaussian, with a correlation of exp(-d^2 / 2 size^2) at a distance d.
+
+        Args:
+            places: (n, 2) float32, lengths.
+            size: over how many lengths a field is alike.
+            stream: which random numbers.
+
+        Returns:
+            (n, WAVES) complex64.
+
+        Source: A. Rahimi and B. Recht, "Random Features for Large-Scale Kernel Machines", 2007.
+        """
+        turned = places @ np.array([self.along, self.across], np.float32).T  # into the wind's own axes
+        vectors = self.numbers(stream).standard_normal((2, WAVES)).astype(np.float32) / np.float32(size)
+        angles = turned @ vectors
+        waves = np.empty(angles.shape, np.complex64)
+        waves.real, waves.imag = np.cos(angles), np.sin(angles)
+        return waves
+
+    def pressure(self, waves: Array, stream: int, kinds: int) -> Array:
+        """What pushes at every place, at every frequency.
+
+        Args:
+            waves: of `waves`.
+            stream: which random numbers.
+            kinds: how many fields that have nothing to do with each other.
+
+        Returns:
+            (kinds, n, count - 1) complex64, amplitudes of unit power density where `power` is 1.
+        """
+        draw = self.numbers(stream).standard_normal((self.count - 1, kinds, WAVES, 2)) / np.sqrt(2 * WAVES)
+        weights = (draw[..., 0] + 1j * draw[..., 1]).reshape(self.count - 1, -1)
+        weights *= np.sqrt(self.power(self.frequencies) / (2 * self.seconds))[:, None]
+        weights = (self._swell @ weights).reshape(self.count - 1, kinds, WAVES).transpose(1, 2, 0)
+        return np.asarray(waves @ weights.astype(np.complex64))
+
+    def unevenness(self, waves: Array, stream: int) -> Array:
+        """A random field of unit variance that does not change in time, (n,) float32."""
+        draw = self.numbers(stream).standard_normal((WAVES, 2)) / np.sqrt(WAVES)
+        return np.asarray((waves @ (draw[:, 0] + 1j * draw[:, 1]).astype(np.complex64)).real)
+
+    def delayed(self, delay: Array) -> Array:
+        """The factors that let what happens come later, (n, count - 1) complex64, for (n,) delays in seconds."""
+        return np.exp(-2j * np.pi * np.outer(delay, self.frequencies)).astype(np.complex64)
+
+    @cached_property
+    def _swell(self) -> Array:
+        """The gusts' rise and fall, multiplied in time, as a matrix on the coefficients, (count - 1, count - 1)."""
+        slow = np.exp(-((self.frequencies / GUSTS) ** 2)) / self.seconds * 2 / (GUSTS * np.sqrt(np.pi))
+        draw = self.numbers(0).standard_normal((self.count - 1, 2))
+        rises = np.sqrt(slow / 2) * (draw[:, 0] + 1j * draw[:, 1])
+        turns = np.exp(2j * np.pi * np.outer(np.arange(SAMPLES) / SAMPLES, np.arange(1, self.count)))
+        level = 0.8 * self.gustiness * (turns @ rises).real
+        loudness = np.exp(level) / np.sqrt(np.mean(np.exp(2 * level)))
+        spectrum = np.fft.fft(loudness) / SAMPLES
+        order = np.arange(self.count - 1)
+        return np.asarray(spectrum[(order[:, None] - order[None]) % SAMPLES])
