@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -220,17 +221,8 @@ class Response:
         is.
         """
         weight = np.minimum(self.build.mask, 1)[..., None] ** 2
-        levels: list[Array] = [
-            np.concatenate([moved.reshape(*weight.shape[:2], -1) * weight, weight], axis=2).astype(np.float32)
-        ]
-        while min(levels[-1].shape[:2]) > 4:
-            levels.append(cv2.pyrDown(levels[-1]))
-        total: Array = levels.pop()
-        while levels:
-            finer = levels.pop()
-            coarser = cv2.GaussianBlur(cv2.pyrUp(total, dstsize=finer.shape[1::-1]), (0, 0), 1.0)
-            total = finer + np.float32(0.1) * coarser
-        total = cv2.GaussianBlur(total, (0, 0), 1.0)
+        known = np.concatenate([moved.reshape(*weight.shape[:2], -1) * weight, weight], axis=2)
+        total = _by_channels(_filled, known.astype(np.float32))
         return np.asarray(total[..., :-1] / total[..., -1:])
 
     def _eased(self, moved: Array) -> Array:
@@ -238,15 +230,22 @@ class Response:
 
         Where paths from two sides meet, what they bring differs, and no picture should show the seam.
         """
+
+        def blurred(part: Array) -> Array:
+            return np.asarray(cv2.GaussianBlur(part, (0, 0), radius))
+
         for radius in (2, 4, 6):
             steep = cv2.dilate(_steepness(moved), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
             share = np.clip(4 * steep / STEEPEST - 2.5, 0, 1)
+            if not share.any():
+                break
             share = cv2.GaussianBlur(share, (0, 0), radius)[..., None]
-            moved = moved + share * (cv2.GaussianBlur(moved, (0, 0), radius) - moved)
+            moved = moved + share * (_by_channels(blurred, moved) - moved)
         return np.asarray(moved * min(1, STEEPEST / float(_steepness(moved).max())))
 
     def _added_up(self, pieces: Array) -> Array:
-        return self.build.along_paths(pieces.reshape(*self.build.mask.shape, -1)).reshape(pieces.shape)
+        total = self.build.along_paths(pieces.reshape(*self.build.mask.shape, -1))
+        return np.asarray(total.reshape(pieces.shape))
 
 
 def oscillator(frequencies: Array, natural: Array | float, damping: float) -> Array:
@@ -257,7 +256,7 @@ def oscillator(frequencies: Array, natural: Array | float, damping: float) -> Ar
 
 def _crosswise(vectors: Array) -> Array:
     """Vectors (n, 2) turned by 90 degrees, from x to y."""
-    return np.stack([-vectors[:, 1], vectors[:, 0]], axis=1)
+    return np.asarray(np.stack([-vectors[:, 1], vectors[:, 0]], axis=1))
 
 
 def _steepness(moved: Array) -> Array:
@@ -265,3 +264,20 @@ def _steepness(moved: Array) -> Array:
     down = np.diff(moved, axis=0, append=moved[-1:]).reshape(*moved.shape[:2], 2, -1)
     right = np.diff(moved, axis=1, append=moved[:, -1:]).reshape(down.shape)
     return np.asarray(np.sqrt((down**2 + right**2).sum(axis=2).max(axis=2)))
+
+
+def _filled(known: Array) -> Array:
+    """A map (h, w, C) that is 0 where nothing is known, with a tenth of what is around at every coarser scale added."""
+    levels: list[Array] = [known]
+    while min(levels[-1].shape[:2]) > 4:
+        levels.append(cv2.pyrDown(levels[-1]))
+    total = levels.pop()
+    for finer in levels[::-1]:
+        total = finer + np.float32(0.1) * cv2.GaussianBlur(cv2.pyrUp(total, dstsize=finer.shape[1::-1]), (0, 0), 1.0)
+    return np.asarray(cv2.GaussianBlur(total, (0, 0), 1.0))
+
+
+def _by_channels(change: Callable[[Array], Array], planes: Array) -> Array:
+    """A filter of maps (h, w, C), some at a time: OpenCV takes no more than 512 channels."""
+    parts = np.array_split(planes, -(-planes.shape[2] // 512), axis=2)
+    return np.concatenate([change(np.ascontiguousarray(part)) for part in parts], axis=2)

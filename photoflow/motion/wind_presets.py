@@ -88,7 +88,7 @@ PRESETS: dict[str, Preset] = {
     "flag": Preset(
         "upwind", 0.022, lag=0.65, speed=1.5, lateral=1.0, quickens=0.8, lean=0.1,
         modes=(
-            Mode(1.3, 0.16, 1.0, size=1.5, spread=0.05, kind="wave", gives=(0.2, 1.0)),
+            Mode(1.4, 0.10, 1.0, size=1.5, spread=0.05, kind="wave", gives=(0.2, 1.0)),
             Mode(2.4, 0.16, 0.60, size=0.6, spread=0.1, kind="wave", gives=(0.1, 1.0)),
             Mode(1.6, 0.30, 0.25, size=0.6, kind="stretch", gives=(0.3, 1.0)),
         ),
