@@ -10,6 +10,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ def direct(grey: list[Array], method: Any, started: bool = True) -> Array:
 def joined(grey: list[Array], method: Any) -> Array:
     """Flows from frame to frame, one after the other."""
     flows = [np.zeros((*grey[0].shape, 2), np.float32)]
-    for before, after in zip(grey, grey[1:]):
+    for before, after in pairwise(grey):
         flows.append(flows[-1] + looked_up(method.calc(before, after, None), flows[-1]))
     return np.stack(flows)
 
@@ -157,8 +158,8 @@ def page(document: Record) -> str:
         "Error: mean distance between measured and volume's trajectories. Seams: the step from the last frame to the "
         "first, against the largest / the median of the other steps.",
         "",
-        "| clip | frames | mean displacement | error | energy kept | clip's seam, motion | ours | clip's seam, intensity "
-        "| ours |",
+        "| clip | frames | mean displacement | error | energy kept | clip's seam, motion | ours "
+        "| clip's seam, intensity | ours |",
         "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name, clip in document["clips"].items():

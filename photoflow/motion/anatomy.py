@@ -12,8 +12,8 @@ import numpy as np
 from photoflow.errors import InputError
 from photoflow.motion.base import Array
 
-CELLS = 96  # along the mask's longer side: the grid of the anatomy is the same whatever the mask's resolution
-MARGIN = 16  # cells around the mask: motion is wanted a little beyond it
+CELLS = 80  # along the mask's longer side: the grid of the anatomy is the same whatever the mask's resolution
+MARGIN = 13  # cells around the mask: motion is wanted a little beyond it
 OUTSIDE = 4.0  # how much longer a way outside the mask counts: paths keep to the subject, and still cross small gaps
 HOLDS = ("foot", "top", "upwind", "hook")
 
@@ -116,12 +116,12 @@ class Anatomy:
         place = self.places.reshape(-1, 2)
         for cells, side, upright, share in self.steps:
             pieces[cells] = place[cells] - share * place[side] - (1 - share) * place[upright]
-        return pieces.reshape(self.places.shape)
+        return np.asarray(pieces.reshape(self.places.shape))
 
     @cached_property
     def roots(self) -> Array:
         """Where the path to every cell begins, (h, w, 2) float32, cells."""
-        return self.places - self.along_paths(self.pieces)
+        return np.asarray(self.places - self.along_paths(self.pieces))
 
     @cached_property
     def heading(self) -> Array:
@@ -246,7 +246,7 @@ def _pole(part: Array) -> tuple[float, float] | None:
     outer = max(1, math.ceil(0.12 * len(columns)))
     sides = {(-1.0, 0.0): spans[columns[:outer]].max(), (1.0, 0.0): spans[columns[-outer:]].max()}
     side = max(sides, key=lambda one: sides[one])
-    return side if sides[side] > 1.4 * np.median(spans[columns]) else None
+    return side if sides[side] > 1.25 * np.median(spans[columns]) else None
 
 
 def _neighbours(values: Array, border: float) -> tuple[tuple[Array, Array], tuple[Array, Array]]:

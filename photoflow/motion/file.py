@@ -22,8 +22,9 @@ from photoflow.motion.sway import Sway
 VERSION = 1
 
 # The motions that stand alone, in the order in which they are listed to a person.
-_ALONE = (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift, Spectral, Poke)
-MOTIONS: dict[str, type[Motion]] = {m.name: m for m in _ALONE}
+MOTIONS: dict[str, type[Motion]] = {
+    m.name: m for m in (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift, Spectral, Poke)
+}
 _KINDS: dict[str, type[Motion]] = MOTIONS | {m.name: m for m in (Sum, Scaled, On)}
 
 

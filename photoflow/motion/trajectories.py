@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -140,13 +140,14 @@ def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, de
 
 def _dis(first: Array) -> Callable[[Array, Array], Array]:
     """(frame, flow to the frame before) -> flow from `first` to the frame, (2, H, W)."""
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     method.setFinestScale(0)  # the preset ends at half the resolution
     grey = cv2.cvtColor(first, cv2.COLOR_RGB2GRAY)
 
     def measure(frame: Array, before: Array) -> Array:
         guess = np.ascontiguousarray(before.transpose(1, 2, 0))
-        return np.asarray(method.calc(grey, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), guess)).transpose(2, 0, 1)
+        flow = method.calc(grey, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), guess)
+        return np.asarray(flow.transpose(2, 0, 1))
 
     return measure
 
@@ -210,7 +211,7 @@ def measure(
 
     Args:
         footage: the clip.
-        count: how many frequencies are kept, at most one and half as many as there are frames.
+        count: how many frequencies are kept; a clip of T frames has T // 2 + 1.
         network, device: see `trajectories`.
 
     Raises:
@@ -221,11 +222,12 @@ def measure(
         is_loop = closes(found)
         if not is_loop:
             found = with_closed_end(found)
-        volume = SpectralVolume.from_trajectories(found, len(found) / footage.fps, count)
+        kept = min(count, len(found) // 2 + 1)
+        volume = SpectralVolume.from_trajectories(found, len(found) / footage.fps, kept)
     except InputError as fault:
         raise InputError(str(fault) if footage.path in str(fault) else f"{footage.path}: {fault}") from fault
-    error, kept = fidelity(volume, found)
-    return Measured(volume, footage.full, len(found), footage.left_out, not is_loop, error, kept)
+    error, share = fidelity(volume, found)
+    return Measured(volume, footage.full, len(found), footage.left_out, not is_loop, error, share)
 
 
 def fidelity(volume: SpectralVolume, measured: Array) -> tuple[float, float]:

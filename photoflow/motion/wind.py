@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -42,9 +43,9 @@ def wind_volume(
         kind: a name in `PRESETS`.
         seconds: after which the motion repeats. Frequencies up to (count - 1) / seconds hertz are there; what a
             subject does above, it does not do.
-        strength: 0 to 4: multiplies the displacements.
+        strength: 0 to 4: makes the displacements larger or smaller.
         wind: 0 (still air: no motion) to 1 (strong): more, and by preset quicker motion.
-        direction: degrees, in which the wind blows: 0 = right, 90 = down.
+        direction: degrees, -360 to 360, in which the wind blows: 0 = right, 90 = down.
         gustiness: 0 to 1: how much the motion swells and calms down.
         seed: at least 0; another one gives another motion of the same kind.
         count: K, how many frequencies, 2 to 256.
@@ -61,15 +62,14 @@ def wind_volume(
         and 4.1, and the modal synthesis of trees in wind it builds on (J. Stam, "Stochastic Dynamics", 1997).
     """
     preset = _preset(kind)
-    for name, value, low, high in (
-        ("strength", strength, 0, 4), ("wind", wind, 0, 1), ("direction", direction, -1e4, 1e4),
-        ("gustiness", gustiness, 0, 1), ("seed", seed, 0, 2**63), ("count", count, 2, 256),
-    ):  # fmt: skip
-        whole = name in ("seed", "count")
-        if not isinstance(value, Real) or not low <= value <= high or (whole and value != int(value)):
-            what = "whole number" if whole else "number"
-            raise InputError(f"wind: {name} expects a {what} from {low:g} to {high:g}, got {value!r}")
-    if not isinstance(seconds, Real) or not 0 < seconds < math.inf:
+    _check("strength", strength, 4)
+    _check("wind", wind, 1)
+    _check("direction", direction, 360, low=-360)
+    _check("gustiness", gustiness, 1)
+    _check("seed", seed, 2**63, whole=True)
+    _check("count", count, 256, low=2, whole=True)
+    _check("seconds", seconds, 86400)
+    if seconds <= 0:
         raise InputError(f"wind: seconds expects a number above 0, got {seconds!r}")
     turn = math.radians(direction)
     along = (round(math.cos(turn), 12), round(math.sin(turn), 12))
@@ -88,3 +88,11 @@ def _preset(kind: str) -> Preset:
     if kind not in PRESETS:
         raise InputError(f"wind: expected a kind of subject of {', '.join(PRESETS)}, got {kind!r}")
     return PRESETS[kind]
+
+
+def _check(name: str, value: Any, high: int, low: int = 0, whole: bool = False) -> None:
+    """Raise an InputError unless a value is a number, or a whole one, in [low, high]."""
+    # NaN fails the comparison too.
+    if not isinstance(value, Integral if whole else Real) or not low <= float(value) <= high:
+        kind = "whole number" if whole else "number"
+        raise InputError(f"wind: {name} expects a {kind} from {low} to {high}, got {value!r}")
