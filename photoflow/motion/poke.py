@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 HIGHEST = 3.0  # hertz: faster modes of a preset hardly move
 GUSTS = 3  # winds from each direction
 SMOOTH = 0.02  # of the subject's extent
+NODES = 128  # at least so many along the subject: what moves together is wider, and fewer are quick
 NEAR = 0.03  # of the subject's extent: a point so little beside the subject is still on it
 
 
@@ -73,29 +74,27 @@ class Poke(Motion):
                 f"poke: the point is let go after {self.at + self.hold:g} s; expected a loop longer than that, "
                 f"got {scene.seconds:g} s"
             )
-        x, y = self._on_subject(scene)
-        modes = Simulation(self._volumes(scene), scene.mask, grip=self.hold / 8, device=scene.device)
+        self._check_on_subject(scene)
+        step = max(1, int(max(np.ptp(scene.box[0::2]), np.ptp(scene.box[1::2])) // NODES))
+        nodes = coarser(scene, step)
+        x, y = (min(max(v, 0), side - 1) for v, side in zip(nodes.locate(self.x, self.y), nodes.mask.shape[::-1]))
+        modes = Simulation(self._volumes(nodes), nodes.mask, grip=self.hold / 8, device=scene.device)
         try:
-            modes.drag(x, y, self.dx * scene.scale, self.dy * scene.scale)
+            modes.drag(x, y, self.dx * nodes.scale, self.dy * nodes.scale)
         except InputError as error:
             said = (
                 f"poke: nothing moves at {self.x:g},{self.y:g}; expected a point that is not where the subject is held"
             )
             raise InputError(said) from error
-        return PokeField(modes, self.at, self.hold, scene.seconds if scene.loop else None)
+        seconds = scene.seconds if scene.loop else None
+        return PokeField(modes, self.at, self.hold, seconds, step, (scene.mask.shape[0], scene.mask.shape[1]))
 
-    def _on_subject(self, scene: Scene) -> tuple[float, float]:
-        """The point in pixels of the region."""
-        x, y = scene.locate(self.x, self.y)
-        height, width = scene.mask.shape
+    def _check_on_subject(self, scene: Scene) -> None:
+        x, y = (round(v) for v in scene.locate(self.x, self.y))
         reach = max(1, round(NEAR * scene.extent))
-        column, row = round(x), round(y)
-        around = scene.mask[
-            max(0, row - reach) : max(0, row + reach + 1), max(0, column - reach) : max(0, column + reach + 1)
-        ]
-        if not around.size or around.max() < 0.5 * scene.mask.max():
+        rows, columns = (slice(max(0, v - reach), max(0, v + reach + 1)) for v in (y, x))
+        if not np.any(scene.mask[rows, columns] >= 0.5 * scene.mask.max()):
             raise InputError(f"poke: expected a point on the subject, got {self.x:g},{self.y:g}")
-        return min(max(x, 0.0), width - 1.0), min(max(y, 0.0), height - 1.0)
 
     def _volumes(self, scene: Scene) -> list[SpectralVolume]:
         """What gives the modes: the recorded volume, or the answers to several winds.
@@ -108,24 +107,39 @@ class Poke(Motion):
         preset = PRESETS[self.like]
         swings = preset.modes[0].frequency  # and its multiples: the preset's own resonances are near them
         directions = (0.0,) if preset.hold == "upwind" else (0.0, 90.0)  # a flag has its pole on the side of the wind
-        return [
-            smoothed(
-                wind_volume(
-                    scene.mask, self.like, seconds=1 / swings, direction=direction, seed=seed,
-                    count=max(2, round(HIGHEST / swings) + 1),
-                ),
-                SMOOTH * scene.extent,
+        blown = [
+            wind_volume(
+                scene.mask, self.like, seconds=1 / swings, direction=direction, seed=seed,
+                count=max(2, round(HIGHEST / swings) + 1),
             )
             for direction in directions for seed in range(GUSTS)
         ]  # fmt: skip
+        return [pliant(volume, SMOOTH * scene.extent) for volume in blown]
 
 
-def smoothed(volume: SpectralVolume, sigma: float) -> SpectralVolume:
-    """The volume with the motion of each pixel that of its surroundings, a Gaussian of `sigma` pixels."""
+def coarser(scene: Scene, step: int) -> Scene:
+    """The scene over every `step`th pixel, and one more where they do not reach the end."""
+    rows, columns = (-(-(side - 1) // step) * step + 1 for side in scene.mask.shape)
+    (height, width), around = scene.mask.shape, cv2.blur(scene.mask, (step, step)) if step > 1 else scene.mask
+    mask = cv2.copyMakeBorder(around, 0, rows - height, 0, columns - width, cv2.BORDER_REPLICATE)[::step, ::step]
+    return replace(
+        scene, mask=np.ascontiguousarray(mask), origin=(scene.origin[0] / step, scene.origin[1] / step),
+        scale=scene.scale / step,
+        picture=scene.picture and (scene.picture[0] / step, scene.picture[1] / step),
+    )  # fmt: skip
+
+
+def pliant(volume: SpectralVolume, sigma: float) -> SpectralVolume:
+    """A preset's wind as the record of what a slow hand meets.
+
+    A preset says how far its modes give way, where `Simulation` looks for the energy of their motion: frequency k of
+    the lowest one's multiples has the k-fold speed, so it is divided by k. Each pixel moves as its surroundings, a
+    Gaussian of `sigma` pixels.
+    """
+    multiples = np.maximum(np.arange(volume.count), 1)[:, None, None, None]
     planes = np.ascontiguousarray(volume.planes.reshape(-1, *volume.size))
-    real, imaginary = np.stack([cv2.GaussianBlur(plane, (0, 0), max(sigma, 0.3)) for plane in planes]).reshape(
-        2, *volume.coefficients.shape
-    )
+    smooth = np.stack([cv2.GaussianBlur(plane, (0, 0), max(sigma, 0.3)) for plane in planes])
+    real, imaginary = smooth.reshape(2, *volume.coefficients.shape) / multiples
     return replace(volume, coefficients=real + 1j * imaginary)
 
 
@@ -137,9 +151,14 @@ class PokeField(MotionField):
         at: seconds, when it does.
         hold: seconds from there to the release.
         seconds: of the loop into which the motion has to fit; None where there is none.
+        step: pixels of the region from one of the simulation's to the next.
+        size: (height, width) of the region.
     """
 
-    def __init__(self, modes: Simulation, at: float, hold: float, seconds: float | None) -> None:
+    def __init__(
+        self, modes: Simulation, at: float, hold: float, seconds: float | None, step: int, size: tuple[int, int]
+    ) -> None:
+        self._step, self._size = step, size
         self.at, self.released_at, self.seconds, self.factor = at, at + hold, seconds, 1.0
         self._pulled, self._released = modes, copy.copy(modes)
         self._released.step(hold)
@@ -152,7 +171,16 @@ class PokeField(MotionField):
         begun, since = (self._pulled, self.at) if t < self.released_at else (self._released, self.released_at)
         modes = copy.copy(begun)
         modes.step(max(0.0, t - since))
-        return modes.displacement().mul_(self.factor * self._share(t))
+        return self._dense(modes.displacement().mul_(self._step * self.factor * self._share(t)))
+
+    def _dense(self, flow: Tensor) -> Tensor:
+        import torch.nn.functional as F
+
+        if self._step == 1:
+            return flow
+        sides = [self._step * (side - 1) + 1 for side in flow.shape[1:]]
+        dense = F.interpolate(flow[None], sides, mode="bilinear", align_corners=True)[0]
+        return dense[:, : self._size[0], : self._size[1]].contiguous()
 
     def _share(self, t: float) -> float:
         """1, and in a loop down to 0 over the second half of what is left after the release."""

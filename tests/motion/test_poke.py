@@ -101,6 +101,17 @@ def test_point_and_pull_are_the_photos_pixels(volume):
     torch.testing.assert_close(moved, plain, atol=0.02, rtol=0)
 
 
+def test_a_large_picture_has_the_same_motion_from_fewer_nodes(volume):
+    mask = np.kron(stem_mask(), np.ones((5, 5), np.float32))[:-1, :-3]
+    large = Scene(mask, (0, 0), 5.0, 6.0, False, picture=(5 * WIDTH, 5 * HEIGHT))
+    field, small = poke(volume).field(large), poke(volume).field(scene())
+    assert field._step == 2 and field.flow(0.7).shape == (2, *mask.shape)
+    torch.testing.assert_close(field.flow(1.29)[:, 60, 150], torch.tensor([45.0, -20.0]), atol=1.0, rtol=0)
+    for t in (0.7, 1.29, 1.5, 2.0):
+        expected = 5 * small.flow(t)[:, 2:-1, 2:-1]
+        assert (field.flow(t)[:, 10:-5:5, 10:-5:5] - expected).norm(dim=0).mean() < 0.1 * expected.norm(dim=0).mean()
+
+
 @pytest.fixture(scope="module")
 def plants():
     """Fields of a plant that is pulled to the side and down; its winds are computed once."""
