@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 SILENT = 1e-3  # share of the strongest mode's energy below which a mode is left out: 3 % in amplitude
 HOLDABLE = 1e-2  # mobility below which there is nothing to hold, where the most mobile pixels have 1
-LOCAL = 1 / 16  # mobility of the neighbourhood of a held pixel by itself; see `_Patch`
+LOCAL = 1 / 16  # mobility of a held pixel's neighbourhood by itself; see `Simulation._patch`
 NEIGHBOURHOOD = 0.75  # its radius, in lengths of the thing (the root of its area)
 VISIBLE = 0.01  # pixels: what moves less than this is not drawn
 
@@ -71,10 +71,10 @@ class Simulation:
         shapes, self._omega, self._mobility = _modes(volumes, thing)
         moving = self._mobility >= HOLDABLE if thing is None else thing
         self._extent = math.sqrt(np.count_nonzero(moving))
-        self._peaks = np.abs(shapes).max(axis=1)
         self._planes = torch.from_numpy(shapes).to(device)
+        self._peaks = np.abs(shapes).max(axis=1)
         self.size, self.alpha, self.beta, self.grip = volumes[0].size, alpha, beta, grip
-        self._patches: tuple[_Patch, ...] = ()
+        self._patches = 0  # how many patches there are: their modes, two each, stand before the volume's
         self._free = self._oscillators()
         self._state = np.zeros((2, len(self._omega)))  # coordinates, and their velocities
         self._hold: _Hold | None = None
@@ -84,7 +84,7 @@ class Simulation:
     @property
     def frequencies(self) -> Array:
         """Hertz of the modes that take part, ascending, (J,) float64; one at most twice for every volume."""
-        return np.asarray(self._omega[: len(self._planes)] / (2 * np.pi))
+        return np.asarray(self._omega[2 * self._patches :] / (2 * np.pi))
 
     @property
     def held(self) -> tuple[float, float] | None:
@@ -143,16 +143,13 @@ class Simulation:
         """The displacement of every pixel now: (2, H, W) float32, pixels."""
         import torch
 
-        modes = len(self._peaks)
-        # The modes stand in the order of their frequencies, and the fast ones die away first.
-        left = np.cumsum((self._peaks * np.abs(self._state[0, :modes]))[::-1])[::-1]
+        # The modes stand in the order of their frequencies, and the fast ones die away first: one product, and no more
+        # planes in it than move.
+        left = np.cumsum((self._peaks * np.abs(self._state[0]))[::-1])[::-1]
         count = int((left >= VISIBLE).sum())
         amounts = torch.from_numpy(self._state[0, :count].astype(np.float32)).to(self._planes.device)
-        field: Tensor = torch.mv(self._planes[:count].T, amounts).reshape(2, *self.size)
-        for patch, local in zip(self._patches, self._state[0, modes:].reshape(-1, 2), strict=True):
-            for axis in (0, 1):
-                field[axis, patch.rows, patch.columns].add_(patch.shape, alpha=float(local[axis]))
-        return field
+        flow: Tensor = torch.mv(self._planes[:count].T, amounts)
+        return flow.reshape(2, *self.size)
 
     def energy(self) -> float:
         """Kinetic and elastic energy of all modes, square pixels; it never grows while nothing is held."""
@@ -160,74 +157,58 @@ class Simulation:
 
     def _take_hold(self, x: float, y: float) -> None:
         """Hold a pixel as it moves now: nothing jumps."""
-        modes = len(self._peaks)
+        import torch
+
         # Patches of earlier holds go on until they are at rest.
-        old = self._state[:, modes:].reshape(2, -1, 2)
-        moving = [i for i in range(len(self._patches)) if np.abs(old[:, i] * self._patches[i].peak).max() >= VISIBLE]
-        planes = _sampled(self._planes.reshape(modes, 2, *self.size), x, y).T
-        patch = self._patch(x, y, planes)
-        self._patches = (*(self._patches[i] for i in moving), patch)
-        local = np.concatenate([old[:, moving].reshape(2, -1), np.zeros((2, 2))], axis=1)
-        self._state = np.concatenate([self._state[:, :modes], local], axis=1)
-        self._omega = np.concatenate([self._omega[:modes], np.repeat([p.omega for p in self._patches], 2)])
+        moves = self._peaks * np.abs(self._state[0]) >= VISIBLE
+        moves |= self._peaks * np.abs(self._state[1]) >= VISIBLE * self._omega
+        first = 2 * self._patches
+        kept = np.repeat(moves[:first].reshape(-1, 2).any(axis=1), 2)
+        rows = np.concatenate([np.flatnonzero(kept), np.arange(first, len(moves))])
+        patch, omega = self._patch(x, y), self._omega.max()
+        self._patches = 1 + np.count_nonzero(kept) // 2
+        self._planes = torch.cat(
+            [patch, *(self._planes[int(i)][None] for i in rows[: kept.sum()]), self._planes[first:]]
+        )
+        self._peaks = np.concatenate([np.full(2, float(patch.max())), self._peaks[rows]])
+        self._omega = np.concatenate([np.full(2, omega), self._omega[rows]])
+        self._state = np.concatenate([np.zeros((2, 2)), self._state[:, rows]], axis=1)
         self._free = self._oscillators()
-        at_point = np.concatenate([planes, *(p.at(x, y) * np.eye(2) for p in self._patches)], axis=1)
+        at_point = self._at(x, y)
         self._hand = self._state @ at_point.T
         self._hold = _Hold.of(x, y, at_point, self._omega, (self.alpha, self.beta, self.grip))
+
+    def _at(self, x: float, y: float) -> Array:
+        """How far each mode moves a pixel, (2, J)."""
+        return np.asarray(_sampled(self._planes.reshape(-1, 2, *self.size), x, y).T)
 
     def _oscillators(self) -> _Linear:
         return _Linear.oscillators(self._omega**2, self.alpha + self.beta * self._omega**2)
 
-    def _patch(self, x: float, y: float, at_point: Array) -> _Patch:
-        """The neighbourhood of a pixel that the modes move by `at_point` (2, J): what is near and moves with it."""
+    def _patch(self, x: float, y: float) -> Tensor:
+        """The neighbourhood of a pixel, which gives way by itself in x and in y: two more modes, (2, 2 H W) float32.
+
+        It stands for the modes that the volume does not have, all faster, and keeps a hold from tearing at the rest.
+        As it has the mobility LOCAL at the held pixel, the volume's modes move a pixel of mobility m at most
+        sqrt(m / LOCAL) / 2 times as far as the hand, wherever it holds (by the Cauchy-Schwarz inequality): of a stem
+        alone, a pull near the foot would throw the tip.
+        """
         import torch
 
-        radius = max(4.0, NEIGHBOURHOOD * self._extent)
         height, width = self.size
-        rows = slice(max(0, math.floor(y - radius)), min(height, math.ceil(y + radius) + 1))
-        columns = slice(max(0, math.floor(x - radius)), min(width, math.ceil(x + radius) + 1))
-        down, right = np.arange(height)[rows, None] - y, np.arange(width)[None, columns] - x
-        bump = np.maximum(1 - (down**2 + right**2) / radius**2, 0) ** 2
-        # How far each pixel comes along when the modes alone move this one by a pixel: 0 at a stem's foot.
-        yielding = at_point / self._omega[: len(self._peaks)] ** 2
+        radius = max(4.0, NEIGHBOURHOOD * self._extent)
+        squared = (np.arange(height)[:, None] - y) ** 2 + (np.arange(width)[None] - x) ** 2
+        near = torch.from_numpy((np.maximum(1 - squared / radius**2, 0) ** 2).astype(np.float32))
+        # How far each pixel comes along when the volume's modes alone move this one by a pixel: 0 at a stem's foot.
+        first = 2 * self._patches
+        at_point = self._at(x, y)[:, first:]
+        yielding = at_point / self._omega[first:] ** 2
         weights = torch.from_numpy((yielding / (yielding * at_point).sum()).astype(np.float32)).to(self._planes.device)
-        planes = self._planes.reshape(-1, 2, *self.size)[:, :, rows, columns]
-        along = torch.einsum("aj,jahw->hw", weights, planes).clamp_(0, 1)
-        omega = float(self._omega[: len(self._peaks)].max())
-        peak = torch.from_numpy((omega * math.sqrt(LOCAL) * bump).astype(np.float32)).to(along.device)
-        return _Patch(along.mul_(peak), rows, columns, omega)
-
-
-@dataclass(frozen=True)
-class _Patch:
-    """The neighbourhood of a held pixel, which gives way by itself in x and in y: two more modes.
-
-    It stands for the modes that the volume does not have, and keeps a hold from tearing at the rest: with a mobility
-    of LOCAL at the held pixel, the volume's modes move a pixel of mobility m at most sqrt(m / LOCAL) / 2 times as far
-    as the hand, wherever it holds (by the Cauchy-Schwarz inequality): else a pull near the foot would throw the tip.
-
-    Args:
-        shape: (h, w) float32, 1/s, the displacement of the window's pixels for a coordinate of 1.
-        rows: of the picture.
-        columns: of the picture.
-        omega: 2 pi hertz, that of the volume's fastest mode.
-    """
-
-    shape: Tensor
-    rows: slice
-    columns: slice
-    omega: float
-
-    @property
-    def peak(self) -> float:
-        return float(self.shape.max())
-
-    def at(self, x: float, y: float) -> float:
-        """The displacement of the pixel (x, y) of the picture for a coordinate of 1."""
-        height, width = self.shape.shape
-        column, row = x - self.columns.start, y - self.rows.start
-        inside = 0 <= column <= width - 1 and 0 <= row <= height - 1
-        return float(_sampled(self.shape, column, row)) if inside else 0.0
+        along = torch.einsum("aj,jahw->hw", weights, self._planes[first:].reshape(-1, 2, *self.size)).clamp_(0, 1)
+        shape = float(self._omega.max()) * math.sqrt(LOCAL) * along * near.to(along.device)
+        patch = torch.zeros((2, 2, height, width), device=along.device)
+        patch[0, 0], patch[1, 1] = shape, shape
+        return patch.reshape(2, -1)
 
 
 @dataclass(frozen=True)
