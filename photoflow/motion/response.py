@@ -74,7 +74,10 @@ class Response:
         self._pace = np.clip(np.sqrt(np.median(build.lengths) / build.lengths), 0.8, 1.25).astype(np.float32)
 
     def coefficients(self, strength: float) -> Array:
-        """The volume's coefficients, (count, 2, h, w) complex64, cells."""
+        """The coefficients of the subject's spectral volume at a strength, (count, 2, h, w) complex64, cells.
+
+        Every mode is brought to its share of the preset's reach; together they turn and stretch the paths.
+        """
         reach = self.preset.reach * strength * (2 * self.air.wind) ** 1.3
         total = Pose.at_rest(self._height.size, self.air.count)
         for number, mode in enumerate(self.preset.modes):
@@ -280,6 +283,6 @@ def _filled(known: Array) -> Array:
 
 
 def _by_channels(change: Callable[[Array], Array], planes: Array) -> Array:
-    """A filter of maps (h, w, C), some at a time: OpenCV takes no more than 512 channels."""
-    parts = np.array_split(planes, -(-planes.shape[2] // 512), axis=2)
+    """A filter of maps (h, w, C), some at a time: OpenCV 5 takes no more than 128 channels."""
+    parts = np.array_split(planes, -(-planes.shape[2] // 128), axis=2)
     return np.concatenate([change(np.ascontiguousarray(part)) for part in parts], axis=2)
