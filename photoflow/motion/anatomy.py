@@ -213,7 +213,13 @@ def _coarse(mask: Array) -> tuple[Array, tuple[float, float], tuple[float, float
     per_pixel = CELLS / max(width, height)
     wide, high = max(2, round(width * per_pixel)), max(2, round(height * per_pixel))
     how = cv2.INTER_AREA if per_pixel < 1 else cv2.INTER_LINEAR
-    own = cv2.resize(given[top : top + height, left : left + width] / given.max(), (wide, high), interpolation=how)
+    box = slice(top, top + height), slice(left, left + width)
+    own, covered = (cv2.resize(m[box].astype(np.float32), (wide, high), interpolation=how) for m in (given, solid))
+    own = own / given.max()
+    # A stem thinner than a cell is there all the same.
+    near = cv2.dilate((own > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    thin = (covered > min(0.1, 0.5 * covered.max())) & ~near
+    own[thin] = np.maximum(own[thin], 0.6)
     cell = (width / wide, height / high)
     origin = tuple(float(corner - 0.5 + (0.5 - MARGIN) * side) for corner, side in zip((left, top), cell))
     return np.pad(own, MARGIN), (origin[0], origin[1]), cell

@@ -106,6 +106,8 @@ class Response:
             push = self._torque(mode, air.along)[:, None] * along + lateral[:, None] * across
         natural = self._natural(mode) * pace * np.exp(mode.spread * air.unevenness(waves, stream + 2))
         push = push * oscillator(air.frequencies, natural[:, None], mode.damping).astype(np.complex64)
+        if mode.kind == "wave":  # the steeper, the shorter the waves are: all are as high as their oscillator swings
+            push *= (air.frequencies / self._natural(mode)).astype(np.float32)
         downwind = places @ np.array(air.along, np.float32) / (self.preset.speed * air.vigour)
         delay = downwind if hinged else downwind + self.preset.lag * self._height / self._haste
         return np.pad(push * air.delayed(delay), ((0, 0), (1, 0)))

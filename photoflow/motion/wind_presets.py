@@ -119,7 +119,7 @@ PRESETS: dict[str, Preset] = {
         ),
     ),
     "lantern": Preset(
-        "hook", 0.045, lag=0.0, speed=3.0, lateral=0.3, least=0.03,
+        "hook", 0.055, lag=0.0, speed=3.0, lateral=0.3, least=0.03,
         modes=(
             Mode(0.70, 0.06, 1.0, spread=0.1, kind="hinge"),
             Mode(1.7, 0.12, 0.28, spread=0.2, kind="hinge"),

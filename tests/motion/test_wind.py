@@ -194,7 +194,7 @@ def test_a_lantern_swings_as_a_rigid_body_about_its_hook():
 def test_flag_waves_run_from_the_pole_and_grow():
     volume = wind_volume(block(), "flag", seconds=SECONDS, count=16)
     moved = rms(frames(volume)[:, 1:])[40]
-    assert moved[12] < 0.2 * moved[60] and moved[60] < moved[95]
+    assert moved[12] < 0.25 * moved[90] and moved[40] < moved[90]
     line = volume.coefficients[1:, 1, 40]
     assert np.angle(np.vdot(line[:, 66], line[:, 78])) < -0.2  # later towards the free end
     pole = block()
@@ -222,11 +222,15 @@ def test_motion_goes_on_beyond_the_mask():
 
 
 def test_tiny_and_full_masks_do():
-    assert np.isfinite(wind_volume(np.ones((2, 2), np.float32), "plant", seconds=1).coefficients).all()
-    assert np.isfinite(wind_volume(np.ones((40, 60), np.float32), "flag", seconds=1, direction=45).coefficients).all()
+    assert np.isfinite(wind_volume(np.ones((2, 2), np.float32), "plant", seconds=1, count=4).coefficients).all()
+    assert np.isfinite(
+        wind_volume(np.ones((40, 60), np.float32), "flag", seconds=1, direction=45, count=4).coefficients
+    ).all()
     thin = np.zeros((50, 50), np.float32)
     thin[5:45, 25] = 0.4
-    assert np.abs(wind_volume(thin, "hair", seconds=0.5).coefficients).max() < 5
+    assert np.abs(wind_volume(thin, "hair", seconds=0.5, count=4).coefficients).max() < 5
+    slanting = cv2.line(np.zeros((400, 400), np.float32), (10, 390), (390, 10), 1, 1)
+    assert rms(frames(wind_volume(slanting, "plant", seconds=1, count=4)))[15:30, 370:385].max() > 0.5
 
 
 @pytest.mark.parametrize(
