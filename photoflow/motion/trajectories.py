@@ -112,7 +112,7 @@ def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, de
         InputError: one frame, too many, too small ones, or nothing moves.
 
     Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. Generative Image Dynamics,
-        section 5 of its supplement, measures from the first frame to each frame too.
+        section 7, too measures from the first picture to each later frame, by a coarse-to-fine flow.
     """
     measured: Array | None = None
     count = 0
