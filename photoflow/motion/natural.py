@@ -41,7 +41,7 @@ class Spectral(Motion):
         region: (x, y, width, height) in pixels of the clip or of the volume: the part whose motion is laid on the
             subject's box; by default all of it.
 
-    Source: Generative Image Dynamics (Li et al. 2024), sections 3 and 6.
+    Source: Generative Image Dynamics (Li et al. 2024), sections 4 and 6.
     """
 
     name: ClassVar[str] = "spectral"

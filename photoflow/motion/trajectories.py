@@ -112,30 +112,28 @@ def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, de
         InputError: one frame, too many, too small ones, or nothing moves.
 
     Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. Generative Image Dynamics,
-        section 5 of its supplement, measures from the first frame to each frame too.
+        section 7, too measures from the first picture to each later frame, by a coarse-to-fine flow.
     """
-    measured: Array | None = None
-    count = 0
-    measure: Callable[[Array, Array], Array] | None = None
-    for count, frame in enumerate(frames, start=1):
-        if count > MOST:
+    remaining = iter(frames)
+    first = next(remaining, None)
+    if first is None:
+        raise InputError("expected at least 2 frames to see motion, got 0")
+    height, width = first.shape[:2]
+    if min(height, width) < LEAST_SIDE:
+        raise InputError(f"expected frames of at least {LEAST_SIDE} pixels a side, got {width}x{height}")
+    flow_to = _dis(first) if network is None else _by_network(first, network, device)
+    found = np.empty((MOST, 2, height, width), np.float32)  # what is not written to takes no memory
+    found[0], count = 0, 1
+    for frame in remaining:
+        if count == MOST:
             raise InputError(f"expected at most {MOST} frames to measure motion in, got more")
-        if measured is None or measure is None:
-            height, width = frame.shape[:2]
-            if min(height, width) < LEAST_SIDE:
-                raise InputError(f"expected frames of at least {LEAST_SIDE} pixels a side, got {width}x{height}")
-            measure = _dis(frame) if network is None else _by_network(frame, network, device)
-            # Memory that is not written to is not taken.
-            measured = np.empty((MOST, 2, height, width), np.float32)
-            measured[0] = 0
-        else:
-            measured[count - 1] = measure(frame, measured[count - 2])
-    if measured is None or count < 2:
-        raise InputError(f"expected at least 2 frames to see motion, got {count}")
-    found = measured[:count]
-    if not _moves(found):
+        found[count] = flow_to(frame, found[count - 1])
+        count += 1
+    if count < 2:
+        raise InputError("expected at least 2 frames to see motion, got 1")
+    if not _moves(found[:count]):
         raise InputError(f"expected motion, but nothing moves by more than {STILL:g} pixels in its {count} frames")
-    return found
+    return found[:count]
 
 
 def _dis(first: Array) -> Callable[[Array, Array], Array]:
@@ -144,12 +142,12 @@ def _dis(first: Array) -> Callable[[Array, Array], Array]:
     method.setFinestScale(0)  # the preset ends at half the resolution
     grey = cv2.cvtColor(first, cv2.COLOR_RGB2GRAY)
 
-    def measure(frame: Array, before: Array) -> Array:
+    def flow_to(frame: Array, before: Array) -> Array:
         guess = np.ascontiguousarray(before.transpose(1, 2, 0))
         flow = method.calc(grey, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), guess)
         return np.asarray(flow.transpose(2, 0, 1))
 
-    return measure
+    return flow_to
 
 
 def _by_network(first: Array, network: FlowNetwork, device: str) -> Callable[[Array, Array], Array]:
@@ -163,11 +161,11 @@ def _by_network(first: Array, network: FlowNetwork, device: str) -> Callable[[Ar
 
     still = planes(first)
 
-    def measure(frame: Array, before: Array) -> Array:
+    def flow_to(frame: Array, before: Array) -> Array:
         with torch.inference_mode(), fast_inference(still.device.type):
             return np.asarray(network(still, planes(frame))[0].float().cpu().numpy())
 
-    return measure
+    return flow_to
 
 
 def _moves(found: Array) -> bool:

@@ -53,7 +53,7 @@ def test_writes_the_volume_and_the_picture_and_says_what_is_kept(
     output, png = tmp_path / "v.safetensors", tmp_path / "v.png"
     options = ("-o", output, "--png", png, "--frequencies", 5)
     code, said = run(monkeypatch, capsys, "spectrum", files / "loop.mp4", *options)
-    assert code == 0 and "loop.mp4: 32 frames, 2 s, measured at 96x64" in said and "it loops" in said
+    assert code == 0 and "loop.mp4: 32 frames, 2 s, measured at 96x64" in said and "it closes" in said
     assert "5 frequencies to 2 Hz keep 9" in said or "keep 100.0% of the energy" in said
     volume = SpectralVolume.load(output)
     assert volume.count == 5 and volume.seconds == 2 and volume.size == (64, 96)
