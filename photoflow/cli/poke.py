@@ -39,12 +39,14 @@ def poke(
     at: Annotated[list[float] | None, typer.Option(help="Seconds, when the pull begins; one a drag.  [0.5]")] = None,
     hold: Annotated[float, typer.Option(help="Seconds from there to the release.")] = 0.8,
     like: Annotated[
-        str, typer.Option(help="What the subject moves like: plant, tree, flag, cloth, hair, candle or lantern.")
+        str, typer.Option(help="What the subject moves like: plant, tree, vine, flag, cloth, hair, candle or lantern.")
     ] = "plant",
     volume: Annotated[
         Path | None, typer.Option(help="Spectral volume (.safetensors) or video, in place of --like.")
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Length of the clip; most ring down within three seconds.")] = 5.0,
+    seconds: Annotated[
+        float, typer.Option(help="Length of the clip: a plant rings down within three, a tree within six.")
+    ] = 5.0,
     fps: Fps = 30.0,
     size: Size = None,
     loop: Loop = False,

@@ -66,8 +66,8 @@ class Simulation:
                 raise InputError(f"simulation: {name} expects a number of at least {least:g}, got {value!r}")
         volumes = [volume] if isinstance(volume, SpectralVolume) else list(volume)
         thing = None if mask is None else np.asarray(mask) >= 0.5 * np.max(mask)
-        if thing is not None and (thing.shape != volumes[0].size or not np.any(mask)):
-            raise InputError(f"simulation: expected a mask of {volumes[0].size} that is not empty, got {thing.shape}")
+        if thing is not None and not (np.any(mask) and all(thing.shape == one.size for one in volumes)):
+            raise InputError(f"simulation: expected a mask of the volume's size with an area, got one of {thing.shape}")
         shapes, self._omega, self._mobility = _modes(volumes, thing)
         moving = self._mobility >= HOLDABLE if thing is None else thing
         self._extent = math.sqrt(np.count_nonzero(moving))

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from photoflow import cli
+from photoflow.motion.poke import PRESETS
 from photoflow.motion.spectral import SpectralVolume
 
 
@@ -60,6 +61,15 @@ def test_several_drags(files, tmp_path, monkeypatch, capsys):
         "0.3",
     )  # fmt: skip
     assert code == 0 and "a.gif: 6 frames" in said
+
+
+def test_the_help_names_every_preset(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "argv", ["photoflow", "poke", "--help"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    said = capsys.readouterr().out
+    assert [name for name in PRESETS if name not in said] == []
 
 
 BEND = ["--volume", "bend.safetensors"]

@@ -297,6 +297,8 @@ def test_bad_steps_are_refused(dt):
         (SpectralVolume(np.ones((1, 2, 4, 4)), 1.0), {}, "nothing moves in it"),
         ([], {}, "of one size, got none"),
         ([stem(), SpectralVolume(np.ones((2, 2, 4, 4)), 1.0)], {}, "of one size"),
+        (stem(), {"mask": np.zeros(SIZE)}, "a mask of the volume's size with an area"),
+        (stem(), {"mask": np.ones((4, 4))}, r"got one of \(4, 4\)"),
         (stem(), {"alpha": -1}, "alpha expects"),
         (stem(), {"beta": math.nan}, "beta expects"),
         (stem(), {"grip": 0}, "grip expects"),
@@ -305,6 +307,13 @@ def test_bad_steps_are_refused(dt):
 def test_bad_simulations_are_refused(volumes, options, named):
     with pytest.raises(InputError, match=named):
         Simulation(volumes, **options)
+
+
+def test_the_mask_says_what_the_most_mobile_pixels_are():
+    mask = np.zeros(SIZE, np.float32)
+    mask[24:] = 1
+    whole, lower = Simulation(stem())._mobility, Simulation(stem(), mask)._mobility
+    assert abs(np.percentile(lower[24:], 95) - 1) < 0.05 and lower.max() > 1.8 > 1.2 > whole.max()
 
 
 def test_foot_is_below_what_can_be_held():
