@@ -7,36 +7,57 @@ from typing import Annotated, Any
 
 import typer
 
-from photoflow.cli.app import AcceptLicence, Device, Offline, app, console, parse_weights, progress_bar
+from photoflow.cli.app import (
+    AcceptLicence,
+    Box,
+    Device,
+    Fps,
+    Loop,
+    Mask,
+    Offline,
+    Output,
+    PhotoPath,
+    Points,
+    Quality,
+    Seconds,
+    SegmenterName,
+    Size,
+    app,
+    console,
+    parse_weights,
+    progress_bar,
+)
 from photoflow.errors import InputError
 
 
 @app.command()
 def animate(
-    photo: Annotated[Path, typer.Argument(help="JPEG, PNG, WebP or TIFF.", show_default=False)],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", help=".mp4, .webm, .gif, .apng, or a folder for png frames.")
-    ] = Path("out.mp4"),
+    photo: PhotoPath,
+    output: Output = Path("out.mp4"),
     motion: Annotated[
         list[str] | None,
-        typer.Option("--motion", help="'NAME[@SUBJECT] [PARAMETER=VALUE ...]' or a .json file; several add up."),
+        typer.Option(
+            "--motion", help="'NAME[:SOURCE][@SUBJECT] [PARAMETER=VALUE ...]' or a .json file; several add up."
+        ),
     ] = None,
-    seconds: Annotated[float, typer.Option(help="Length of the clip.")] = 4.0,
-    fps: Annotated[float, typer.Option(help="Frames a second.")] = 30.0,
-    size: Annotated[
-        str | None, typer.Option(help="Longest side in pixels, WIDTHxHEIGHT to fit into, or original.  [at most 1920]")
+    wind: Annotated[float | None, typer.Option(help="Of spectral:PRESET, from 0 to 1: how much it blows.")] = None,
+    transfer_from: Annotated[
+        str | None, typer.Option(help="X,Y,W,H in a clip, in its pixels: of spectral:CLIP, the part that is taken.")
     ] = None,
-    loop: Annotated[bool, typer.Option("--loop/--no-loop", help="The end leads into the beginning.")] = True,
-    mask: Annotated[Path | None, typer.Option(help="Picture of the photo's size, white where the subject is.")] = None,
-    box: Annotated[str | None, typer.Option(help="X,Y,W,H around the subject, in pixels.")] = None,
-    point: Annotated[list[str] | None, typer.Option(help="X,Y on the subject, in pixels; may be repeated.")] = None,
+    seconds: Seconds = 4.0,
+    fps: Fps = 30.0,
+    size: Size = None,
+    loop: Loop = True,
+    mask: Mask = None,
+    box: Box = None,
+    point: Points = None,
     subject: Annotated[int, typer.Option(help="Which of several subjects moves.")] = 1,
     all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
     alpha: Annotated[bool, typer.Option("--alpha", help="The subject alone, over nothing (webm, apng, png).")] = False,
-    quality: Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")] = 80,
+    quality: Quality = 80,
     explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
     save_motion: Annotated[Path | None, typer.Option(help="Write the motion to a .json file.")] = None,
-    segmenter: Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp or grabcut.")] = "auto",
+    segmenter: SegmenterName = "auto",
     blueprint: Annotated[str, typer.Option(help="Where the flow is from: exact, or raft (measured).")] = "exact",
     renderer: Annotated[str, typer.Option(help="splat, or gan (drawn by a generator).")] = "splat",
     interpolate: Annotated[str, typer.Option(help="What draws frames between keyframes: none, rife or amt.")] = "none",
@@ -58,6 +79,8 @@ def animate(
 
     check_files(photo, mask, output, alpha, explain, save_motion)
     planned = combined([motions.parse(text) for text in motion or ["sway"]])
+    region = None if transfer_from is None else numbers("transfer-from", transfer_from, 4)
+    planned = motions.adjusted(planned, wind=wind, region=region)
     frames = frame_count(seconds, fps)
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
         animator = Animator(

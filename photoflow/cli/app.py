@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,19 @@ app = typer.Typer(
 console = Console(stderr=True, highlight=False)
 
 # Options that several commands have.
+PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP or TIFF.", show_default=False)]
+Output = Annotated[Path, typer.Option("-o", "--output", help=".mp4, .webm, .gif, .apng, or a folder for png frames.")]
+Seconds = Annotated[float, typer.Option(help="Length of the clip.")]
+Fps = Annotated[float, typer.Option(help="Frames a second.")]
+Size = Annotated[
+    str | None, typer.Option(help="Longest side in pixels, WIDTHxHEIGHT to fit into, or original.  [at most 1920]")
+]
+Loop = Annotated[bool, typer.Option("--loop/--no-loop", help="The end leads into the beginning.")]
+Mask = Annotated[Path | None, typer.Option(help="Picture of the photo's size, white where the subject is.")]
+Box = Annotated[str | None, typer.Option(help="X,Y,W,H around the subject, in pixels.")]
+Points = Annotated[list[str] | None, typer.Option("--point", help="X,Y on the subject, in pixels; may be repeated.")]
+SegmenterName = Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp or grabcut.")]
+Quality = Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")]
 AcceptLicence = Annotated[
@@ -43,7 +57,7 @@ def main() -> None:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        advice = "; a smaller --size needs less" if sys.argv[1:2] == ["animate"] else ""
+        advice = "; a smaller --size needs less" if sys.argv[1:2] in (["animate"], ["poke"]) else ""
         fail(f"not enough memory{advice}")
 
 

@@ -1,0 +1,87 @@
+"""photoflow poke."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photoflow.cli.animate import check_files, combined, numbers, parse_size
+from photoflow.cli.app import (
+    Box,
+    Device,
+    Fps,
+    Loop,
+    Mask,
+    Offline,
+    Output,
+    PhotoPath,
+    Points,
+    Quality,
+    SegmenterName,
+    Size,
+    app,
+    console,
+    progress_bar,
+)
+from photoflow.errors import InputError
+
+
+@app.command()
+def poke(
+    photo: PhotoPath,
+    drag: Annotated[
+        list[str],
+        typer.Option(help="X,Y,DX,DY: pull the point by so many pixels; may be repeated.", show_default=False),
+    ],
+    output: Output = Path("poke.mp4"),
+    at: Annotated[list[float] | None, typer.Option(help="Seconds, when the pull begins; one a drag.  [0.5]")] = None,
+    hold: Annotated[float, typer.Option(help="Seconds from there to the release.")] = 0.8,
+    like: Annotated[
+        str, typer.Option(help="What the subject moves like: plant, tree, vine, flag, cloth, hair, candle or lantern.")
+    ] = "plant",
+    volume: Annotated[
+        Path | None, typer.Option(help="Spectral volume (.safetensors) or video, in place of --like.")
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="Length of the clip: a plant rings down within three, a tree within six.")
+    ] = 5.0,
+    fps: Fps = 30.0,
+    size: Size = None,
+    loop: Loop = False,
+    mask: Mask = None,
+    box: Box = None,
+    point: Points = None,
+    quality: Quality = 80,
+    explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
+    segmenter: SegmenterName = "auto",
+    device: Device = "auto",
+    offline: Offline = False,
+) -> None:
+    """Pull a subject by a point and let it go."""
+    from photoflow.animator import Animator, frame_count
+    from photoflow.clip import EXPLAIN_ROWS
+    from photoflow.motion import Poke
+
+    check_files(photo, mask, output, False, explain, None)
+    times = at or [0.5]
+    if len(times) not in (1, len(drag)):
+        raise InputError(f"at: expected one time, or one for each of the {len(drag)} drags, got {len(times)}")
+    times = times * len(drag) if len(times) == 1 else times
+    pulls = []
+    for text, time in zip(drag, times):
+        x, y, dx, dy = numbers("drag", text, 4)
+        pulls.append(Poke(x, y, dx, dy, at=time, hold=hold, like=str(volume or like)))
+    frames = frame_count(seconds, fps)
+    with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
+        clip = Animator(device, segmenter, offline).animate(
+            photo, combined(pulls), seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
+            box=None if box is None else numbers("box", box, 4),
+            points=None if point is None else [numbers("point", text, 2) for text in point], report=report,
+        )  # fmt: skip
+        clip.save(output, quality=quality, progress=advance)
+        if explain:
+            clip.explain(explain, progress=advance)
+    said = f"{output}: {len(clip)} frames, {clip.seconds:g} s at {fps:g} fps"
+    console.print(said, markup=False, soft_wrap=True)

@@ -1,0 +1,195 @@
+"""A drag and release, replayed: something is pulled by one point, held, let go, and rings down."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import cv2
+import numpy as np
+
+from photoflow.errors import InputError
+from photoflow.motion.base import FARTHEST, Motion, MotionField, Scene, check_range
+from photoflow.motion.modal import Simulation
+from photoflow.motion.natural import Spectral
+from photoflow.motion.parametric import smoothstep
+from photoflow.motion.spectral import SpectralVolume
+from photoflow.motion.wind import PRESETS, wind_volume
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+HIGHEST = 3.0  # hertz: faster modes of a preset hardly move
+GUSTS = 3  # winds from each direction
+SMOOTH = 0.02  # of the subject's extent
+NODES = 128  # at least so many along the subject: what moves together is wider, and fewer are quick
+NEAR = 0.03  # of the subject's extent: a point so little beside the subject is still on it
+
+
+@dataclass(frozen=True)
+class Poke(Motion):
+    """Pulls the subject by one point, holds it, and lets it go: it swings back and comes to rest.
+
+    The subject's modes are those of a wind preset on its shape, or those of a recorded volume. The clip stands still
+    until the pull begins. In a loop, the end of the ringing fades to rest before the clip ends.
+
+    Args:
+        x: of the point, pixels of the photo.
+        y: of the point.
+        dx: how far it is pulled to the right, pixels of the photo.
+        dy: how far it is pulled down.
+        at: seconds, when the pull begins.
+        hold: seconds from there to the release; the hand has gone 95 % of its way after 60 % of them.
+        like: what the subject moves like: a preset of `photoflow.motion.wind`, or a volume (.safetensors) or a video,
+            which lie on the photo as for `photoflow.motion.Spectral`.
+
+    Source: Generative Image Dynamics (Li et al. 2024), section 6, "Interactive dynamics"; see
+        `photoflow.motion.modal.Simulation`.
+    """
+
+    name: ClassVar[str] = "poke"
+    x: float
+    y: float
+    dx: float
+    dy: float
+    at: float = 0.5
+    hold: float = 0.8
+    like: str = "plant"
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("x", -FARTHEST, FARTHEST), ("y", -FARTHEST, FARTHEST), ("dx", -FARTHEST, FARTHEST),
+            ("dy", -FARTHEST, FARTHEST), ("at", 0, 3600), ("hold", 0.05, 60),
+        ):  # fmt: skip
+            check_range(self.name, name, getattr(self, name), least, most)
+        if self.like not in PRESETS and not (isinstance(self.like, str) and Path(self.like).suffix):
+            known = ", ".join(PRESETS)
+            raise InputError(f"poke: like expects {known}, a .safetensors volume or a video, got {self.like!r}")
+
+    def field(self, scene: Scene) -> MotionField:
+        if scene.loop and self.at + self.hold >= scene.seconds:
+            raise InputError(
+                f"poke: the point is let go after {self.at + self.hold:g} s; expected a loop longer than that, "
+                f"got {scene.seconds:g} s"
+            )
+        self._check_on_subject(scene)
+        step = max(1, int(max(np.ptp(scene.box[0::2]), np.ptp(scene.box[1::2])) // NODES))
+        nodes = coarser(scene, step)
+        x, y = (min(max(v, 0), side - 1) for v, side in zip(nodes.locate(self.x, self.y), nodes.mask.shape[::-1]))
+        modes = Simulation(self._volumes(nodes), nodes.mask, grip=self.hold / 8, device=scene.device)
+        try:
+            modes.drag(x, y, self.dx * nodes.scale, self.dy * nodes.scale)
+        except InputError as error:
+            said = (
+                f"poke: nothing moves at {self.x:g},{self.y:g}; expected a point that is not where the subject is held"
+            )
+            raise InputError(said) from error
+        seconds = scene.seconds if scene.loop else None
+        return PokeField(modes, self.at, self.hold, seconds, step, (scene.mask.shape[0], scene.mask.shape[1]))
+
+    def _check_on_subject(self, scene: Scene) -> None:
+        x, y = (round(v) for v in scene.locate(self.x, self.y))
+        reach = max(1, round(NEAR * scene.extent))
+        rows, columns = (slice(max(0, v - reach), max(0, v + reach + 1)) for v in (y, x))
+        if not np.any(scene.mask[rows, columns] >= 0.5 * scene.mask.max()):
+            raise InputError(f"poke: expected a point on the subject, got {self.x:g},{self.y:g}")
+
+    def _volumes(self, scene: Scene) -> list[SpectralVolume]:
+        """What gives the modes: the recorded volume, or the answers to several winds.
+
+        A wind from the side leaves still what only one from below moves, and every gust bends each twig in a way of
+        its own: together they tell what moves along with what. What few gusts cannot tell is smoothed.
+        """
+        if self.like not in PRESETS:
+            return [Spectral(self.like).fitted(scene)]
+        preset = PRESETS[self.like]
+        swings = preset.modes[0].frequency  # and its multiples: the preset's own resonances are near them
+        directions = (0.0,) if preset.hold == "upwind" else (0.0, 90.0)  # a flag has its pole on the side of the wind
+        blown = [
+            wind_volume(
+                scene.mask, self.like, seconds=1 / swings, direction=direction, seed=seed,
+                count=max(2, round(HIGHEST / swings) + 1),
+            )
+            for direction in directions for seed in range(GUSTS)
+        ]  # fmt: skip
+        return [pliant(volume, SMOOTH * scene.extent) for volume in blown]
+
+
+def coarser(scene: Scene, step: int) -> Scene:
+    """The scene over every `step`th pixel, and one more where they do not reach the end."""
+    rows, columns = (-(-(side - 1) // step) * step + 1 for side in scene.mask.shape)
+    (height, width), around = scene.mask.shape, cv2.blur(scene.mask, (step, step)) if step > 1 else scene.mask
+    mask = cv2.copyMakeBorder(around, 0, rows - height, 0, columns - width, cv2.BORDER_REPLICATE)[::step, ::step]
+    return replace(
+        scene, mask=np.ascontiguousarray(mask), origin=(scene.origin[0] / step, scene.origin[1] / step),
+        scale=scene.scale / step,
+        picture=scene.picture and (scene.picture[0] / step, scene.picture[1] / step),
+    )  # fmt: skip
+
+
+def pliant(volume: SpectralVolume, sigma: float) -> SpectralVolume:
+    """A preset's wind as the record of what a slow hand meets.
+
+    A preset says how far its modes give way, where `Simulation` looks for the energy of their motion: frequency k of
+    the lowest one's multiples has the k-fold speed, so it is divided by k. Each pixel moves as its surroundings, a
+    Gaussian of `sigma` pixels.
+    """
+    multiples = np.maximum(np.arange(volume.count), 1)[:, None, None, None]
+    planes = np.ascontiguousarray(volume.planes.reshape(-1, *volume.size))
+    smooth = np.stack([cv2.GaussianBlur(plane, (0, 0), max(sigma, 0.3)) for plane in planes])
+    real, imaginary = smooth.reshape(2, *volume.coefficients.shape) / multiples
+    return replace(volume, coefficients=real + 1j * imaginary)
+
+
+class PokeField(MotionField):
+    """The displacements of a pull and a release, at any time.
+
+    Args:
+        modes: a simulation in which the pull begins.
+        at: seconds, when it does.
+        hold: seconds from there to the release.
+        seconds: of the loop into which the motion has to fit; None where there is none.
+        step: pixels of the region from one of the simulation's to the next.
+        size: (height, width) of the region.
+    """
+
+    def __init__(
+        self, modes: Simulation, at: float, hold: float, seconds: float | None, step: int, size: tuple[int, int]
+    ) -> None:
+        self._step, self._size = step, size
+        self.at, self.released_at, self.seconds, self.factor = at, at + hold, seconds, 1.0
+        self._pulled, self._released = modes, copy.copy(modes)
+        self._released.step(hold)
+        self._released.release()
+
+    def flow(self, t: float) -> Tensor:
+        if self.seconds is not None:
+            t %= self.seconds
+        # A step is exact for any length, so that every time is one step away from a known moment.
+        begun, since = (self._pulled, self.at) if t < self.released_at else (self._released, self.released_at)
+        modes = copy.copy(begun)
+        modes.step(max(0.0, t - since))
+        return self._dense(modes.displacement().mul_(self._step * self.factor * self._share(t)))
+
+    def _dense(self, flow: Tensor) -> Tensor:
+        import torch.nn.functional as F
+
+        if self._step == 1:
+            return flow
+        sides = [self._step * (side - 1) + 1 for side in flow.shape[1:]]
+        dense = F.interpolate(flow[None], sides, mode="bilinear", align_corners=True)[0]
+        return dense[:, : self._size[0], : self._size[1]].contiguous()
+
+    def _share(self, t: float) -> float:
+        """1, and in a loop down to 0 over the second half of what is left after the release."""
+        if self.seconds is None:
+            return 1.0
+        fading = (self.seconds - self.released_at) / 2
+        return 1 - smoothstep((t - self.seconds + fading) / fading)
+
+    def scaled(self, factor: float) -> MotionField:
+        field = copy.copy(self)
+        field.factor = factor * self.factor
+        return field
