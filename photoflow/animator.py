@@ -157,7 +157,7 @@ class Animator:
         report(f"subject: {said}")
         plans = assign(parts, masks, subject)
         del picture, colours, look
-        timing = {"scale": scale, "seconds": count / fps, "loop": loop}
+        timing = {"scale": scale, "seconds": float(count / fps), "loop": loop}
         renderer, moving = self._lay_out(rgb, plans, masks, timing)
         if generator := self._network(self._chosen["renderer"]):
             from photoflow.render.generated import GeneratedRenderer
@@ -166,7 +166,7 @@ class Animator:
         if interpolator := self._network(self._chosen["interpolate"]):
             from photoflow.render.interpolated import InterpolatedRenderer
 
-            renderer = InterpolatedRenderer(renderer, interpolator, count / fps, rate, self._settled_device())
+            renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
         return Clip(renderer, rgb, moving, fps, count)
 
     def _network(self, kind: str) -> Any:

@@ -47,7 +47,10 @@ class Clip(Sequence[Array]):
             return [self[i] for i in range(*index.indices(self._count))]
         if not -self._count <= index < self._count:
             raise IndexError(f"clip has {self._count} frames, asked for frame {index}")
-        return self.renderer.frame((index % self._count) / self.fps)
+        return self.renderer.frame(self._time(index % self._count))
+
+    def _time(self, index: int) -> float:
+        return float(index / self.fps)  # a rate may be a fraction, with which numpy does not calculate
 
     @property
     def width(self) -> int:
@@ -62,11 +65,11 @@ class Clip(Sequence[Array]):
     @property
     def seconds(self) -> float:
         """Length of the clip."""
-        return self._count / self.fps
+        return float(self._count / self.fps)
 
     def cutouts(self) -> Iterator[Array]:
         """The moving subjects alone, uint8 (H, W, 4), transparent around them."""
-        return (self.renderer.cutout(i / self.fps) for i in range(self._count))
+        return (self.renderer.cutout(self._time(i)) for i in range(self._count))
 
     def save(
         self,

@@ -1,5 +1,7 @@
 """From a photo to a clip."""
 
+from fractions import Fraction
+
 import cv2
 import numpy as np
 import pytest
@@ -52,6 +54,14 @@ def test_no_ghost_is_left_behind(animator, scene):
     away = animator.animate(photo, motion.Translate(dx=70), mask=mask, seconds=1, fps=10, loop=False)
     frame = away.renderer.frame(1.0)[30:90, 54:90].astype(int)
     assert (frame[..., 0] - frame[..., 2]).max() < 110
+
+
+def test_a_rate_may_be_a_fraction(animator, scene):
+    photo, mask = scene
+    clip = animator.animate(photo, motion.Spectral("plant"), mask=mask, seconds=0.2, fps=Fraction(30000, 1001))
+    plain = animator.animate(photo, motion.Spectral("plant"), mask=mask, seconds=0.2, fps=30000 / 1001)
+    assert len(clip) == 6 and type(clip.seconds) is float
+    assert all(np.array_equal(*frames) for frames in zip(clip, plain, strict=True))
 
 
 def test_slicing_and_iteration_agree(animator, scene):
