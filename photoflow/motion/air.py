@@ -11,7 +11,6 @@ from photoflow.motion.base import Array
 
 GUSTS = 0.22  # hertz: what swells and calms more slowly is felt as gusts
 WAVES = 48  # plane waves that make up a random field
-SAMPLES = 256  # of a gust over the record
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,9 +115,10 @@ class Air:
         slow = np.exp(-((self.frequencies / GUSTS) ** 2)) / self.seconds * 2 / (GUSTS * np.sqrt(np.pi))
         draw = self.numbers(0).standard_normal((self.count - 1, 2))
         rises = np.sqrt(slow / 2) * (draw[:, 0] + 1j * draw[:, 1])
-        turns = np.exp(2j * np.pi * np.outer(np.arange(SAMPLES) / SAMPLES, np.arange(1, self.count)))
+        samples = 4 * self.count  # so that the differences of any two frequencies are told apart
+        turns = np.exp(2j * np.pi * np.outer(np.arange(samples) / samples, np.arange(1, self.count)))
         level = 0.8 * self.gustiness * (turns @ rises).real
         loudness = np.exp(level) / np.sqrt(np.mean(np.exp(2 * level)))
-        spectrum = np.fft.fft(loudness) / SAMPLES
+        spectrum = np.fft.fft(loudness) / samples
         order = np.arange(self.count - 1)
-        return np.asarray(spectrum[(order[:, None] - order[None]) % SAMPLES])
+        return np.asarray(spectrum[(order[:, None] - order[None]) % samples])

@@ -167,13 +167,17 @@ class Anatomy:
             thickness[opened > 0] = radius
         return np.asarray(cv2.GaussianBlur(thickness, (0, 0), 1.5))
 
-    def onto(self, planes: Array, size: tuple[int, int]) -> Array:
-        """Maps of the anatomy's grid at the pixels of the mask that it was made from: (n, h, w) -> (n, *size)."""
-        height, width = size
-        x = ((np.arange(width) - self.origin[0]) / self.cell[0]).astype(np.float32)
-        y = ((np.arange(height) - self.origin[1]) / self.cell[1]).astype(np.float32)
+    def onto(self, maps: Array, size: tuple[int, int]) -> Array:
+        """Complex maps of the anatomy's grid at the pixels of its mask: (..., h, w) -> (..., *size) complex64."""
+        x = ((np.arange(size[1]) - self.origin[0]) / self.cell[0]).astype(np.float32)
+        y = ((np.arange(size[0]) - self.origin[1]) / self.cell[1]).astype(np.float32)
         x, y = np.meshgrid(np.clip(x, 0, self.mask.shape[1] - 1), np.clip(y, 0, self.mask.shape[0] - 1))
-        return np.stack([cv2.remap(p, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE) for p in planes])
+        full = np.empty((*maps.shape[:-2], *size), np.complex64)
+        for place in np.ndindex(maps.shape[:-2]):
+            for target, part in ((full.real, maps.real), (full.imag, maps.imag)):
+                plane = np.ascontiguousarray(part[place], dtype=np.float32)
+                target[place] = cv2.remap(plane, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return full
 
 
 def anatomy(mask: Array, hold: str, upwind: tuple[float, float] = (-1.0, 0.0), least: float = 0.1) -> Anatomy:
@@ -219,7 +223,7 @@ def _coarse(mask: Array) -> tuple[Array, tuple[float, float], tuple[float, float
     # A stem thinner than a cell is there all the same.
     near = cv2.dilate((own > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     thin = (covered > min(0.1, 0.5 * covered.max())) & ~near
-    own[thin] = np.maximum(own[thin], 0.6)
+    own[thin] = 1
     cell = (width / wide, height / high)
     origin = tuple(float(corner - 0.5 + (0.5 - MARGIN) * side) for corner, side in zip((left, top), cell))
     return np.pad(own, MARGIN), (origin[0], origin[1]), cell

@@ -74,7 +74,10 @@ class Response:
         self._pace = np.clip(np.sqrt(np.median(build.lengths) / build.lengths), 0.8, 1.25).astype(np.float32)
 
     def coefficients(self, strength: float) -> Array:
-        """The volume's coefficients, (count, 2, h, w) complex64, cells."""
+        """The coefficients of the subject's spectral volume at a strength, (count, 2, h, w) complex64, cells.
+
+        Every mode is brought to its share of the preset's reach; together they turn and stretch the paths.
+        """
         reach = self.preset.reach * strength * (2 * self.air.wind) ** 1.3
         total = Pose.at_rest(self._height.size, self.air.count)
         for number, mode in enumerate(self.preset.modes):
@@ -88,7 +91,7 @@ class Response:
         # So many times that the squares of the angles do not fold into the frequencies that are kept.
         times = np.arange(3 * self.air.count) / (3 * self.air.count)
         moved = self._eased(self._continued(self._displaced(total.at(times))))
-        order = np.exp(2j * np.pi * np.outer(self._calm() - times, np.arange(self.air.count))) / len(times)
+        order = np.exp(2j * np.pi * np.outer(self._beginning(moved) - times, np.arange(self.air.count))) / len(times)
         rows, columns = self.build.mask.shape
         seen = moved.reshape(rows, columns, 2, -1) @ order.astype(np.complex64)
         return np.asarray(seen.transpose(3, 2, 0, 1))
@@ -108,8 +111,9 @@ class Response:
         push = push * oscillator(air.frequencies, natural[:, None], mode.damping).astype(np.complex64)
         if mode.kind == "wave":  # the steeper, the shorter the waves are: all are as high as their oscillator swings
             push *= (air.frequencies / self._natural(mode)).astype(np.float32)
-        downwind = places @ np.array(air.along, np.float32) / (self.preset.speed * air.vigour)
-        delay = downwind if hinged else downwind + self.preset.lag * self._height / self._haste
+        delay = self._downwind(places)
+        if not hinged:
+            delay = delay + self.preset.lag * self._height / self._haste
         return np.pad(push * air.delayed(delay), ((0, 0), (1, 0)))
 
     def _pose(self, mode: Mode, answer: Array) -> Pose:
@@ -169,18 +173,38 @@ class Response:
         """How much quicker the subject moves than in a wind of 0.5."""
         return float(self.air.vigour**self.preset.quickens)
 
-    def _calm(self) -> float:
-        """When the wind moves the subject least, as a share of the record: there the motion begins and ends.
+    def _beginning(self, moved: Array) -> float:
+        """When the motion (h, w, 2 T) begins and ends, as a share of the record: not where it is quickest of all."""
+        at_times = moved.reshape(self._height.size, 2, -1)[self._inside]
+        count = at_times.shape[-1]
+        steps = np.hypot(*np.moveaxis(np.roll(at_times, -1, axis=2) - at_times, 1, 0)).mean(axis=0)
+        calm = self._calm()
+        here = int(calm * count)
+        if max(steps[here - 1], steps[here]) < 0.9 * steps.max():
+            return calm
+        return float((np.argmin(steps) + 0.5) / count)
 
-        Judged by the first mode in the subject's middle, so that it does not hang on the mask's resolution.
+    def _calm(self) -> float:
+        """When the wind moves the subject least, as a share of the record.
+
+        Judged by oscillators on a square of a subject's length, so that it does not hang on the mask's resolution.
         """
-        air, mode = self.air, self.preset.modes[0]
-        push = air.pressure(air.waves(np.zeros((1, 2), np.float32), mode.size, 10), 11, 2)[:, 0]
-        pace = push * oscillator(air.frequencies, self._natural(mode), mode.damping) * air.frequencies
-        times = np.arange(240) / 240
-        series = pace @ np.exp(2j * np.pi * np.outer(np.arange(1, air.count), times))
-        loudness = np.abs(series[0]) ** 2 + (self.preset.lateral * np.abs(series[1])) ** 2
-        return float(times[np.argmin(loudness)])
+        air = self.air
+        places = np.stack(np.meshgrid(*2 * [np.linspace(-0.5, 0.5, 4)]), axis=-1).reshape(-1, 2).astype(np.float32)
+        turns = np.exp(2j * np.pi * np.outer(np.arange(1, air.count), np.arange(240) / 240))
+        later = air.delayed(self._downwind(places))
+        loudness = np.zeros(240)
+        for number, mode in enumerate(self.preset.modes):
+            stream = 10 + 10 * number
+            swing = air.pressure(air.waves(places, mode.size, stream), stream + 1, 2) * later
+            swing = swing * oscillator(air.frequencies, self._natural(mode), mode.damping)
+            pace = np.mean(np.abs((swing * air.frequencies) @ turns) ** 2, axis=(0, 1))
+            loudness += mode.share**2 * pace / np.mean(np.abs(swing) ** 2)
+        return float(np.argmin(loudness) / 240)
+
+    def _downwind(self, places: Array) -> Array:
+        """How much later the wind comes to places than to the middle of the subject, (n,) float32, seconds."""
+        return np.asarray(places @ np.array(self.air.along, np.float32) / (self.preset.speed * self.air.vigour))
 
     def _grip(self, mode: Mode) -> float:
         """What the wind's direction leaves of its effect, 0 to 1: least where it blows along the paths."""
@@ -280,6 +304,6 @@ def _filled(known: Array) -> Array:
 
 
 def _by_channels(change: Callable[[Array], Array], planes: Array) -> Array:
-    """A filter of maps (h, w, C), some at a time: OpenCV takes no more than 512 channels."""
-    parts = np.array_split(planes, -(-planes.shape[2] // 512), axis=2)
+    """A filter of maps (h, w, C), some at a time: OpenCV 5 takes no more than 128 channels."""
+    parts = np.array_split(planes, -(-planes.shape[2] // 128), axis=2)
     return np.concatenate([change(np.ascontiguousarray(part)) for part in parts], axis=2)

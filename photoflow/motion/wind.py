@@ -41,8 +41,8 @@ def wind_volume(
     Args:
         mask: (h, w) float32 in [0, 1], the subject.
         kind: a name in `PRESETS`.
-        seconds: after which the motion repeats. Frequencies up to (count - 1) / seconds hertz are there; what a
-            subject does above, it does not do.
+        seconds: 0.01 to 86400, after which the motion repeats. Frequencies up to (count - 1) / seconds hertz are
+            there: what a subject does above, it does not do.
         strength: 0 to 4: makes the displacements larger or smaller.
         wind: 0 (still air: no motion) to 1 (strong): more, and by preset quicker motion.
         direction: degrees, -360 to 360, in which the wind blows: 0 = right, 90 = down.
@@ -52,8 +52,8 @@ def wind_volume(
 
     Returns:
         Displacements in pixels at the mask's pixels, going on smoothly beyond the subject. A mask of another
-        resolution gives the same motion, scaled. No component of a displacement changes by more than `STEEPEST` pixels
-        from one pixel to the next.
+        resolution gives the same motion, scaled. Before they are interpolated, displacements differ by at most
+        `STEEPEST` cells from one cell of the subject's own grid to the next.
 
     Raises:
         InputError: a mask without area, an unknown kind, or a value out of its range.
@@ -68,9 +68,7 @@ def wind_volume(
     _check("gustiness", gustiness, 1)
     _check("seed", seed, 2**63, whole=True)
     _check("count", count, 256, low=2, whole=True)
-    _check("seconds", seconds, 86400)
-    if seconds <= 0:
-        raise InputError(f"wind: seconds expects a number above 0, got {seconds!r}")
+    _check("seconds", seconds, 86400, low=0.01)
     turn = math.radians(direction)
     along = (round(math.cos(turn), 12), round(math.sin(turn), 12))
     build = anatomy(mask, preset.hold, (-along[0], -along[1]), preset.least)
@@ -79,9 +77,7 @@ def wind_volume(
         return SpectralVolume(np.zeros((count, 2, *size), np.complex64), seconds)
     air = Air(float(seconds), wind, along, gustiness, int(count), int(seed))
     cells = Response(build, preset, air).coefficients(strength)
-    planes = np.concatenate([cells.real, cells.imag]).reshape(-1, *build.mask.shape)
-    real, imaginary = build.onto(planes, size).reshape(2, count, 2, *size)
-    return SpectralVolume((real + 1j * imaginary) * np.reshape(build.cell, (1, 2, 1, 1)), seconds)
+    return SpectralVolume(build.onto(cells * np.reshape(build.cell, (2, 1, 1)), size), seconds)
 
 
 def _preset(kind: str) -> Preset:
@@ -90,7 +86,7 @@ def _preset(kind: str) -> Preset:
     return PRESETS[kind]
 
 
-def _check(name: str, value: Any, high: int, low: int = 0, whole: bool = False) -> None:
+def _check(name: str, value: Any, high: int, low: float = 0, whole: bool = False) -> None:
     """Raise an InputError unless a value is a number, or a whole one, in [low, high]."""
     # NaN fails the comparison too.
     if not isinstance(value, Integral if whole else Real) or not low <= float(value) <= high:

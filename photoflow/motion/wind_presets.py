@@ -16,7 +16,7 @@ class Mode:
         size: lengths of the subject over which the motion is alike.
         spread: how much natural frequencies differ from place to place, as a share.
         kind: "bend" along the path from the anchor, "hinge" at the anchor, a "wave" that runs along the path,
-            "stretch" of the path, or "flutter" of every place by itself.
+            "stretch" of the path, or "flutter" of every place by itself across the path.
         gives: how easily it gives way at the anchor and at the free ends; between them linear.
         fine: 0 to 1: how much the motion is that of thin parts alone.
     """
@@ -37,7 +37,7 @@ class Preset:
 
     Args:
         hold: where it is held; see `photoflow.motion.anatomy.anatomy`.
-        reach: how far the free ends move at a wind of 0.5, root mean square, lengths of the subject.
+        reach: how far the first mode moves the free ends at a wind of 0.5, root mean square, lengths of the subject.
         modes: the ways in which it moves; the mean wind leans it in the way of the first.
         lag: seconds by which free ends follow the anchors.
         speed: lengths of the subject that the wind passes in a second.
@@ -80,8 +80,8 @@ PRESETS: dict[str, Preset] = {
     "vine": Preset(
         "top", 0.030, lag=0.20, speed=1.6, strand=0.6,
         modes=(
-            Mode(0.50, 0.18, 1.0, size=1.0, gives=(1.0, 0.7)),
-            Mode(1.0, 0.15, 0.75, size=0.25, spread=0.3, gives=(0.6, 1.0)),
+            Mode(0.50, 0.18, 1.0, size=0.6, gives=(1.0, 0.7)),
+            Mode(1.0, 0.15, 0.80, size=0.20, spread=0.3, gives=(0.6, 1.0)),
             Mode(2.2, 0.20, 0.16, size=0.09, spread=0.3, kind="flutter", gives=(0.1, 1.0), fine=0.3),
         ),
     ),

@@ -63,7 +63,7 @@ def test_what_is_held_rests_and_free_ends_move(kind):
     mask, preset = shape(), PRESETS[kind]
     moved = rms(frames(in_wind(kind)))
     build = anatomy(mask, preset.hold)
-    height, held = build.onto(np.stack([build.height, build.held.astype(np.float32)]), mask.shape)
+    height, held = build.onto(np.stack([build.height, build.held]).astype(complex), mask.shape).real
     free = moved[(mask > 0.5) & (height > 0.8)]
     assert moved[(mask > 0.5) & (held > 0.5)].mean() < 0.25 * free.mean()
     assert 0.4 * preset.reach < np.sqrt((free**2).mean()) / build.lengths[0] / build.cell[0] < 2.5 * preset.reach
@@ -110,6 +110,13 @@ def test_power_falls_with_frequency(kind):
     assert power[:5].sum() > 3 * power[10:].sum()
 
 
+def test_the_wind_s_power_falls_as_one_over_f():
+    for wind, gustiness in ((0.2, 0.0), (1.0, 1.0)):
+        power = Air(SECONDS, wind, (1.0, 0.0), gustiness, 16, 0).power(np.array([0.01, 2.0, 4.0, 8.0]))
+        assert power[0] > 3 * power[1]
+        np.testing.assert_allclose(power[2:] / power[1:-1], 0.5, atol=0.03)
+
+
 @pytest.mark.parametrize("kind", ["tree", "cloth"])
 def test_neighbours_move_together_and_opposite_ends_less(kind):
     near, far = [], []
@@ -124,9 +131,11 @@ def test_neighbours_move_together_and_opposite_ends_less(kind):
 def test_free_ends_follow_later():
     stem = np.zeros((100, 40), np.float32)
     stem[5:95, 17:23] = 1
-    one = wind_volume(stem, "plant", seconds=SECONDS, count=6).coefficients[1:, 0, :, 20]
-    phases = np.angle(one[:, 10] * np.conj(one[:, 60]))
-    assert np.sum(np.abs(one[:, 10]) ** 2 * phases) < 0
+    lags = []
+    for seed in range(3):
+        one = wind_volume(stem, "hair", seconds=SECONDS, count=8, seed=seed).coefficients[1:, 0, :, 20]
+        lags.append(np.angle(np.vdot(one[:, 35], one[:, 85])))
+    assert np.mean(lags) < -0.1
 
 
 def test_still_air_moves_nothing_and_wind_moves_more():
@@ -173,8 +182,9 @@ def test_the_motion_begins_and_ends_calmly():
     for seed in range(5):
         moved = in_wind("plant", seed=seed).trajectories(np.arange(60) * SECONDS / 60)
         steps = np.abs(np.roll(moved, -1, axis=0) - moved)[..., shape() > 0.5].mean(axis=(1, 2))
-        shares.append(steps[-1] / steps[:-1].max())
-    assert max(shares) < 1 and np.mean(shares) < 0.6
+        assert steps[-1] < steps[:-1].max()
+        shares.append(steps[-1] / np.median(steps))
+    assert np.mean(shares) < 0.7
 
 
 def test_a_lantern_swings_as_a_rigid_body_about_its_hook():
@@ -229,6 +239,7 @@ def test_tiny_and_full_masks_do():
     thin = np.zeros((50, 50), np.float32)
     thin[5:45, 25] = 0.4
     assert np.abs(wind_volume(thin, "hair", seconds=0.5, count=4).coefficients).max() < 5
+    assert wind_volume(thin, "candle", seconds=20, count=60).count == 60
     slanting = cv2.line(np.zeros((400, 400), np.float32), (10, 390), (390, 10), 1, 1)
     assert rms(frames(wind_volume(slanting, "plant", seconds=1, count=4)))[15:30, 370:385].max() > 0.5
 
