@@ -16,6 +16,7 @@ import numpy as np
 from photoflow.errors import InputError
 from photoflow.motion.base import Array, Motion, MotionField, On, Scaled, Scene, Sum, check_range
 from photoflow.motion.spectral import SpectralVolume, closing_frequencies
+from photoflow.motion.untorn import untorn
 from photoflow.motion.wind import PRESETS, wind_volume
 
 VOLUME = ".safetensors"
@@ -77,7 +78,7 @@ class Spectral(Motion):
         return self.source in PRESETS
 
     def field(self, scene: Scene) -> MotionField:
-        volume = self._blown(scene) if self.blows else self.fitted(scene).magnified(self.strength)
+        volume = self._blown(scene) if self.blows else self.fitted(scene)
         frequencies = volume.slowed(self.slow).frequencies
         if scene.loop:
             frequencies = closing_frequencies(frequencies, scene.seconds)
@@ -103,13 +104,13 @@ class Spectral(Motion):
             changed = os.stat(path).st_mtime_ns
         except OSError as error:
             raise InputError(f"{self.source}: no such file") from error
-        volume, full = _volume_of(path, changed)
-        if self.region is not None:
-            volume = _part(volume, self.region, full, self.source)
-        elif scene.picture is not None and _alike(full, scene.picture):
-            return _laid(volume, (-scene.origin[0], -scene.origin[1], *scene.picture), scene.mask.shape)
-        left, top, right, bottom = scene.box
-        return _laid(volume, (left, top, right - left + 1, bottom - top + 1), scene.mask.shape)
+        full = _volume_of(path, changed)[1]
+        if self.region is None and scene.picture is not None and _alike(full, scene.picture):
+            place, own = (-scene.origin[0], -scene.origin[1], *scene.picture), True
+        else:
+            left, top, right, bottom = scene.box
+            place, own = (left, top, right - left + 1, bottom - top + 1), False
+        return _laid(_prepared(path, changed, self.region, self.strength, own), place, scene.mask.shape)
 
     def _check_no_wind(self) -> None:
         for field in dataclasses.fields(self):
@@ -176,6 +177,15 @@ def _volume_of(path: str, changed: int) -> tuple[SpectralVolume, tuple[int, int]
 
     measured = measure(Footage(path))
     return measured.volume, measured.full
+
+
+@lru_cache(maxsize=2)
+def _prepared(path: str, changed: int, region: tuple[float, ...] | None, strength: float, own: bool) -> SpectralVolume:
+    """What a file's volume contributes, before it is laid on a photo."""
+    volume, full = _volume_of(path, changed)
+    if region is not None:
+        volume = _part(volume, region, full, path)
+    return untorn(volume.magnified(strength), own)
 
 
 def _alike(size: tuple[float, float], other: tuple[float, float]) -> bool:

@@ -18,8 +18,8 @@ from photoflow.render.layered import SubjectLayer
 def volume(tmp_path):
     """A volume file of 40x20 pixels and 5 seconds whose right half sways along x, whose left half along y."""
     coefficients = np.zeros((4, 2, 20, 40), np.complex64)
-    coefficients[1, 0, :, 20:] = 2 - 1j
-    coefficients[2, 1, :, :20] = 1j
+    coefficients[1, 0, :, 20:] = 0.2 - 0.1j
+    coefficients[2, 1, :, :20] = 0.1j
     made = SpectralVolume(coefficients, 5.0)
     made.save(tmp_path / "v.safetensors")
     return made, str(tmp_path / "v.safetensors")
@@ -81,11 +81,11 @@ def test_strength_slowness_and_loops(volume):
     def flow(t, seconds=5.0, loop=False, **options):
         return Spectral(path, **options).field(Scene(subject(), seconds=seconds, loop=loop)).flow(t)
 
-    torch.testing.assert_close(flow(0.8, strength=3), 3 * flow(0.8))
+    torch.testing.assert_close(flow(0.8, strength=1.3), 1.3 * flow(0.8))
     torch.testing.assert_close(flow(1.6, slow=2), flow(0.8))
-    assert (flow(4.0, 4.0) - flow(0.0, 4.0)).abs().max() > 0.5
+    assert (flow(4.0, 4.0) - flow(0.0, 4.0)).abs().max() > 0.05
     torch.testing.assert_close(flow(4.0, 4.0, loop=True), flow(0.0, 4.0, loop=True))
-    assert (flow(0.8, 4.0, loop=True)).abs().max() > 0.5
+    assert (flow(0.8, 4.0, loop=True)).abs().max() > 0.05
     torch.testing.assert_close(flow(0.8, 5.0, loop=True), flow(0.8))
 
 
