@@ -56,7 +56,8 @@ def evaluate_render(data: Path, network: Any, *, device: str, progress: Progress
         methods = {OURS: lambda sample: drawn(network, sample["image1"], sample["flow"]), **methods}
     notes: list[str] = []
     scores, figures = compare(open_pairs_or_frames(data, notes, device), methods, _measure, _show, progress)
-    return Evaluation("render", str(data), scores, METHODS, figures, notes)
+    ours = {OURS: f"{METHODS[OURS]} ({type(network).__name__})"}
+    return Evaluation("render", str(data), scores, METHODS | ours, figures, notes)
 
 
 def drawn(network: Any, image: Tensor, flow: Tensor) -> Tensor:
