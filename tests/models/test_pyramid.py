@@ -130,6 +130,26 @@ def test_the_weight_counts_at_every_scale(tiny: PyramidGenerator) -> None:
 
 
 @torch.no_grad()
+def test_every_scale_moves_as_far(tiny: PyramidGenerator) -> None:
+    seen: list[Tensor] = []
+    tiny.synthesis.register_forward_pre_hook(lambda _, inputs: seen.extend(inputs[0]))
+    tiny(torch.rand(1, 3, 64, 96), torch.tensor([16.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 64, 96))
+    for level, planes in enumerate(seen):
+        coverage, shift = planes[:, -1], 16 >> level
+        assert planes.shape[2:] == (64 >> level, 96 >> level)
+        assert coverage[..., :shift].max() == 0 and coverage[..., shift:].min() == 1, level
+
+
+@torch.no_grad()
+def test_what_is_added_around_the_photo_does_not_come_in(tiny: PyramidGenerator) -> None:
+    photo = torch.rand(1, 3, 48, 66)  # padded to 80 columns, 7 of them to the right
+    flow = torch.tensor([-6.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 48, 66)
+    frame = tiny(photo, flow)
+    assert_close(frame[..., :-6], photo[..., 6:], atol=1e-5, rtol=0)
+    assert (frame[..., -6:] - photo[..., -1:]).abs().mean() > 0.1  # not the border's column, smeared
+
+
+@torch.no_grad()
 def test_weight_is_the_distance_from_what_most_does() -> None:
     _, flow = square_over_ramp()
     camera = flow + torch.tensor([-7.0, 4.0]).view(2, 1, 1)

@@ -73,6 +73,17 @@ def test_the_weight_is_the_mean_motion(photo, network):
     assert len(exact.asked) == MOMENTS and exact.asked[-1] == pytest.approx(0.9375) and exact.asked[0] == 0
 
 
+def test_a_rim_of_the_subjects_colour_does_not_stay_behind(network):
+    """Masks are not exact: pixels around the subject show some of it."""
+    photo = np.full((48, 64, 3), 90, np.uint8)
+    photo[14:30, 38:54] = (255, 40, 40)  # two pixels more than what moves on each side
+    exact = Crossing(8.0)
+    exact.flow = lambda t: np.where(np.indices((48, 64))[1] < 30, 0, Crossing.flow(exact, 1)).astype(np.float32)
+    drawn = PyramidRenderer(exact, photo, moving(exact), network, times=[0.0]).frame(1.0)
+    assert np.abs(drawn[16:28, 38:54][:, [0, 1, -2, -1]].astype(int) - 90).max() < 60
+    assert np.abs(drawn[14:16, 40:52].astype(int) - 90).max() < 60
+
+
 def test_what_does_not_move_is_the_photo_to_the_bit(photo, network, monkeypatch):
     exact = Crossing(6.0)
     renderer = PyramidRenderer(exact, photo, moving(exact), network, times=[0.0, 0.5])
