@@ -28,7 +28,7 @@ from photoflow.segment.selection import TOO_SMALL, scaled_selection
 Array = np.ndarray[Any, Any]
 
 LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
-BLUEPRINTS, RENDERERS, INTERPOLATIONS = ("exact", "raft"), ("splat", "gan"), ("none", "rife", "amt")
+BLUEPRINTS, RENDERERS, INTERPOLATIONS = ("exact", "raft"), ("splat", "gan", "pyramid"), ("none", "rife", "amt")
 LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 
@@ -47,10 +47,11 @@ class Animator:
         offline: never fetch weights.
         blueprint: where the flow comes from: "exact", as the motion plans it, or "raft", measured by RAFT between
             the subject and its moved copy.
-        renderer: "splat", layers moved along the flow, or "gan", a generator.
+        renderer: "splat", layers moved along the flow, or a generator: "gan", or "pyramid", that of Generative Image
+            Dynamics.
         interpolate: "none": every frame is rendered; "rife" or "amt": keyframes are, and that network makes the
             frames between them.
-        weights: of those networks, by the names "raft", "gan", "rife" and "amt": a file, or a name that
+        weights: of those networks, by the names "raft", "gan", "pyramid", "rife" and "amt": a file, or a name that
             `photoflow weights list` shows. Without an entry those that come with photoflow are taken, where it has
             some.
         accept_licence: take weights whose licence forbids commercial use.
@@ -160,9 +161,7 @@ class Animator:
         timing = {"scale": scale, "seconds": float(count / fps), "loop": loop}
         renderer, moving = self._lay_out(rgb, plans, masks, timing)
         if generator := self._network(self._chosen["renderer"]):
-            from photoflow.render.generated import GeneratedRenderer
-
-            renderer = GeneratedRenderer(renderer, rgb, moving, generator, self._settled_device())
+            renderer = self._generated(renderer, rgb, moving, generator, [number / fps for number in range(count)])
         if interpolator := self._network(self._chosen["interpolate"]):
             from photoflow.render.interpolated import InterpolatedRenderer
 
@@ -175,6 +174,17 @@ class Animator:
             device = self._settled_device()
             self._networks[kind] = load_network(kind, self._weights.get(kind), **self._permits).to(device)
         return self._networks.get(kind)
+
+    def _generated(
+        self, exact: Renderer, rgb: Array, moving: Array, generator: Any, times: Sequence[float]
+    ) -> Renderer:
+        """The renderer that draws with a generator what moves."""
+        from photoflow.render.generated import GeneratedRenderer
+        from photoflow.render.pyramid import PyramidRenderer
+
+        if self._chosen["renderer"] == "pyramid":
+            return PyramidRenderer(exact, rgb, moving, generator, self._settled_device(), times=times)
+        return GeneratedRenderer(exact, rgb, moving, generator, self._settled_device())
 
     def _lay_out(
         self, rgb: Array, plans: Sequence[tuple[Array, Motion]], masks: Sequence[Array], timing: dict[str, Any]

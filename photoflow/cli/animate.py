@@ -59,14 +59,14 @@ def animate(
     save_motion: Annotated[Path | None, typer.Option(help="Write the motion to a .json file.")] = None,
     segmenter: SegmenterName = "auto",
     blueprint: Annotated[str, typer.Option(help="Where the flow is from: exact, or raft (measured).")] = "exact",
-    renderer: Annotated[str, typer.Option(help="splat, or gan (drawn by a generator).")] = "splat",
+    renderer: Annotated[str, typer.Option(help="splat, or drawn by a generator: gan, pyramid.")] = "splat",
     interpolate: Annotated[str, typer.Option(help="What draws frames between keyframes: none, rife or amt.")] = "none",
     keyframe_fps: Annotated[
         float | None, typer.Option(help="Keyframes a second, with --interpolate.  [a quarter of --fps]")
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="NETWORK=NAME or NETWORK=FILE for raft, gan, rife or amt; may be repeated."),
+        typer.Option(help="NETWORK=NAME or NETWORK=FILE for raft, gan, pyramid, rife or amt; may be repeated."),
     ] = None,
     accept_licence: AcceptLicence = False,
     device: Device = "auto",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from photoflow.motion import Motion
 
 # The networks that a task can evaluate; the first is the one that weights without a name are of.
-NETWORKS = {"render": ("gan",), "flow": ("raft",), "interpolation": ("rife", "amt"), "animation": ("raft",)}
+NETWORKS = {"render": ("gan", "pyramid"), "flow": ("raft",), "interpolation": ("rife", "amt"), "animation": ("raft",)}
 
 
 @app.command()
@@ -28,7 +28,8 @@ def evaluate(
     data: Annotated[
         Path,
         typer.Argument(
-            help="Folder: FlyingChairs (render, flow), Middlebury or frames (interpolation), photos (animation).",
+            help="Folder: FlyingChairs (render, flow), frames (render, interpolation), Middlebury (interpolation), "
+            "photos (animation).",
             show_default=False,
         ),
     ],
@@ -36,7 +37,10 @@ def evaluate(
     report: Annotated[Path | None, typer.Option(help="Folder for TASK.html, a page with tables and pictures.")] = None,
     weights: Annotated[
         str | None,
-        typer.Option(help="FILE or NAME for the task's network, or NETWORK=FILE; interpolation also has amt=FILE."),
+        typer.Option(
+            help="FILE or NAME for the task's network, or NETWORK=FILE; render also has pyramid=FILE, interpolation "
+            "amt=FILE."
+        ),
     ] = None,
     training: Annotated[
         Path | None, typer.Option(help="CSV file of a training run, whose curves the page shows too.")

@@ -14,7 +14,9 @@ from photoflow.errors import InputError
 
 @app.command()
 def train(
-    recipe: Annotated[str, typer.Argument(metavar="RECIPE", help="gan, raft or interpolation.", show_default=False)],
+    recipe: Annotated[
+        str, typer.Argument(metavar="RECIPE", help="gan, raft, interpolation or pyramid.", show_default=False)
+    ],
     data: Annotated[
         list[str],
         typer.Option(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +12,12 @@ from photoflow.data.flying_chairs import SPLIT_FILE, FlyingChairs
 from photoflow.errors import InputError
 from photoflow.evaluation.pictures import as_planes
 from photoflow.io import PICTURES, natural_order, read_photo
+from photoflow.models.dis import DIS
 
 MASK = "_mask"  # ends the names of pictures that are masks of others
 _MIDDLEBURY = ("frame10.png", "frame10i11.png", "frame11.png")
+_PAIR = "NNNNN_img1.ppm (or .png), NNNNN_img2.ppm and NNNNN_flow.flo"
+_STEP = 4  # frames from one pair to the next: neighbours are much alike
 
 
 @dataclass(frozen=True)
@@ -38,12 +41,60 @@ class Triplets:
         Raises:
             InputError: a picture cannot be read, or they are of different sizes.
         """
-        frames = [as_planes(read_photo(file).rgb, self.device) for file in self.files[number]]
-        for file, frame in zip(self.files[number], frames):
-            if frame.shape != frames[0].shape:
-                sizes = [f"{one.shape[3]}x{one.shape[2]}" for one in (frames[0], frame)]
-                raise InputError(f"{file}: expected {sizes[0]} pixels, as the frame before has, got {sizes[1]}")
-        return dict(zip(("image1", "middle", "image2"), frames))
+        return dict(zip(("image1", "middle", "image2"), _read(self.files[number], self.device)))
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Two frames that follow each other; the second is to be drawn from the first and the flow, which is measured.
+
+    Args:
+        files: the two of each.
+        device: where they are wanted.
+    """
+
+    files: list[tuple[Path, Path]]
+    device: str = "cpu"
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, number: int) -> dict[str, Tensor]:
+        """`image1` and `image2`, each (1, 3, H, W) in [0, 1], and `flow` (1, 2, H, W), pixels, by DIS (medium).
+
+        Raises:
+            InputError: a picture cannot be read, or they are of different sizes.
+        """
+        image1, image2 = _read(self.files[number], self.device)
+        return {"image1": image1, "image2": image2, "flow": DIS("medium")(image1, image2)}
+
+
+def open_pairs_or_frames(folder: Path, notes: list[str], device: str = "cpu") -> FlyingChairs | Neighbours:
+    """The pairs of a folder as FlyingChairs' is; where it has no flow, neighbouring frames of the folders below it.
+
+    Of every folder of pictures, which are the frames of one sequence, each fourth one is taken, with the next.
+
+    Args:
+        folder: where they are.
+        notes: see `open_pairs`; gets a line that the flow is measured, where it is.
+        device: where they are wanted.
+
+    Raises:
+        InputError: there is no folder, or neither in it.
+    """
+    check_folder(folder, f"{_PAIR}, or frames of sequences")
+    files: list[tuple[Path, Path]] = []
+    if not any(folder.glob("*_flow.flo")):
+        for frames in map(pictures_in, _with_inner(folder)):
+            files += [(frames[at], frames[at + 1]) for at in range(0, len(frames) - 1, _STEP)]
+    if not files:
+        return open_pairs(folder, notes, device)
+    notes.append(
+        f"No flow is known of these frames: {len(files)} pairs (each {_STEP}th frame of a folder and the next one), "
+        "measured by OpenCV's DIS (medium) between the two. Its errors are in the scores of every method but repeat; "
+        "visible and holes are what this flow takes for such."
+    )
+    return Neighbours(files, device)
 
 
 def open_pairs(folder: Path, notes: list[str], device: str = "cpu") -> FlyingChairs:
@@ -59,7 +110,7 @@ def open_pairs(folder: Path, notes: list[str], device: str = "cpu") -> FlyingCha
     Raises:
         InputError: there is no folder, or no pair in it.
     """
-    check_folder(folder, "NNNNN_img1.ppm (or .png), NNNNN_img2.ppm and NNNNN_flow.flo")
+    check_folder(folder, _PAIR)
     split = any((place / SPLIT_FILE).is_file() for place in (folder, folder.parent))
     pairs = FlyingChairs(folder, "test" if split else "all", device=device)
     if not split:
@@ -81,7 +132,7 @@ def open_triplets(folder: Path, device: str = "cpu") -> Triplets:
     """
     check_folder(folder, "three pictures that follow each other in a folder")
     files: list[tuple[Path, Path, Path]] = []
-    for inner in sorted([folder, *(path for path in folder.rglob("*") if path.is_dir())]):
+    for inner in _with_inner(folder):
         first, middle, last = (inner / name for name in _MIDDLEBURY)
         if first.is_file() and middle.is_file() and last.is_file():
             files.append((first, middle, last))
@@ -130,6 +181,25 @@ def check_folder(path: Path, expected: str) -> None:
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing"
         raise InputError(f"{path}: expected a folder with {expected}, found {found}")
+
+
+def _with_inner(folder: Path) -> list[Path]:
+    """A folder and those below it, in a fixed order."""
+    return sorted([folder, *(path for path in folder.rglob("*") if path.is_dir())])
+
+
+def _read(files: Sequence[Path], device: str) -> list[Tensor]:
+    """Frames of one size, (1, 3, H, W) in [0, 1] each.
+
+    Raises:
+        InputError: one cannot be read, or they are of different sizes.
+    """
+    frames = [as_planes(read_photo(file).rgb, device) for file in files]
+    for file, frame in zip(files, frames):
+        if frame.shape != frames[0].shape:
+            sizes = [f"{one.shape[3]}x{one.shape[2]}" for one in (frames[0], frame)]
+            raise InputError(f"{file}: expected {sizes[0]} pixels, as the frame before has, got {sizes[1]}")
+    return frames
 
 
 def _pictures(folder: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""How well the second image of a pair is drawn from the first one and the true flow."""
+"""How well the second image of a pair is drawn from the first one and the flow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from photoflow.evaluation.baselines import splatted, warped
 from photoflow.evaluation.comparison import OURS, Evaluation, Figure, Progress, compare
-from photoflow.evaluation.folders import open_pairs
+from photoflow.evaluation.folders import open_pairs_or_frames
 from photoflow.evaluation.pictures import as_bytes, difference, embedded, flow_picture, wheel
 from photoflow.evaluation.scores import decibels
 from photoflow.metrics import l1, psnr, ssim
@@ -32,10 +32,10 @@ METHODS = {
 
 
 def evaluate_render(data: Path, network: Any, *, device: str, progress: Progress) -> Evaluation:
-    """Compare ways of drawing image 2 from image 1 and the true flow.
+    """Compare ways of drawing image 2 from image 1 and the flow.
 
     Args:
-        data: a folder as FlyingChairs' is.
+        data: a folder as FlyingChairs' is, whose flow is true, or one with frames of sequences, whose flow is measured.
         network: the generator, on `device`, or None.
         device: where it runs.
         progress: called after every pair.
@@ -55,8 +55,9 @@ def evaluate_render(data: Path, network: Any, *, device: str, progress: Progress
     if network is not None:
         methods = {OURS: lambda sample: drawn(network, sample["image1"], sample["flow"]), **methods}
     notes: list[str] = []
-    scores, figures = compare(open_pairs(data, notes, device), methods, _measure, _show, progress)
-    return Evaluation("render", str(data), scores, METHODS, figures, notes)
+    scores, figures = compare(open_pairs_or_frames(data, notes, device), methods, _measure, _show, progress)
+    ours = {OURS: f"{METHODS[OURS]} ({type(network).__name__})"}
+    return Evaluation("render", str(data), scores, METHODS | ours, figures, notes)
 
 
 def drawn(network: Any, image: Tensor, flow: Tensor) -> Tensor:
@@ -69,7 +70,8 @@ def drawn(network: Any, image: Tensor, flow: Tensor) -> Tensor:
 
     Returns:
         (1, 3, H, W), float32, in [0, 1]. To the splat generator nothing is said of the subject (its mask is 1
-        everywhere); to others what moves is the subject, as in training on such pairs.
+        everywhere), the pyramid generator never asks; to others what moves is the subject, as in training on such
+        pairs.
     """
     mask = (flow.norm(dim=1, keepdim=True) > _STILL).float()
     if isinstance(network, SplatGenerator) or not mask.any():
@@ -97,7 +99,7 @@ def _show(name: str, sample: Sample, images: Mapping[str, Tensor]) -> Sequence[F
     given = [
         ("image 1 (original)", embedded(as_bytes(sample["image1"]))),
         ("image 2 (truth)", embedded(as_bytes(target))),
-        (f"true flow, full colour at {full:.0f} px", embedded(flow_picture(flow, full))),
+        (f"flow, full colour at {full:.0f} px", embedded(flow_picture(flow, full))),
         wheel(),
     ]
     made = [(method, embedded(as_bytes(image))) for method, image in images.items()]

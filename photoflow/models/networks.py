@@ -8,8 +8,8 @@ from typing import Any
 
 from photoflow.models.registry import WeightsError
 
-# Which weights in the registry are whose: their names begin so. The generator has none yet.
-_PUBLISHED = {"raft": "raft_", "gan": "gan_", "rife": "rife_", "amt": "amt_"}
+# Which weights in the registry are whose: their names begin so. The generators have none yet.
+_PUBLISHED = {"raft": "raft_", "gan": "gan_", "pyramid": "pyramid_", "rife": "rife_", "amt": "amt_"}
 KINDS = tuple(_PUBLISHED)
 
 
@@ -17,7 +17,8 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
     """A network with its weights, ready for inference.
 
     Args:
-        kind: "raft", "gan" (the flow-guided generator, or the splat generator), "rife" (IFNet) or "amt".
+        kind: "raft", "gan" (the flow-guided generator, or the splat generator), "pyramid" (the pyramid generator),
+            "rife" (IFNet) or "amt".
         weights: name in the registry, or file; which variant of the network they belong to is seen from them. None:
             those that come with photoflow, where it has some for this network.
         offline: never fetch.
@@ -63,6 +64,11 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
         from photoflow.models.splat_generator import SplatGenerator
 
         return [FlowGuidedGenerator, *(lambda size=size: SplatGenerator(**size) for size in PAINTERS.values())]
+    if kind == "pyramid":
+        from photoflow.models.pyramid import SIZES as PYRAMIDS
+        from photoflow.models.pyramid import PyramidGenerator
+
+        return [lambda size=size: PyramidGenerator(size) for size in PYRAMIDS]  # type: ignore[misc]
     if kind == "rife":
         from photoflow.models.ifnet import VERSIONS, IFNet
 

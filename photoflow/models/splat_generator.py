@@ -62,7 +62,7 @@ def background_motion(flow: Tensor) -> Tensor:
         return motion.reshape(-1, 2, height, width)
 
 
-def filled(colours: Tensor, weight: Tensor) -> Tensor:
+def filled(colours: Tensor, weight: Tensor, gain: float = 1.0) -> Tensor:
     """Fill what has no weight from ever wider surroundings.
 
     Colours and weights are averaged by twos until one pixel is left, and on the way back each pixel takes from the
@@ -71,6 +71,8 @@ def filled(colours: Tensor, weight: Tensor) -> Tensor:
     Args:
         colours: (B, C, H, W).
         weight: (B, 1, H, W) in [0, 1], how much each pixel is known; a pixel of weight 1 stays as it is.
+        gain: by which the mean weight of four pixels grows, up to 1, each time that they become one: the larger, the
+            more do the nearest known pixels decide. At 1 far ones have their share even in narrow holes.
 
     Returns:
         (B, C, H, W).
@@ -78,6 +80,9 @@ def filled(colours: Tensor, weight: Tensor) -> Tensor:
     levels = [(colours * weight, weight)]
     while max(levels[-1][0].shape[2:]) > 1:
         sums, known = (F.avg_pool2d(F.pad(one, _to_even(one)), 2) for one in levels[-1])
+        if gain > 1:
+            grown = (gain * known).clamp(max=1)
+            sums, known = sums * (grown / (known + 1e-6)), grown
         levels.append((sums, known))
     result = levels[-1][0] / (levels[-1][1] + 1e-6)
     for sums, known in reversed(levels[:-1]):

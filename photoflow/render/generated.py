@@ -1,4 +1,4 @@
-"""Frames from a generator: the splat generator, or the flow-guided one."""
+"""Frames from a generator: the splat generator, the pyramid generator, or the flow-guided one."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from photoflow import ops
 from photoflow.models.precision import fast_inference
+from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.render.renderer import Renderer
 
@@ -20,11 +21,14 @@ SEAM = 4  # pixels over which a generated region passes into the photo
 RIM = 1 / 160  # of the photo's longer side: pixels around the subject may show some of it, and would stay behind
 
 
-class Generator(Protocol):
+class FlowGuided(Protocol):
     """`photoflow.models.generator.FlowGuidedGenerator`, or what is called like it."""
 
     def __call__(self, image: Tensor, mask: Tensor, flow: Tensor, warped: Tensor, occlusion: Tensor) -> Tensor:
         """(B, 3, H, W) from (B, 3 | 1 | 2 | 3 | 1, H, W); colours, mask and occlusion in [0, 1], flow in pixels."""
+
+
+Generator = FlowGuided | SplatGenerator | PyramidGenerator
 
 
 class GeneratedRenderer:
@@ -44,14 +48,13 @@ class GeneratedRenderer:
     splatting, larger motion in front, which leaves the holes open that backward warping would fill with ghosts.
     """
 
-    def __init__(
-        self, exact: Renderer, photo: Array, mask: Array, network: Generator | SplatGenerator, device: str = "cpu"
-    ) -> None:
+    def __init__(self, exact: Renderer, photo: Array, mask: Array, network: Generator, device: str = "cpu") -> None:
         self.exact, self._network, self._device = exact, network, device
         self._bytes = torch.from_numpy(np.ascontiguousarray(photo.transpose(2, 0, 1)))[None].to(device)
         self._photo = self._bytes.float() / 255
         self._rim = max(2, round(max(photo.shape[:2]) * RIM))
         self._mask = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32))[None, None].to(device)
+        self._weight: Tensor | None = None  # of each pixel, where several arrive: the frame's own flow gives it
 
     def frame(self, t: float) -> Array:
         """The picture at time `t` seconds: uint8 (H, W, 3)."""
@@ -72,14 +75,14 @@ class GeneratedRenderer:
         if not length.any():
             return self._bytes
         moving = (length > 0).float()
-        moved, occlusion = thrown(torch.cat([self._photo, moving], 1), flow)
+        moved, occlusion = thrown(torch.cat([self._photo, moving], 1), flow, self._weight)
         arrived, landed = moved[:, :3].contiguous(), moved[:, 3:]
-        if isinstance(self._network, SplatGenerator):
+        if isinstance(self._network, SplatGenerator | PyramidGenerator):
             rim = _grown(moving, self._rim) * (1 - moving) * _grown(occlusion, self._rim)
             flow = flow.masked_fill(rim > 0, torch.nan)
             occlusion = torch.maximum(occlusion, rim * (landed < 0.5))
         with fast_inference(self._device):
-            generated = draw(self._network, self._photo, self._mask, flow, arrived, occlusion)
+            generated = draw(self._network, self._photo, self._mask, flow, arrived, occlusion, self._weight)
         touched = torch.maximum(torch.maximum(moving, occlusion), (landed > 0).float())
         share = _softened(touched)
         mixed = self._photo + share * (generated - self._photo)
@@ -88,18 +91,25 @@ class GeneratedRenderer:
 
 
 def draw(
-    network: Generator | SplatGenerator, image: Tensor, mask: Tensor, flow: Tensor, warped: Tensor, occlusion: Tensor
+    network: Generator,
+    image: Tensor,
+    mask: Tensor,
+    flow: Tensor,
+    warped: Tensor,
+    occlusion: Tensor,
+    weight: Tensor | None = None,
 ) -> Tensor:
     """What a generator makes of a photo, whichever of them it is.
 
     Args:
-        network: a `SplatGenerator`, which throws the photo itself and sees photo, mask and flow, or one that is called
-            with all five.
+        network: a `SplatGenerator`, which throws the photo itself and sees photo, mask and flow, a `PyramidGenerator`,
+            which sees photo, flow and weight, or one that is called with the first five.
         image: (B, 3, H, W) in [0, 1].
         mask: (B, 1, H, W) in [0, 1], the subject.
         flow: (B, 2, H, W), pixels.
         warped: (B, 3, H, W), the photo thrown along the flow.
         occlusion: (B, 1, H, W), 1 where nothing arrived.
+        weight: (B, 1, H, W), pixels, how much each pixel counts where several arrive; None: that follows from the flow.
 
     Returns:
         (B, 3, H, W), float32.
@@ -107,22 +117,25 @@ def draw(
     drawn: Tensor
     if isinstance(network, SplatGenerator):
         drawn = network(image, mask, flow)
+    elif isinstance(network, PyramidGenerator):
+        drawn = network(image, flow, weight)
     else:
         drawn = network(image, mask, flow, warped, occlusion)
     return drawn.float()
 
 
-def thrown(planes: Tensor, flow: Tensor) -> tuple[Tensor, Tensor]:
+def thrown(planes: Tensor, flow: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Move planes along a flow: softmax splatting, larger motion in front, as in `SubjectLayer`.
 
     Args:
         planes: (B, C, H, W).
         flow: (B, 2, H, W), pixels.
+        weight: (B, 1, H, W), what counts as the motion's length; None: that of the flow.
 
     Returns:
         The planes at their new places, and (B, 1, H, W), 1 where less than half a pixel arrived, 0 elsewhere.
     """
-    length = torch.hypot(flow[:, :1], flow[:, 1:])
+    length = torch.hypot(flow[:, :1], flow[:, 1:]) if weight is None else weight
     metric = 4 * length / length.amax(dim=(1, 2, 3), keepdim=True).clamp_min(1e-6)
     arrived, coverage = ops.forward_splat(planes, flow, metric, mode="softmax")
     return arrived, (coverage < 0.5).float()

@@ -16,6 +16,7 @@ from photoflow.models.amt import AMT
 from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.ifnet import IFNet
 from photoflow.models.networks import load_network
+from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.raft import RAFT
 
 
@@ -27,7 +28,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cv2.imwrite(str(folder / "photo.png"), cv2.circle(photo, (32, 24), 10, (20, 160, 240), -1))
     cv2.imwrite(str(folder / "mask.png"), cv2.circle(np.zeros((48, 64), np.uint8), (32, 24), 10, 255, -1))
     torch.manual_seed(0)
-    networks = {"raft": RAFT.small(), "gan": FlowGuidedGenerator(), "rife": IFNet("4.6"), "amt": AMT("S")}
+    networks = {
+        "raft": RAFT.small(), "gan": FlowGuidedGenerator(), "pyramid": PyramidGenerator(), "rife": IFNet("4.6"),
+        "amt": AMT("S"),
+    }  # fmt: skip
     for name, network in networks.items():
         save_file(network.state_dict(), folder / f"{name}.safetensors")
     return folder
@@ -78,6 +82,16 @@ def test_a_generated_clip_keeps_its_background(files, animate):
     assert (frames[3][16:32, 24:40] != photo[16:32, 24:40]).mean() > 0.9
 
 
+def test_the_pyramid_draws_what_moves_and_nothing_else(files, animate):
+    code, _, frames = animate("--renderer", "pyramid", *given(files, "pyramid"))
+    photo, plain = cv2.imread(str(files / "photo.png")), animate()[2]
+    assert code == 0 and len(frames) == 4
+    np.testing.assert_array_equal(frames[0], photo)
+    np.testing.assert_array_equal(frames[3][:, 61:], photo[:, 61:])
+    drawn, splat = frames[3][16:32, 30:50].astype(int), plain[3][16:32, 30:50]
+    assert (drawn != photo[16:32, 30:50]).mean() > 0.3 and np.abs(drawn - splat).mean() < 25
+
+
 def test_the_generator_needs_no_weights(files, animate):
     code, _, frames = animate("--renderer", "gan")
     photo, plain = cv2.imread(str(files / "photo.png")), animate()[2]
@@ -100,16 +114,18 @@ def test_keyframes_are_those_without_interpolation(files, animate):
     ("options", "expected"),
     [
         (["--blueprint", "raft"], "raft: expected weights for it: raft=raft_large or raft_small or a file"),
+        (["--renderer", "pyramid"], "pyramid: expected weights for it: pyramid=a file"),
+        (["--renderer", "pyramid", "--weights", "pyramid=FOLDER/gan.safetensors"], "weights of PyramidGenerator, got"),
         (["--interpolate", "rife"], "rife: expected weights for it: rife=rife_v4.26 or rife_v4.6 or a file"),
         (["--interpolate", "amt"], "amt: expected weights for it: amt=amt_s or amt_l or amt_g or a file"),
         (["--interpolate", "amt", "--weights", "amt=amt_s"], "forbids commercial use"),
         (["--interpolate", "rife", "--weights", "rife=rife_v4.26"], "offline is set"),
         (["--interpolate", "rife", "--weights", "rife=FOLDER/gan.safetensors"], "another network's"),
         (["--interpolate", "rife", "--weights", "rife=none.pth"], "none.pth: not found"),
-        (["--weights", "vae=x.pth"], "weights: expected weights of one of raft, gan, rife, amt, got 'vae'"),
+        (["--weights", "vae=x.pth"], "weights: expected weights of one of raft, gan, pyramid, rife, amt, got 'vae'"),
         (["--weights", "rife"], "weights: expected NETWORK=NAME or NETWORK=FILE, got 'rife'"),
         (["--blueprint", "flow"], "blueprint: expected one of exact, raft, got 'flow'"),
-        (["--renderer", "x"], "renderer: expected one of splat, gan, got 'x'"),
+        (["--renderer", "x"], "renderer: expected one of splat, gan, pyramid, got 'x'"),
         (["--interpolate", "x"], "interpolate: expected one of none, rife, amt, got 'x'"),
         (["--keyframe-fps", "4"], "keyframe-fps: expected only where frames are interpolated"),
         (["--interpolate", "rife", "--keyframe-fps", "9"], "keyframe-fps: expected a number above 0 and at most 8"),

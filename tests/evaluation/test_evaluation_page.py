@@ -23,6 +23,7 @@ from photoflow.evaluation.pictures import WIDEST, embedded, heat
 from photoflow.evaluation.plots import HEIGHT, WIDTH, bars, lines, ticks
 from photoflow.evaluation.report import is_best, table
 from photoflow.evaluation.training import training_figure
+from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.raft import RAFT
 
 
@@ -65,6 +66,22 @@ def test_render_writes_scores_and_page(chairs, tmp_path, monkeypatch, capsys):
     assert "colour wheel" in text and "image 1 (original)" in text and "error of splat" in text
 
 
+def test_render_draws_neighbouring_frames_by_the_pyramid(frames, tmp_path, monkeypatch, capsys):
+    scores = tmp_path / "scores.json"
+    save_file(PyramidGenerator().state_dict(), tmp_path / "pyramid.safetensors")
+    given = f"pyramid={tmp_path / 'pyramid.safetensors'}"
+    code, said = run(monkeypatch, capsys, "render", frames, "--weights", given, "--json", scores, "--report", tmp_path)
+    said = " ".join(said.split())
+    assert code == 0 and "2 pairs (each 4th frame of a folder and the next one), measured by OpenCV's DIS" in said
+    document = json.loads(scores.read_text())
+    assert document["task"] == "render" and document["samples"] == 2
+    methods = document["methods"]
+    assert set(methods) == {"photoflow", "repeat", "backward_warp", "splat"}
+    assert methods["photoflow"]["psnr"] > methods["repeat"]["psnr"] + 5
+    text = check_page(tmp_path / "render.html")
+    assert "(PyramidGenerator)" in text and "No flow is known of these frames" in text
+
+
 def test_flow_with_weights_and_the_curves_of_a_training(chairs, tmp_path, monkeypatch, capsys):
     torch.manual_seed(0)
     save_file(RAFT.small().state_dict(), tmp_path / "raft.safetensors")
@@ -94,6 +111,7 @@ def test_animation_page_has_the_papers_figures(photos, tmp_path, monkeypatch, ca
 
 def test_weights_may_lie_in_a_folder_with_an_equals_sign():
     assert chosen_weights("render", "runs/a=b/w.safetensors") == ("gan", "runs/a=b/w.safetensors")
+    assert chosen_weights("render", "pyramid=w.safetensors") == ("pyramid", "w.safetensors")
     assert chosen_weights("interpolation", "amt=runs/a=b/w.pth") == ("amt", "runs/a=b/w.pth")
     assert chosen_weights("flow", None) == ("raft", None)
 
@@ -107,7 +125,10 @@ BAD = [
     (["interpolation", "NONE"], "three pictures that follow each other"),
     (["animation", "NONE"], "expected a folder with a photo or a folder of photos, found nothing"),
     (["render", "CHAIRS", "--weights", "none.pth"], "none.pth: not found"),
-    (["render", "CHAIRS", "--weights", "raft=none.pth"], "weights: render expects gan=FILE, got 'raft=none.pth'"),
+    (
+        ["render", "CHAIRS", "--weights", "raft=none.pth"],
+        "render expects gan=FILE or pyramid=FILE, got 'raft=none.pth'",
+    ),
     (["interpolation", "CHAIRS", "--weights", "gan=x"], "interpolation expects rife=FILE or amt=FILE"),
     (["render", "CHAIRS", "--json", "OUT/scores.txt"], "expected a name that ends in .json"),
     (["render", "CHAIRS", "--json", "OUT/no/scores.json"], "does not exist"),
@@ -117,7 +138,7 @@ BAD = [
     (["animation", "PHOTOS", "--motion", "fly"], "unknown motion 'fly'"),
     (["flow", "CHAIRS", "--motion", "sway"], "motion: expected for the task animation alone, got it for flow"),
     (["render", "CHAIRS", "--weights", "runs/a=b/none.pth"], "runs/a=b/none.pth: not found"),
-    (["render", "CHAIRS", "--weights", "gan="], "weights: render expects gan=FILE, got 'gan='"),
+    (["render", "CHAIRS", "--weights", "gan="], "render expects gan=FILE or pyramid=FILE, got 'gan='"),
 ]
 
 

@@ -17,9 +17,11 @@ from photoflow.evaluation.animation import evaluate_animation
 from photoflow.evaluation.baselines import inverse, middle_by_flow
 from photoflow.evaluation.comparison import compare, network_or_none, spread
 from photoflow.evaluation.flow import evaluate_flow, visible
+from photoflow.evaluation.folders import open_pairs_or_frames
 from photoflow.evaluation.interpolation import evaluate_interpolation
 from photoflow.evaluation.render import drawn, evaluate_render
 from photoflow.models.generator import FlowGuidedGenerator
+from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.registry import WeightsError
 from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.motion import Sway
@@ -85,6 +87,32 @@ def test_the_splat_generator_is_not_told_what_moves(device):
         made = drawn(network, image, flow)
     assert made.shape == image.shape and made.dtype == torch.float32
     assert len(seen[0]) == 3 and (seen[0][1] == 1).all() and torch.equal(seen[0][2], flow)
+
+
+def test_the_pyramid_orders_by_the_flow_of_the_pair(device):
+    network = PyramidGenerator().eval().to(device)
+    image = torch.rand(1, 3, 32, 32, device=device)
+    flow = torch.zeros(1, 2, 32, 32, device=device)
+    flow[:, 0, :, :16] = 4
+    seen = []
+    network.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+    with torch.inference_mode():
+        made = drawn(network, image, flow)
+    assert made.shape == image.shape and made.dtype == torch.float32
+    assert len(seen[0]) == 3 and torch.equal(seen[0][1], flow) and seen[0][2] is None
+
+
+def test_neighbouring_frames_get_the_flow_that_is_measured(frames, progress):
+    notes = []
+    pairs = open_pairs_or_frames(frames / "clip", notes)
+    assert len(pairs) == 1 and len(notes) == 1  # frames 0 and 1 of five: 4 has none after it
+    assert [path.name for path in pairs.files[0]] == ["8.png", "9.png"]
+    sample = pairs[0]
+    assert sample["image1"].shape == sample["image2"].shape == (1, 3, 96, 128)
+    moved = sample["flow"][0].flatten(1).median(1).values
+    torch.testing.assert_close(moved, torch.tensor(SHIFT).float(), atol=0.1, rtol=0)
+    scores = evaluate_render(frames / "clip", None, device="cpu", progress=progress).scores.means()
+    assert scores["splat"]["psnr"] > scores["repeat"]["psnr"] + 5
 
 
 @pytest.mark.parametrize("evaluate", [evaluate_render, evaluate_flow])

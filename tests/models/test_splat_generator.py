@@ -63,6 +63,18 @@ def test_filling_keeps_what_is_known_and_reaches_everywhere() -> None:
     assert_close(plain, torch.full_like(plain, 0.3), atol=1e-4, rtol=0)
 
 
+@torch.no_grad()
+def test_with_a_gain_near_pixels_decide_what_fills_a_narrow_hole() -> None:
+    colours = torch.full((1, 1, 64, 64), 0.9)
+    colours[..., 40:] = 0.1
+    known = torch.ones(1, 1, 64, 64)
+    known[..., 20:24] = 0
+    known[..., :20] = known[..., 24:28] = 0.01  # as where moved pixels are hardly a source
+    plain, near = (filled(colours, known, gain)[..., 21:23] for gain in (1.0, 2.0))
+    assert (near - 0.9).abs().max() < 0.5 * (plain - 0.9).abs().max()
+    assert_close(filled(colours, torch.ones_like(known), 2.0), colours, atol=1e-4, rtol=0)
+
+
 def test_learns_that_the_still_part_is_in_front() -> None:
     # What moves passes behind a post: the untrained order, larger motion in front, is wrong there.
     torch.manual_seed(0)

@@ -14,7 +14,7 @@ import torch
 from rich.console import Console
 from torch.nn import functional
 
-from photoflow.models import generator, ifnet, raft
+from photoflow.models import generator, ifnet, pyramid, raft
 from photoflow.train.batches import Mixture
 from photoflow.train.loop import Outcome, train
 from photoflow.train.recipes import entry_of
@@ -24,6 +24,7 @@ TINY = {
     "gan": {"size": "24x32", "batch": "1", "critic_updates": "1", "rate": "1e-3"},
     "raft": {"size": "128x128", "batch": "1", "updates": "3", "warmup": "0", "rate": "1e-3"},
     "interpolation": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
+    "pyramid": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
 }
 """Settings of each recipe that are quick."""
 
@@ -94,7 +95,7 @@ def smooth(height: int, width: int, chance: torch.Generator) -> torch.Tensor:
 
 @contextmanager
 def narrow() -> Iterator[None]:
-    """The paper's generator, RAFT and IFNet with a few channels, for networks that are made within."""
+    """The paper's generator, RAFT, IFNet and the pyramid with a few channels, for networks that are made within."""
     small = ifnet.IFNetConfig((16, 16), encoded=4, carried=8, spare=0, mask_adds_up=False)
     few = (8, 8, 8, 12, 16)
     flow = replace(raft.PRESETS["small"], features=few, context=(8, 8, 8, 12, 24), correlation=(16,), flow=(8, 8),
@@ -103,6 +104,7 @@ def narrow() -> Iterator[None]:
         mock.patch.object(generator, "_WIDTH", 8),
         mock.patch.dict(raft.PRESETS, small=flow),
         mock.patch.dict(ifnet.VERSIONS, small=small),
+        mock.patch.dict(pyramid.SIZES, small=pyramid.PyramidConfig((4, 6, 8, 8, 8), (4, 6, 8, 8, 8))),
     ):
         yield
 

@@ -54,6 +54,7 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
         ("gan", "generator/pixel", 10, {}),
         ("raft", "flow/sequence", 12, {"batch": 2}),
         ("interpolation", "frame/laplacian", 20, {"rate": 3e-3}),
+        ("pyramid", "frame/charbonnier", 30, {"rate": 1e-2}),
     ],
 )
 def test_the_loss_falls(
@@ -123,7 +124,7 @@ def test_two_processes_equal_one_that_accumulates(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_weights_load_into_the_network(name: str, tmp_path: Path) -> None:
     outcome = run(name, tmp_path, 1, whole=True)
-    kind = {"gan": "gan", "raft": "raft", "interpolation": "rife"}[name]
+    kind = {"interpolation": "rife"}.get(name, name)
     network = load_network(kind, outcome.weights)
     state, saved = network.state_dict(), load_file(outcome.weights)
     assert all(torch.equal(state[key], value.float()) for key, value in saved.items())
@@ -162,8 +163,9 @@ def dtypes_of_a_step(name: str, folder: Path, precision: str) -> tuple[set[torch
     flows: set[torch.dtype] = set()
 
     def see_flows(_: object, inputs: tuple[torch.Tensor, ...], output: list[torch.Tensor]) -> None:
-        # The generator takes one, RAFT gives one for each update; IFNet moves images by them.
-        flows.update(flow.dtype for flow in {"gan": inputs[2:3], "raft": output, "interpolation": ()}[name])
+        # The generators take one, RAFT gives one for each update; IFNet moves images by them.
+        given = {"gan": inputs[2:3], "raft": output, "interpolation": (), "pyramid": inputs[1:2]}
+        flows.update(flow.dtype for flow in given[name])
 
     def warp(planes: object, flow: torch.Tensor, **how: str) -> object:
         flows.add(flow.dtype)

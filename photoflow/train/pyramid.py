@@ -1,0 +1,142 @@
+"""The recipe of the pyramid generator: the later image of a pair from the earlier one and the flow between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from photoflow.errors import InputError
+from photoflow.models.dis import DIS
+from photoflow.models.pyramid import PyramidGenerator, motion_weight
+from photoflow.models.vgg import VGG19Features
+from photoflow.models.weights import locate
+from photoflow.render.generated import thrown
+from photoflow.train.config import TrainingConfig
+from photoflow.train.light import evenly_lit
+from photoflow.train.losses import charbonnier, l1, laplacian_l1, psnr
+from photoflow.train.pictures import error, sheet
+from photoflow.train.recipe import Recipe, Terms, Turn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from photoflow.data import Batch
+
+_LOSSES = ("charbonnier", "laplacian", "vgg")
+
+
+@dataclass(frozen=True)
+class PyramidConfig(TrainingConfig):
+    """Beside what all recipes have; a loss whose weight is 0 is not computed.
+
+    Args:
+        charbonnier: weight of the Charbonnier loss.
+        laplacian: weight of the Laplacian pyramid's L1.
+        vgg: weight of L1 of VGG-19's features, where its weights are on this machine.
+    """
+
+    network: str = "small"
+    size: tuple[int, int] = (192, 192)
+    batch: int = 4
+    rate: float = 4e-4
+    last_rate: float = 1e-5
+    warmup: int = 40
+    clip: float = 1.0
+    ema: float = 0.995
+    charbonnier: float = 1.0
+    laplacian: float = 0.1
+    vgg: float = 0.05
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not any(getattr(self, name) for name in _LOSSES):
+            raise InputError("expected at least one loss with a weight above 0, got none")
+
+
+# The small one for an hour or two on a CPU; the paper's for a GPU.
+PRESETS = {
+    "small": PyramidConfig(),
+    "paper": replace(
+        PyramidConfig(), network="paper", size=(256, 256), batch=8, rate=2e-4, last_rate=1e-6, warmup=500, ema=0.999
+    ),
+}
+
+
+class PyramidRecipe(Recipe):
+    """The pyramid generator, on pairs of frames.
+
+    Where the data knows the flow of a pair it is taken, and changes of light are evened out; where it does not, as
+    with videos, OpenCV's DIS measures it on the CPU.
+
+    Source: "Generative Image Dynamics", section 5: encoder and decoder are trained jointly on pairs of frames of real
+    videos, with a flow that is estimated between them. Deviation: distances of colours beside VGG's features; by
+    those alone a network could change what a splat has right.
+
+    Raises:
+        InputError: no loss would count.
+    """
+
+    name = "pyramid"
+    needs: ClassVar[tuple[str, ...]] = ("image1", "image2")
+
+    def __init__(self, config: PyramidConfig, device: str = "cpu") -> None:
+        torch.manual_seed(config.seed)
+        self.config: PyramidConfig = config
+        self.ships = PyramidGenerator(config.network).to(device).train()
+        optimiser = torch.optim.Adam(self.ships.parameters(), config.rate, betas=(0.9, 0.99))
+        self.turns = [Turn("frame", self.ships, optimiser, self.losses)]
+        self._measured = DIS()
+        found = locate("vgg19") if config.vgg else None
+        self._features = VGG19Features(found).to(device).eval() if found else None
+        self.facts: dict[str, str] = {}
+        if config.vgg and not found:
+            self.facts["vgg"] = "the weights of VGG-19 are not on this machine: trained without L_vgg"
+        if not self._weights:
+            raise InputError("expected at least one loss that counts, got none: vgg needs the weights of VGG-19")
+
+    @property
+    def network(self) -> str:
+        return f'PyramidGenerator("{self.config.network}")'
+
+    def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
+        """The weighed distances between what is drawn and image2, those whose weight is not 0."""
+        batch = self._with_flow(batch)
+        real, drawn = batch["image2"], self.ships(batch["image1"], batch["flow"])
+        distances: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+            "charbonnier": charbonnier, "laplacian": laplacian_l1, "vgg": self._vgg_distance,
+        }  # fmt: skip
+        terms = {name: weight * distances[name](drawn, real) for name, weight in self._weights.items()}
+        return Terms(terms, {"psnr": psnr(drawn, real)})
+
+    def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
+        """The photo, its splat, what the network draws, the true image, and the error."""
+        batch = self._with_flow(batch)
+        image, flow, real = batch["image1"], batch["flow"], batch["image2"]
+        drawn = network(image, flow)
+        splat, _ = thrown(image, flow, motion_weight(flow))
+        return sheet([image, splat, drawn, real, error(drawn, real)])
+
+    @property
+    def _weights(self) -> dict[str, float]:
+        """The weights of the losses that count; none of them is 0."""
+        weights: dict[str, float] = {name: getattr(self.config, name) for name in _LOSSES}
+        if self._features is None:
+            weights["vgg"] = 0.0
+        return {name: weight for name, weight in weights.items() if weight}
+
+    def _with_flow(self, batch: Batch) -> Batch:
+        """The batch with the flow that it lacks, or lit evenly where its flow is true."""
+        if "flow" in batch:
+            return evenly_lit(batch)
+        return {**batch, "flow": self._measured(batch["image1"], batch["image2"])}
+
+    def _vgg_distance(self, drawn: Tensor, real: Tensor) -> Tensor:
+        assert self._features is not None
+        with torch.no_grad():
+            wanted = self._features(real)
+        return l1(self._features(drawn), wanted)
