@@ -12,6 +12,8 @@ import numpy as np
 
 from photoflow import Animator, motion, viz
 from photoflow.io import VideoReader, write_image
+from photoflow.motion.trajectories import Footage, measure
+from photoflow.motion.wind import wind_volume
 
 MEDIA = Path(__file__).parent / "media"
 WIDTH, SECONDS, GAP = 320, 4, 8
@@ -34,7 +36,7 @@ EXAMPLES = {
 
 
 def main(folder: Path) -> None:
-    animator, rows = Animator(segmenter="grabcut"), []
+    animator, rows, plots = Animator(segmenter="grabcut"), [], []
     for name, example in EXAMPLES.items():
         reader = VideoReader(folder / example.clip)
         clip = [smaller(frame) for frame in reader]
@@ -49,7 +51,19 @@ def main(folder: Path) -> None:
         row = round(example.line * height)
         slices = [viz.xt_slice(frames, row=row) for frames in (clip[: len(ours)], ours)]
         rows.append(cv2.copyMakeBorder(beside(slices), 0, GAP, 0, 0, cv2.BORDER_CONSTANT, value=(255,) * 3))
+        plots.append(spectra(folder / example.clip, example.preset, ours.mask))
     write_image(MEDIA / "natural.png", np.vstack(rows)[:-GAP])
+    write_image(MEDIA / "spectra.png", np.hstack(plots))
+
+
+def spectra(clip: Path, preset: str, mask: np.ndarray) -> np.ndarray:
+    """Power of the clip's motion and of the preset's, over the subject, frequency by frequency."""
+    found = measure(Footage(clip, WIDTH)).volume
+    blown = wind_volume(mask, preset, seconds=found.seconds, count=found.count)
+    volumes = {clip.name: found.masked(mask), f"spectral:{preset}": blown.masked(mask)}
+    # The mean is where things are, not how they move.
+    curves = {name: (list(one.frequencies[1:]), list(one.power[1:])) for name, one in volumes.items()}
+    return viz.spectrum_plot(curves, WIDTH, 220)
 
 
 def smaller(frame: np.ndarray) -> np.ndarray:
