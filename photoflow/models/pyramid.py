@@ -74,6 +74,25 @@ def at_scale(planes: Tensor, kept: Tensor, factor: int) -> Tensor:
     return means.masked_fill(share == 0, torch.nan)
 
 
+def _behind(splat: Tensor, known: Tensor, weight: Tensor) -> Tensor:
+    """What fills the holes of a splat: in cracks the mean of the pixels around, else what is near and moves little.
+
+    A surface that comes nearer is torn into cracks; what lies behind it does not show in them.
+
+    Args:
+        splat: (B, 3, H, W).
+        known: (B, 1, H, W) in [0, 1].
+        weight: (B, 1, H, W), that arrived, pixels.
+
+    Returns:
+        (B, 3, H, W).
+    """
+    summed, near = (F.avg_pool2d(one, 3, 1, 1, count_include_pad=False) for one in (known * splat, known))
+    around = summed / near.clamp_min(1e-6)
+    in_crack = (9 * near - 5).clamp(0, 1)  # beside a crack lie 6 of 9 pixels that are known, in a corner of a hole 5
+    return torch.lerp(filled(splat, known / (1 + weight.square()), _NEAR), around, in_crack)
+
+
 def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
     """A 3 by 3 convolution and a leaky ReLU: it is wrong at first to change a splat, and a ReLU would die of that."""
     convolution = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
@@ -244,7 +263,7 @@ class PyramidGenerator(nn.Module):
         given = [self._thrown(planes, flow, weight / largest, kept) for planes in features]
         splat, given[0] = given[0][:, :3], given[0][:, 3:]
         arrived, known = largest * given[0][:, -2:-1], given[0][:, -1:].clamp(max=1)
-        base = known * splat + (1 - known) * filled(splat, known / (1 + arrived.square()), _NEAR)
+        base = known * splat + (1 - known) * _behind(splat, known, arrived)
         change, gate = self.synthesis([torch.cat([2 * _smaller(base, x) - 1, x], 1) for x in given])
         keep = known * torch.sigmoid(gate + _KEPT)
         return cropped((keep * splat + (1 - keep) * (base + change)).clamp(0, 1), margins)
