@@ -17,6 +17,7 @@ _NAME = "PyramidGenerator"
 _FRONT = 4.0  # how much the largest weight counts more than none, as a logarithm
 _MOST = 2.0  # of the coverage, as the decoder sees it
 _NEAR = 2.0  # how soon near pixels decide what fills a hole: best of 1, 2 and 4 on FlyingChairs and DAVIS
+_APART = 50.0  # what the largest weight counts as, at least, where holes are filled: none of it shall glow into them
 _LEAK = 0.1
 _KEPT = 2.0  # of the splat where it is whole, before any training, as a logit
 
@@ -82,7 +83,7 @@ def _behind(splat: Tensor, known: Tensor, weight: Tensor) -> Tensor:
     Args:
         splat: (B, 3, H, W).
         known: (B, 1, H, W) in [0, 1].
-        weight: (B, 1, H, W), that arrived, pixels.
+        weight: (B, 1, H, W), that arrived: a pixel is a source for holes by 1 / (1 + weight^2).
 
     Returns:
         (B, 3, H, W).
@@ -262,7 +263,7 @@ class PyramidGenerator(nn.Module):
         features[0] = torch.cat([image, features[0].float()], 1)
         given = [self._thrown(planes, flow, weight / largest, kept) for planes in features]
         splat, given[0] = given[0][:, :3], given[0][:, 3:]
-        arrived, known = largest * given[0][:, -2:-1], given[0][:, -1:].clamp(max=1)
+        arrived, known = given[0][:, -2:-1] * largest.clamp_min(_APART), given[0][:, -1:].clamp(max=1)
         base = known * splat + (1 - known) * _behind(splat, known, arrived)
         change, gate = self.synthesis([torch.cat([2 * _smaller(base, x) - 1, x], 1) for x in given])
         keep = known * torch.sigmoid(gate + _KEPT)
