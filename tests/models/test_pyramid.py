@@ -65,6 +65,15 @@ def test_untrained_it_fills_holes_from_what_stands_still(tiny: PyramidGenerator)
     )
 
 
+@torch.no_grad()
+def test_cracks_of_what_comes_nearer_show_nothing_of_what_lies_behind(tiny: PyramidGenerator) -> None:
+    image, flow = torch.full((1, 3, 48, 96), 0.2), torch.zeros(1, 2, 48, 96)
+    image[..., 30:50] = 0.9
+    flow[:, 0, :, 30:50] = 10 + 0.3 * (torch.arange(20.0) - 10)  # it grows by 30 %, with a crack at each third pixel
+    frame = tiny(image, flow)
+    assert frame[0, :, 2:-2, 40:60].min() > 0.85
+
+
 def test_sizes_have_the_parameters_they_say() -> None:
     small = PyramidGenerator()
     assert small.size == "small" and 1.4e6 < sum(planes.numel() for planes in small.parameters()) < 1.6e6

@@ -72,10 +72,14 @@ def test_a_flow_that_the_data_lacks_is_measured() -> None:
     recipe, batch = made(size="96x96")
     image = torch.nn.functional.avg_pool2d(torch.rand(1, 3, 120, 120, generator=torch.Generator().manual_seed(0)), 5, 1)
     batch = {"image1": image[..., 8:104, 8:104], "image2": image[..., 8:104, 4:100]}  # all moves to the right
-    measured = recipe._with_flow(batch)["flow"]
+    first, measured, later = recipe._pair(batch)
+    assert first is batch["image1"] and later is batch["image2"]
     assert (measured[:, 0] - 4).abs().median() < 0.1 and measured[:, 1].abs().median() < 0.1
     blind = losses(recipe, batch | {"flow": torch.zeros_like(measured)}).measures["psnr"]
     assert losses(recipe, batch).measures["psnr"] > blind + 6
+    middle = image[..., 8:104, 6:102]
+    _, measured, later = recipe._pair(batch | {"middle": middle})
+    assert later is middle and (measured[:, 0] - 2).abs().median() < 0.1
 
 
 def test_learns_from_frames_of_a_folder(tmp_path: Path) -> None:
