@@ -10,7 +10,7 @@ from photoflow.errors import InputError
 from photoflow.train.config import TrainingConfig, configured
 from photoflow.train.recipe import Recipe
 
-RECIPES = ("gan", "raft", "interpolation")
+RECIPES = ("gan", "raft", "interpolation", "spectral")
 
 
 @dataclass(frozen=True)
@@ -56,4 +56,9 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.interpolation import InterpolationRecipe
 
         return Entry(InterpolationRecipe, INTERPOLATION)
+    if name == "spectral":
+        from photoflow.train.spectral import PRESETS as SPECTRAL
+        from photoflow.train.spectral import SpectralRecipe
+
+        return Entry(SpectralRecipe, SPECTRAL)
     raise InputError(f"train: expected {' or '.join(RECIPES)}, got {name!r}")
