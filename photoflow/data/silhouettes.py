@@ -38,7 +38,7 @@ def _plant(canvas: Array, draw: Draw) -> None:
     height, width = canvas.shape
     root = np.array([draw.uniform(0.3, 0.7) * width, _ROOT * height])
     for _ in range(draw.integers(1, 6)):
-        tip = root + [draw.normal(0, 0.16) * width, -draw.uniform(0.5, 0.85) * height]
+        tip = root + np.array([draw.normal(0, 0.16) * width, -draw.uniform(0.5, 0.85) * height])
         stem = _bow(root, tip, draw.normal(0, 0.08))
         _stroke(canvas, stem, draw.uniform(0.012, 0.03) * height)
         for place in draw.uniform(0.2, 0.95, draw.integers(2, 7)):
@@ -53,7 +53,7 @@ def _tree(canvas: Array, draw: Draw) -> None:
     """A trunk under a crown of round clumps."""
     height, width = canvas.shape
     root = np.array([draw.uniform(0.35, 0.65) * width, _ROOT * height])
-    top = root + [draw.normal(0, 0.04) * width, -draw.uniform(0.4, 0.55) * height]
+    top = root + np.array([draw.normal(0, 0.04) * width, -draw.uniform(0.4, 0.55) * height])
     _stroke(canvas, _bow(root, top, draw.normal(0, 0.04)), draw.uniform(0.03, 0.07) * height)
     for _ in range(draw.integers(6, 14)):
         place = top + draw.normal(0, 1, 2) * [0.12 * width, 0.1 * height]
@@ -79,7 +79,7 @@ def _hair(canvas: Array, draw: Draw) -> None:
     length = draw.uniform(0.5, 0.8) * height
     for start in np.linspace(left, right, draw.integers(10, 24)):
         root = np.array([start, 0.06 * height])
-        tip = root + [draw.normal(0, 0.06) * width, length * draw.uniform(0.85, 1.1)]
+        tip = root + np.array([draw.normal(0, 0.06) * width, length * draw.uniform(0.85, 1.1)])
         _stroke(canvas, _bow(root, tip, draw.normal(0, 0.06)), draw.uniform(0.02, 0.05) * height)
 
 
@@ -128,9 +128,7 @@ def _stroke(canvas: Array, points: Array, thickness: float) -> None:
     cv2.polylines(canvas, [_whole(points)], False, 255, max(1, round(thickness)), cv2.LINE_AA)
 
 
-def _ellipse(
-    canvas: Array, place: Array, first: float, second: float, angle: float, from_end: bool = False
-) -> None:
+def _ellipse(canvas: Array, place: Array, first: float, second: float, angle: float, from_end: bool = False) -> None:
     """An ellipse around a place or, a leaf, from it; half axes in pixels, the angle of the first in radians."""
     centre = place + first * np.array([math.cos(angle), math.sin(angle)]) if from_end else place
     x, y = _whole(centre)

@@ -216,7 +216,7 @@ def _length(clip: VideoReader) -> int:
 
 def _trajectories(frames: list[Array]) -> Array:
     """The displacement of every pixel of the first frame to each frame, (T, 2, H, W) float32, pixels."""
-    flow = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     first, *others = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
     found = [flow.calc(first, other, None).transpose(2, 0, 1) for other in others]
     return np.stack([np.zeros_like(found[0]), *found])

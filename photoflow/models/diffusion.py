@@ -46,7 +46,8 @@ class NoiseSchedule:
             step: n of each sample, from 0, (B,) on the CPU.
         """
         kept = self.kept[step].to(clean.device, clean.dtype).reshape(-1, *[1] * (clean.dim() - 1))
-        return kept.sqrt() * clean + (1 - kept).sqrt() * noise
+        noisy: Tensor = kept.sqrt() * clean + (1 - kept).sqrt() * noise
+        return noisy
 
     def clean(self, noisy: Tensor, noise: Tensor, step: int) -> Tensor:
         """The sample that would be left if `noise` were the noise: the inverse of `noised`."""
@@ -124,10 +125,7 @@ def sample(
         kept, kept_after = schedule.share(step), schedule.share(following)
         recurrences = guidance.recurrences if guidance else 1
         for recurrence in range(recurrences):
-            if guidance:
-                found = _steered(schedule, predict, samples, step, guidance)
-            else:
-                found = predict(samples, step)
+            found = _steered(schedule, predict, samples, step, guidance) if guidance else predict(samples, step)
             clean = schedule.clean(samples, found, step)
             after = kept_after**0.5 * clean + (1 - kept_after) ** 0.5 * found
             if recurrence < recurrences - 1:
@@ -146,4 +144,5 @@ def _steered(schedule: NoiseSchedule, predict: Predict, samples: Tensor, step: i
         loss = guidance.loss(schedule.clean(asked, found, step))
         (gradient,) = torch.autograd.grad(loss, asked)
     sigma = (1 - schedule.share(step)) ** 0.5
-    return found.detach() + guidance.weight * sigma * gradient
+    steered: Tensor = found.detach() + guidance.weight * sigma * gradient
+    return steered

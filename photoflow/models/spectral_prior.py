@@ -107,7 +107,7 @@ class SpectralPrior(nn.Module):
 
     def encoded(self, parts: Tensor) -> Tensor:
         """What the diffusion is of: normalised parts of some frequencies (N, 4, H, W) -> latents (N, 4, h, w)."""
-        mean, _ = self.vae.encode(parts)
+        mean: Tensor = self.vae.encode(parts)[0]
         return (mean - _planes(self.unet.latent_mean)) / _planes(self.unet.latent_spread)
 
     def latents(self, volume: Tensor) -> Tensor:
@@ -119,7 +119,8 @@ class SpectralPrior(nn.Module):
         Returns:
             (B, K, 4, h, w) float32.
         """
-        return self.encoded(self.vae.normalised(volume).flatten(0, 1)).unflatten(0, volume.shape[:2])
+        flat = self.encoded(self.vae.normalised(volume).flatten(0, 1))
+        return flat.reshape(*volume.shape[:2], *flat.shape[1:])
 
     def volume(self, latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """The inverse of `latents`, with a gradient: (B, K, 4, h, w) -> (B, K, 4, H, W) float32, pixels.
@@ -154,7 +155,7 @@ class SpectralPrior(nn.Module):
             self.coordination if numbers is None else None,
             count,
         )
-        return noise.unflatten(0, (samples, count))
+        return noise.reshape(latents.shape)
 
     @torch.no_grad()
     def forward(

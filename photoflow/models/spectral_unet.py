@@ -230,7 +230,8 @@ class _Unit(nn.Module):
         if self.attention is None or self.norm is None:
             return x
         rows = self.norm(x).flatten(2).transpose(1, 2)
-        return x + self.attention(rows).transpose(1, 2).reshape(x.shape)
+        changed: Tensor = x + self.attention(rows).transpose(1, 2).reshape(x.shape)
+        return changed
 
 
 def sinusoids(numbers: Tensor, width: int, longest: float = 10_000.0) -> Tensor:

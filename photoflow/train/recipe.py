@@ -77,7 +77,7 @@ class Recipe(ABC):
     facts: dict[str, str]
 
     def look(self, batches: Callable[[int], Batch]) -> None:  # noqa: B027  (most recipes have nothing to look for)
-        """Measure the data, batches by their numbers, before the first step; a training that goes on has what it found."""
+        """Measure the data, batches by their numbers, before the first step; what it found goes on with a training."""
 
     @property
     @abstractmethod

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -84,10 +84,10 @@ class SpectralConfig(TrainingConfig):
             raise InputError(f"dropped: expected a share from 0 to 1, got {self.dropped}")
 
 
-_SMALL = SpectralConfig()
 PRESETS = {
-    version: replace(_SMALL, network=version, size=prior.size) for version, prior in VERSIONS.items()
-} | {"paper": replace(_SMALL, network="paper", size=VERSIONS["paper"].size, rate=1e-4, warmup=1000, ema=0.9999)}  # fmt: skip
+    "small": SpectralConfig(),
+    "paper": SpectralConfig(network="paper", size=VERSIONS["paper"].size, rate=1e-4, warmup=1000, ema=0.9999),
+}
 
 
 class SpectralRecipe(Recipe):
@@ -105,6 +105,7 @@ class SpectralRecipe(Recipe):
 
     name = "spectral"
     needs: ClassVar[tuple[str, ...]] = ("image", "volume")
+    ships: SpectralPrior
 
     def __init__(self, config: SpectralConfig, device: str = "cpu") -> None:
         torch.manual_seed(config.seed)

@@ -142,10 +142,10 @@ def test_sinusoids_tell_numbers_apart() -> None:
 
 
 def test_displacement_and_velocity_are_those_of_the_series() -> None:
-    coefficients = np.random.default_rng(0).normal(size=(4, 2, 3, 5, 2)) @ np.array([1, 1j])
+    coefficients = np.random.default_rng(0).normal(size=(4, 2, 5, 2, 2)) @ np.array([1, 1j])
     coefficients[0] = coefficients[0].real
     series = SpectralVolume(coefficients, 5.0)
-    parts = np.stack([coefficients[:, 0].real, coefficients[:, 0].imag, coefficients[:, 1].real, coefficients[:, 1].imag], 1)  # fmt: skip
+    parts = np.stack([coefficients.real, coefficients.imag], 2).reshape(4, 4, 5, 2)
     volume = torch.from_numpy(parts)[None].float()
     for share in (0.0, 0.3, 0.8):
         np.testing.assert_allclose(displacement(volume, share)[0], series.displacement(5 * share), atol=1e-4)

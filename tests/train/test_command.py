@@ -107,4 +107,4 @@ def test_what_is_wrong_is_one_line(photoflow, options: tuple[object, ...], messa
 
 def test_an_unknown_recipe_is_one_line(photoflow) -> None:
     code, said = photoflow("--steps", 1, recipe="amt")
-    assert code == 2 and said == "photoflow: train: expected gan or raft or interpolation, got 'amt'"
+    assert code == 2 and said == "photoflow: train: expected gan or raft or interpolation or spectral, got 'amt'"

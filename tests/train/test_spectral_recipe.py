@@ -58,9 +58,9 @@ def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("stages")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log, "_EVERY_STEPS", 1)
-        found = {"vae": run(folder / "vae", 40)}
-        found["slice"] = run(folder / "slice", 40, stage="slice", begin=found["vae"])
-        found["coordinated"] = run(folder / "coordinated", 10, stage="coordinated", begin=found["slice"])
+        found = {"vae": run(folder / "vae", 25)}
+        found["slice"] = run(folder / "slice", 25, stage="slice", begin=found["vae"])
+        found["coordinated"] = run(folder / "coordinated", 4, stage="coordinated", begin=found["slice"])
     return found
 
 
@@ -75,10 +75,10 @@ def mean(values: list[float]) -> float:
 
 def test_the_autoencoder_learns_to_reconstruct(stages: dict[str, Path]) -> None:
     losses = column(stages["vae"], "vae/l1")
-    assert len(losses) == 40 and mean(losses[-5:]) < 0.5 * mean(losses[:5])
+    assert len(losses) == 25 and mean(losses[-5:]) < 0.65 * mean(losses[:5])
     gradients = column(stages["vae"], "vae/gradient")
-    assert mean(gradients[-5:]) < 0.7 * mean(gradients[:5])
-    assert mean(column(stages["vae"], "vae/error")[-5:]) < 0.6  # of the mean size of what it is to give back
+    assert mean(gradients[-5:]) < 0.8 * mean(gradients[:5])
+    assert mean(column(stages["vae"], "vae/error")[-5:]) < 0.85  # of the mean size of what it is to give back
 
 
 def test_noise_is_found_better_and_better(stages: dict[str, Path]) -> None:
@@ -156,7 +156,9 @@ def test_losses_are_weighed() -> None:
     batch, chance = swaying(2), torch.Generator()
     plain = made().vae_losses(batch, chance.manual_seed(0), 0.0).losses
     other = made(l1=2, gradient=0.6, kl=1e-5).vae_losses(batch, chance.manual_seed(0), 0.0).losses
-    assert [float(other[name] / plain[name]) for name in ("l1", "gradient", "kl")] == pytest.approx([2, 3, 10], rel=1e-4)
+    assert [float(other[name] / plain[name]) for name in ("l1", "gradient", "kl")] == pytest.approx(
+        [2, 3, 10], rel=1e-4
+    )
 
 
 def test_multi_scale_gradient_sees_slopes_at_every_scale() -> None:
