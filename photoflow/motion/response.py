@@ -1,0 +1,250 @@
+"""How a subject of a given build answers the wind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from photoflow.motion.air import Air
+from photoflow.motion.anatomy import Anatomy
+from photoflow.motion.base import Array
+from photoflow.motion.wind_presets import Mode, Preset
+
+STEEPEST = 0.3  # of the displacement's gradient: at 1 neighbours would meet and the picture would fold
+NOTHING = 1e-6  # of a subject's length: what does not move cannot be brought to move
+
+
+@dataclass(frozen=True, eq=False)
+class Pose:
+    """What a subject does to its own paths, cell by cell, at several frequencies or times (the last axis).
+
+    Args:
+        turn: (n, T), radians by which the path is turned from where it is at rest.
+        stretch: (n, T), by how much of its length the path is longer.
+        shift: (n, 2, T), cells by which a place is beside its path.
+    """
+
+    turn: Array
+    stretch: Array
+    shift: Array
+
+    @classmethod
+    def at_rest(cls, cells: int, count: int) -> Pose:
+        """No motion, (cells, …, count)."""
+        nothing = np.zeros((cells, 2, count), np.complex64)
+        return cls(nothing[:, 0], nothing[:, 0], nothing)
+
+    def plus(self, other: Pose, factor: float) -> Pose:
+        """This and `factor` times another."""
+        pairs = ((self.turn, other.turn), (self.stretch, other.stretch), (self.shift, other.shift))
+        return Pose(*(mine + np.float32(factor) * its for mine, its in pairs))
+
+    def at(self, times: Array) -> Pose:
+        """From coefficients to values, at times in shares of the record."""
+        order = np.arange(self.turn.shape[-1])
+        turns = np.where(order > 0, 2, 1)[:, None] * np.exp(2j * np.pi * np.outer(order, times))
+        cos, sin = turns.real.astype(np.float32), turns.imag.astype(np.float32)
+        return Pose(*(part.real @ cos - part.imag @ sin for part in (self.turn, self.stretch, self.shift)))
+
+
+class Response:
+    """The answer of one subject to one wind, on the grid of the subject's anatomy.
+
+    Args:
+        build: the subject.
+        preset: its kind.
+        air: the wind.
+    """
+
+    def __init__(self, build: Anatomy, preset: Preset, air: Air) -> None:
+        self.build, self.preset, self.air = build, preset, air
+        self._height, self._parts = build.height.ravel(), build.parts.ravel()
+        self._length = build.length.ravel()
+        self._inside = build.mask.ravel() > 0.5
+        self._pieces, self._heading = build.pieces.reshape(-1, 2), build.heading.reshape(-1, 2)
+        # Places in lengths of the subject; where strands matter, what hangs on one anchor is near to each other.
+        near = build.roots + preset.strand * (build.places - build.roots)
+        self._places = near.reshape(-1, 2) / np.float32(np.median(build.lengths))
+        # Short things are quick, as pendulums are.
+        self._pace = np.clip(np.sqrt(np.median(build.lengths) / build.lengths), 0.8, 1.25).astype(np.float32)
+
+    def coefficients(self, strength: float) -> Array:
+        """The volume's coefficients, (count, 2, h, w) complex64, cells."""
+        reach = self.preset.reach * strength * (2 * self.air.wind) ** 1.3
+        total = Pose.at_rest(self._height.size, self.air.count)
+        for number, mode in enumerate(self.preset.modes):
+            answer = self._pose(mode, self._answer(mode, 10 * number))
+            wanted = reach * mode.share * self._grip(mode) * self._kept(mode)
+            total = total.plus(answer, wanted / self._reached(answer))
+        mode = self.preset.modes[0]  # the mean wind leans the subject as a gust does that lasts
+        leaning = self._pose(mode, self._mean(self._torque(mode, self.air.along)))
+        fully = self._pose(mode, self._mean(np.ones_like(self._torque(mode, self.air.along))))
+        total = total.plus(leaning, reach * 2 * self.air.wind * self.preset.lean / self._reached(fully))
+        # So many times that the squares of the angles do not fold into the frequencies that are kept.
+        times = np.arange(3 * self.air.count) / (3 * self.air.count)
+        moved = self._eased(self._continued(self._displaced(total.at(times))))
+        order = np.exp(-2j * np.pi * np.outer(times, np.arange(self.air.count))).astype(np.complex64) / len(times)
+        rows, columns = self.build.mask.shape
+        return np.asarray((moved.reshape(rows, columns, 2, -1) @ order).transpose(3, 2, 0, 1))
+
+    def _answer(self, mode: Mode, stream: int) -> Array:
+        """How oscillators at every cell, or of every thing that hangs on a hinge, answer: (n, count) complex64."""
+        air, hinged = self.air, mode.kind == "hinge"
+        places, pace = (self._hinges()[0], self._pace) if hinged else (self._places, self._pace[self._parts])
+        if mode.kind == "stretch":
+            push = air.pressure(places, mode.size, stream, 1)[0]
+        else:
+            along, across = air.pressure(places, mode.size, stream, 2)
+            lateral = self.preset.lateral * self._torque(mode, air.across)
+            push = self._torque(mode, air.along)[:, None] * along + lateral[:, None] * across
+        natural = self._natural(mode) * pace * np.exp(mode.spread * air.unevenness(places, mode.size, stream))
+        push = push * oscillator(air.frequencies, natural[:, None], mode.damping).astype(np.complex64)
+        downwind = places @ np.array(air.along, np.float32) / (self.preset.speed * air.vigour)
+        delay = downwind if hinged else downwind + self.preset.lag * self._height / self._haste
+        return np.pad(push * air.delayed(delay), ((0, 0), (1, 0)))
+
+    def _pose(self, mode: Mode, answer: Array) -> Pose:
+        """What oscillators' answers do to the paths."""
+        pose, shape = Pose.at_rest(self._height.size, answer.shape[-1]), (*self.build.mask.shape, -1)
+        if mode.kind == "hinge":
+            start = answer[self._parts].reshape(shape)
+            turn = self.build.along_paths(np.zeros_like(start), start)
+            return Pose(turn.reshape(pose.turn.shape), pose.stretch, pose.shift)
+        answer = answer * self._gives(mode)[:, None]
+        if mode.kind == "stretch":
+            return Pose(pose.turn, answer, pose.shift)
+        if mode.kind == "flutter":
+            beside = _crosswise(self._heading) * self._length[:, None]
+            return Pose(pose.turn, pose.stretch, beside[..., None] * answer[:, None])
+        if mode.kind == "wave":
+            return Pose(answer, pose.stretch, pose.shift)
+        bent = answer * (np.linalg.norm(self._pieces, axis=1) / self._length)[:, None]
+        return Pose(self.build.along_paths(bent.reshape(shape)).reshape(bent.shape), pose.stretch, pose.shift)
+
+    def _torque(self, mode: Mode, wind: tuple[float, float]) -> Array:
+        """By how much a wind (x, y) turns the path at every cell, or every hinge, (n,) float32."""
+        heading = self._hinges()[1] if mode.kind == "hinge" else self._heading
+        return np.asarray(heading[:, 0] * np.float32(wind[1]) - heading[:, 1] * np.float32(wind[0]))
+
+    def _hinges(self) -> tuple[Array, Array]:
+        """Of every separate thing: the middle of its anchors, as a place, and the unit vector to its own middle."""
+        held, inside = self.build.held.ravel(), self._inside
+        middles = [[self._places[where & (self._parts == part)].mean(axis=0) for where in (held, held | inside)]
+                   for part in range(len(self.build.lengths))]  # fmt: skip
+        anchors, bodies = np.array(middles, np.float32).transpose(1, 0, 2)
+        heading = bodies - anchors
+        return anchors, heading / np.maximum(np.linalg.norm(heading, axis=1, keepdims=True), 1e-6)
+
+    def _gives(self, mode: Mode) -> Array:
+        """How easily every cell gives way, (n,) float32: thick parts bend less, and nothing beyond the subject."""
+        near, far = mode.gives
+        gives = near + (far - near) * self._height
+        thickness = self.build.thickness.ravel()
+        slender = 1 / (1 + (2 * thickness / np.median(thickness[self._inside])) ** 2)
+        share = 1.0 if mode.kind == "bend" else mode.fine
+        return np.asarray(gives * (1 - share + share * slender) * np.minimum(self.build.mask.ravel(), 1))
+
+    def _mean(self, torque: Array) -> Array:
+        """An answer that stays: (n, count) complex64 whose mean is the torque."""
+        answer = np.zeros((len(torque), self.air.count), np.complex64)
+        answer[:, 0] = torque
+        return answer
+
+    @property
+    def _haste(self) -> float:
+        """How much quicker the subject moves than in a wind of 0.5."""
+        return self.air.vigour**self.preset.quickens
+
+    def _natural(self, mode: Mode) -> float:
+        return mode.frequency * self._haste
+
+    def _grip(self, mode: Mode) -> float:
+        """What the wind's direction leaves of its effect, 0 to 1: least where it blows along the paths."""
+        if mode.kind == "stretch":
+            return 1.0
+        square = self._torque(mode, self.air.along) ** 2
+        square = square + (self.preset.lateral * self._torque(mode, self.air.across)) ** 2
+        return float(np.sqrt(min(np.mean(square if mode.kind == "hinge" else square[self._inside]), 1)))
+
+    def _kept(self, mode: Mode) -> float:
+        """The amplitude of the mode's motion that lies between the lowest and the highest frequency of the record."""
+        f = np.arange(0.005, 16, 0.01)
+        power = self.air.power(f) * np.abs(oscillator(f, self._natural(mode), mode.damping)) ** 2
+        low, high = 0.5 / self.air.seconds, (self.air.count - 0.5) / self.air.seconds
+        return float(np.sqrt(power[(f >= low) & (f <= high)].sum() / power.sum()))
+
+    def _reached(self, pose: Pose) -> float:
+        """How far a pose of small angles displaces the free ends, root mean square, in lengths of the subject."""
+        turn, pieces = pose.turn[:, None], self._pieces[..., None]
+        pieces_moved = turn * _crosswise(self._pieces)[..., None] + pose.stretch[:, None] * pieces
+        moved = self._added_up(pieces_moved) + pose.shift
+        free = self._inside & (self._height >= 0.8)
+        square = (np.abs(moved[free] / self._length[free, None, None]) ** 2).sum(axis=1).mean(axis=0)
+        return max(float(np.sqrt(square[0] + 2 * square[1:].sum())), NOTHING)
+
+    def _displaced(self, pose: Pose) -> Array:
+        """The displacements, (n, 2, T) float32, cells: every piece of the path turned and stretched, and added up.
+
+        Turned, not sheared: a bent path keeps its length, so its end comes nearer to the anchor.
+        """
+        turn, longer = pose.turn[:, None], 1 + pose.stretch[:, None]
+        pieces = self._pieces[..., None]
+        turned = longer * (np.cos(turn) * pieces + np.sin(turn) * _crosswise(self._pieces)[..., None])
+        return np.asarray(self._added_up(turned - pieces) + pose.shift)
+
+    def _continued(self, moved: Array) -> Array:
+        """Displacements (n, 2, T) with those beyond the subject continued from within it: (h, w, 2 T).
+
+        Beyond the subject every place takes the mean of what is near, and of what is farther away only where nothing
+        is.
+        """
+        weight = np.minimum(self.build.mask, 1)[..., None] ** 2
+        levels = [np.concatenate([moved.reshape(*weight.shape[:2], -1) * weight, weight], axis=2).astype(np.float32)]
+        while min(levels[-1].shape[:2]) > 4:
+            levels.append(cv2.pyrDown(levels[-1]))
+        total = levels.pop()
+        while levels:
+            finer = levels.pop()
+            coarser = cv2.GaussianBlur(cv2.pyrUp(total, dstsize=finer.shape[1::-1]), (0, 0), 1.0)
+            total = finer + np.float32(0.2) * coarser
+        total = cv2.GaussianBlur(total, (0, 0), 1.0)
+        return np.asarray(total[..., :-1] / total[..., -1:])
+
+    def _eased(self, moved: Array) -> Array:
+        """Displacements (h, w, 2 T) no steeper than `STEEPEST`: smoothed where they are, and if need be damped.
+
+        Where paths from two sides meet, what they bring differs, and no picture should show the seam.
+        """
+        for radius in (2, 4, 6):
+            steep = cv2.dilate(_steepness(moved), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
+            share = np.clip(4 * steep / STEEPEST - 2.5, 0, 1)
+            share = cv2.GaussianBlur(share, (0, 0), radius)[..., None]
+            moved = moved + share * (cv2.GaussianBlur(moved, (0, 0), radius) - moved)
+        import os
+
+        if os.environ.get("SHOW"):
+            print("  steep", _steepness(moved).max())
+        return np.asarray(moved * min(1, STEEPEST / float(_steepness(moved).max())))
+
+    def _added_up(self, pieces: Array) -> Array:
+        return self.build.along_paths(pieces.reshape(*self.build.mask.shape, -1)).reshape(pieces.shape)
+
+
+def oscillator(frequencies: Array, natural: Array | float, damping: float) -> Array:
+    """The answer of a damped oscillator to a push of 1, at frequencies in hertz; 1 at a push that lasts."""
+    natural = np.asarray(natural)
+    return np.asarray(natural**2 / (natural**2 - frequencies**2 + 2j * damping * natural * frequencies))
+
+
+def _crosswise(vectors: Array) -> Array:
+    """Vectors (n, 2) turned by 90 degrees, from x to y."""
+    return np.stack([-vectors[:, 1], vectors[:, 0]], axis=1)
+
+
+def _steepness(moved: Array) -> Array:
+    """The largest gradient of displacements (h, w, 2 T) over time, (h, w): the root of its squared components' sum."""
+    down = np.diff(moved, axis=0, append=moved[-1:]).reshape(*moved.shape[:2], 2, -1)
+    right = np.diff(moved, axis=1, append=moved[:, -1:]).reshape(down.shape)
+    return np.asarray(np.sqrt((down**2 + right**2).sum(axis=2).max(axis=2)))

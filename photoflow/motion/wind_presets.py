@@ -1,0 +1,116 @@
+"""How the wind moves things, by kind of subject."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way in which a subject answers the wind: damped oscillators side by side, pushed by the same wind.
+
+    Args:
+        frequency: natural frequency, hertz, at a wind of 0.5.
+        damping: damping ratio zeta; from 1 on nothing oscillates.
+        share: how far it moves the free ends, against the preset's reach.
+        size: lengths of the subject over which the motion is alike.
+        spread: how much natural frequencies differ from place to place, as a share.
+        kind: "bend" along the path from the anchor, "hinge" at the anchor, a "wave" that runs along the path,
+            "stretch" of the path, or "flutter" of every place by itself.
+        gives: how easily it gives way at the anchor and at the free ends; between them linear.
+        fine: 0 to 1: how much the motion is that of thin parts alone.
+    """
+
+    frequency: float
+    damping: float
+    share: float
+    size: float = 2.0
+    spread: float = 0.0
+    kind: str = "bend"
+    gives: tuple[float, float] = (1.0, 0.4)
+    fine: float = 0.0
+
+
+@dataclass(frozen=True)
+class Preset:
+    """How a kind of subject moves in the wind.
+
+    Args:
+        hold: where it is held; see `photoflow.motion.anatomy.anatomy`.
+        reach: how far the free ends move at a wind of 0.5, root mean square, lengths of the subject.
+        modes: the ways in which it moves; the mean wind leans it in the way of the first.
+        lag: seconds by which free ends follow the anchors.
+        speed: lengths of the subject that the wind passes in a second.
+        lateral: the wind across its direction against that along it.
+        quickens: 0 to 1: how much the frequencies follow the wind.
+        lean: how far the mean wind displaces the free ends, against the reach.
+        strand: 1: places move alike that are near each other; towards 0: those that hang on the same anchor.
+        least: see `photoflow.motion.anatomy.anatomy`.
+    """
+
+    hold: str
+    reach: float
+    modes: tuple[Mode, ...]
+    lag: float = 0.1
+    speed: float = 3.0
+    lateral: float = 0.4
+    quickens: float = 0.2
+    lean: float = 0.3
+    strand: float = 1.0
+    least: float = 0.1
+
+
+PRESETS: dict[str, Preset] = {
+    "plant": Preset(
+        "foot", 0.022, lag=0.10, speed=4.0,
+        modes=(
+            Mode(0.75, 0.18, 1.0, size=2.5, gives=(1.0, 0.3)),
+            Mode(1.8, 0.12, 0.25, size=0.35, spread=0.25, gives=(0.4, 1.0), fine=0.5),
+            Mode(2.8, 0.15, 0.08, size=0.12, spread=0.3, kind="flutter", gives=(0.0, 1.0), fine=0.8),
+        ),
+    ),
+    "tree": Preset(
+        "foot", 0.016, lag=0.15, speed=1.6,
+        modes=(
+            Mode(0.45, 0.18, 1.0, size=1.3, gives=(1.0, 0.5)),
+            Mode(0.85, 0.15, 0.70, size=0.30, spread=0.25, gives=(0.3, 1.0)),
+            Mode(1.8, 0.15, 0.20, size=0.09, spread=0.3, kind="flutter", gives=(0.1, 1.0), fine=0.3),
+        ),
+    ),
+    "flag": Preset(
+        "upwind", 0.022, lag=0.65, speed=1.5, lateral=1.0, quickens=0.8, lean=0.1,
+        modes=(
+            Mode(1.1, 0.20, 1.0, size=1.5, spread=0.05, kind="wave", gives=(0.2, 1.0)),
+            Mode(2.2, 0.25, 0.20, size=0.6, spread=0.1, kind="wave", gives=(0.1, 1.0)),
+            Mode(1.1, 0.30, 0.25, size=0.6, kind="stretch", gives=(0.3, 1.0)),
+        ),
+    ),
+    "cloth": Preset(
+        "top", 0.030, lag=0.35, speed=2.0, lateral=0.35, quickens=0.3, lean=0.4, least=0.03,
+        modes=(
+            Mode(0.8, 0.15, 1.0, size=1.5, kind="hinge"),
+            Mode(1.1, 0.20, 0.5, size=0.5, spread=0.1, kind="wave", gives=(0.2, 1.0)),
+            Mode(1.5, 0.30, 0.15, size=0.5, kind="stretch"),
+        ),
+    ),
+    "hair": Preset(
+        "top", 0.025, lag=0.35, speed=2.0, lateral=0.3, strand=0.25,
+        modes=(
+            Mode(0.6, 0.25, 1.0, size=1.5, gives=(1.0, 0.8)),
+            Mode(1.1, 0.20, 0.45, size=0.15, spread=0.2, gives=(0.6, 1.0)),
+            Mode(2.0, 0.25, 0.10, size=0.08, spread=0.2, kind="flutter", gives=(0.0, 1.0)),
+        ),
+    ),
+    "candle": Preset(
+        "foot", 0.05, lag=0.18, speed=4.0, lateral=0.3, quickens=0.4, lean=0.2, least=0.03,
+        modes=(
+            Mode(0.9, 0.45, 1.0, size=1.0, spread=0.1, gives=(0.6, 1.0)),
+            Mode(2.4, 0.30, 0.35, size=0.5, spread=0.2, kind="wave", gives=(0.0, 1.0)),
+            Mode(1.6, 0.40, 0.60, size=1.0, kind="stretch", gives=(0.3, 1.0)),
+        ),
+    ),
+    "lantern": Preset(
+        "hook", 0.05, lag=0.0, speed=3.0, lateral=0.3, least=0.03,
+        modes=(Mode(0.65, 0.06, 1.0, size=2.0, spread=0.1, kind="hinge"),),
+    ),
+}  # fmt: skip
