@@ -1,6 +1,6 @@
 """The command line: a command a file; each parses, hands over to the library, and reports."""
 
-from photoflow.cli import animate, build_info, evaluate, flow, interpolate, train, weights
+from photoflow.cli import animate, build_info, evaluate, flow, interpolate, spectrum, train, weights
 from photoflow.cli.app import main
 
-__all__ = ["animate", "build_info", "evaluate", "flow", "interpolate", "main", "train", "weights"]
+__all__ = ["animate", "build_info", "evaluate", "flow", "interpolate", "main", "spectrum", "train", "weights"]

@@ -7,7 +7,7 @@ from photoflow.metrics.epe import ERROR_EDGES, cumulative, endpoint_error, epe, 
 from photoflow.metrics.interpolation_error import interpolation_error
 from photoflow.metrics.l1 import l1
 from photoflow.metrics.psnr import psnr
-from photoflow.metrics.seam import seam
+from photoflow.metrics.seam import intensity_steps, motion_steps, seam, seam_to_median
 from photoflow.metrics.smoothness import smoothness
 from photoflow.metrics.ssim import ssim
 
@@ -17,11 +17,14 @@ __all__ = [
     "endpoint_error",
     "epe",
     "histogram",
+    "intensity_steps",
     "interpolation_error",
     "l1",
+    "motion_steps",
     "outlier_rate",
     "psnr",
     "seam",
+    "seam_to_median",
     "smoothness",
     "ssim",
 ]

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, Any]
 
 
 def seam(steps: Sequence[float]) -> float:
@@ -20,9 +26,65 @@ def seam(steps: Sequence[float]) -> float:
     Raises:
         ValueError: fewer than two steps.
     """
+    return _ratio(steps, max(steps[:-1], default=0.0))
+
+
+def seam_to_median(steps: Sequence[float]) -> float:
+    """The same as a multiple of the median of the other steps: about 1 where motion is even.
+
+    A single large step elsewhere, which hides a seam from `seam`, does not hide it from this.
+
+    Args:
+        steps: see `seam`.
+
+    Raises:
+        ValueError: fewer than two steps.
+    """
+    return _ratio(steps, statistics.median(steps[:-1]) if len(steps) > 1 else 0.0)
+
+
+def motion_steps(displacements: Iterable[Array]) -> list[float]:
+    """By how many pixels a picture moves from each frame to the next, and from the last to the first.
+
+    Args:
+        displacements: from one picture to each frame of a loop, (2, H, W) or (2, N) float, pixels; only the first
+            and two others are kept.
+
+    Returns:
+        As many steps as there are frames: the mean length of the change of a displacement.
+    """
+    return [float(np.hypot(*(after - before)).mean()) for before, after in _around(displacements)]
+
+
+def intensity_steps(frames: Iterable[Array]) -> list[float]:
+    """By how much a picture's intensity changes from each frame to the next, and from the last to the first.
+
+    Args:
+        frames: of a loop, uint8 of any one shape; only the first and two others are kept.
+
+    Returns:
+        As many steps as there are frames: the mean absolute difference, of 255.
+    """
+    return [float(np.abs(after.astype(np.int16) - before).mean()) for before, after in _around(frames)]
+
+
+def _ratio(steps: Sequence[float], others: float) -> float:
     if len(steps) < 2:
         raise ValueError(f"seam: expected at least two steps, got {len(steps)}")
-    last, largest = float(steps[-1]), max(float(step) for step in steps[:-1])
+    last = float(steps[-1])
     if last == 0:
         return 0.0
-    return last / largest if largest else float("inf")
+    return last / float(others) if others else float("inf")
+
+
+def _around(items: Iterable[Array]) -> Iterator[tuple[Array, Array]]:
+    """Each with the next, and the last with the first."""
+    first = before = None
+    for item in items:
+        if before is None:
+            first = item
+        else:
+            yield before, item
+        before = item
+    if before is not None and first is not None:
+        yield before, first

@@ -37,6 +37,7 @@ class Scene:
         seconds: length of the clip.
         loop: whether the clip's end must lead into its beginning.
         device: where the displacements are wanted, as torch names it.
+        picture: (width, height) of the whole rendered picture, in pixels of the region, where it is known.
     """
 
     mask: Array
@@ -45,6 +46,7 @@ class Scene:
     seconds: float = 4.0
     loop: bool = True
     device: str = "cpu"
+    picture: tuple[float, float] | None = None
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:

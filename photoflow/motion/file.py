@@ -6,12 +6,14 @@ import dataclasses
 import json
 import os
 import reprlib
+import shlex
 from pathlib import Path as FilePath
 from typing import Any
 
 from photoflow.errors import InputError
 from photoflow.motion.base import Motion, On, Scaled, Sum
 from photoflow.motion.drift import Drift
+from photoflow.motion.natural import Spectral
 from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
 from photoflow.motion.path import Path
 from photoflow.motion.sway import Sway
@@ -19,7 +21,7 @@ from photoflow.motion.sway import Sway
 VERSION = 1
 
 # The motions that stand alone, in the order in which they are listed to a person.
-MOTIONS: dict[str, type[Motion]] = {m.name: m for m in (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift)}
+MOTIONS: dict[str, type[Motion]] = {m.name: m for m in (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift, Spectral)}
 _KINDS: dict[str, type[Motion]] = MOTIONS | {m.name: m for m in (Sum, Scaled, On)}
 
 
@@ -96,8 +98,8 @@ def build(kind: type[Motion], given: dict[str, Any]) -> Motion:
 def parse(text: str) -> Motion:
     """A motion from the words of a command line.
 
-    `NAME[@SUBJECT] [PARAMETER=VALUE ...]`, where a value is a number, a word, `true`/`false`, or
-    points `x,y;x,y`; or the path of a motion file.
+    `NAME[:SOURCE][@SUBJECT] [PARAMETER=VALUE ...]`, where a value is a number, a word, `true`/`false`, or
+    points `x,y;x,y`, quoted where it has spaces; or the path of a motion file.
 
     Raises:
         InputError: it is neither.
@@ -106,30 +108,47 @@ def parse(text: str) -> Motion:
     Sway(strength=0.8, period=3.0, base='bottom')
     >>> parse("path@2 points=0,0;40,-20 closed=true").to_dict()["subject"]
     2
+    >>> parse("spectral:clip.mp4 strength=2") == parse("spectral source=clip.mp4 strength=2")
+    True
     """
     if text.lower().endswith(".json"):
         return load(text)
-    head, *words = text.split() or [""]
-    name, _, subject = head.partition("@")
+    try:
+        head, *words = shlex.split(text) or [""]
+    except ValueError as error:
+        raise InputError(f"motion {text!r}: expected a closing quote") from error
+    name, source, subject = _head(head)
     if name not in MOTIONS:
         raise InputError(f"unknown motion {name!r}; expected one of {', '.join(MOTIONS)}, or a .json motion file")
-    given: dict[str, Any] = {}
+    given: dict[str, Any] = {} if source is None else {"source": source}
     for word in words:
         key, separator, value = word.partition("=")
         if not separator or not value:
             raise InputError(f"motion {name}: expected PARAMETER=VALUE, got {word!r}")
         given[key] = _value(key, value)
     motion = build(MOTIONS[name], given)
-    if "@" not in head:
+    if subject is None:
         return motion
     if not subject.isdecimal():
         raise InputError(f"motion {name}: expected a subject number after @, got {subject!r}")
     return motion.on(int(subject))
 
 
+def _head(text: str) -> tuple[str, str | None, str | None]:
+    """Name, source and subject of `NAME[:SOURCE][@SUBJECT]`; a source's own @ is none before a number."""
+    name, colon, source = text.partition(":")
+    if not colon:
+        name, at, subject = text.partition("@")
+        return name, None, subject if at else None
+    path, at, subject = source.rpartition("@")
+    return (name, path, subject) if at and subject.isdecimal() else (name, source, None)
+
+
 def _value(key: str, text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
+    if key == "source":  # a file may be called 1
+        return text
     try:
         if key in ("points", "arrows", "anchors"):
             return [[float(v) for v in group.split(",")] for group in text.split(";")]

@@ -15,6 +15,7 @@ from torch import Tensor
 from photoflow import ops
 from photoflow.motion import Motion, MotionField, Scene
 from photoflow.motion.drift import DriftField
+from photoflow.motion.looped import looped
 from photoflow.render.measured import FlowNetwork, MeasuredField
 
 Array = np.ndarray[Any, Any]
@@ -106,8 +107,9 @@ class SubjectLayer:
         blueprint: FlowNetwork | None = None,
     ) -> None:  # fmt: skip
         def field_over(mask: Array, corner: tuple[int, int], step: int) -> MotionField:
-            place = (corner[0] / step, corner[1] / step)
-            return motion.field(Scene(_coarse(mask, step), place, scale / step, seconds, loop, device))
+            place, whole = (corner[0] / step, corner[1] / step), (alpha.shape[1] / step, alpha.shape[0] / step)
+            field = motion.field(Scene(_coarse(mask, step), place, scale / step, seconds, loop, device, whole))
+            return looped(field, seconds) if loop else field
 
         box = _support(alpha)
         reach = _reach(field_over(_crop(alpha, box), box[:2], 4), 4, seconds)

@@ -1,0 +1,179 @@
+"""How much of real motion is left in a spectral volume, and how well do its loops close?
+
+Each video of DATA, a loop, is measured, turned into its volume and back, and its first frame is animated with that
+volume. Motion is in pixels of the measured size, intensity in steps of 255.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from benchmarks.bench_ops import machine
+from photoflow.errors import InputError
+from photoflow.io.atomic import write_bytes
+from photoflow.metrics import intensity_steps, motion_steps, seam, seam_to_median
+from photoflow.motion import Spectral, SpectralVolume
+from photoflow.motion.looped import closes, with_closed_end
+from photoflow.motion.trajectories import Footage, fidelity, trajectories
+from photoflow.render.layered import LayeredRenderer, SubjectLayer
+
+Array = np.ndarray[Any, Any]
+Record = dict[str, Any]
+RESULTS = Path(__file__).parent / "results"
+COMPARED = ("flower_0_loop", "candle_2_loop", "cloth_loop", "tree_0_loop")  # of the clips, to compare methods on
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--size", type=int, default=320, help="longest side, pixels")
+    parser.add_argument("--frequencies", type=int, default=16)
+    parser.add_argument("--json", type=Path, default=RESULTS / "spectral.json", help=".md is written beside")
+    options = parser.parse_args()
+    clips = sorted(options.data.glob("*.mp4"))
+    if not clips:
+        parser.error(f"{options.data}: expected videos (.mp4)")
+    records, methods = {}, {}
+    for path in clips:
+        footage = Footage(path, options.size)
+        try:
+            records[path.stem] = clip_record(footage, options.frequencies)
+        except InputError as fault:
+            parser.error(str(fault))
+        print(path.stem, json.dumps(records[path.stem]), flush=True)
+        if path.stem in COMPARED:
+            methods[path.stem] = method_errors(list(footage))
+            print(path.stem, json.dumps(methods[path.stem]), flush=True)
+    document = {
+        "machine": machine("cpu", None), "size": options.size, "frequencies": options.frequencies, "clips": records,
+        "methods": methods,
+    }  # fmt: skip
+    write_bytes(options.json, (json.dumps(document, indent=1) + "\n").encode())
+    write_bytes(options.json.with_suffix(".md"), page(document).encode())
+
+
+def clip_record(footage: Footage, count: int) -> Record:
+    """What is left of the clip's motion in its volume, and both loops' seams."""
+    measured = trajectories(footage)
+    is_loop = closes(measured)
+    kept = measured if is_loop else with_closed_end(measured)
+    volume = SpectralVolume.from_trajectories(kept, len(kept) / footage.fps, count)
+    error, energy = fidelity(volume, kept)
+    moved, drawn = our_loop(next(iter(footage)), volume, len(kept))
+    return {
+        "frames": len(kept), "loops": is_loop, "displacement": float(np.hypot(*kept.swapaxes(0, 1)).mean()),
+        "error": error, "kept": energy, "power": volume.power.tolist(), "seconds": volume.seconds,
+        "published": {"motion": seams(motion_steps(measured)), "intensity": seams(intensity_steps(footage))},
+        "ours": {"motion": seams(motion_steps(moved)), "intensity": seams(intensity_steps(drawn))},
+    }  # fmt: skip
+
+
+def seams(steps: list[float]) -> Record:
+    return {"to_largest": seam(steps), "to_median": seam_to_median(steps), "last": steps[-1]}
+
+
+def our_loop(photo: Array, volume: SpectralVolume, frames: int) -> tuple[Iterator[Array], Iterator[Array]]:
+    """The displacements and the frames of the photo, all of which moves as the volume says."""
+    with tempfile.TemporaryDirectory() as folder:
+        volume.save(Path(folder, "volume.safetensors"))
+        everything = np.ones(photo.shape[:2], np.float32)
+        motion = Spectral(str(Path(folder, "volume.safetensors")))
+        timing: Record = {"scale": 1.0, "seconds": volume.seconds, "loop": True, "device": "cpu"}
+        renderer = LayeredRenderer(photo, [SubjectLayer(photo, everything, motion, **timing)])
+    times = [number * volume.seconds / frames for number in range(frames)]
+    return (renderer.flow(t) for t in times), (renderer.frame(t) for t in times)
+
+
+def method_errors(frames: list[Array]) -> Record:
+    """How unlike the first frame are the others where the trajectories of some methods say that its pixels are?
+
+    The mean difference of grey levels, of 255; "still": without any motion.
+    """
+    grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
+    methods: dict[str, Callable[[], Array]] = {
+        "still": lambda: np.zeros((len(grey), *grey[0].shape, 2), np.float32),
+        "fast": lambda: direct(grey, flow_method("fast")),
+        "medium": lambda: direct(grey, flow_method("medium")),
+        "medium, joined": lambda: joined(grey, flow_method("medium")),
+        "full resolution, joined": lambda: joined(grey, flow_method("medium", finest=0)),
+        "full resolution, not started": lambda: direct(grey, flow_method("medium", finest=0), started=False),
+        "photoflow": lambda: direct(grey, flow_method("medium", finest=0)),
+    }
+    return {name: photometric_error(grey, make()) for name, make in methods.items()}
+
+
+def flow_method(preset: str, finest: int | None = None) -> Any:
+    method = cv2.DISOpticalFlow_create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
+    if finest is not None:
+        method.setFinestScale(finest)
+    return method
+
+
+def direct(grey: list[Array], method: Any, started: bool = True) -> Array:
+    """From the first frame to each one, started from the flow to the one before or from nothing."""
+    flows = [np.zeros((*grey[0].shape, 2), np.float32)]
+    for frame in grey[1:]:
+        flows.append(method.calc(grey[0], frame, flows[-1].copy() if started else None))
+    return np.stack(flows)
+
+
+def joined(grey: list[Array], method: Any) -> Array:
+    """Flows from frame to frame, one after the other."""
+    flows = [np.zeros((*grey[0].shape, 2), np.float32)]
+    for before, after in zip(grey, grey[1:]):
+        flows.append(flows[-1] + looked_up(method.calc(before, after, None), flows[-1]))
+    return np.stack(flows)
+
+
+def looked_up(picture: Array, flow: Array) -> Array:
+    height, width = flow.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return np.asarray(
+        cv2.remap(picture, x + flow[..., 0], y + flow[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    )
+
+
+def photometric_error(grey: list[Array], flows: Array) -> float:
+    first = grey[0].astype(np.float32)
+    errors = [np.abs(looked_up(frame.astype(np.float32), flow) - first).mean() for frame, flow in zip(grey, flows)]
+    return float(np.mean(errors[1:]))
+
+
+def page(document: Record) -> str:
+    """The records as tables."""
+    about = document["machine"]
+    lines = [
+        f"`python -m benchmarks spectral DATA`, longest side {document['size']} px, {document['frequencies']} "
+        f"frequencies; commit {about['commit']}, date {about['date']}",
+        "",
+        "Error: mean distance between measured and volume's trajectories. Seams: the step from the last frame to the "
+        "first, against the largest / the median of the other steps.",
+        "",
+        "| clip | frames | mean displacement | error | energy kept | clip's seam, motion | ours | clip's seam, intensity "
+        "| ours |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]  # fmt: skip
+    for name, clip in document["clips"].items():
+        both = [
+            f"{clip[whose][what]['to_largest']:.2f} / {clip[whose][what]['to_median']:.1f}"
+            for what in ("motion", "intensity") for whose in ("published", "ours")
+        ]  # fmt: skip
+        lines.append(
+            f"| {name} | {clip['frames']} | {clip['displacement']:.2f} px | {clip['error']:.3f} px "
+            f"| {clip['kept']:.1%} | {' | '.join(both)} |"
+        )
+    names = list(next(iter(document["methods"].values()), {}))
+    if names:
+        lines += ["", "Grey levels by which frames differ from the first where a method says that its pixels are:", ""]
+        lines += [f"| clip | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
+        for clip, errors in document["methods"].items():
+            lines.append(f"| {clip} | {' | '.join(f'{errors[name]:.2f}' for name in names)} |")
+    return "\n".join(lines) + "\n"

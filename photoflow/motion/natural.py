@@ -1,0 +1,218 @@
+"""Natural motion: a spectral volume, from a preset's wind, a file or a real clip, laid over the subject."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+
+from photoflow.errors import InputError
+from photoflow.motion.base import Array, Motion, MotionField, On, Scaled, Scene, Sum, check_range
+from photoflow.motion.spectral import SpectralVolume, closing_frequencies
+from photoflow.motion.wind import PRESETS, wind_volume
+
+VOLUME = ".safetensors"
+RECORD = 5.0  # seconds: about the length of a preset's record, as of the clips that the paper learns from
+HIGHEST = 3.0  # hertz: the highest frequency of a preset; 16 of them in a record of 5 seconds, as in the paper
+ALIKE = 1.03  # aspect ratios that differ by less than this factor are the same
+
+
+@dataclass(frozen=True)
+class Spectral(Motion):
+    """Moves as real things do: as a preset in the wind, or as the things in a clip moved.
+
+    Args:
+        source: a preset ("plant", ...), a volume (.safetensors, from `photoflow spectrum`), or a video. A clip of
+            the photo's aspect ratio lies on the photo as a whole, any other one on the subject's box.
+        strength: 0 to 10; displacements are so many times as large.
+        wind: 0 to 2, of a preset.
+        direction: of a preset's wind, degrees: towards 0 = right, 90 = down, -360 to 360.
+        gustiness: 0 to 1, of a preset's wind: how much it swells and fades.
+        seed: of a preset's wind, a whole number from 0 on: another one blows otherwise.
+        slow: 0.1 to 10; the motion is so many times as slow. In a loop frequencies are the nearest that close it.
+        region: (x, y, width, height) in pixels of the clip or of the volume: the part whose motion is laid on the
+            subject's box; by default all of it.
+
+    Source: Generative Image Dynamics (Li et al. 2024), sections 3 and 6.
+    """
+
+    name: ClassVar[str] = "spectral"
+    source: str
+    strength: float = 1.0
+    wind: float = 0.5
+    direction: float = 0.0
+    gustiness: float = 0.5
+    seed: int = 0
+    slow: float = 1.0
+    region: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("strength", 0, 10), ("wind", 0, 2), ("direction", -360, 360), ("gustiness", 0, 1), ("seed", 0, 2**31),
+            ("slow", 0.1, 10),
+        ):  # fmt: skip
+            check_range(self.name, name, getattr(self, name), low, high)
+        if self.seed != int(self.seed):
+            raise InputError(f"spectral: seed expects a whole number, got {self.seed!r}")
+        object.__setattr__(self, "seed", int(self.seed))
+        if not isinstance(self.source, str) or not (self.blows or Path(self.source).suffix):
+            known = ", ".join(PRESETS)
+            raise InputError(f"spectral: source expects {known}, a {VOLUME} volume or a video, got {self.source!r}")
+        if not self.blows:
+            self._check_no_wind()
+        if self.region is not None:
+            object.__setattr__(self, "region", self._checked_region())
+
+    @property
+    def blows(self) -> bool:
+        """Whether the motion is that of a preset in the wind, and not a clip's."""
+        return self.source in PRESETS
+
+    def field(self, scene: Scene) -> MotionField:
+        volume = self._blown(scene) if self.blows else self._fitted(scene)
+        volume = volume.magnified(self.strength).slowed(self.slow)
+        frequencies = volume.frequencies
+        return volume.field(
+            closing_frequencies(frequencies, scene.seconds) if scene.loop else frequencies, scene.device
+        )
+
+    def _blown(self, scene: Scene) -> SpectralVolume:
+        """The preset's volume; its record, slowed down, is the clip or a whole part of it, so that it closes."""
+        parts = max(1, round(scene.seconds / self.slow / RECORD))
+        seconds = scene.seconds / self.slow / parts
+        return wind_volume(
+            scene.mask, self.source, seconds=seconds, wind=self.wind, direction=self.direction,
+            gustiness=self.gustiness, seed=self.seed, count=max(2, math.ceil(HIGHEST * seconds) + 1),
+        )  # fmt: skip
+
+    def _fitted(self, scene: Scene) -> SpectralVolume:
+        """The clip's volume over the pixels of the region that is rendered."""
+        path = os.path.abspath(self.source)
+        try:
+            changed = os.stat(path).st_mtime_ns
+        except OSError as error:
+            raise InputError(f"{self.source}: no such file") from error
+        volume, full = _volume_of(path, changed)
+        if self.region is not None:
+            volume = _part(volume, self.region, full, self.source)
+        elif scene.picture is not None and _alike(full, scene.picture):
+            return _laid(volume, (-scene.origin[0], -scene.origin[1], *scene.picture), scene.mask.shape)
+        left, top, right, bottom = scene.box
+        return _laid(volume, (left, top, right - left + 1, bottom - top + 1), scene.mask.shape)
+
+    def _check_no_wind(self) -> None:
+        for field in dataclasses.fields(self):
+            if field.name in ("wind", "direction", "gustiness", "seed") and getattr(self, field.name) != field.default:
+                raise InputError(f"spectral: {field.name} is a preset's ({', '.join(PRESETS)}), not {self.source!r}'s")
+
+    def _checked_region(self) -> tuple[float, ...]:
+        if self.blows:
+            raise InputError(f"spectral: a region is of a clip, and {self.source} is a preset")
+        try:
+            values = tuple(float(v) for v in self.region or ())
+        except (TypeError, ValueError):
+            values = ()
+        if len(values) != 4 or not all(math.isfinite(v) for v in values) or min(values) < 0 or 0 in values[2:]:
+            raise InputError(f"spectral: region expects x, y, width and height, got {self.region!r}")
+        return values
+
+
+def adjusted(motion: Motion, *, wind: float | None = None, region: tuple[float, ...] | None = None) -> Motion:
+    """The same motion with another wind in its presets and another region of its clips.
+
+    Args:
+        motion: spectral, or made of motions of which some are.
+        wind: see `Spectral`; None: as it is.
+        region: see `Spectral`; None: as it is.
+
+    Raises:
+        InputError: there is no preset whose wind could blow, or no clip that could have a region.
+    """
+    parts = list(_spectral_parts(motion))
+    if wind is not None and not any(part.blows for part in parts):
+        raise InputError(f"wind: expected a motion that it moves, such as spectral:{next(iter(PRESETS))}")
+    if region is not None and all(part.blows for part in parts):
+        raise InputError("transfer-from: expected a motion from a clip, such as spectral:clip.mp4")
+    return _adjusted(motion, wind, region)
+
+
+def _spectral_parts(motion: Motion) -> list[Spectral]:
+    if isinstance(motion, Spectral):
+        return [motion]
+    inner = motion.motions if isinstance(motion, Sum) else (motion.motion,) if isinstance(motion, Scaled | On) else ()
+    return [part for one in inner for part in _spectral_parts(one)]
+
+
+def _adjusted(motion: Motion, wind: float | None, region: tuple[float, ...] | None) -> Motion:
+    if isinstance(motion, Sum):
+        return Sum(tuple(_adjusted(part, wind, region) for part in motion.motions))
+    if isinstance(motion, Scaled | On):
+        return dataclasses.replace(motion, motion=_adjusted(motion.motion, wind, region))
+    if isinstance(motion, Spectral) and motion.blows and wind is not None:
+        return dataclasses.replace(motion, wind=wind)
+    if isinstance(motion, Spectral) and not motion.blows and region is not None:
+        return dataclasses.replace(motion, region=region)
+    return motion
+
+
+@lru_cache(maxsize=2)
+def _volume_of(path: str, changed: int) -> tuple[SpectralVolume, tuple[int, int]]:
+    """The volume of a file, and (width, height) of the clip's pixels; `changed` tells versions of the file apart."""
+    if path.lower().endswith(VOLUME):
+        volume = SpectralVolume.load(path)
+        return volume, volume.size[::-1]
+    from photoflow.motion.trajectories import Footage, measure
+
+    measured = measure(Footage(path))
+    return measured.volume, measured.full
+
+
+def _alike(size: tuple[float, float], other: tuple[float, float]) -> bool:
+    ratio = size[0] / size[1] * other[1] / other[0]
+    return 1 / ALIKE < ratio < ALIKE
+
+
+def _part(
+    volume: SpectralVolume, region: tuple[float, ...], full: tuple[int, int], name: str
+) -> SpectralVolume:
+    """The volume of a region that is given in pixels of the clip, whose width and height are `full`."""
+    x, y, width, height = region
+    if x + width > full[0] or y + height > full[1]:
+        got = ",".join(f"{v:g}" for v in region)
+        raise InputError(f"region: expected one within the {full[0]}x{full[1]} pixels of {name}, got {got}")
+    rows, columns = volume.size
+    left, right = _whole(x, width, columns / full[0], columns)
+    top, bottom = _whole(y, height, rows / full[1], rows)
+    return volume.cropped(left, top, right - left, bottom - top)
+
+
+def _whole(start: float, length: float, scale: float, limit: int) -> tuple[int, int]:
+    """First and last pixel (exclusive) of a span at another scale; at least one pixel."""
+    first = min(round(start * scale), limit - 1)
+    return first, min(limit, max(first + 1, round((start + length) * scale)))
+
+
+def _laid(volume: SpectralVolume, place: tuple[float, float, float, float], size: tuple[int, ...]) -> SpectralVolume:
+    """The volume stretched over a place (x, y, width, height) of a grid of `size` (height, width).
+
+    Displacements are stretched with it. Around the place motion is that of its edge.
+    """
+    x, y, width, height = place
+    volume = volume.resized(max(1, round(height)), max(1, round(width)))
+    shift = np.array([[1, 0, x], [0, 1, y]], np.float64)
+    laid = np.empty((volume.count, 2, *size), np.complex64)
+    for given, wanted in zip(volume.coefficients.reshape(-1, *volume.size), laid.reshape(-1, *size)):
+        wanted.real = _shifted(given.real, shift, size)
+        wanted.imag = _shifted(given.imag, shift, size)
+    return dataclasses.replace(volume, coefficients=laid)
+
+
+def _shifted(plane: Array, shift: Array, size: tuple[int, ...]) -> Array:
+    return np.asarray(cv2.warpAffine(plane, shift, size[::-1], borderMode=cv2.BORDER_REPLICATE))

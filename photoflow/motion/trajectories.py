@@ -1,0 +1,247 @@
+"""Trajectories: how far every pixel of a clip's first frame has moved by each of its frames."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+
+from photoflow.errors import InputError
+from photoflow.io import VideoReader
+from photoflow.motion.base import Array
+from photoflow.motion.looped import closes, with_closed_end
+from photoflow.motion.spectral import FREQUENCIES, SpectralVolume
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    FlowNetwork = Callable[[Tensor, Tensor], Tensor]
+
+SIDE = 512  # longest side, pixels, on which a clip is measured
+MOST = 300  # frames: at 512x288 their trajectories take 350 MB
+LEAST_SIDE = 16  # pixels: DIS has nothing to match on less
+STILL = 0.1  # pixels: what nothing but noise exceeds in a clip that stands still
+
+
+class Footage:
+    """The frames of a video, or of a part of it, made small; each iteration reads them anew.
+
+    Args:
+        path: a video file.
+        size: longest side in pixels; a smaller video stays as it is.
+        start: seconds of the video that are left out.
+        seconds: how much of it is taken; by default the whole rest, or the first `MOST` frames of it.
+
+    Attributes:
+        path: as given.
+        fps: frames a second.
+        full: (width, height) of the video's own frames.
+
+    Raises:
+        InputError: no such file, no video, or a part that is not in it or is longer than `MOST` frames.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], size: int = SIDE, start: float = 0.0, seconds: float | None = None
+    ) -> None:
+        self.path = os.fspath(path)
+        if size < LEAST_SIDE:
+            raise InputError(f"size: expected a longest side of at least {LEAST_SIDE} pixels, got {size}")
+        self._reader = VideoReader(path)
+        self.fps = float(self._reader.fps)
+        self.full = (self._reader.width, self._reader.height)
+        self._scale = min(1.0, size / max(self.full))
+        if not 0 <= start < float("inf"):
+            raise InputError(f"start: expected at least 0 seconds, got {start:g}")
+        self._first, self._count = round(start * self.fps), MOST
+        if seconds is not None:
+            longest = MOST / self.fps
+            if not 0 < seconds <= longest + 1e-6:
+                raise InputError(
+                    f"seconds: expected more than 0 and at most {longest:g} ({MOST} frames of {self.path}), "
+                    f"got {seconds:g}"
+                )
+            self._count = max(1, round(seconds * self.fps))
+        self._is_part = seconds is not None
+
+    @property
+    def left_out(self) -> int:
+        """About how many frames are not taken because there are more than `MOST` and no part was asked for."""
+        return 0 if self._is_part else max(0, self._reader.count - self._first - MOST)
+
+    def __iter__(self) -> Iterator[Array]:
+        """Yield frames, uint8 (h, w, 3).
+
+        Raises:
+            InputError: the video is damaged, or ends before the part begins.
+        """
+        size = (max(1, round(self.full[0] * self._scale)), max(1, round(self.full[1] * self._scale)))
+        number = -1
+        for number, frame in enumerate(self._reader):
+            if number >= self._first + self._count:
+                break
+            if number >= self._first:
+                rgb = np.ascontiguousarray(frame[..., :3])
+                yield rgb if self._scale == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+        if number < self._first:
+            raise InputError(f"{self.path}: expected a start within its {number + 1} frames, got frame {self._first}")
+
+
+def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, device: str = "cpu") -> Array:
+    """Measure where every pixel of the first frame is in each frame.
+
+    OpenCV's DIS flow goes from the first frame to each frame at once, so that errors do not add up as they do where
+    flows from frame to frame are joined, and searches where the frame before was found. It is refined at full
+    resolution, which its presets do not do: their flow is too smooth, and edges of moving things bleed into what
+    stands still.
+
+    Args:
+        frames: uint8 (H, W, 3) each, all of one size; 2 to `MOST` of them. Only the first and the present one are kept.
+        network: measures the flow instead, as `photoflow.models.raft.RAFT` does: from one picture (1, 3, H, W), RGB
+            in [0, 1], to another, (1, 2, H, W) pixels.
+        device: where the network is.
+
+    Returns:
+        (T, 2, H, W) float32, pixels; that of the first frame is 0.
+
+    Raises:
+        InputError: one frame, too many, too small ones, or nothing moves.
+
+    Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. Generative Image Dynamics,
+        section 5 of its supplement, measures from the first frame to each frame too.
+    """
+    measured: Array | None = None
+    count = 0
+    measure: Callable[[Array, Array], Array] | None = None
+    for count, frame in enumerate(frames, start=1):
+        if count > MOST:
+            raise InputError(f"expected at most {MOST} frames to measure motion in, got more")
+        if measured is None or measure is None:
+            height, width = frame.shape[:2]
+            if min(height, width) < LEAST_SIDE:
+                raise InputError(f"expected frames of at least {LEAST_SIDE} pixels a side, got {width}x{height}")
+            measure = _dis(frame) if network is None else _by_network(frame, network, device)
+            # Memory that is not written to is not taken.
+            measured = np.empty((MOST, 2, height, width), np.float32)
+            measured[0] = 0
+        else:
+            measured[count - 1] = measure(frame, measured[count - 2])
+    if measured is None or count < 2:
+        raise InputError(f"expected at least 2 frames to see motion, got {count}")
+    found = measured[:count]
+    if not _moves(found):
+        raise InputError(f"expected motion, but nothing moves by more than {STILL:g} pixels in its {count} frames")
+    return found
+
+
+def _dis(first: Array) -> Callable[[Array, Array], Array]:
+    """(frame, flow to the frame before) -> flow from `first` to the frame, (2, H, W)."""
+    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method.setFinestScale(0)  # the preset ends at half the resolution
+    grey = cv2.cvtColor(first, cv2.COLOR_RGB2GRAY)
+
+    def measure(frame: Array, before: Array) -> Array:
+        guess = np.ascontiguousarray(before.transpose(1, 2, 0))
+        return np.asarray(method.calc(grey, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), guess)).transpose(2, 0, 1)
+
+    return measure
+
+
+def _by_network(first: Array, network: FlowNetwork, device: str) -> Callable[[Array, Array], Array]:
+    """As `_dis`, by a network; it is not told of the frame before."""
+    import torch
+
+    from photoflow.models.precision import fast_inference
+
+    def planes(rgb: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None].to(device).float() / 255
+
+    still = planes(first)
+
+    def measure(frame: Array, before: Array) -> Array:
+        with torch.inference_mode(), fast_inference(still.device.type):
+            return np.asarray(network(still, planes(frame))[0].float().cpu().numpy())
+
+    return measure
+
+
+def _moves(found: Array) -> bool:
+    """Whether at least a hundredth of the picture is somewhere else at some time."""
+    farthest = np.zeros(found.shape[2:], np.float32)
+    for flow in found:
+        np.maximum(farthest, np.hypot(flow[0], flow[1]), out=farthest)
+    return bool(np.percentile(farthest, 99) > STILL)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What `measure` found in a clip.
+
+    Args:
+        volume: its spectral volume, over the pixels of the frames that were measured.
+        full: (width, height) of the clip's own frames.
+        frames: how many were measured.
+        left_out: about how many were not, because there are more than `MOST`.
+        closed: whether the clip did not close, and its trajectories were made to.
+        error: how far the volume's trajectories are from those that it was made of: the mean distance, pixels.
+        kept: the share of their energy (squared displacements) that the volume has.
+    """
+
+    volume: SpectralVolume
+    full: tuple[int, int]
+    frames: int
+    left_out: int
+    closed: bool
+    error: float
+    kept: float
+
+
+def measure(
+    footage: Footage, count: int = FREQUENCIES, network: FlowNetwork | None = None, device: str = "cpu"
+) -> Measured:
+    """The spectral volume of a clip.
+
+    A Fourier series repeats: where the clip's end does not lead into its beginning, the end of its trajectories is
+    faded into such as do (`photoflow.motion.looped`), for a jump would stain all frequencies.
+
+    Args:
+        footage: the clip.
+        count: how many frequencies are kept, at most one and half as many as there are frames.
+        network, device: see `trajectories`.
+
+    Raises:
+        InputError: the clip's name, and what `trajectories` or `SpectralVolume.from_trajectories` says.
+    """
+    try:
+        found = trajectories(footage, network, device)
+        is_loop = closes(found)
+        if not is_loop:
+            found = with_closed_end(found)
+        volume = SpectralVolume.from_trajectories(found, len(found) / footage.fps, count)
+    except InputError as fault:
+        raise InputError(str(fault) if footage.path in str(fault) else f"{footage.path}: {fault}") from fault
+    error, kept = fidelity(volume, found)
+    return Measured(volume, footage.full, len(found), footage.left_out, not is_loop, error, kept)
+
+
+def fidelity(volume: SpectralVolume, measured: Array) -> tuple[float, float]:
+    """How much of trajectories is left in the volume that was made of them.
+
+    Args:
+        volume: of one record's length.
+        measured: (T, 2, H, W), pixels, evenly over that record.
+
+    Returns:
+        The mean distance between both trajectories, pixels; and the volume's share of the energy, 0 to 1.
+    """
+    distance, energy = 0.0, 0.0
+    for number, flow in enumerate(measured):
+        apart = volume.displacement(number / len(measured) * volume.seconds) - flow
+        distance += float(np.hypot(apart[0], apart[1]).mean())
+        energy += float(np.square(flow, dtype=np.float64).sum(axis=0).mean())
+    total = energy / len(measured)
+    return distance / len(measured), float(volume.power.sum()) / total if total else 1.0
