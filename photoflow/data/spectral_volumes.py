@@ -21,15 +21,18 @@ from photoflow.errors import InputError
 from photoflow.io import VideoReader, natural_order
 from photoflow.models.spectral_prior import RECORD
 from photoflow.motion.spectral import SpectralVolume
+from photoflow.motion.trajectories import trajectories
+from photoflow.motion.wind import wind_volume
 
 Array = np.ndarray[Any, Any]
 
 # Measuring a record is what costs: so many samples share so many records, which are kept.
-SAMPLES, RECORDS = 512, 32
-STARTS = 6  # of the records of a clip
+SAMPLES, RECORDS = 2048, 32
+STARTS = 4  # of the records of a clip
 ROOM = (1.0, 1.6)  # how much larger than its crops a record is
 MAGNIFIED = (0.7, 1.4)
-TRACKED = 256  # pixels: the longer side of the frames whose motion is measured
+TRACKED = 192  # pixels: the longer side of the frames whose motion is measured
+MEASURED = 75  # frames of a record, at least: 15 a second, for frequencies to 3 hertz
 _FEWEST = 32  # frames of a record: 16 frequencies need as many
 
 
@@ -48,10 +51,10 @@ class Photo(NamedTuple):
 class ClipVolumes:
     """Frames of clips and the motion that follows them, over `RECORD` seconds.
 
-    A record begins at one of six frames of each clip that lasts as long, and goes on to the clip's first frame where
+    A record begins at one of four frames of each clip that lasts as long, and goes on to the clip's first frame where
     it would end before the record does: as Fourier's series reads it anyway, and without a jump in a loop. Crops,
     their size, flips and the motion's size are random; a sample depends on the settings, the seed and its number
-    alone. 512 samples in a row come from 32 records.
+    alone. 2048 samples in a row come from 32 records.
 
     Args:
         folder: with videos at any depth; those that are shorter than a record are left out.
@@ -113,7 +116,11 @@ class ClipVolumes:
         first = start * len(frames) // STARTS
         base = min(first, len(frames) - length)  # of the frames that are gone through
         ordered = [frames[base + (first - base + index) % length] for index in range(length)]
-        volume = SpectralVolume.from_trajectories(_trajectories(ordered), RECORD)
+        every = max(1, length // MEASURED)
+        try:
+            volume = SpectralVolume.from_trajectories(trajectories(ordered[::every]), RECORD)
+        except InputError as fault:
+            raise InputError(f"{clip.path}: {fault}") from fault
         return Photo(torch.from_numpy(ordered[0]).permute(2, 0, 1), torch.from_numpy(_parts(volume)))
 
 
@@ -158,8 +165,6 @@ class WindVolumes:
 
     def _blown(self, block: int, index: int) -> tuple[Tensor, Tensor]:
         """A mask (H, W) in [0, 1] and its volume (K, 4, H, W)."""
-        from photoflow.motion.wind import wind_volume
-
         key = block, index
         if key not in self._kept:
             while len(self._kept) >= 2 * RECORDS:
@@ -212,11 +217,3 @@ def _parts(volume: SpectralVolume) -> Array:
 def _length(clip: VideoReader) -> int:
     """Frames of a record."""
     return round(RECORD * float(clip.fps))
-
-
-def _trajectories(frames: list[Array]) -> Array:
-    """The displacement of every pixel of the first frame to each frame, (T, 2, H, W) float32, pixels."""
-    flow: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    first, *others = (cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames)
-    found = [flow.calc(first, other, None).transpose(2, 0, 1) for other in others]
-    return np.stack([np.zeros_like(found[0]), *found])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -52,7 +53,7 @@ class NoiseSchedule:
     def clean(self, noisy: Tensor, noise: Tensor, step: int) -> Tensor:
         """The sample that would be left if `noise` were the noise: the inverse of `noised`."""
         kept = self.share(step)
-        return (noisy - (1 - kept) ** 0.5 * noise) / kept**0.5
+        return (noisy - math.sqrt(1 - kept) * noise) / math.sqrt(kept)
 
     def spaced(self, count: int) -> list[int]:
         """`count` of the steps, evenly spaced, the last one first.
@@ -127,11 +128,11 @@ def sample(
         for recurrence in range(recurrences):
             found = _steered(schedule, predict, samples, step, guidance) if guidance else predict(samples, step)
             clean = schedule.clean(samples, found, step)
-            after = kept_after**0.5 * clean + (1 - kept_after) ** 0.5 * found
+            after = math.sqrt(kept_after) * clean + math.sqrt(1 - kept_after) * found
             if recurrence < recurrences - 1:
                 fresh = torch.randn(samples.shape, generator=chance).to(samples)
                 left = kept / kept_after
-                samples = left**0.5 * after + (1 - left) ** 0.5 * fresh
+                samples = math.sqrt(left) * after + math.sqrt(1 - left) * fresh
         samples = after
     return samples
 
@@ -143,6 +144,6 @@ def _steered(schedule: NoiseSchedule, predict: Predict, samples: Tensor, step: i
         found = predict(asked, step)
         loss = guidance.loss(schedule.clean(asked, found, step))
         (gradient,) = torch.autograd.grad(loss, asked)
-    sigma = (1 - schedule.share(step)) ** 0.5
+    sigma = math.sqrt(1 - schedule.share(step))
     steered: Tensor = found.detach() + guidance.weight * sigma * gradient
     return steered
