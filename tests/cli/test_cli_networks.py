@@ -106,7 +106,7 @@ def test_keyframes_are_those_without_interpolation(files, animate):
         (["--interpolate", "rife", "--weights", "rife=rife_v4.26"], "offline is set"),
         (["--interpolate", "rife", "--weights", "rife=FOLDER/gan.safetensors"], "another network's"),
         (["--interpolate", "rife", "--weights", "rife=none.pth"], "none.pth: not found"),
-        (["--weights", "vae=x.pth"], "weights: expected weights of one of raft, gan, rife, amt, got 'vae'"),
+        (["--weights", "vae=x.pth"], "weights: expected weights of one of raft, gan, rife, amt, spectral, got 'vae'"),
         (["--weights", "rife"], "weights: expected NETWORK=NAME or NETWORK=FILE, got 'rife'"),
         (["--blueprint", "flow"], "blueprint: expected one of exact, raft, got 'flow'"),
         (["--renderer", "x"], "renderer: expected one of splat, gan, got 'x'"),

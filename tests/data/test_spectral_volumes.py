@@ -71,7 +71,7 @@ def test_a_batch_depends_on_its_number_alone(clips: Path) -> None:
 def test_the_motion_begins_with_the_picture(clips: Path) -> None:
     # A record that begins anywhere in the loop: displacements are relative to its own first frame.
     source = ClipVolumes(clips, SIZE)
-    for start in (0, 2, 5):
+    for start in range(4):
         _, volume = source._measured(source._clips[0], start)
         at_rest = volume[0, 0::2] + 2 * volume[1:, 0::2].sum(0)
         assert at_rest.abs().mean() < 0.1 * volume[3].abs().amax()
@@ -105,12 +105,12 @@ def test_silhouettes_have_area_and_room(kind: str) -> None:
 
 def test_wind_moves_what_is_in_front_alone() -> None:
     source = WindVolumes(None, SIZE)
-    batch = source.batch(0, 6)
-    assert batch["image"].shape == (6, 3, *SIZE) and batch["volume"].shape == (6, 16, 4, *SIZE)
+    batch = source.batch(0, 2)
+    assert batch["image"].shape == (2, 3, *SIZE) and batch["volume"].shape == (2, 16, 4, *SIZE)
     amplitude = batch["volume"].abs().amax((1, 2))
     assert (amplitude.amax((1, 2)) > 0.05).all() and (amplitude.amin((1, 2)) == 0).all()
-    again = WindVolumes(None, SIZE).batch(0, 6)
-    assert all(torch.equal(planes, again[name]) for name, planes in batch.items())
+    again = WindVolumes(None, SIZE).batch(1, 1)
+    assert all(torch.equal(planes[1:], again[name]) for name, planes in batch.items())
 
 
 def test_sources_by_name(clips: Path, tmp_path: Path) -> None:
