@@ -19,9 +19,6 @@ RECORD = 5.0
 """Seconds of the records that the prior is of: the paper's 150 frames at 30 a second."""
 
 FRAMES = 150  # of a record: the paper's T, by which velocities are measured
-LOOP = 0.8
-"""The share of a record after which a loop is closed, where nobody says another."""
-
 _PIXELS = 256 * 160  # of the paper's pictures: u is for a mean over as many
 
 
@@ -30,7 +27,7 @@ class PriorConfig:
     """A prior.
 
     Args:
-        size: (height, width) of the pictures that it is trained on.
+        size: (height, width) of the pictures that it is meant for.
         frequencies: K.
         vae: its autoencoder.
         unet: its noise predictor.
@@ -89,7 +86,7 @@ class SpectralPrior(nn.Module):
         super().__init__()
         self.config = VERSIONS[version]
         self.schedule = NoiseSchedule()
-        self.vae = SpectralVAE(self.config.vae, self.config.frequencies)
+        self.vae = SpectralVAE(self.config.vae, self.config.frequencies, self.config.size)
         self.unet = SliceUNet(self.config.unet, self.config.vae.factor)
         self.coordination = FrequencyCoordination(self.unet.widths, self.config.unet.heads)
         if weights is not None:
@@ -168,7 +165,7 @@ class SpectralPrior(nn.Module):
         """Draw a spectral volume for each picture.
 
         Args:
-            image: (B, 3, H, W), RGB in [0, 1], about as large as the pictures of the training.
+            image: (B, 3, H, W), RGB in [0, 1], about as large as the pictures of the training, `vae.size`.
             steps: of the diffusion, 1 to 1000.
             guidance: what steers the samples; None: the picture alone.
             chance: what the noise is drawn from, on the CPU.

@@ -85,12 +85,17 @@ def norm(channels: int) -> nn.GroupNorm:
 class SpectralVAE(nn.Module):
     """One frequency of a spectral volume -> four latent channels, and back.
 
-    It sees normalised parts; the scales s_f by which those are made, percentiles over a training set, are a buffer of
-    it, so that weights bring with them what pixels their numbers mean.
+    It sees normalised parts. The scales s_f by which those are made, percentiles over a training set, are a buffer of
+    it, and so is the size of that set's pictures: weights bring with them what pixels their numbers mean.
 
     Args:
         config: its size.
         frequencies: how many scales there are, K.
+        size: (height, width) of the pictures that it is meant for; a training that has others writes theirs.
+
+    Attributes:
+        scales: (K,) float32, pixels.
+        size: (2,) int64.
 
     Source: Li et al., "Generative Image Dynamics", CVPR 2024, sections 4.2 and 7; the layout is that of the
         autoencoder of Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022,
@@ -98,13 +103,15 @@ class SpectralVAE(nn.Module):
     """
 
     scales: Tensor
+    size: Tensor
 
-    def __init__(self, config: VAEConfig, frequencies: int = 16) -> None:
+    def __init__(self, config: VAEConfig, frequencies: int, size: tuple[int, int]) -> None:
         super().__init__()
         self.factor = config.factor
         self.encoder = _encoder(config)
         self.decoder = _decoder(config)
         self.register_buffer("scales", torch.ones(frequencies))
+        self.register_buffer("size", torch.tensor(size))
 
     def normalised(self, volume: Tensor) -> Tensor:
         """Parts in pixels made alike in size at all frequencies: (B, K, 4, H, W) float32 -> the same.

@@ -67,7 +67,7 @@ def sample_volume(
     if not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise InputError(f"learned motion: expected a seed that is a whole number from 0 to 2^63 - 1, got {seed!r}")
     size = (image.shape[2], image.shape[3])
-    height, width = network.config.size
+    height, width = network.vae.size.tolist()
     seen = shrunk(image.to(network.vae.scales.device), fitting(size, height * width, network.config.vae.factor))
     steering = Guidance(picture=guidance, loop=None if loop is None else loop / seconds)
     parts = network(seen, steps, steering, torch.Generator().manual_seed(seed))[0].double().cpu().numpy()

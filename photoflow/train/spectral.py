@@ -152,6 +152,7 @@ class SpectralRecipe(Recipe):
         volumes = [self._volume(batches(number)) for number in range(-(-_LOOKED_AT // self.config.batch))]
         if self.config.stage == "vae":
             self.ships.vae.scales.copy_(_scales(volumes))
+            self.ships.vae.size.copy_(torch.tensor(volumes[0].shape[3:]))
             return
         with torch.no_grad():
             latents = torch.cat([self.ships.latents(volume).flatten(0, 1) for volume in volumes])

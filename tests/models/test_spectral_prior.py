@@ -197,6 +197,7 @@ def test_weights_bring_scales_and_find_their_variant(tmp_path: Path) -> None:
     with tiny():
         loaded = load_network("spectral", tmp_path / "prior.safetensors")
     assert isinstance(loaded, SpectralPrior) and torch.equal(loaded.vae.scales, network.vae.scales)
+    assert loaded.vae.size.tolist() == [16, 24]
     with pytest.raises(WeightsError, match="spectral: expected weights for it"):
         load_network("spectral", None)
 

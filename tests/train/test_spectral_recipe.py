@@ -121,6 +121,16 @@ def test_scales_are_percentiles_of_the_data(stages: dict[str, Path]) -> None:
     assert torch.allclose(found, torch.from_numpy(wanted), rtol=1e-3)
 
 
+def test_weights_know_the_size_of_their_pictures(tmp_path: Path) -> None:
+    class Small(Swaying):
+        def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
+            return swaying(count, (16, 20))
+
+    outcome = train(made(size="16x20"), Small(), tmp_path, Plan(steps=1), Console(quiet=True))
+    with tiny():
+        assert load_network("spectral", outcome.weights).vae.size.tolist() == [16, 20]
+
+
 def test_latents_are_standardised_by_the_data(stages: dict[str, Path]) -> None:
     with tiny():
         network = load_network("spectral", stages["slice"])
