@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,12 +33,12 @@ STARTS = 4  # of the records of a clip
 ROOM = (1.0, 1.6)  # how much larger than its crops a record is
 MAGNIFIED = (0.7, 1.4)
 TRACKED = 192  # pixels: the longer side of the frames whose motion is measured
-MEASURED = 75  # frames of a record, at least: 15 a second, for frequencies to 3 hertz
+MEASURED = 75  # frames of a record, about: 15 a second, for frequencies to 3 hertz
 _FEWEST = 32  # frames of a record: 16 frequencies need as many
 
 
-class Photo(NamedTuple):
-    """A photo and its motion.
+class Record(NamedTuple):
+    """A photo and the motion that follows it.
 
     Args:
         image: uint8 (3, H, W).
@@ -81,7 +82,7 @@ class ClipVolumes:
         if not self._clips:
             raise InputError(f"{self.folder} holds no video of at least {RECORD:g} seconds ({', '.join(VIDEOS)})")
         self.name = f"motion of {len(self._clips)} clips of {self.folder.name}"
-        self._kept: dict[tuple[int, int], Photo] = {}
+        self._kept: dict[tuple[int, int], Record] = {}
 
     def batch(self, number: int, count: int) -> Batch:
         """The batch of that number: image (B, 3, H, W) and volume (B, 16, 4, H, W).
@@ -91,37 +92,38 @@ class ClipVolumes:
         """
         return _batch([self._sample(index) for index in range(number * count, (number + 1) * count)], self.device)
 
-    def _sample(self, index: int) -> Photo:
+    def _sample(self, index: int) -> Record:
         draws = torch.rand(7, generator=generator_of(self.seed, 1, index)).tolist()
         key = index // SAMPLES, int(draws[0] * RECORDS)
         which, start = torch.rand(2, generator=generator_of(self.seed, 0, *key)).tolist()
         photo = self._record(int(which * len(self._clips)), int(start * STARTS))
         return _cut(photo, self.size, draws[1:])
 
-    def _record(self, which: int, start: int) -> Photo:
+    def _record(self, which: int, start: int) -> Record:
         if (which, start) not in self._kept:
             while len(self._kept) >= 3 * RECORDS:
                 del self._kept[next(iter(self._kept))]
             self._kept[which, start] = self._measured(self._clips[which], start)
         return self._kept[which, start]
 
-    def _measured(self, clip: VideoReader, start: int) -> Photo:
+    def _measured(self, clip: VideoReader, start: int) -> Record:
         scale = max(*(least * ROOM[1] / side for least, side in zip(self.size, (clip.height, clip.width))),
                     min(1.0, TRACKED / max(clip.height, clip.width)))  # fmt: skip
         wanted = round(clip.width * scale), round(clip.height * scale)
-        frames = [cv2.resize(frame[..., :3], wanted, interpolation=cv2.INTER_AREA) for frame in clip]
-        length = min(_length(clip), len(frames))
-        if length < _FEWEST:
-            raise InputError(f"{clip.path} is truncated: expected at least {_FEWEST} frames, got {len(frames)}")
-        first = start * len(frames) // STARTS
-        base = min(first, len(frames) - length)  # of the frames that are gone through
-        ordered = [frames[base + (first - base + index) % length] for index in range(length)]
-        every = max(1, length // MEASURED)
+        first, length = start * clip.count // STARTS, _length(clip)
+        base = min(first, clip.count - length)  # of the frames that are gone through
+        frames = [cv2.resize(frame[..., :3], wanted, interpolation=cv2.INTER_AREA)
+                  for frame in islice(clip, base, base + length)]  # fmt: skip
+        if len(frames) < _FEWEST:
+            raise InputError(f"{clip.path}: expected at least {_FEWEST} frames from {base} on, got {len(frames)}")
+        turned = min(first - base, len(frames) - 1)
+        ordered = frames[turned:] + frames[:turned]
+        every = max(1, round(length / MEASURED))
         try:
             volume = SpectralVolume.from_trajectories(trajectories(ordered[::every]), RECORD)
         except InputError as fault:
             raise InputError(f"{clip.path}: {fault}") from fault
-        return Photo(torch.from_numpy(ordered[0]).permute(2, 0, 1), torch.from_numpy(_parts(volume)))
+        return Record(torch.from_numpy(ordered[0]).permute(2, 0, 1), torch.from_numpy(_parts(volume)))
 
 
 class WindVolumes:
@@ -151,7 +153,7 @@ class WindVolumes:
         """The batch of that number: image (B, 3, H, W) and volume (B, 16, 4, H, W)."""
         return _batch([self._sample(index) for index in range(number * count, (number + 1) * count)], self.device)
 
-    def _sample(self, index: int) -> Photo:
+    def _sample(self, index: int) -> Record:
         generator = generator_of(self.seed, 1, index)
         draws = torch.rand(7, generator=generator).tolist()
         mask, volume = self._blown(index // SAMPLES, int(draws[0] * RECORDS))
@@ -161,7 +163,7 @@ class WindVolumes:
         behind, front = (behind * share, 1 - share * (1 - front)) if draws[2] < 0.5 else (
             1 - share * (1 - behind), front * share)  # fmt: skip
         image = (255 * torch.lerp(behind, front, mask)).byte()
-        return _cut(Photo(image, volume), self.size, [0.0, 0.0, 0.0, *draws[4:]])
+        return _cut(Record(image, volume), self.size, [0.0, 0.0, 0.0, *draws[4:]])
 
     def _blown(self, block: int, index: int) -> tuple[Tensor, Tensor]:
         """A mask (H, W) in [0, 1] and its volume (K, 4, H, W)."""
@@ -181,12 +183,12 @@ class WindVolumes:
         return self._kept[key]
 
 
-def _batch(photos: list[Photo], device: str) -> Batch:
+def _batch(photos: list[Record], device: str) -> Batch:
     image = torch.stack([photo.image for photo in photos]).to(device).float().div_(255)
     return {"image": image, "volume": torch.stack([photo.volume for photo in photos]).to(device)}
 
 
-def _cut(photo: Photo, size: tuple[int, int], draws: list[float]) -> Photo:
+def _cut(photo: Record, size: tuple[int, int], draws: list[float]) -> Record:
     """A crop, made smaller, flipped and magnified, that six numbers in [0, 1) name: room, place, flip, amount."""
     least = min(side / want for side, want in zip(photo.image.shape[1:], size))
     scale = min(least, ROOM[0] + draws[0] * (min(least, ROOM[1]) - ROOM[0])) if least > 1 else least
@@ -199,7 +201,7 @@ def _cut(photo: Photo, size: tuple[int, int], draws: list[float]) -> Photo:
     image, volume = _resized(image[None].float(), size)[0].round().byte(), _resized(volume, size) * smaller * amount
     if draws[4] < 0.5:  # to the right becomes to the left
         image, volume = image.flip(2), volume.flip(3) * torch.tensor([-1.0, -1.0, 1.0, 1.0])[:, None, None]
-    return Photo(image, volume)
+    return Record(image, volume)
 
 
 def _resized(planes: Tensor, size: tuple[int, int]) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 
 from photoflow.data import ClipVolumes, WindVolumes, open_source, spectral_volumes
 from photoflow.data.silhouettes import SILHOUETTES, silhouette
-from photoflow.data.spectral_volumes import Photo
+from photoflow.data.spectral_volumes import Record
 from photoflow.errors import InputError
 from photoflow.io import VideoWriter
 
@@ -80,7 +80,7 @@ def test_the_motion_begins_with_the_picture(clips: Path) -> None:
 def test_cutting_scales_flips_and_magnifies_displacements() -> None:
     image = torch.arange(40 * 60).reshape(1, 40, 60).expand(3, -1, -1) % 256
     volume = torch.ones(16, 4, 40, 60) * torch.tensor([1.0, 2.0, 3.0, 4.0])[:, None, None]
-    photo, size = Photo(image.byte(), volume), (20, 30)
+    photo, size = Record(image.byte(), volume), (20, 30)
     plain = spectral_volumes._cut(photo, size, [0.0, 0.5, 0.5, 0.5, 0.9])
     assert plain.image.shape == (3, *size) and plain.volume.shape == (16, 4, *size)
     amount = (0.7 * 1.4) ** 0.5
