@@ -101,6 +101,7 @@ def sample(
     steps: int,
     guidance: SelfGuidance | None = None,
     chance: torch.Generator | None = None,
+    bound: Tensor | None = None,
 ) -> Tensor:
     """Draw samples by DDIM, without noise on the way (eta 0).
 
@@ -111,6 +112,8 @@ def sample(
         steps: how many of the schedule's are taken.
         guidance: what steers them; None: nothing does.
         chance: what the noise between recurrences is drawn from, on the CPU.
+        bound: how large clean samples can be, of a shape that broadcasts: at every step what is expected beyond is cut.
+            Where there is hardly anything but noise, a small error of it is a large one of the sample. None: not cut.
 
     Returns:
         Clean samples, of the shape of `noise`.
@@ -118,7 +121,8 @@ def sample(
     Raises:
         ValueError: more steps than the schedule has, or none.
 
-    Source: Song et al., "Denoising Diffusion Implicit Models", ICLR 2021, equation (12).
+    Source: Song et al., "Denoising Diffusion Implicit Models", ICLR 2021, equation (12); the bound is that of Ho et
+        al., 2020, whose samples are pictures.
     """
     taken = schedule.spaced(steps)
     samples = noise
@@ -126,8 +130,11 @@ def sample(
         kept, kept_after = schedule.share(step), schedule.share(following)
         recurrences = guidance.recurrences if guidance else 1
         for recurrence in range(recurrences):
-            found = _steered(schedule, predict, samples, step, guidance) if guidance else predict(samples, step)
+            found = _steered(schedule, predict, samples, step, guidance, bound) if guidance else predict(samples, step)
             clean = schedule.clean(samples, found, step)
+            if bound is not None:
+                clean = clean.clamp(-bound, bound)
+                found = (samples - math.sqrt(kept) * clean) / math.sqrt(1 - kept)
             after = math.sqrt(kept_after) * clean + math.sqrt(1 - kept_after) * found
             if recurrence < recurrences - 1:
                 fresh = torch.randn(samples.shape, generator=chance).to(samples)
@@ -137,12 +144,15 @@ def sample(
     return samples
 
 
-def _steered(schedule: NoiseSchedule, predict: Predict, samples: Tensor, step: int, guidance: SelfGuidance) -> Tensor:
+def _steered(
+    schedule: NoiseSchedule, predict: Predict, samples: Tensor, step: int, guidance: SelfGuidance, bound: Tensor | None
+) -> Tensor:
     """The noise, and u sigma times the gradient of the loss: through the clean sample that is expected from it."""
     with torch.enable_grad():
         asked = samples.detach().requires_grad_(True)
         found = predict(asked, step)
-        loss = guidance.loss(schedule.clean(asked, found, step))
+        clean = schedule.clean(asked, found, step)
+        loss = guidance.loss(clean if bound is None else clean.clamp(-bound, bound))
         (gradient,) = torch.autograd.grad(loss, asked)
     sigma = math.sqrt(1 - schedule.share(step))
     steered: Tensor = found.detach() + guidance.weight * sigma * gradient

@@ -198,7 +198,8 @@ class SpectralPrior(nn.Module):
             steering = SelfGuidance(
                 lambda clean: loop_loss(self.volume(clean), share) / _PIXELS, guidance.closing, guidance.recurrences
             )
-        drawn = self.volume(sample(self.schedule, predict, noise, steps, steering, chance))
+        bound = _planes(self.unet.latent_bound)
+        drawn = self.volume(sample(self.schedule, predict, noise, steps, steering, chance, bound))
         return cropped(drawn, margins)
 
 

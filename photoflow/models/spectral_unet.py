@@ -10,7 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from photoflow.models.spectral_vae import LATENTS, ResidualBlock, Upsample, norm
+from photoflow.models.spectral_vae import LATENTS, Upsample
+
+_UNBOUND = 1e4  # no latent is so large; half precision still has it
 
 
 @dataclass(frozen=True)
@@ -52,16 +54,19 @@ class SliceUNet(nn.Module):
     Attributes:
         latent_mean: of the latents that it is trained on, (4,): what it sees has mean 0 and variance 1.
         latent_spread: their standard deviation, (4,).
+        latent_bound: the largest that they are in a training set, of mean 0 and variance 1, (4,).
         widths: channels after each unit, in the order in which they are passed: those of the layers between them.
     """
 
     latent_mean: Tensor
     latent_spread: Tensor
+    latent_bound: Tensor
 
     def __init__(self, config: UNetConfig, factor: int) -> None:
         super().__init__()
         self.register_buffer("latent_mean", torch.zeros(LATENTS))
         self.register_buffer("latent_spread", torch.ones(LATENTS))
+        self.register_buffer("latent_bound", torch.full((LATENTS,), _UNBOUND))
         first, embedded = config.channels[0], 4 * config.channels[0]
         self._sinusoids = first
         self.image = _image_encoder(config.image, factor)
@@ -90,7 +95,7 @@ class SliceUNet(nn.Module):
                 self.larger.append(Upsample(before, before))
             self.up.append(units(level, before + config.channels[level]))
             before = config.channels[level]
-        self.leave = nn.Sequential(norm(before), nn.SiLU(), nn.Conv2d(before, LATENTS, 3, padding=1))
+        self.leave = nn.Sequential(_norm(before), nn.SiLU(), nn.Conv2d(before, LATENTS, 3, padding=1))
         nn.init.zeros_(self.leave[2].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.leave[2].bias)  # type: ignore[arg-type]
 
@@ -217,21 +222,29 @@ class _Attention(nn.Module):
 
 
 class _Unit(nn.Module):
-    """A residual block, and attention over all places where there are heads for it."""
+    """A residual block, told of step and frequency, and attention over all places where there are heads for it."""
 
     def __init__(self, inputs: int, outputs: int, embedded: int, heads: int) -> None:
         super().__init__()
-        self.block = ResidualBlock(inputs, outputs, embedded)
-        self.norm = norm(outputs) if heads else None
+        self.before = nn.Sequential(_norm(inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1))
+        self.told = nn.Sequential(nn.SiLU(), nn.Linear(embedded, outputs))
+        self.after = nn.Sequential(_norm(outputs), nn.SiLU(), nn.Conv2d(outputs, outputs, 3, padding=1))
+        self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
+        self.norm = _norm(outputs) if heads else None
         self.attention = _Attention(outputs, heads) if heads else None
 
     def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        x = self.block(x, embedding)
+        x = self.skip(x) + self.after(self.before(x) + self.told(embedding)[:, :, None, None])
         if self.attention is None or self.norm is None:
             return x
         rows = self.norm(x).flatten(2).transpose(1, 2)
         changed: Tensor = x + self.attention(rows).transpose(1, 2).reshape(x.shape)
         return changed
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    """Groups of at least four channels, eight of them at most."""
+    return nn.GroupNorm(max(1, min(8, channels // 4)), channels)
 
 
 def sinusoids(numbers: Tensor, width: int, longest: float = 10_000.0) -> Tensor:

@@ -12,6 +12,7 @@ from photoflow.models._contract import check_planes, cropped, margins_to, padded
 
 LATENTS = 4  # section 7 of the paper: "a continuous latent space of dimension 4"
 PARTS = 4  # real and imaginary part of x, then of y
+_CERTAIN = -8.0  # logarithm of the latents' variance before any training
 LEAST_SCALE = 1e-3  # pixels: what moves less is noise, and would be blown up to the size of everything else
 
 
@@ -41,26 +42,16 @@ VAES = {
 
 
 class ResidualBlock(nn.Module):
-    """Two 3 by 3 convolutions after norms, added to what they were given; an embedding shifts what lies between them.
+    """Two 3 by 3 convolutions, added to what they were given; at first they add nothing."""
 
-    Args:
-        inputs: channels.
-        outputs: channels.
-        embedded: of the embedding; 0: there is none.
-    """
-
-    def __init__(self, inputs: int, outputs: int, embedded: int = 0) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.before = nn.Sequential(norm(inputs), nn.SiLU(), nn.Conv2d(inputs, outputs, 3, padding=1))
-        self.embedding = nn.Linear(embedded, outputs) if embedded else None
-        self.after = nn.Sequential(norm(outputs), nn.SiLU(), nn.Conv2d(outputs, outputs, 3, padding=1))
+        first, last = nn.Conv2d(inputs, outputs, 3, padding=1), nn.Conv2d(outputs, outputs, 3, padding=1)
+        self.inner = nn.Sequential(nn.SiLU(), first, nn.SiLU(), _silent(last))
         self.skip = nn.Conv2d(inputs, outputs, 1) if inputs != outputs else nn.Identity()
 
-    def forward(self, x: Tensor, embedding: Tensor | None = None) -> Tensor:
-        inner = self.before(x)
-        if self.embedding is not None and embedding is not None:
-            inner = inner + self.embedding(embedding)[:, :, None, None]
-        changed: Tensor = self.skip(x) + self.after(inner)
+    def forward(self, x: Tensor) -> Tensor:
+        changed: Tensor = self.skip(x) + self.inner(x)
         return changed
 
 
@@ -77,16 +68,14 @@ class Upsample(nn.Module):
         return enlarged
 
 
-def norm(channels: int) -> nn.GroupNorm:
-    """Groups of at least four channels, eight of them at most."""
-    return nn.GroupNorm(max(1, min(8, channels // 4)), channels)
-
-
 class SpectralVAE(nn.Module):
     """One frequency of a spectral volume -> four latent channels, and back.
 
     It sees normalised parts. The scales s_f by which those are made, percentiles over a training set, are a buffer of
     it, and so is the size of that set's pictures: weights bring with them what pixels their numbers mean.
+
+    Before any training the latents are the parts, averaged over the pixels of a place, and are decoded by
+    interpolation: there are as many of them. What that lacks is learned.
 
     Args:
         config: its size.
@@ -98,8 +87,10 @@ class SpectralVAE(nn.Module):
         size: (2,) int64.
 
     Source: Li et al., "Generative Image Dynamics", CVPR 2024, sections 4.2 and 7; the layout is that of the
-        autoencoder of Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022,
-        without its attention.
+        autoencoder of Rombach et al., "High-Resolution Image Synthesis with Latent Diffusion Models", CVPR 2022.
+        Deviations: no attention; no norms, which take away how large a motion is, and where little moves blow it up;
+        the averages beside the layers; latents that are nearly certain from the start, as with so small a weight of
+        their divergence they end up.
     """
 
     scales: Tensor
@@ -143,8 +134,9 @@ class SpectralVAE(nn.Module):
             ValueError, TypeError: the parts have the wrong shape or dtype.
         """
         check_planes("SpectralVAE", "parts", parts, PARTS)
-        mean, spread = self.encoder(padded(parts, margins_to(parts, self.factor))).float().chunk(2, 1)
-        return mean, spread.clamp(-30, 20)
+        parts = padded(parts, margins_to(parts, self.factor))
+        mean, spread = self.encoder(parts).float().chunk(2, 1)
+        return mean + F.avg_pool2d(parts.float(), self.factor), (spread + _CERTAIN).clamp(-30, 20)
 
     def decode(self, latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
         """What latents mean.
@@ -156,7 +148,8 @@ class SpectralVAE(nn.Module):
         Returns:
             Normalised parts (N, 4, H, W) float32.
         """
-        parts: Tensor = self.decoder(latents).float()
+        smooth = F.interpolate(latents.float(), scale_factor=self.factor, mode="bilinear", align_corners=False)
+        parts: Tensor = self.decoder(latents).float() + smooth
         if size is None or size == tuple(parts.shape[2:]):
             return parts
         return cropped(parts, margins_to(parts.new_empty(1, 1, *size), self.factor))
@@ -185,8 +178,7 @@ def _encoder(config: VAEConfig) -> nn.Sequential:
         for _ in range(config.blocks):
             layers.append(ResidualBlock(before, channels))
             before = channels
-    layers += [ResidualBlock(before, before), norm(before), nn.SiLU(), nn.Conv2d(before, 2 * LATENTS, 3, padding=1)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers, ResidualBlock(before, before), _silent(nn.Conv2d(before, 2 * LATENTS, 3, padding=1)))
 
 
 def _decoder(config: VAEConfig) -> nn.Sequential:
@@ -198,5 +190,11 @@ def _decoder(config: VAEConfig) -> nn.Sequential:
         for _ in range(config.blocks):
             layers.append(ResidualBlock(before, channels))
             before = channels
-    layers += [norm(before), nn.SiLU(), nn.Conv2d(before, PARTS, 3, padding=1)]
-    return nn.Sequential(*layers)
+    return nn.Sequential(*layers, nn.SiLU(), _silent(nn.Conv2d(before, PARTS, 3, padding=1)))
+
+
+def _silent(layer: nn.Conv2d) -> nn.Conv2d:
+    """A layer whose output is 0 before any training."""
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+    return layer

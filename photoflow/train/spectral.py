@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 STAGES = ("vae", "slice", "coordinated")
 _LOOKED_AT = 64  # samples, for scales and spreads
+_ROOM = 1.25  # what may come is larger than what was looked at
 _PERCENTILE = 95.0  # section 4.1 of the paper
 _SHOWN_STEPS = 25  # of the samples on a sheet
 _MOMENTS = (0.1, 0.3)  # shares of a record at which a sheet shows displacements
@@ -156,8 +157,11 @@ class SpectralRecipe(Recipe):
             return
         with torch.no_grad():
             latents = torch.cat([self.ships.latents(volume).flatten(0, 1) for volume in volumes])
-        self.ships.unet.latent_mean.copy_(latents.mean((0, 2, 3)))
-        self.ships.unet.latent_spread.copy_(latents.std((0, 2, 3)).clamp(min=1e-3))
+        unet, mean, spread = self.ships.unet, latents.mean((0, 2, 3)), latents.std((0, 2, 3)).clamp(min=1e-3)
+        farthest = (latents - mean[:, None, None]).abs().amax((0, 2, 3))
+        unet.latent_mean.copy_(mean)
+        unet.latent_spread.copy_(spread)
+        unet.latent_bound.copy_(_ROOM * farthest / spread)
 
     def vae_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """How far the normalised parts that come back are from those that went in."""

@@ -113,3 +113,18 @@ def test_recurrences_alone_keep_the_distribution() -> None:
     drawn = sample(schedule, gaussian(schedule), torch.randn(20_000, generator=chance()), 250, idle, chance(1))
     assert float(drawn.mean()) == pytest.approx(MEAN, abs=0.01)
     assert float(drawn.std()) == pytest.approx(SPREAD, abs=0.03)
+
+
+def test_samples_stay_within_their_bound() -> None:
+    schedule, noise = NoiseSchedule(), torch.randn(2000, generator=chance())
+
+    def wrong(samples: Tensor, step: int) -> Tensor:
+        return 0.9 * gaussian(schedule)(samples, step)
+
+    free, bound = sample(schedule, wrong, noise, 50), torch.tensor(1.9)
+    held = sample(schedule, wrong, noise, 50, bound=bound)
+    assert free.abs().max() > 2.5 and held.abs().max() <= 1.9
+    never = sample(schedule, gaussian(schedule), noise, 50, bound=torch.tensor(1e4))
+    assert torch.allclose(never, sample(schedule, gaussian(schedule), noise, 50), atol=1e-3)
+    steering = SelfGuidance(lambda clean: clean.abs().sum(), weight=0.5, recurrences=1)
+    assert sample(schedule, wrong, noise, 50, steering, chance(), bound).abs().max() <= 1.9

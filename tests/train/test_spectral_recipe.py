@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from photoflow.errors import InputError
 from photoflow.models.networks import load_network
 from photoflow.models.spectral_prior import Guidance, loop_loss
 from photoflow.motion.spectral import SpectralVolume, amplitude_scales
-from photoflow.train import log
+from photoflow.train import log, spectral
 from photoflow.train.loop import train
 from photoflow.train.losses import multi_scale_gradient
 from photoflow.train.recipes import entry_of
@@ -50,6 +51,14 @@ def run(folder: Path, steps: int, alike: bool = True, total: int | None = None, 
     """Train a stage; the file of its weights."""
     recipe = made(**settings)
     return train(recipe, Swaying(alike), folder, Plan(steps=steps, total=total), Console(quiet=True)).weights
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _quick_sheets() -> Iterator[None]:
+    """Samples that are looked at by nobody."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spectral, "_SHOWN_STEPS", 2)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +147,7 @@ def test_latents_are_standardised_by_the_data(stages: dict[str, Path]) -> None:
         latents = network.latents(swaying(4)["volume"])
     assert torch.allclose(latents.mean((0, 1, 3, 4)), torch.zeros(4), atol=0.02)
     assert torch.allclose(latents.std((0, 1, 3, 4)), torch.ones(4), atol=0.02)
+    assert torch.allclose(latents.abs().amax((0, 1, 3, 4)), network.unet.latent_bound / 1.25, rtol=0.05)
 
 
 def test_loops_of_a_trained_prior_close_under_self_guidance(stages: dict[str, Path]) -> None:
