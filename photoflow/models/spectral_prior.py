@@ -19,7 +19,6 @@ RECORD = 5.0
 """Seconds of the records that the prior is of: the paper's 150 frames at 30 a second."""
 
 FRAMES = 150  # of a record: the paper's T, by which velocities are measured
-_PIXELS = 256 * 160  # of the paper's pictures: u is for a mean over as many
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,8 @@ class Guidance:
     Args:
         picture: w, how much more than once the picture counts; 0: once, as in the training.
         loop: the share of the record after which every pixel is to be where it began, as fast as then; None: free.
-        closing: u, how strongly.
+        closing: u, how strongly. The paper does not say in what units its L_g is; here it is the mean over the pixels,
+            in units of the sum of all frequencies' scales, so that u does not depend on sizes.
         recurrences: how often each step of a loop is taken.
 
     Source: Li et al., "Generative Image Dynamics", section 6 and 7: w = 1.75, u = 200, 2 recurrences.
@@ -78,8 +78,9 @@ class SpectralPrior(nn.Module):
     Raises:
         WeightsError: the weights cannot be had, or are not this network's.
 
-    Source: Li et al., "Generative Image Dynamics", CVPR 2024, section 4.2. Deviation: latents are brought to mean 0 and
-        variance 1 channel by channel, where latent diffusion has one factor for all.
+    Source: Li et al., "Generative Image Dynamics", CVPR 2024, section 4.2. Deviations: latents are brought to mean 0
+        and variance 1 channel by channel, where latent diffusion has one factor for all; see also `noise_of`, after
+        Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", ICLR 2022, appendix D.
     """
 
     def __init__(self, version: str = "small", weights: str | Path | None = None) -> None:
@@ -133,9 +134,14 @@ class SpectralPrior(nn.Module):
     def noise_of(self, latents: Tensor, step: Tensor, features: Tensor, numbers: Tensor | None = None) -> Tensor:
         """The noise that is seen in the latents of several frequencies.
 
+            e = sqrt(1 - a_n) z + sqrt(a_n) network(z)
+
+        What a linear guess knows of latents of variance 1 is added to what the network finds: untrained it draws a
+        normal distribution, and where there is hardly anything but noise, its faults are not blown up.
+
         Args:
             latents: (B, K, 4, h, w), noisy.
-            step: of the diffusion, (B,).
+            step: of the diffusion, (B,), whole numbers.
             features: of the pictures, `SliceUNet.encoded`, (B, C, h, w); 0 for a sample without one.
             numbers: of the frequencies, (B, K), each for itself; None: they are all there are, coordinated.
 
@@ -144,7 +150,8 @@ class SpectralPrior(nn.Module):
         """
         samples, count = latents.shape[:2]
         every = torch.arange(count, device=latents.device).repeat(samples) if numbers is None else numbers.flatten()
-        noise: Tensor = self.unet(
+        kept = self.schedule.kept.to(latents.device)[step].float()[:, None, None, None, None]
+        found: Tensor = self.unet(
             latents.flatten(0, 1),
             step.repeat_interleave(count),
             every,
@@ -152,7 +159,8 @@ class SpectralPrior(nn.Module):
             self.coordination if numbers is None else None,
             count,
         )
-        return noise.reshape(latents.shape)
+        noise: Tensor = (1 - kept).sqrt() * latents + kept.sqrt() * found.reshape(latents.shape)
+        return noise
 
     @torch.no_grad()
     def forward(
@@ -194,9 +202,10 @@ class SpectralPrior(nn.Module):
 
         steering = None
         if guidance.loop is not None:
+            unit = self.vae.scales.sum() * padded(image[:1, :1], margins).numel()
             share = guidance.loop
             steering = SelfGuidance(
-                lambda clean: loop_loss(self.volume(clean), share) / _PIXELS, guidance.closing, guidance.recurrences
+                lambda clean: loop_loss(self.volume(clean), share) / unit, guidance.closing, guidance.recurrences
             )
         bound = _planes(self.unet.latent_bound)
         drawn = self.volume(sample(self.schedule, predict, noise, steps, steering, chance, bound))

@@ -101,7 +101,7 @@ class SpectralRecipe(Recipe):
     Raises:
         InputError: the weights to begin with cannot be read, are another network's, or lack an earlier stage.
 
-    Source: Li et al., "Generative Image Dynamics", CVPR 2024, sections 4.2 and 7; equation (3) for the last two stages.
+    Source: Li et al., "Generative Image Dynamics", CVPR 2024, sections 4.2 and 7.
     """
 
     name = "spectral"
@@ -217,7 +217,11 @@ class SpectralRecipe(Recipe):
         return parts[rows, numbers].flatten(0, 1), numbers
 
     def _noise_losses(self, latents: Tensor, image: Tensor, chance: torch.Generator, numbers: Tensor | None) -> Terms:
-        """Equation (3): the mean squared error of the noise, for latents (N, K, 4, h, w), N / B of each picture."""
+        """The mean squared error of the noise, for latents (N, K, 4, h, w), N / B of each picture.
+
+        Equation (3) is the measure. The loss has it divided by the share a_n that is left of the sample: otherwise steps
+        with much noise, which decide what moves and how far, hardly count, and a short training does not learn them.
+        """
         prior, samples = self.ships, latents.shape[0]
         step = torch.randint(prior.schedule.steps, (samples,), generator=chance)
         noise = torch.randn(latents.shape, generator=chance).to(latents.device)
@@ -226,7 +230,9 @@ class SpectralRecipe(Recipe):
         features = features * shown[:, None, None, None]
         noisy = prior.schedule.noised(latents, noise, step)
         found = prior.noise_of(noisy, step.to(latents.device), features, numbers)
-        return Terms({"noise": (found - noise).square().mean()}, {})
+        wrong = (found - noise).square().mean((1, 2, 3, 4))
+        left = prior.schedule.kept[step].to(wrong)
+        return Terms({"noise": (wrong / left).mean()}, {"unweighed": wrong.mean()})
 
 
 def _scales(volumes: list[Tensor]) -> Tensor:

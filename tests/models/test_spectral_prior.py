@@ -135,6 +135,14 @@ def test_each_frequency_alone_sees_neither_the_others_nor_another_number() -> No
         assert (other - alone).abs().max() > 1e-3
 
 
+def test_an_untrained_prior_guesses_as_for_a_normal_distribution() -> None:
+    network, latents = prior(), torch.randn(2, 4, 4, 8, 12)
+    with torch.no_grad():
+        noise = network.noise_of(latents, torch.tensor([10, 900]), torch.zeros(2, 4, 8, 12))
+    shares = torch.tensor([(1 - network.schedule.share(step)) ** 0.5 for step in (10, 900)])
+    assert torch.allclose(noise, shares[:, None, None, None, None] * latents, atol=1e-6)
+
+
 def test_sinusoids_tell_numbers_apart() -> None:
     rows = sinusoids(torch.arange(16), 24, longest=100.0)
     apart = torch.cdist(rows, rows) + 10 * torch.eye(16)
@@ -175,14 +183,13 @@ def test_self_guidance_closes_loops() -> None:
     network, image = prior(), swaying(1)["image"]
     # Latents are the parts themselves, and independent, so that any gap is as good as another before it is steered.
     network.vae.decode = lambda latents, size=None: torch.nn.functional.interpolate(latents, scale_factor=2)
-    network.noise_of = lambda latents, step, *_: (1 - network.schedule.share(int(step[0]))) ** 0.5 * latents
     gaps, amounts = [], []
-    for closing in (0.0, 200.0, 2000.0):
+    for closing in (0.0, 50.0, 200.0):
         drawn = network(image, 50, Guidance(loop=0.8, closing=closing), chance())
         gaps.append(float(loop_loss(drawn, 0.8)))
         amounts.append(float(drawn.abs().mean()))
-    assert gaps[1] < 0.95 * gaps[0] and gaps[2] < 0.6 * gaps[0]
-    assert amounts[2] > 0.8 * amounts[0]  # closed by moving otherwise, not by moving less
+    assert gaps[1] < 0.8 * gaps[0] and gaps[2] < 0.4 * gaps[0]
+    assert amounts[2] > 0.7 * amounts[0]  # closed by moving otherwise, not by moving less
 
 
 def test_steering_leaves_no_gradient_behind() -> None:
