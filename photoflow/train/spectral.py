@@ -219,8 +219,9 @@ class SpectralRecipe(Recipe):
     def _noise_losses(self, latents: Tensor, image: Tensor, chance: torch.Generator, numbers: Tensor | None) -> Terms:
         """The mean squared error of the noise, for latents (N, K, 4, h, w), N / B of each picture.
 
-        Equation (3) is the measure. The loss has it divided by the share a_n that is left of the sample: otherwise steps
-        with much noise, which decide what moves and how far, hardly count, and a short training does not learn them.
+        Equation (3) is the measure. The loss has it divided by the share a_n that is left of the sample: otherwise
+        steps with much noise, which decide what moves and how far, hardly count, and a short training does not learn
+        them.
         """
         prior, samples = self.ships, latents.shape[0]
         step = torch.randint(prior.schedule.steps, (samples,), generator=chance)
