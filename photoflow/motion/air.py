@@ -11,7 +11,6 @@ from photoflow.motion.base import Array
 
 GUSTS = 0.22  # hertz: what swells and calms more slowly is felt as gusts
 WAVES = 48  # plane waves that make up a random field
-SAMPLES = 256  # of a gust over the record
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,41 +50,59 @@ class Air:
         return np.arange(1, self.count) / self.seconds
 
     def power(self, frequencies: Array) -> Array:
-        """Power density at frequencies in hertz, to a constant: von Karman's spectrum, and gusts at its low end.
+        """Power density at frequencies in hertz, to a constant: it falls as 1/f, and gusts lift its low end.
 
-        Source: T. von Karman (1948): flat below a corner that rises with the wind's speed, falling with the power
-            5/3 above it.
+        Flat below a corner that rises with the speed of the wind, as spectra of turbulence are.
         """
-        rolled = (1 + (frequencies / (0.3 * self.vigour)) ** 2) ** (-5 / 6)
+        rolled = 1 / np.sqrt(1 + (frequencies / (0.3 * self.vigour)) ** 2)
         return np.asarray(rolled + self.gustiness * np.exp(-((frequencies / GUSTS) ** 2)))
 
     def numbers(self, stream: int) -> np.random.Generator:
         """Random numbers; every stream has its own."""
         return np.random.Generator(np.random.PCG64([self.seed, stream]))
 
-    def pressure(self, places: Array, size: float, stream: int, kinds: int) -> Array:
-        """What pushes at every place, at every frequency: Gaussian fields, alike over a distance.
+    def waves(self, places: Array, size: float, stream: int) -> Array:
+        """Plane waves of random length and direction at every place: random sums of them are fields over the places.
+
+        The fields are Gaussian, with a correlation of exp(-d^2 / 2 size^2) at a distance d.
 
         Args:
             places: (n, 2) float32, lengths.
-            size: the distance, lengths.
-            stream: fields of different streams have nothing to do with each other.
-            kinds: how many independent fields are wanted.
+            size: over how many lengths a field is alike.
+            stream: which random numbers.
 
         Returns:
-            (kinds, n, count - 1) complex64, at all places and seeds of unit power density where `power` is 1.
+            (n, WAVES) complex64.
+
+        Source: A. Rahimi and B. Recht, "Random Features for Large-Scale Kernel Machines", 2007.
         """
-        waves = plane_waves(self._turned(places), size, self.numbers(stream))
-        draw = self.numbers(stream + 1000).standard_normal((self.count - 1, kinds, WAVES, 2)) / np.sqrt(2 * WAVES)
+        turned = places @ np.array([self.along, self.across], np.float32).T  # into the wind's own axes
+        vectors = self.numbers(stream).standard_normal((2, WAVES)).astype(np.float32) / np.float32(size)
+        angles = turned @ vectors
+        waves = np.empty(angles.shape, np.complex64)
+        waves.real, waves.imag = np.cos(angles), np.sin(angles)
+        return waves
+
+    def pressure(self, waves: Array, stream: int, kinds: int) -> Array:
+        """What pushes at every place, at every frequency.
+
+        Args:
+            waves: of `waves`.
+            stream: which random numbers.
+            kinds: how many fields that have nothing to do with each other.
+
+        Returns:
+            (kinds, n, count - 1) complex64, amplitudes of unit power density where `power` is 1.
+        """
+        draw = self.numbers(stream).standard_normal((self.count - 1, kinds, WAVES, 2)) / np.sqrt(2 * WAVES)
         weights = (draw[..., 0] + 1j * draw[..., 1]).reshape(self.count - 1, -1)
         weights *= np.sqrt(self.power(self.frequencies) / (2 * self.seconds))[:, None]
         weights = (self._swell @ weights).reshape(self.count - 1, kinds, WAVES).transpose(1, 2, 0)
         return np.asarray(waves @ weights.astype(np.complex64))
 
-    def unevenness(self, places: Array, size: float, stream: int) -> Array:
-        """A real random field of unit variance that stays, (n,) float32; arguments as for `pressure`."""
-        waves = plane_waves(self._turned(places), size, self.numbers(stream + 2000))
-        draw = self.numbers(stream + 3000).standard_normal((WAVES, 2)) / np.sqrt(WAVES)
+    def unevenness(self, waves: Array, stream: int) -> Array:
+        """A random field of unit variance that does not change in time, (n,) float32."""
+        draw = self.numbers(stream).standard_normal((WAVES, 2)) / np.sqrt(WAVES)
         return np.asarray((waves @ (draw[:, 0] + 1j * draw[:, 1]).astype(np.complex64)).real)
 
     def delayed(self, delay: Array) -> Array:
@@ -98,24 +115,10 @@ class Air:
         slow = np.exp(-((self.frequencies / GUSTS) ** 2)) / self.seconds * 2 / (GUSTS * np.sqrt(np.pi))
         draw = self.numbers(0).standard_normal((self.count - 1, 2))
         rises = np.sqrt(slow / 2) * (draw[:, 0] + 1j * draw[:, 1])
-        turns = np.exp(2j * np.pi * np.outer(np.arange(SAMPLES) / SAMPLES, np.arange(1, self.count)))
+        samples = 4 * self.count  # so that the differences of any two frequencies are told apart
+        turns = np.exp(2j * np.pi * np.outer(np.arange(samples) / samples, np.arange(1, self.count)))
         level = 0.8 * self.gustiness * (turns @ rises).real
         loudness = np.exp(level) / np.sqrt(np.mean(np.exp(2 * level)))
-        spectrum = np.fft.fft(loudness) / SAMPLES
+        spectrum = np.fft.fft(loudness) / samples
         order = np.arange(self.count - 1)
-        return np.asarray(spectrum[(order[:, None] - order[None]) % SAMPLES])
-
-    def _turned(self, places: Array) -> Array:
-        """Places in the wind's own axes."""
-        return np.asarray(places @ np.array([self.along, self.across], np.float32).T)
-
-
-def plane_waves(places: Array, size: float, numbers: np.random.Generator) -> Array:
-    """Plane waves of random length and direction at every place, (n, WAVES) complex64.
-
-    Their random sums are Gaussian fields whose correlation is exp(-d^2 / 2 size^2) at a distance d.
-
-    Source: A. Rahimi and B. Recht, "Random Features for Large-Scale Kernel Machines", 2007.
-    """
-    vectors = numbers.standard_normal((2, WAVES)).astype(np.float32) / np.float32(size)
-    return np.exp(1j * (places @ vectors))
+        return np.asarray(spectrum[(order[:, None] - order[None]) % samples])

@@ -12,8 +12,8 @@ import numpy as np
 from photoflow.errors import InputError
 from photoflow.motion.base import Array
 
-CELLS = 96  # along the mask's longer side: the grid of the anatomy is the same whatever the mask's resolution
-MARGIN = 16  # cells around the mask: motion is wanted a little beyond it
+CELLS = 80  # along the mask's longer side: the grid of the anatomy is the same whatever the mask's resolution
+MARGIN = 13  # cells around the mask: motion is wanted a little beyond it
 OUTSIDE = 4.0  # how much longer a way outside the mask counts: paths keep to the subject, and still cross small gaps
 HOLDS = ("foot", "top", "upwind", "hook")
 
@@ -116,12 +116,12 @@ class Anatomy:
         place = self.places.reshape(-1, 2)
         for cells, side, upright, share in self.steps:
             pieces[cells] = place[cells] - share * place[side] - (1 - share) * place[upright]
-        return pieces.reshape(self.places.shape)
+        return np.asarray(pieces.reshape(self.places.shape))
 
     @cached_property
     def roots(self) -> Array:
         """Where the path to every cell begins, (h, w, 2) float32, cells."""
-        return self.places - self.along_paths(self.pieces)
+        return np.asarray(self.places - self.along_paths(self.pieces))
 
     @cached_property
     def heading(self) -> Array:
@@ -167,13 +167,17 @@ class Anatomy:
             thickness[opened > 0] = radius
         return np.asarray(cv2.GaussianBlur(thickness, (0, 0), 1.5))
 
-    def onto(self, planes: Array, size: tuple[int, int]) -> Array:
-        """Maps of the anatomy's grid at the pixels of the mask that it was made from: (n, h, w) -> (n, *size)."""
-        height, width = size
-        x = ((np.arange(width) - self.origin[0]) / self.cell[0]).astype(np.float32)
-        y = ((np.arange(height) - self.origin[1]) / self.cell[1]).astype(np.float32)
+    def onto(self, maps: Array, size: tuple[int, int]) -> Array:
+        """Complex maps of the anatomy's grid at the pixels of its mask: (..., h, w) -> (..., *size) complex64."""
+        x = ((np.arange(size[1]) - self.origin[0]) / self.cell[0]).astype(np.float32)
+        y = ((np.arange(size[0]) - self.origin[1]) / self.cell[1]).astype(np.float32)
         x, y = np.meshgrid(np.clip(x, 0, self.mask.shape[1] - 1), np.clip(y, 0, self.mask.shape[0] - 1))
-        return np.stack([cv2.remap(p, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE) for p in planes])
+        full = np.empty((*maps.shape[:-2], *size), np.complex64)
+        for place in np.ndindex(maps.shape[:-2]):
+            for target, part in ((full.real, maps.real), (full.imag, maps.imag)):
+                plane = np.ascontiguousarray(part[place], dtype=np.float32)
+                target[place] = cv2.remap(plane, x, y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return full
 
 
 def anatomy(mask: Array, hold: str, upwind: tuple[float, float] = (-1.0, 0.0), least: float = 0.1) -> Anatomy:
@@ -213,7 +217,13 @@ def _coarse(mask: Array) -> tuple[Array, tuple[float, float], tuple[float, float
     per_pixel = CELLS / max(width, height)
     wide, high = max(2, round(width * per_pixel)), max(2, round(height * per_pixel))
     how = cv2.INTER_AREA if per_pixel < 1 else cv2.INTER_LINEAR
-    own = cv2.resize(given[top : top + height, left : left + width] / given.max(), (wide, high), interpolation=how)
+    box = slice(top, top + height), slice(left, left + width)
+    own, covered = (cv2.resize(m[box].astype(np.float32), (wide, high), interpolation=how) for m in (given, solid))
+    own = own / given.max()
+    # A stem thinner than a cell is there all the same.
+    near = cv2.dilate((own > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    thin = (covered > min(0.1, 0.5 * covered.max())) & ~near
+    own[thin] = 1
     cell = (width / wide, height / high)
     origin = tuple(float(corner - 0.5 + (0.5 - MARGIN) * side) for corner, side in zip((left, top), cell))
     return np.pad(own, MARGIN), (origin[0], origin[1]), cell
@@ -246,7 +256,7 @@ def _pole(part: Array) -> tuple[float, float] | None:
     outer = max(1, math.ceil(0.12 * len(columns)))
     sides = {(-1.0, 0.0): spans[columns[:outer]].max(), (1.0, 0.0): spans[columns[-outer:]].max()}
     side = max(sides, key=lambda one: sides[one])
-    return side if sides[side] > 1.4 * np.median(spans[columns]) else None
+    return side if sides[side] > 1.25 * np.median(spans[columns]) else None
 
 
 def _neighbours(values: Array, border: float) -> tuple[tuple[Array, Array], tuple[Array, Array]]:

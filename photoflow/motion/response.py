@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -67,15 +69,19 @@ class Response:
         # Places in lengths of the subject; where strands matter, what hangs on one anchor is near to each other.
         near = build.roots + preset.strand * (build.places - build.roots)
         self._places = near.reshape(-1, 2) / np.float32(np.median(build.lengths))
+        self._places -= self._places[self._inside].mean(axis=0)
         # Short things are quick, as pendulums are.
         self._pace = np.clip(np.sqrt(np.median(build.lengths) / build.lengths), 0.8, 1.25).astype(np.float32)
 
     def coefficients(self, strength: float) -> Array:
-        """The volume's coefficients, (count, 2, h, w) complex64, cells."""
+        """The coefficients of the subject's spectral volume at a strength, (count, 2, h, w) complex64, cells.
+
+        Every mode is brought to its share of the preset's reach; together they turn and stretch the paths.
+        """
         reach = self.preset.reach * strength * (2 * self.air.wind) ** 1.3
         total = Pose.at_rest(self._height.size, self.air.count)
         for number, mode in enumerate(self.preset.modes):
-            answer = self._pose(mode, self._answer(mode, 10 * number))
+            answer = self._pose(mode, self._answer(mode, 10 + 10 * number))
             wanted = reach * mode.share * self._grip(mode) * self._kept(mode)
             total = total.plus(answer, wanted / self._reached(answer))
         mode = self.preset.modes[0]  # the mean wind leans the subject as a gust does that lasts
@@ -85,24 +91,29 @@ class Response:
         # So many times that the squares of the angles do not fold into the frequencies that are kept.
         times = np.arange(3 * self.air.count) / (3 * self.air.count)
         moved = self._eased(self._continued(self._displaced(total.at(times))))
-        order = np.exp(-2j * np.pi * np.outer(times, np.arange(self.air.count))).astype(np.complex64) / len(times)
+        order = np.exp(2j * np.pi * np.outer(self._beginning(moved) - times, np.arange(self.air.count))) / len(times)
         rows, columns = self.build.mask.shape
-        return np.asarray((moved.reshape(rows, columns, 2, -1) @ order).transpose(3, 2, 0, 1))
+        seen = moved.reshape(rows, columns, 2, -1) @ order.astype(np.complex64)
+        return np.asarray(seen.transpose(3, 2, 0, 1))
 
     def _answer(self, mode: Mode, stream: int) -> Array:
         """How oscillators at every cell, or of every thing that hangs on a hinge, answer: (n, count) complex64."""
         air, hinged = self.air, mode.kind == "hinge"
-        places, pace = (self._hinges()[0], self._pace) if hinged else (self._places, self._pace[self._parts])
+        places, pace = (self._hinges[0], self._pace) if hinged else (self._places, self._pace[self._parts])
+        waves = air.waves(places, mode.size, stream)
         if mode.kind == "stretch":
-            push = air.pressure(places, mode.size, stream, 1)[0]
+            push = air.pressure(waves, stream + 1, 1)[0]
         else:
-            along, across = air.pressure(places, mode.size, stream, 2)
+            along, across = air.pressure(waves, stream + 1, 2)
             lateral = self.preset.lateral * self._torque(mode, air.across)
             push = self._torque(mode, air.along)[:, None] * along + lateral[:, None] * across
-        natural = self._natural(mode) * pace * np.exp(mode.spread * air.unevenness(places, mode.size, stream))
+        natural = self._natural(mode) * pace * np.exp(mode.spread * air.unevenness(waves, stream + 2))
         push = push * oscillator(air.frequencies, natural[:, None], mode.damping).astype(np.complex64)
-        downwind = places @ np.array(air.along, np.float32) / (self.preset.speed * air.vigour)
-        delay = downwind if hinged else downwind + self.preset.lag * self._height / self._haste
+        if mode.kind == "wave":  # the steeper, the shorter the waves are: all are as high as their oscillator swings
+            push *= (air.frequencies / self._natural(mode)).astype(np.float32)
+        delay = self._downwind(places)
+        if not hinged:
+            delay = delay + self.preset.lag * self._height / self._haste
         return np.pad(push * air.delayed(delay), ((0, 0), (1, 0)))
 
     def _pose(self, mode: Mode, answer: Array) -> Pose:
@@ -125,9 +136,10 @@ class Response:
 
     def _torque(self, mode: Mode, wind: tuple[float, float]) -> Array:
         """By how much a wind (x, y) turns the path at every cell, or every hinge, (n,) float32."""
-        heading = self._hinges()[1] if mode.kind == "hinge" else self._heading
+        heading = self._hinges[1] if mode.kind == "hinge" else self._heading
         return np.asarray(heading[:, 0] * np.float32(wind[1]) - heading[:, 1] * np.float32(wind[0]))
 
+    @cached_property
     def _hinges(self) -> tuple[Array, Array]:
         """Of every separate thing: the middle of its anchors, as a place, and the unit vector to its own middle."""
         held, inside = self.build.held.ravel(), self._inside
@@ -152,13 +164,47 @@ class Response:
         answer[:, 0] = torque
         return answer
 
+    def _natural(self, mode: Mode) -> float:
+        """The mode's natural frequency in this wind, hertz; no two subjects of a kind are alike."""
+        return mode.frequency * self._haste * float(np.exp(0.12 * self.air.numbers(1).standard_normal()))
+
     @property
     def _haste(self) -> float:
         """How much quicker the subject moves than in a wind of 0.5."""
-        return self.air.vigour**self.preset.quickens
+        return float(self.air.vigour**self.preset.quickens)
 
-    def _natural(self, mode: Mode) -> float:
-        return mode.frequency * self._haste
+    def _beginning(self, moved: Array) -> float:
+        """When the motion (h, w, 2 T) begins and ends, as a share of the record: not where it is quickest of all."""
+        at_times = moved.reshape(self._height.size, 2, -1)[self._inside]
+        count = at_times.shape[-1]
+        steps = np.hypot(*np.moveaxis(np.roll(at_times, -1, axis=2) - at_times, 1, 0)).mean(axis=0)
+        calm = self._calm()
+        here = int(calm * count)
+        if max(steps[here - 1], steps[here]) < 0.9 * steps.max():
+            return calm
+        return float((np.argmin(steps) + 0.5) / count)
+
+    def _calm(self) -> float:
+        """When the wind moves the subject least, as a share of the record.
+
+        Judged by oscillators on a square of a subject's length, so that it does not hang on the mask's resolution.
+        """
+        air = self.air
+        places = np.stack(np.meshgrid(*2 * [np.linspace(-0.5, 0.5, 4)]), axis=-1).reshape(-1, 2).astype(np.float32)
+        turns = np.exp(2j * np.pi * np.outer(np.arange(1, air.count), np.arange(240) / 240))
+        later = air.delayed(self._downwind(places))
+        loudness = np.zeros(240)
+        for number, mode in enumerate(self.preset.modes):
+            stream = 10 + 10 * number
+            swing = air.pressure(air.waves(places, mode.size, stream), stream + 1, 2) * later
+            swing = swing * oscillator(air.frequencies, self._natural(mode), mode.damping)
+            pace = np.mean(np.abs((swing * air.frequencies) @ turns) ** 2, axis=(0, 1))
+            loudness += mode.share**2 * pace / np.mean(np.abs(swing) ** 2)
+        return float(np.argmin(loudness) / 240)
+
+    def _downwind(self, places: Array) -> Array:
+        """How much later the wind comes to places than to the middle of the subject, (n,) float32, seconds."""
+        return np.asarray(places @ np.array(self.air.along, np.float32) / (self.preset.speed * self.air.vigour))
 
     def _grip(self, mode: Mode) -> float:
         """What the wind's direction leaves of its effect, 0 to 1: least where it blows along the paths."""
@@ -201,15 +247,8 @@ class Response:
         is.
         """
         weight = np.minimum(self.build.mask, 1)[..., None] ** 2
-        levels = [np.concatenate([moved.reshape(*weight.shape[:2], -1) * weight, weight], axis=2).astype(np.float32)]
-        while min(levels[-1].shape[:2]) > 4:
-            levels.append(cv2.pyrDown(levels[-1]))
-        total = levels.pop()
-        while levels:
-            finer = levels.pop()
-            coarser = cv2.GaussianBlur(cv2.pyrUp(total, dstsize=finer.shape[1::-1]), (0, 0), 1.0)
-            total = finer + np.float32(0.2) * coarser
-        total = cv2.GaussianBlur(total, (0, 0), 1.0)
+        known = np.concatenate([moved.reshape(*weight.shape[:2], -1) * weight, weight], axis=2)
+        total = _by_channels(_filled, known.astype(np.float32))
         return np.asarray(total[..., :-1] / total[..., -1:])
 
     def _eased(self, moved: Array) -> Array:
@@ -217,19 +256,22 @@ class Response:
 
         Where paths from two sides meet, what they bring differs, and no picture should show the seam.
         """
+
+        def blurred(part: Array) -> Array:
+            return np.asarray(cv2.GaussianBlur(part, (0, 0), radius))
+
         for radius in (2, 4, 6):
             steep = cv2.dilate(_steepness(moved), np.ones((2 * radius + 1, 2 * radius + 1), np.uint8))
             share = np.clip(4 * steep / STEEPEST - 2.5, 0, 1)
+            if not share.any():
+                break
             share = cv2.GaussianBlur(share, (0, 0), radius)[..., None]
-            moved = moved + share * (cv2.GaussianBlur(moved, (0, 0), radius) - moved)
-        import os
-
-        if os.environ.get("SHOW"):
-            print("  steep", _steepness(moved).max())
+            moved = moved + share * (_by_channels(blurred, moved) - moved)
         return np.asarray(moved * min(1, STEEPEST / float(_steepness(moved).max())))
 
     def _added_up(self, pieces: Array) -> Array:
-        return self.build.along_paths(pieces.reshape(*self.build.mask.shape, -1)).reshape(pieces.shape)
+        total = self.build.along_paths(pieces.reshape(*self.build.mask.shape, -1))
+        return np.asarray(total.reshape(pieces.shape))
 
 
 def oscillator(frequencies: Array, natural: Array | float, damping: float) -> Array:
@@ -240,7 +282,7 @@ def oscillator(frequencies: Array, natural: Array | float, damping: float) -> Ar
 
 def _crosswise(vectors: Array) -> Array:
     """Vectors (n, 2) turned by 90 degrees, from x to y."""
-    return np.stack([-vectors[:, 1], vectors[:, 0]], axis=1)
+    return np.asarray(np.stack([-vectors[:, 1], vectors[:, 0]], axis=1))
 
 
 def _steepness(moved: Array) -> Array:
@@ -248,3 +290,20 @@ def _steepness(moved: Array) -> Array:
     down = np.diff(moved, axis=0, append=moved[-1:]).reshape(*moved.shape[:2], 2, -1)
     right = np.diff(moved, axis=1, append=moved[:, -1:]).reshape(down.shape)
     return np.asarray(np.sqrt((down**2 + right**2).sum(axis=2).max(axis=2)))
+
+
+def _filled(known: Array) -> Array:
+    """A map (h, w, C) that is 0 where nothing is known, with a tenth of what is around at every coarser scale added."""
+    levels: list[Array] = [known]
+    while min(levels[-1].shape[:2]) > 4:
+        levels.append(cv2.pyrDown(levels[-1]))
+    total = levels.pop()
+    for finer in levels[::-1]:
+        total = finer + np.float32(0.1) * cv2.GaussianBlur(cv2.pyrUp(total, dstsize=finer.shape[1::-1]), (0, 0), 1.0)
+    return np.asarray(cv2.GaussianBlur(total, (0, 0), 1.0))
+
+
+def _by_channels(change: Callable[[Array], Array], planes: Array) -> Array:
+    """A filter of maps (h, w, C), some at a time: OpenCV 5 takes no more than 128 channels."""
+    parts = np.array_split(planes, -(-planes.shape[2] // 128), axis=2)
+    return np.concatenate([change(np.ascontiguousarray(part)) for part in parts], axis=2)

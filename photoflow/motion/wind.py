@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from numbers import Real
+from numbers import Integral, Real
+from typing import Any
 
 import numpy as np
 
@@ -40,19 +41,19 @@ def wind_volume(
     Args:
         mask: (h, w) float32 in [0, 1], the subject.
         kind: a name in `PRESETS`.
-        seconds: after which the motion repeats. Frequencies up to (count - 1) / seconds hertz are there; what a
-            subject does above, it does not do.
-        strength: 0 to 4: multiplies the displacements.
+        seconds: 0.01 to 86400, after which the motion repeats. Frequencies up to (count - 1) / seconds hertz are
+            there: what a subject does above, it does not do.
+        strength: 0 to 4: makes the displacements larger or smaller.
         wind: 0 (still air: no motion) to 1 (strong): more, and by preset quicker motion.
-        direction: degrees, in which the wind blows: 0 = right, 90 = down.
+        direction: degrees, -360 to 360, in which the wind blows: 0 = right, 90 = down.
         gustiness: 0 to 1: how much the motion swells and calms down.
         seed: at least 0; another one gives another motion of the same kind.
         count: K, how many frequencies, 2 to 256.
 
     Returns:
         Displacements in pixels at the mask's pixels, going on smoothly beyond the subject. A mask of another
-        resolution gives the same motion, scaled. No component of a displacement changes by more than `STEEPEST` pixels
-        from one pixel to the next.
+        resolution gives the same motion, scaled. Before they are interpolated, displacements differ by at most
+        `STEEPEST` cells from one cell of the subject's own grid to the next.
 
     Raises:
         InputError: a mask without area, an unknown kind, or a value out of its range.
@@ -61,16 +62,13 @@ def wind_volume(
         and 4.1, and the modal synthesis of trees in wind it builds on (J. Stam, "Stochastic Dynamics", 1997).
     """
     preset = _preset(kind)
-    for name, value, low, high in (
-        ("strength", strength, 0, 4), ("wind", wind, 0, 1), ("direction", direction, -1e4, 1e4),
-        ("gustiness", gustiness, 0, 1), ("seed", seed, 0, 2**63), ("count", count, 2, 256),
-    ):  # fmt: skip
-        whole = name in ("seed", "count")
-        if not isinstance(value, Real) or not low <= value <= high or (whole and value != int(value)):
-            what = "whole number" if whole else "number"
-            raise InputError(f"wind: {name} expects a {what} from {low:g} to {high:g}, got {value!r}")
-    if not isinstance(seconds, Real) or not 0 < seconds < math.inf:
-        raise InputError(f"wind: seconds expects a number above 0, got {seconds!r}")
+    _check("strength", strength, 4)
+    _check("wind", wind, 1)
+    _check("direction", direction, 360, low=-360)
+    _check("gustiness", gustiness, 1)
+    _check("seed", seed, 2**63, whole=True)
+    _check("count", count, 256, low=2, whole=True)
+    _check("seconds", seconds, 86400, low=0.01)
     turn = math.radians(direction)
     along = (round(math.cos(turn), 12), round(math.sin(turn), 12))
     build = anatomy(mask, preset.hold, (-along[0], -along[1]), preset.least)
@@ -79,12 +77,18 @@ def wind_volume(
         return SpectralVolume(np.zeros((count, 2, *size), np.complex64), seconds)
     air = Air(float(seconds), wind, along, gustiness, int(count), int(seed))
     cells = Response(build, preset, air).coefficients(strength)
-    planes = np.concatenate([cells.real, cells.imag]).reshape(-1, *build.mask.shape)
-    real, imaginary = build.onto(planes, size).reshape(2, count, 2, *size)
-    return SpectralVolume((real + 1j * imaginary) * np.reshape(build.cell, (1, 2, 1, 1)), seconds)
+    return SpectralVolume(build.onto(cells * np.reshape(build.cell, (2, 1, 1)), size), seconds)
 
 
 def _preset(kind: str) -> Preset:
     if kind not in PRESETS:
         raise InputError(f"wind: expected a kind of subject of {', '.join(PRESETS)}, got {kind!r}")
     return PRESETS[kind]
+
+
+def _check(name: str, value: Any, high: int, low: float = 0, whole: bool = False) -> None:
+    """Raise an InputError unless a value is a number, or a whole one, in [low, high]."""
+    # NaN fails the comparison too.
+    if not isinstance(value, Integral if whole else Real) or not low <= float(value) <= high:
+        kind = "whole number" if whole else "number"
+        raise InputError(f"wind: {name} expects a {kind} from {low} to {high}, got {value!r}")

@@ -16,7 +16,7 @@ class Mode:
         size: lengths of the subject over which the motion is alike.
         spread: how much natural frequencies differ from place to place, as a share.
         kind: "bend" along the path from the anchor, "hinge" at the anchor, a "wave" that runs along the path,
-            "stretch" of the path, or "flutter" of every place by itself.
+            "stretch" of the path, or "flutter" of every place by itself across the path.
         gives: how easily it gives way at the anchor and at the free ends; between them linear.
         fine: 0 to 1: how much the motion is that of thin parts alone.
     """
@@ -37,7 +37,7 @@ class Preset:
 
     Args:
         hold: where it is held; see `photoflow.motion.anatomy.anatomy`.
-        reach: how far the free ends move at a wind of 0.5, root mean square, lengths of the subject.
+        reach: how far the first mode moves the free ends at a wind of 0.5, root mean square, lengths of the subject.
         modes: the ways in which it moves; the mean wind leans it in the way of the first.
         lag: seconds by which free ends follow the anchors.
         speed: lengths of the subject that the wind passes in a second.
@@ -62,55 +62,67 @@ class Preset:
 
 PRESETS: dict[str, Preset] = {
     "plant": Preset(
-        "foot", 0.022, lag=0.10, speed=4.0,
+        "foot", 0.020, lag=0.10, speed=4.0,
         modes=(
-            Mode(0.75, 0.18, 1.0, size=2.5, gives=(1.0, 0.3)),
-            Mode(1.8, 0.12, 0.25, size=0.35, spread=0.25, gives=(0.4, 1.0), fine=0.5),
-            Mode(2.8, 0.15, 0.08, size=0.12, spread=0.3, kind="flutter", gives=(0.0, 1.0), fine=0.8),
+            Mode(0.95, 0.16, 1.0, size=2.5, gives=(1.0, 0.3)),
+            Mode(2.0, 0.14, 0.50, size=0.40, spread=0.25, gives=(0.4, 1.0), fine=0.5),
+            Mode(2.8, 0.20, 0.16, size=0.12, spread=0.3, kind="flutter", gives=(0.0, 1.0), fine=0.6),
         ),
     ),
     "tree": Preset(
-        "foot", 0.016, lag=0.15, speed=1.6,
+        "foot", 0.015, lag=0.15, speed=1.6,
         modes=(
             Mode(0.45, 0.18, 1.0, size=1.3, gives=(1.0, 0.5)),
-            Mode(0.85, 0.15, 0.70, size=0.30, spread=0.25, gives=(0.3, 1.0)),
-            Mode(1.8, 0.15, 0.20, size=0.09, spread=0.3, kind="flutter", gives=(0.1, 1.0), fine=0.3),
+            Mode(1.0, 0.15, 0.75, size=0.30, spread=0.3, gives=(0.3, 1.0)),
+            Mode(2.2, 0.20, 0.22, size=0.09, spread=0.3, kind="flutter", gives=(0.1, 1.0), fine=0.3),
+        ),
+    ),
+    "vine": Preset(
+        "top", 0.030, lag=0.20, speed=1.6, strand=0.6,
+        modes=(
+            Mode(0.50, 0.18, 1.0, size=0.6, gives=(1.0, 0.7)),
+            Mode(1.0, 0.15, 0.80, size=0.20, spread=0.3, gives=(0.6, 1.0)),
+            Mode(2.2, 0.20, 0.16, size=0.09, spread=0.3, kind="flutter", gives=(0.1, 1.0), fine=0.3),
         ),
     ),
     "flag": Preset(
         "upwind", 0.022, lag=0.65, speed=1.5, lateral=1.0, quickens=0.8, lean=0.1,
         modes=(
-            Mode(1.1, 0.20, 1.0, size=1.5, spread=0.05, kind="wave", gives=(0.2, 1.0)),
-            Mode(2.2, 0.25, 0.20, size=0.6, spread=0.1, kind="wave", gives=(0.1, 1.0)),
-            Mode(1.1, 0.30, 0.25, size=0.6, kind="stretch", gives=(0.3, 1.0)),
+            Mode(1.4, 0.10, 1.0, size=1.5, spread=0.05, kind="wave", gives=(0.2, 1.0)),
+            Mode(2.4, 0.16, 0.60, size=0.6, spread=0.1, kind="wave", gives=(0.1, 1.0)),
+            Mode(1.6, 0.30, 0.25, size=0.6, kind="stretch", gives=(0.3, 1.0)),
         ),
     ),
     "cloth": Preset(
-        "top", 0.030, lag=0.35, speed=2.0, lateral=0.35, quickens=0.3, lean=0.4, least=0.03,
+        "top", 0.030, lag=0.30, speed=2.0, lateral=0.35, quickens=0.3, lean=0.4, least=0.03,
         modes=(
-            Mode(0.8, 0.15, 1.0, size=1.5, kind="hinge"),
-            Mode(1.1, 0.20, 0.5, size=0.5, spread=0.1, kind="wave", gives=(0.2, 1.0)),
+            Mode(0.95, 0.10, 1.0, size=1.2, spread=0.1, kind="hinge"),
+            Mode(1.4, 0.16, 0.50, size=0.5, spread=0.15, kind="wave", gives=(0.2, 1.0)),
+            Mode(2.6, 0.20, 0.20, size=0.3, spread=0.2, kind="wave", gives=(0.1, 1.0)),
             Mode(1.5, 0.30, 0.15, size=0.5, kind="stretch"),
         ),
     ),
     "hair": Preset(
-        "top", 0.025, lag=0.35, speed=2.0, lateral=0.3, strand=0.25,
+        "top", 0.022, lag=0.30, speed=2.0, lateral=0.3, strand=0.25,
         modes=(
-            Mode(0.6, 0.25, 1.0, size=1.5, gives=(1.0, 0.8)),
-            Mode(1.1, 0.20, 0.45, size=0.15, spread=0.2, gives=(0.6, 1.0)),
-            Mode(2.0, 0.25, 0.10, size=0.08, spread=0.2, kind="flutter", gives=(0.0, 1.0)),
+            Mode(0.65, 0.22, 1.0, size=1.5, gives=(1.0, 0.8)),
+            Mode(1.3, 0.18, 0.50, size=0.18, spread=0.2, gives=(0.6, 1.0)),
+            Mode(2.4, 0.20, 0.16, size=0.10, spread=0.2, kind="flutter", gives=(0.0, 1.0)),
         ),
     ),
     "candle": Preset(
-        "foot", 0.05, lag=0.18, speed=4.0, lateral=0.3, quickens=0.4, lean=0.2, least=0.03,
+        "foot", 0.060, lag=0.15, speed=4.0, lateral=0.3, quickens=0.4, lean=0.2, least=0.03,
         modes=(
-            Mode(0.9, 0.45, 1.0, size=1.0, spread=0.1, gives=(0.6, 1.0)),
-            Mode(2.4, 0.30, 0.35, size=0.5, spread=0.2, kind="wave", gives=(0.0, 1.0)),
+            Mode(1.4, 0.22, 1.0, size=0.8, spread=0.1, gives=(0.6, 1.0)),
+            Mode(2.6, 0.30, 0.40, size=0.5, spread=0.2, kind="wave", gives=(0.0, 1.0)),
             Mode(1.6, 0.40, 0.60, size=1.0, kind="stretch", gives=(0.3, 1.0)),
         ),
     ),
     "lantern": Preset(
-        "hook", 0.05, lag=0.0, speed=3.0, lateral=0.3, least=0.03,
-        modes=(Mode(0.65, 0.06, 1.0, size=2.0, spread=0.1, kind="hinge"),),
+        "hook", 0.055, lag=0.0, speed=3.0, lateral=0.3, least=0.03,
+        modes=(
+            Mode(0.70, 0.06, 1.0, spread=0.1, kind="hinge"),
+            Mode(1.7, 0.12, 0.28, spread=0.2, kind="hinge"),
+        ),
     ),
 }  # fmt: skip
