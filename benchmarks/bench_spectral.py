@@ -1,7 +1,8 @@
 """How much of real motion is left in a spectral volume, and how well do its loops close?
 
 Each video of DATA, a loop, is measured, turned into its volume and back, and its first frame is animated with that
-volume. Motion is in pixels of the measured size, intensity in steps of 255.
+volume. The first frames of some are animated by every preset too. Motion is in pixels of the measured size, intensity
+in steps of 255.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +19,26 @@ import cv2
 import numpy as np
 
 from benchmarks.bench_ops import machine
+from photoflow.animator import Animator
 from photoflow.errors import InputError
 from photoflow.io.atomic import write_bytes
 from photoflow.metrics import intensity_steps, motion_steps, seam, seam_to_median
 from photoflow.motion import Spectral, SpectralVolume
 from photoflow.motion.looped import closes, with_closed_end
 from photoflow.motion.trajectories import Footage, fidelity, trajectories
+from photoflow.motion.wind import PRESETS
 from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
 Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
 COMPARED = ("flower_0_loop", "candle_2_loop", "cloth_loop", "tree_0_loop")  # of the clips, to compare methods on
+# Clips whose first frames presets animate: left, top, width and height of an ellipse that is taken for the subject.
+SUBJECTS = {
+    "pink-rose_loop": (0.26, 0.05, 0.48, 0.85), "tree_0_loop": (0.22, 0.05, 0.62, 0.8),
+    "cloth_loop": (0.5, 0.05, 0.3, 0.4), "candle_2_loop": (0.45, 0.28, 0.06, 0.2),
+}  # fmt: skip
+SECONDS, FPS = 4.0, 15.0  # of the presets' loops
 
 
 def main() -> None:
@@ -41,7 +51,7 @@ def main() -> None:
     clips = sorted(options.data.glob("*.mp4"))
     if not clips:
         parser.error(f"{options.data}: expected videos (.mp4)")
-    records, methods = {}, {}
+    records, methods, presets = {}, {}, {}
     for path in clips:
         footage = Footage(path, options.size)
         try:
@@ -52,9 +62,12 @@ def main() -> None:
         if path.stem in COMPARED:
             methods[path.stem] = method_errors(list(footage))
             print(path.stem, json.dumps(methods[path.stem]), flush=True)
+        if path.stem in SUBJECTS:
+            presets[path.stem] = preset_seams(next(iter(footage)), SUBJECTS[path.stem])
+            print(path.stem, json.dumps(presets[path.stem]), flush=True)
     document = {
         "machine": machine("cpu", None), "size": options.size, "frequencies": options.frequencies, "clips": records,
-        "methods": methods,
+        "methods": methods, "presets": presets,
     }  # fmt: skip
     write_bytes(options.json, (json.dumps(document, indent=1) + "\n").encode())
     write_bytes(options.json.with_suffix(".md"), page(document).encode())
@@ -90,6 +103,20 @@ def our_loop(photo: Array, volume: SpectralVolume, frames: int) -> tuple[Iterato
         renderer = LayeredRenderer(photo, [SubjectLayer(photo, everything, motion, **timing)])
     times = [number * volume.seconds / frames for number in range(frames)]
     return (renderer.flow(t) for t in times), (renderer.frame(t) for t in times)
+
+
+def preset_seams(photo: Array, place: tuple[float, float, float, float]) -> Record:
+    """The seams of a photo's loops by every preset; its subject is an ellipse, whose place is in shares of it."""
+    height, width = photo.shape[:2]
+    y, x = np.mgrid[:height, :width]
+    left, top, wide, high = place
+    mask = np.hypot((x / width - left) / wide * 2 - 1, (y / height - top) / high * 2 - 1) < 1
+    animator, found = Animator("cpu", offline=True), {}
+    for name in PRESETS:
+        clip = animator.animate(photo, Spectral(name), seconds=SECONDS, fps=FPS, mask=mask)
+        flows = (clip.renderer.flow(number / FPS) for number in range(len(clip)))
+        found[name] = {"motion": seams(motion_steps(flows)), "intensity": seams(intensity_steps(clip))}
+    return found
 
 
 def method_errors(frames: list[Array]) -> Record:
@@ -128,7 +155,7 @@ def direct(grey: list[Array], method: Any, started: bool = True) -> Array:
 def joined(grey: list[Array], method: Any) -> Array:
     """Flows from frame to frame, one after the other."""
     flows = [np.zeros((*grey[0].shape, 2), np.float32)]
-    for before, after in zip(grey, grey[1:]):
+    for before, after in pairwise(grey):
         flows.append(flows[-1] + looked_up(method.calc(before, after, None), flows[-1]))
     return np.stack(flows)
 
@@ -157,8 +184,8 @@ def page(document: Record) -> str:
         "Error: mean distance between measured and volume's trajectories. Seams: the step from the last frame to the "
         "first, against the largest / the median of the other steps.",
         "",
-        "| clip | frames | mean displacement | error | energy kept | clip's seam, motion | ours | clip's seam, intensity "
-        "| ours |",
+        "| clip | frames | mean displacement | error | energy kept | clip's seam, motion | ours "
+        "| clip's seam, intensity | ours |",
         "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for name, clip in document["clips"].items():
@@ -176,4 +203,16 @@ def page(document: Record) -> str:
         lines += [f"| clip | {' | '.join(names)} |", "|---|" + "---|" * len(names)]
         for clip, errors in document["methods"].items():
             lines.append(f"| {clip} | {' | '.join(f'{errors[name]:.2f}' for name in names)} |")
+        lines += [
+            "",
+            "Seams of loops by presets from those clips' first frames, motion and intensity, of the largest:",
+            "",
+        ]
+        lines += [f"| photo | {' | '.join(PRESETS)} |", "|---|" + "---|" * len(PRESETS)]
+        for photo, found in document["presets"].items():
+            both = [
+                " ".join(f"{found[name][what]['to_largest']:.2f}" for what in ("motion", "intensity"))
+                for name in PRESETS
+            ]
+            lines.append(f"| {photo} | {' | '.join(both)} |")
     return "\n".join(lines) + "\n"

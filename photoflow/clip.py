@@ -115,16 +115,18 @@ class Clip(Sequence[Array]):
         target = check_directory(folder)
         points = viz.grid_points(self.mask, 40)
         paths, peak, row = self._survey(points)
-        rows = []
-        for frame in self._sample(min(self._count, EXPLAIN_ROWS)):
-            rows.append(frame[row : row + 1])
-            progress()
+        slice_ = viz.xt_slice(self._told(min(self._count, EXPLAIN_ROWS), progress), row=row)
         target.mkdir(exist_ok=True)
         write_image(target / "mask.png", viz.overlay_mask(self.photo, self.mask))
         write_image(target / "flow.png", viz.with_legend(viz.flow_to_rgb(peak)))
         write_image(target / "trajectories.png", viz.draw_trajectories(self.photo, paths))
         write_image(target / "strip.png", viz.strip(list(self._sample(6))))
-        write_image(target / "xt.png", np.concatenate(rows))
+        write_image(target / "xt.png", slice_)
+
+    def _told(self, count: int, progress: Callable[[], None]) -> Iterator[Array]:
+        for frame in self._sample(count):
+            yield frame
+            progress()
 
     def _survey(self, points: Array) -> tuple[Array, Array, int]:
         """Paths of `points` (N, 2) over the clip as (T, N, 2), the largest flow, and the row that moves most."""

@@ -19,7 +19,13 @@ def animate(
     ] = Path("out.mp4"),
     motion: Annotated[
         list[str] | None,
-        typer.Option("--motion", help="'NAME[@SUBJECT] [PARAMETER=VALUE ...]' or a .json file; several add up."),
+        typer.Option(
+            "--motion", help="'NAME[:SOURCE][@SUBJECT] [PARAMETER=VALUE ...]' or a .json file; several add up."
+        ),
+    ] = None,
+    wind: Annotated[float | None, typer.Option(help="Of spectral:PRESET, from 0 to 1: how much it blows.")] = None,
+    transfer_from: Annotated[
+        str | None, typer.Option(help="X,Y,W,H in a clip, in its pixels: of spectral:CLIP, the part that is taken.")
     ] = None,
     seconds: Annotated[float, typer.Option(help="Length of the clip.")] = 4.0,
     fps: Annotated[float, typer.Option(help="Frames a second.")] = 30.0,
@@ -58,6 +64,8 @@ def animate(
 
     check_files(photo, mask, output, alpha, explain, save_motion)
     planned = combined([motions.parse(text) for text in motion or ["sway"]])
+    region = None if transfer_from is None else numbers("transfer-from", transfer_from, 4)
+    planned = motions.adjusted(planned, wind=wind, region=region)
     frames = frame_count(seconds, fps)
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
         animator = Animator(

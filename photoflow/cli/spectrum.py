@@ -90,7 +90,7 @@ def spectrum_report(video: Path, output: Path, footage: Footage, measured: Measu
     read = f"{video}: {measured.frames} frames, {volume.seconds:.3g} s, measured at {width}x{height}"
     if measured.left_out:
         read += f"; about {measured.left_out} more are left out (--start and --seconds choose a part)"
-    ends = "it does not close: the end of its motion was faded into its beginning" if measured.closed else "it loops"
+    ends = "it does not close: the end of its motion was faded into its beginning" if measured.closed else "it closes"
     kept = f"{volume.count} frequencies to {volume.frequencies[-1]:.3g} Hz keep {measured.kept:.1%} of the energy"
     return [read, ends, f"{output}: {kept}, within {measured.error:.3f} pixels on average"]
 

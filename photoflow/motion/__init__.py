@@ -9,7 +9,7 @@ True
 from photoflow.motion.base import AffineField, ModalField, Motion, MotionField, Scene
 from photoflow.motion.drift import Drift
 from photoflow.motion.file import MOTIONS, from_dict, load, parse, save
-from photoflow.motion.natural import Spectral
+from photoflow.motion.natural import Spectral, adjusted
 from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
 from photoflow.motion.path import Path
 from photoflow.motion.spectral import SpectralField, SpectralVolume
@@ -17,5 +17,6 @@ from photoflow.motion.sway import Sway
 
 __all__ = [
     "MOTIONS", "AffineField", "Bounce", "Breathe", "Drift", "Float", "ModalField", "Motion", "MotionField",
-    "Path", "Scene", "Spectral", "SpectralField", "SpectralVolume", "Sway", "Swing", "Translate", "from_dict", "load", "parse", "save",
+    "Path", "Scene", "Spectral", "SpectralField", "SpectralVolume", "Sway", "Swing", "Translate", "adjusted",
+    "from_dict", "load", "parse", "save",
 ]  # fmt: skip

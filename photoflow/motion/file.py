@@ -21,7 +21,9 @@ from photoflow.motion.sway import Sway
 VERSION = 1
 
 # The motions that stand alone, in the order in which they are listed to a person.
-MOTIONS: dict[str, type[Motion]] = {m.name: m for m in (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift, Spectral)}
+MOTIONS: dict[str, type[Motion]] = {
+    m.name: m for m in (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift, Spectral)
+}
 _KINDS: dict[str, type[Motion]] = MOTIONS | {m.name: m for m in (Sum, Scaled, On)}
 
 

@@ -21,6 +21,7 @@ from photoflow.motion.wind import PRESETS, wind_volume
 VOLUME = ".safetensors"
 RECORD = 5.0  # seconds: about the length of a preset's record, as of the clips that the paper learns from
 HIGHEST = 3.0  # hertz: the highest frequency of a preset; 16 of them in a record of 5 seconds, as in the paper
+GENTLE = 4.0  # strength up to which a preset takes care that nothing tears
 ALIKE = 1.03  # aspect ratios that differ by less than this factor are the same
 
 
@@ -31,8 +32,8 @@ class Spectral(Motion):
     Args:
         source: a preset ("plant", ...), a volume (.safetensors, from `photoflow spectrum`), or a video. A clip of
             the photo's aspect ratio lies on the photo as a whole, any other one on the subject's box.
-        strength: 0 to 10; displacements are so many times as large.
-        wind: 0 to 2, of a preset.
+        strength: 0 to 10; displacements are so many times as large, of a preset up to where it would tear.
+        wind: 0 (still air) to 1 (strong), of a preset.
         direction: of a preset's wind, degrees: towards 0 = right, 90 = down, -360 to 360.
         gustiness: 0 to 1, of a preset's wind: how much it swells and fades.
         seed: of a preset's wind, a whole number from 0 on: another one blows otherwise.
@@ -40,7 +41,7 @@ class Spectral(Motion):
         region: (x, y, width, height) in pixels of the clip or of the volume: the part whose motion is laid on the
             subject's box; by default all of it.
 
-    Source: Generative Image Dynamics (Li et al. 2024), sections 3 and 6.
+    Source: Generative Image Dynamics (Li et al. 2024), sections 4 and 6.
     """
 
     name: ClassVar[str] = "spectral"
@@ -55,7 +56,7 @@ class Spectral(Motion):
 
     def __post_init__(self) -> None:
         for name, low, high in (
-            ("strength", 0, 10), ("wind", 0, 2), ("direction", -360, 360), ("gustiness", 0, 1), ("seed", 0, 2**31),
+            ("strength", 0, 10), ("wind", 0, 1), ("direction", -360, 360), ("gustiness", 0, 1), ("seed", 0, 2**31),
             ("slow", 0.1, 10),
         ):  # fmt: skip
             check_range(self.name, name, getattr(self, name), low, high)
@@ -76,21 +77,24 @@ class Spectral(Motion):
         return self.source in PRESETS
 
     def field(self, scene: Scene) -> MotionField:
-        volume = self._blown(scene) if self.blows else self._fitted(scene)
-        volume = volume.magnified(self.strength).slowed(self.slow)
-        frequencies = volume.frequencies
-        return volume.field(
-            closing_frequencies(frequencies, scene.seconds) if scene.loop else frequencies, scene.device
-        )
+        volume = self._blown(scene) if self.blows else self._fitted(scene).magnified(self.strength)
+        frequencies = volume.slowed(self.slow).frequencies
+        if scene.loop:
+            frequencies = closing_frequencies(frequencies, scene.seconds)
+        return volume.field(frequencies, scene.device)
 
     def _blown(self, scene: Scene) -> SpectralVolume:
-        """The preset's volume; its record, slowed down, is the clip or a whole part of it, so that it closes."""
-        parts = max(1, round(scene.seconds / self.slow / RECORD))
-        seconds = scene.seconds / self.slow / parts
-        return wind_volume(
-            scene.mask, self.source, seconds=seconds, wind=self.wind, direction=self.direction,
+        """The preset's volume; in a loop its record, slowed down, is the clip or a whole part of it: it closes."""
+        length = scene.seconds / self.slow
+        seconds = length / max(1, round(length / RECORD))
+        if not scene.loop:
+            seconds = max(seconds, RECORD)
+        gentle = min(self.strength, GENTLE)
+        volume = wind_volume(
+            scene.mask, self.source, seconds=seconds, strength=gentle, wind=self.wind, direction=self.direction,
             gustiness=self.gustiness, seed=self.seed, count=max(2, math.ceil(HIGHEST * seconds) + 1),
         )  # fmt: skip
+        return volume.magnified(self.strength / gentle) if self.strength > gentle else volume
 
     def _fitted(self, scene: Scene) -> SpectralVolume:
         """The clip's volume over the pixels of the region that is rendered."""
@@ -135,11 +139,11 @@ def adjusted(motion: Motion, *, wind: float | None = None, region: tuple[float, 
     Raises:
         InputError: there is no preset whose wind could blow, or no clip that could have a region.
     """
-    parts = list(_spectral_parts(motion))
+    parts = _spectral_parts(motion)
     if wind is not None and not any(part.blows for part in parts):
         raise InputError(f"wind: expected a motion that it moves, such as spectral:{next(iter(PRESETS))}")
     if region is not None and all(part.blows for part in parts):
-        raise InputError("transfer-from: expected a motion from a clip, such as spectral:clip.mp4")
+        raise InputError("region: expected a motion from a clip, such as spectral:clip.mp4")
     return _adjusted(motion, wind, region)
 
 
@@ -179,9 +183,7 @@ def _alike(size: tuple[float, float], other: tuple[float, float]) -> bool:
     return 1 / ALIKE < ratio < ALIKE
 
 
-def _part(
-    volume: SpectralVolume, region: tuple[float, ...], full: tuple[int, int], name: str
-) -> SpectralVolume:
+def _part(volume: SpectralVolume, region: tuple[float, ...], full: tuple[int, int], name: str) -> SpectralVolume:
     """The volume of a region that is given in pixels of the clip, whose width and height are `full`."""
     x, y, width, height = region
     if x + width > full[0] or y + height > full[1]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -112,43 +112,42 @@ def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, de
         InputError: one frame, too many, too small ones, or nothing moves.
 
     Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. Generative Image Dynamics,
-        section 5 of its supplement, measures from the first frame to each frame too.
+        section 7, too measures from the first picture to each later frame, by a coarse-to-fine flow.
     """
-    measured: Array | None = None
-    count = 0
-    measure: Callable[[Array, Array], Array] | None = None
-    for count, frame in enumerate(frames, start=1):
-        if count > MOST:
+    remaining = iter(frames)
+    first = next(remaining, None)
+    if first is None:
+        raise InputError("expected at least 2 frames to see motion, got 0")
+    height, width = first.shape[:2]
+    if min(height, width) < LEAST_SIDE:
+        raise InputError(f"expected frames of at least {LEAST_SIDE} pixels a side, got {width}x{height}")
+    flow_to = _dis(first) if network is None else _by_network(first, network, device)
+    found = np.empty((MOST, 2, height, width), np.float32)  # what is not written to takes no memory
+    found[0], count = 0, 1
+    for frame in remaining:
+        if count == MOST:
             raise InputError(f"expected at most {MOST} frames to measure motion in, got more")
-        if measured is None or measure is None:
-            height, width = frame.shape[:2]
-            if min(height, width) < LEAST_SIDE:
-                raise InputError(f"expected frames of at least {LEAST_SIDE} pixels a side, got {width}x{height}")
-            measure = _dis(frame) if network is None else _by_network(frame, network, device)
-            # Memory that is not written to is not taken.
-            measured = np.empty((MOST, 2, height, width), np.float32)
-            measured[0] = 0
-        else:
-            measured[count - 1] = measure(frame, measured[count - 2])
-    if measured is None or count < 2:
-        raise InputError(f"expected at least 2 frames to see motion, got {count}")
-    found = measured[:count]
-    if not _moves(found):
+        found[count] = flow_to(frame, found[count - 1])
+        count += 1
+    if count < 2:
+        raise InputError("expected at least 2 frames to see motion, got 1")
+    if not _moves(found[:count]):
         raise InputError(f"expected motion, but nothing moves by more than {STILL:g} pixels in its {count} frames")
-    return found
+    return found[:count]
 
 
 def _dis(first: Array) -> Callable[[Array, Array], Array]:
     """(frame, flow to the frame before) -> flow from `first` to the frame, (2, H, W)."""
-    method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     method.setFinestScale(0)  # the preset ends at half the resolution
     grey = cv2.cvtColor(first, cv2.COLOR_RGB2GRAY)
 
-    def measure(frame: Array, before: Array) -> Array:
+    def flow_to(frame: Array, before: Array) -> Array:
         guess = np.ascontiguousarray(before.transpose(1, 2, 0))
-        return np.asarray(method.calc(grey, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), guess)).transpose(2, 0, 1)
+        flow = method.calc(grey, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), guess)
+        return np.asarray(flow.transpose(2, 0, 1))
 
-    return measure
+    return flow_to
 
 
 def _by_network(first: Array, network: FlowNetwork, device: str) -> Callable[[Array, Array], Array]:
@@ -162,11 +161,11 @@ def _by_network(first: Array, network: FlowNetwork, device: str) -> Callable[[Ar
 
     still = planes(first)
 
-    def measure(frame: Array, before: Array) -> Array:
+    def flow_to(frame: Array, before: Array) -> Array:
         with torch.inference_mode(), fast_inference(still.device.type):
             return np.asarray(network(still, planes(frame))[0].float().cpu().numpy())
 
-    return measure
+    return flow_to
 
 
 def _moves(found: Array) -> bool:
@@ -210,7 +209,7 @@ def measure(
 
     Args:
         footage: the clip.
-        count: how many frequencies are kept, at most one and half as many as there are frames.
+        count: how many frequencies are kept; a clip of T frames has T // 2 + 1.
         network, device: see `trajectories`.
 
     Raises:
@@ -221,11 +220,12 @@ def measure(
         is_loop = closes(found)
         if not is_loop:
             found = with_closed_end(found)
-        volume = SpectralVolume.from_trajectories(found, len(found) / footage.fps, count)
+        kept = min(count, len(found) // 2 + 1)
+        volume = SpectralVolume.from_trajectories(found, len(found) / footage.fps, kept)
     except InputError as fault:
         raise InputError(str(fault) if footage.path in str(fault) else f"{footage.path}: {fault}") from fault
-    error, kept = fidelity(volume, found)
-    return Measured(volume, footage.full, len(found), footage.left_out, not is_loop, error, kept)
+    error, share = fidelity(volume, found)
+    return Measured(volume, footage.full, len(found), footage.left_out, not is_loop, error, share)
 
 
 def fidelity(volume: SpectralVolume, measured: Array) -> tuple[float, float]:

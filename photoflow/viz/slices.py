@@ -29,7 +29,7 @@ def xt_slice(frames: Iterable[NDArray[np.uint8]], *, row: int | None = None, col
     Raises:
         InputError: no frames, none or two lines, or a line that is not in the frames.
 
-    Source: Generative Image Dynamics, section 7, "X-t slice".
+    Source: Generative Image Dynamics, section 7.2, figure 5.
     """
     if (row is None) == (column is None):
         raise InputError(f"slice: expected a row or a column, got {row} and {column}")

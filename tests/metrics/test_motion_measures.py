@@ -14,8 +14,11 @@ from photoflow.metrics import (
     endpoint_error,
     epe,
     histogram,
+    intensity_steps,
+    motion_steps,
     outlier_rate,
     seam,
+    seam_to_median,
     smoothness,
 )  # fmt: skip
 
@@ -93,3 +96,18 @@ def test_seam():
     assert seam([0, 0, 0]) == 0 and seam([0, 0, 3]) == math.inf
     with pytest.raises(ValueError, match="two steps"):
         seam([1])
+
+
+def test_seam_to_median_is_not_hidden_by_one_large_step():
+    steps = [1, 1, 9, 1, 6]
+    assert seam(steps) < 1 and seam_to_median(steps) == 6
+    assert seam_to_median([0, 0, 3]) == math.inf and seam_to_median([0, 0, 0]) == 0
+    with pytest.raises(ValueError):
+        seam_to_median([1])
+
+
+def test_steps_lead_from_each_frame_to_the_next_and_round():
+    displacements = [np.full((2, 4, 5), value, np.float32) * [[[3]], [[4]]] for value in (0, 1, 3)]
+    assert motion_steps(iter(displacements)) == pytest.approx([5, 10, 15])
+    frames = [np.full((4, 5, 3), value, np.uint8) for value in (250, 2, 5)]
+    assert intensity_steps(iter(frames)) == [248, 3, 245]  # bytes do not wrap round

@@ -11,6 +11,7 @@ SAMPLES = [
     motion.Sway(strength=0.7, base="left"), motion.Float(), motion.Breathe(), motion.Swing(pivot=(3, 4)),
     motion.Bounce(), motion.Translate(), motion.Path(points=((0, 0), (5, 6)), closed=True),
     motion.Drift(arrows=((0, 0, 5, 5),), anchors=((9, 9),)),
+    motion.Spectral("plant", wind=0.7, seed=3), motion.Spectral("my clip.mp4", region=(1, 2, 30, 40), slow=2),
     motion.Sway().on(2) + 0.5 * (motion.Float() + motion.Breathe()),
 ]  # fmt: skip
 
@@ -85,6 +86,11 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
         ("path points=0,0;4,5 closed=true", motion.Path(((0, 0), (4, 5)), True)),
         ("drift arrows=0,0,5,5 anchors=1,1;2,2", motion.Drift(((0, 0, 5, 5),), ((1, 1), (2, 2)))),
         ("breathe@3", motion.Breathe().on(3)),
+        ("spectral:plant wind=0.7", motion.Spectral("plant", wind=0.7)),
+        ("spectral:plant@2", motion.Spectral("plant").on(2)),
+        ("spectral:a@home.mp4 slow=2", motion.Spectral("a@home.mp4", slow=2)),
+        ("spectral:'my clip.mp4' region=1,2,30,40", motion.Spectral("my clip.mp4", region=(1, 2, 30, 40))),
+        ("spectral@2 source=1.mp4", motion.Spectral("1.mp4").on(2)),
     ],
 )
 def test_parse(text, expected):
@@ -100,6 +106,9 @@ def test_parse(text, expected):
         ("sway@x", "subject number after @"),
         ("sway strength=abc", "strength expects a number"),
         ("path points=0,0", "at least 2 group"),
+        ("sway:plant", "sway: unknown parameter 'source'"),
+        ("spectral", "'source' is missing"),
+        ("spectral:'a", "closing quote"),
     ],
 )
 def test_parse_errors(text, named):

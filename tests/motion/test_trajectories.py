@@ -1,0 +1,145 @@
+"""Trajectories of clips whose motion is known, and what is said of clips that have none."""
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from swaying import moved, swaying, texture
+
+from photoflow.errors import InputError
+from photoflow.io import VideoWriter
+from photoflow.motion import trajectories as module
+from photoflow.motion.looped import with_closed_end
+from photoflow.motion.spectral import SpectralVolume
+from photoflow.motion.trajectories import Footage, fidelity, measure, trajectories
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory):
+    """A folder with a clip that loops, one that goes away, one that stands still, one frame, and what is no clip."""
+    folder = tmp_path_factory.mktemp("clips")
+    picture = texture(72, 96)
+    for name, frames in {
+        "loop.mp4": swaying()[0], "away.mp4": [moved(picture, 0.3 * i, 0) for i in range(30)],
+        "still.mp4": [picture] * 5, "one.mp4": [picture],
+    }.items():  # fmt: skip
+        with VideoWriter(folder / name, 96, 72, 10, quality=100) as out:
+            for frame in frames:
+                out.write(frame)
+    (folder / "text.mp4").write_text("not a video")
+    return folder
+
+
+def test_follows_the_whole_picture():
+    frames, ways = swaying()
+    found = trajectories(iter(frames))
+    assert found.shape == (30, 2, 72, 96) and found.dtype == np.float32 and (found[0] == 0).all()
+    inner = found[:, :, 12:-12, 12:-12]  # what leaves the picture cannot be followed
+    assert np.hypot(*(inner - ways[:, :, None, None]).swapaxes(0, 1)).mean() < 0.05
+    assert np.hypot(*inner[7]).mean() > 3
+
+
+def test_what_stands_still_beside_what_moves_stays_still():
+    """A flow that is too smooth moves the ground with the subject: that of the preset does by 0.2 pixels here."""
+    ground, subject = texture(96, 128, 1), texture(96, 128, 2)
+    disc = cv2.circle(np.zeros((96, 128), np.float32), (64, 48), 22, 1, -1)[..., None]
+    frames = []
+    for i in range(12):
+        alpha, over = moved(disc[..., 0], 0.3 * i, 0)[..., None], moved(subject, 0.3 * i, 0)
+        frames.append((ground * (1 - alpha) + over * alpha + 0.5).clip(0, 255).astype(np.uint8))
+    last = trajectories(frames)[-1]
+    around = cv2.circle(np.zeros((96, 128), np.uint8), (64, 48), 34, 1, -1) - cv2.dilate(
+        disc[..., 0].astype(np.uint8), np.ones((13, 13), np.uint8)
+    )
+    assert np.hypot(*last)[around > 0].mean() < 0.1
+    assert abs(last[0][disc[..., 0] > 0].mean() - 3.3) < 0.2
+
+
+def test_a_network_measures_instead():
+    seen = []
+
+    def network(first, second):
+        seen.append((first, second))
+        return torch.full((1, 2, 72, 96), float(len(seen)))
+
+    frames, _ = swaying(count=4)
+    found = trajectories(frames, network)
+    assert [flow.mean() for flow in found] == [0, 1, 2, 3]
+    torch.testing.assert_close(seen[2][0][0], torch.from_numpy(frames[0]).permute(2, 0, 1) / 255)
+    torch.testing.assert_close(seen[2][1][0], torch.from_numpy(frames[3]).permute(2, 0, 1) / 255)
+
+
+@pytest.mark.parametrize(
+    ("frames", "named"),
+    [
+        ([], "at least 2 frames to see motion, got 0"),
+        ([texture(40, 40)], "at least 2 frames to see motion, got 1"),
+        ([texture(40, 40)] * 3, "nothing moves by more than 0.1 pixels in its 3 frames"),
+        ([texture(12, 40)] * 3, "at least 16 pixels a side, got 40x12"),
+        ([texture(40, 40)] * 8, "at most 7 frames"),
+    ],
+)
+def test_frames_without_motion_are_refused(frames, named, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 7)
+    with pytest.raises(InputError, match=named):
+        trajectories(frames)
+
+
+def test_footage_is_a_part_of_a_video_made_small(clips):
+    whole, part = Footage(clips / "loop.mp4"), Footage(clips / "loop.mp4", size=48, start=1.0, seconds=0.5)
+    assert whole.full == (96, 72) and whole.fps == 10 and len(list(whole)) == 30 and whole.left_out == 0
+    frames = list(whole)
+    assert [frame.shape for frame in part] == [(36, 48, 3)] * 5
+    small = cv2.resize(frames[10], (48, 36), interpolation=cv2.INTER_AREA)
+    np.testing.assert_array_equal(next(iter(part)), small)
+
+
+def test_a_long_video_is_cut_and_says_so(clips, monkeypatch):
+    monkeypatch.setattr(module, "MOST", 20)
+    footage = Footage(clips / "loop.mp4", start=0.5)
+    assert len(list(footage)) == 20 and footage.left_out == 5
+    assert Footage(clips / "loop.mp4", seconds=1).left_out == 0
+    assert measure(footage).frames == 20 and measure(footage).left_out == 5
+    assert measure(footage).volume.count == 11  # all that 20 frames have
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "named"),
+    [
+        ("none.mp4", {}, r"none\.mp4: no such file"),
+        ("text.mp4", {}, r"text\.mp4 is not a video file"),
+        ("one.mp4", {}, r"one\.mp4: expected at least 2 frames"),
+        ("still.mp4", {}, r"still\.mp4: expected motion"),
+        ("loop.mp4", {"start": 9}, r"loop\.mp4: expected a start within its 30 frames, got frame 90"),
+        ("loop.mp4", {"start": -1}, "start: expected at least 0 seconds, got -1"),
+        ("loop.mp4", {"seconds": 0}, "seconds: expected more than 0 and at most 30 "),
+        ("loop.mp4", {"seconds": 31}, "seconds: expected more than 0 and at most 30 "),
+        ("loop.mp4", {"size": 8}, "size: expected a longest side of at least 16 pixels, got 8"),
+    ],
+)
+def test_clips_that_cannot_be_measured_are_named_in_one_line(name, options, named, clips):
+    with pytest.raises(InputError, match=named) as caught:
+        measure(Footage(clips / name, **options))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_loop_keeps_its_trajectories_and_a_clip_that_goes_away_is_closed(clips):
+    loop, away = measure(Footage(clips / "loop.mp4")), measure(Footage(clips / "away.mp4"))
+    assert not loop.closed and away.closed
+    assert loop.volume.count == 16 and loop.volume.size == (72, 96) and loop.volume.seconds == 3 and loop.frames == 30
+    assert loop.error < 0.02 and loop.kept > 0.999
+    found = trajectories(Footage(clips / "away.mp4"))
+    made = SpectralVolume.from_trajectories(with_closed_end(found), 3.0)
+    np.testing.assert_array_equal(away.volume.coefficients, made.coefficients)
+
+
+def test_fidelity_counts_what_is_left_out():
+    t = 2 * np.pi * np.arange(40) / 40
+    way = np.zeros((40, 2, 3, 4), np.float32)
+    way[:, 0] = (3 * np.cos(t) + 4 * np.cos(15 * t))[:, None, None]
+    kept = SpectralVolume.from_trajectories(way, 2.0, count=4)
+    error, share = fidelity(kept, way)
+    assert share == pytest.approx(9 / 25, rel=1e-5)
+    assert error == pytest.approx(np.abs(4 * np.cos(15 * t)).mean(), rel=1e-4)
+    error, share = fidelity(SpectralVolume.from_trajectories(way, 2.0), way)
+    assert error < 1e-5 and share == pytest.approx(1)
