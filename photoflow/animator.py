@@ -81,9 +81,10 @@ class Animator:
                 raise InputError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
         self._chosen = {"blueprint": blueprint, "renderer": renderer, "interpolate": interpolate}
         self._weights = dict(weights or {})
+        used = [kind for kind in KINDS if kind in (*BLUEPRINTS, *RENDERERS, *INTERPOLATIONS)]
         for kind in self._weights:
-            if kind not in KINDS:
-                raise InputError(f"weights: expected weights of one of {', '.join(KINDS)}, got {kind!r}")
+            if kind not in used:
+                raise InputError(f"weights: expected weights of one of {', '.join(used)}, got {kind!r}")
         self._permits = {"offline": offline, "accept_licence": accept_licence}
         self._networks: dict[str, Any] = {}
         # torch takes seconds to load: it does so while the photo is read and its subject is found.

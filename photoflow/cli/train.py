@@ -15,12 +15,13 @@ from photoflow.errors import InputError
 @app.command()
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="gan, raft, interpolation or pyramid.", show_default=False)
+        str, typer.Argument(metavar="RECIPE", help="gan, raft, interpolation, pyramid or spectral.", show_default=False)
     ],
     data: Annotated[
         list[str],
         typer.Option(
-            help="procedural[:FOLDER of photos], chairs:FOLDER or video:FOLDER; of several, one is drawn per batch.",
+            help="procedural[:FOLDER of photos], chairs:FOLDER, video:FOLDER, spectral:FOLDER of clips or "
+            "spectral:procedural[:FOLDER of photos]; of several, one is drawn per batch.",
             show_default=False,
         ),
     ],

@@ -10,10 +10,13 @@ from __future__ import annotations
 from photoflow.data.flying_chairs import FlyingChairs
 from photoflow.data.procedural_chairs import ProceduralChairs
 from photoflow.data.source import Batch, Source
+from photoflow.data.spectral_volumes import ClipVolumes, WindVolumes
 from photoflow.data.video_folder import VideoFolder
 from photoflow.errors import InputError
 
-__all__ = ["Batch", "FlyingChairs", "ProceduralChairs", "Source", "VideoFolder", "open_source"]
+__all__ = [
+    "Batch", "ClipVolumes", "FlyingChairs", "ProceduralChairs", "Source", "VideoFolder", "WindVolumes", "open_source",
+]  # fmt: skip
 
 
 def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: int = 0) -> Source:
@@ -21,7 +24,8 @@ def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: 
 
     Args:
         text: "procedural", "procedural:FOLDER" with photos in it, "chairs:FOLDER" (FlyingChairs; its training part)
-            or "video:FOLDER" (videos and folders of frames).
+            "video:FOLDER" (videos and folders of frames), "spectral:FOLDER" (clips of natural motion) or
+            "spectral:procedural", "spectral:procedural:FOLDER" with photos in it.
         size: (height, width) of the samples, pixels.
         device: where batches are wanted: "cpu", "cuda", "cuda:1", ...
         seed: another one gives other samples.
@@ -36,4 +40,12 @@ def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: 
         return FlyingChairs(folder, "train", size, device=device, seed=seed)
     if kind == "video" and folder:
         return VideoFolder(folder, size, device=device, seed=seed)
-    raise InputError(f"data: expected procedural[:FOLDER of photos], chairs:FOLDER or video:FOLDER, got {text!r}")
+    if kind == "spectral" and folder:
+        inner, colon, photos = folder.partition(":")
+        if inner == "procedural" and (photos or not colon):
+            return WindVolumes(photos or None, size, device=device, seed=seed)
+        return ClipVolumes(folder, size, device=device, seed=seed)
+    raise InputError(
+        "data: expected procedural[:FOLDER of photos], chairs:FOLDER, video:FOLDER, spectral:FOLDER of clips or "
+        f"spectral:procedural[:FOLDER of photos], got {text!r}"
+    )

@@ -8,8 +8,10 @@ from typing import Any
 
 from photoflow.models.registry import WeightsError
 
-# Which weights in the registry are whose: their names begin so. The generators have none yet.
-_PUBLISHED = {"raft": "raft_", "gan": "gan_", "pyramid": "pyramid_", "rife": "rife_", "amt": "amt_"}
+# Which weights in the registry are whose: their names begin so. The generators and the prior have none yet.
+_PUBLISHED = {
+    "raft": "raft_", "gan": "gan_", "pyramid": "pyramid_", "rife": "rife_", "amt": "amt_", "spectral": "spectral_",
+}  # fmt: skip
 KINDS = tuple(_PUBLISHED)
 
 
@@ -18,7 +20,7 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
 
     Args:
         kind: "raft", "gan" (the flow-guided generator, or the splat generator), "pyramid" (the pyramid generator),
-            "rife" (IFNet) or "amt".
+            "rife" (IFNet), "amt" or "spectral" (the prior of natural motion).
         weights: name in the registry, or file; which variant of the network they belong to is seen from them. None:
             those that come with photoflow, where it has some for this network.
         offline: never fetch.
@@ -73,6 +75,11 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
         from photoflow.models.ifnet import VERSIONS, IFNet
 
         return [lambda version=version: IFNet(version) for version in VERSIONS]  # type: ignore[misc]
+    if kind == "spectral":
+        from photoflow.models.spectral_prior import VERSIONS as PRIORS
+        from photoflow.models.spectral_prior import SpectralPrior
+
+        return [lambda version=version: SpectralPrior(version) for version in PRIORS]  # type: ignore[misc]
     from photoflow.models.amt import AMT, SIZES
 
     return [lambda size=size: AMT(size) for size in SIZES]  # type: ignore[misc]

@@ -272,6 +272,8 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
     trainer, config = Trainer(recipe, source, ranks), recipe.config
     said = trainer.resume(folder)
+    if said is None:
+        recipe.look(trainer.feed.again)
     done = trainer.done
     plan.extend(done)
     schedule = Schedule(done.steps, done.minutes, config.rate, config.last_rate, config.warmup)

@@ -68,6 +68,26 @@ def laplacian_l1(first: Tensor, second: Tensor, levels: int = 5) -> Tensor:
         return torch.stack([level.abs().mean() for level in difference]).sum()
 
 
+def multi_scale_gradient(first: Tensor, second: Tensor, scales: int = 4) -> Tensor:
+    """The mean absolute difference of the gradients of two planes, summed over sizes that are halved.
+
+    Args:
+        first: (B, C, H, W), any floating-point dtype.
+        second: of the same shape.
+        scales: how many sizes; those with a side below 2 pixels are left out.
+
+    Source: Li and Snavely, "MegaDepth", CVPR 2018, equation (4): every second pixel is taken for the next scale.
+    """
+    difference = first.float() - second.float()
+    total = difference.new_zeros(())
+    for _ in range(scales):
+        if min(difference.shape[2:]) < 2:
+            break
+        total = total + difference.diff(dim=2).abs().mean() + difference.diff(dim=3).abs().mean()
+        difference = difference[:, :, ::2, ::2]
+    return total
+
+
 def sequence_l1(flows: Sequence[Tensor], target: Tensor, valid: Tensor, gamma: float = 0.8) -> Tensor:
     """The sum over a network's updates of gamma^(N - i) times the mean absolute difference to the true flow.
 

@@ -76,6 +76,9 @@ class Recipe(ABC):
     ships: nn.Module
     facts: dict[str, str]
 
+    def look(self, batches: Callable[[int], Batch]) -> None:  # noqa: B027  (most recipes have nothing to look for)
+        """Measure the data, batches by their numbers, before the first step; what it found goes on with a training."""
+
     @property
     @abstractmethod
     def network(self) -> str:

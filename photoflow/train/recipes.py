@@ -10,7 +10,7 @@ from photoflow.errors import InputError
 from photoflow.train.config import TrainingConfig, configured
 from photoflow.train.recipe import Recipe
 
-RECIPES = ("gan", "raft", "interpolation", "pyramid")
+RECIPES = ("gan", "raft", "interpolation", "pyramid", "spectral")
 
 
 @dataclass(frozen=True)
@@ -61,4 +61,9 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.pyramid import PyramidRecipe
 
         return Entry(PyramidRecipe, PYRAMID)
+    if name == "spectral":
+        from photoflow.train.spectral import PRESETS as SPECTRAL
+        from photoflow.train.spectral import SpectralRecipe
+
+        return Entry(SpectralRecipe, SPECTRAL)
     raise InputError(f"train: expected {' or '.join(RECIPES)}, got {name!r}")

@@ -1,0 +1,75 @@
+"""Learned natural motion: a spectral volume that the prior draws for a photo."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from photoflow.errors import InputError
+from photoflow.motion.spectral import SpectralVolume
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_LONGEST = 120.0  # seconds: slower motion than that of a record 24 times as long is no motion
+
+
+def sample_volume(
+    network: Any,
+    image: Tensor,
+    *,
+    seconds: float = 5.0,
+    seed: int = 0,
+    loop: float | None = None,
+    guidance: float = 0.0,
+    steps: int = 250,
+) -> SpectralVolume:
+    """Draw a motion for a photo.
+
+    The photo is made as small as those of the training, and the motion as large as the photo.
+
+    Args:
+        network: `photoflow.models.spectral_prior.SpectralPrior` with its weights, on any device.
+        image: (1, 3, H, W), RGB in [0, 1].
+        seconds: of the record, after which the motion repeats in any case. The prior is of records of 5 seconds; of
+            other lengths the motion is slower or faster.
+        seed: another one draws another motion; the same one the same.
+        loop: seconds, less than `seconds`, after which every pixel is to be where it was at first and as fast: motion
+            self-guidance steers the sample so. It takes some four times as long, and what remains of the gap is to be
+            seen by `SpectralVolume.displacement`. None: nothing is steered.
+        guidance: w, how much more than once the photo counts; the paper's loops have 1.75. At 0 amplitudes are spread
+            as in the training.
+        steps: of the diffusion, 1 to 1000; the paper takes 250, for loops 500.
+
+    Returns:
+        The volume over the photo's pixels.
+
+    Raises:
+        InputError: a value is out of its range, or the image is not one photo.
+
+    Source: Li et al., "Generative Image Dynamics", CVPR 2024, sections 4.2 and 6.
+    """
+    import torch
+
+    from photoflow.models.spectral_prior import Guidance, fitting, shrunk
+
+    if image.dim() != 4 or image.shape[0] != 1:
+        raise InputError(f"learned motion: expected an image (1, 3, H, W), got {tuple(image.shape)}")
+    if not 0 < seconds <= _LONGEST:
+        raise InputError(f"learned motion: expected above 0 to {_LONGEST:g} seconds, got {seconds}")
+    if loop is not None and not 0 < loop < seconds:
+        raise InputError(f"learned motion: expected a loop of less than the record's {seconds:g} seconds, got {loop}")
+    if not 1 <= steps <= network.schedule.steps:
+        raise InputError(f"learned motion: expected 1 to {network.schedule.steps} steps, got {steps}")
+    if not 0 <= guidance <= 100:
+        raise InputError(f"learned motion: expected a guidance from 0 to 100, got {guidance}")
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise InputError(f"learned motion: expected a seed that is a whole number from 0 to 2^63 - 1, got {seed!r}")
+    size = (image.shape[2], image.shape[3])
+    height, width = network.vae.size.tolist()
+    seen = shrunk(image.to(network.vae.scales.device), fitting(size, height * width, network.config.vae.factor))
+    steering = Guidance(picture=guidance, loop=None if loop is None else loop / seconds)
+    parts = network(seen, steps, steering, torch.Generator().manual_seed(seed))[0].double().cpu().numpy()
+    drawn = SpectralVolume(np.asarray(parts[:, 0::2] + 1j * parts[:, 1::2], dtype=np.complex64), seconds)
+    return drawn.resized(*size)
