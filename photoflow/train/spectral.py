@@ -1,9 +1,9 @@
 """The recipe of the prior of natural motion, in three stages: autoencoder, one frequency, all frequencies together.
 
-    photoflow train spectral --data spectral:CLIPS --out runs/vae
-    photoflow train spectral --data spectral:CLIPS --out runs/slice --set stage=slice \
+    photoflow train spectral --data spectral:CLIPS --minutes 5 --out runs/vae
+    photoflow train spectral --data spectral:CLIPS --minutes 20 --out runs/slice --set stage=slice \
         --set begin=runs/vae/weights.safetensors
-    photoflow train spectral --data spectral:CLIPS --out runs/prior --set stage=coordinated \
+    photoflow train spectral --data spectral:CLIPS --minutes 10 --out runs/prior --set stage=coordinated \
         --set begin=runs/slice/weights.safetensors
 """
 
