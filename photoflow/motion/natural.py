@@ -28,7 +28,7 @@ ALIKE = 1.03  # aspect ratios that differ by less than this factor are the same
 
 @dataclass(frozen=True)
 class Spectral(Motion):
-    """Moves as real things do: as a preset in the wind, or as the things in a clip moved.
+    """In the wind as a plant, tree, vine, flag, cloth, hair, candle or lantern, or as a clip moved: spectral:plant.
 
     Args:
         source: a preset ("plant", ...), a volume (.safetensors, from `photoflow spectrum`), or a video. A clip of

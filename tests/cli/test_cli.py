@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from photoflow import cli
+from photoflow.motion.wind import PRESETS
 
 
 @pytest.fixture(scope="module")
@@ -146,6 +147,7 @@ def test_a_failure_while_writing_keeps_what_was_there(files, tmp_path, monkeypat
 def test_motions_are_listed(monkeypatch, capsys):
     code, said = run(monkeypatch, capsys, "motions")
     assert code == 0 and "sway" in said and "strength=0.5" in said and "drift" in said
+    assert all(preset in said for preset in PRESETS)
 
 
 def test_build_info_is_one_line(monkeypatch, capsys):
