@@ -72,9 +72,9 @@ def smaller(frame: np.ndarray) -> np.ndarray:
 
 
 def flames(photo: np.ndarray) -> np.ndarray:
-    """Mask of what is bright in all colours."""
-    bright = (photo.min(axis=2) > 60).astype(np.uint8)
-    return 255 * cv2.dilate(bright, np.ones((5, 5), np.uint8))
+    """Mask of what is nearly white, and the glow around it; wax is red."""
+    white = (photo.min(axis=2) > 110).astype(np.uint8)
+    return 255 * cv2.dilate(white, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
 
 
 def beside(pictures: list[np.ndarray]) -> np.ndarray:

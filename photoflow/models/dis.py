@@ -26,35 +26,46 @@ class DIS:
 
     Args:
         preset: "ultrafast", "fast" or "medium".
+        whole: refine at full resolution; the presets end at half of it, whose flow is smoother.
 
     Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016; OpenCV's implementation.
     """
 
-    def __init__(self, preset: str = "medium") -> None:
+    def __init__(self, preset: str = "medium", *, whole: bool = False) -> None:
         self._search = cv2.DISOpticalFlow.create(PRESETS[preset])
+        if whole:
+            self._search.setFinestScale(0)
 
     @torch.no_grad()
-    def __call__(self, image1: Tensor, image2: Tensor) -> Tensor:
+    def __call__(self, image1: Tensor, image2: Tensor, start: Tensor | None = None) -> Tensor:
         """Where each pixel of `image1` is in `image2`.
 
         Args:
             image1: (B, 3, H, W) RGB in [0, 1], any floating-point dtype.
             image2: another of the same shape.
+            start: (B, 2, H, W), pixels, where the search begins; None: with no motion.
 
         Returns:
             (B, 2, H, W) float32, pixels, on the images' device. Without gradient.
 
         Raises:
-            ValueError, TypeError: the images have the wrong or different shapes or dtypes.
+            ValueError, TypeError: the images or the start have the wrong or different shapes or dtypes.
         """
         check_planes("DIS", "image1", image1, 3)
         check_planes("DIS", "image2", image2, 3, beside=image1)
+        if start is not None:
+            check_planes("DIS", "start", start, 2, beside=image1)
         margins = margins_to(image1, 1, max(_LEAST, max(image1.shape[2:]) // _NARROWEST))
         pairs = zip(_grey(padded(image1, margins)), _grey(padded(image2, margins)))
-        # None: a flow that is handed in would be where the search begins.
-        flows = [self._search.calc(one, two, None) for one, two in pairs]  # type: ignore[call-overload]
+        guesses = [None] * len(image1) if start is None else _fields(padded(start.float(), margins))
+        flows = [self._search.calc(one, two, guess) for (one, two), guess in zip(pairs, guesses)]  # type: ignore[arg-type]
         planes = torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).to(image1.device)
         return cropped(planes, margins).contiguous()
+
+
+def _fields(flows: Tensor) -> list[Array]:
+    """Each flow as OpenCV has them, (H, W, 2), in memory of its own: it is written over."""
+    return [np.array(flow, order="C") for flow in flows.permute(0, 2, 3, 1).cpu().numpy()]
 
 
 def _grey(images: Tensor) -> list[Array]:

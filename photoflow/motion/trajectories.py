@@ -138,14 +138,14 @@ def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, de
 
 def _dis(first: Array) -> Callable[[Array, Array], Array]:
     """(frame, flow to the frame before) -> flow from `first` to the frame, (2, H, W)."""
-    method = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    method.setFinestScale(0)  # the preset ends at half the resolution
-    grey = cv2.cvtColor(first, cv2.COLOR_RGB2GRAY)
+    import torch
+
+    from photoflow.models.dis import DIS
+
+    method, still = DIS(whole=True), _planes(first)
 
     def flow_to(frame: Array, before: Array) -> Array:
-        guess = np.ascontiguousarray(before.transpose(1, 2, 0))
-        flow = method.calc(grey, cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), guess)
-        return np.asarray(flow.transpose(2, 0, 1))
+        return np.asarray(method(still, _planes(frame), torch.from_numpy(before)[None])[0].numpy())
 
     return flow_to
 
@@ -156,16 +156,20 @@ def _by_network(first: Array, network: FlowNetwork, device: str) -> Callable[[Ar
 
     from photoflow.models.precision import fast_inference
 
-    def planes(rgb: Array) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None].to(device).float() / 255
-
-    still = planes(first)
+    still = _planes(first).to(device)
 
     def flow_to(frame: Array, before: Array) -> Array:
         with torch.inference_mode(), fast_inference(still.device.type):
-            return np.asarray(network(still, planes(frame))[0].float().cpu().numpy())
+            return np.asarray(network(still, _planes(frame).to(device))[0].float().cpu().numpy())
 
     return flow_to
+
+
+def _planes(rgb: Array) -> Tensor:
+    """A picture uint8 (H, W, 3) as (1, 3, H, W) in [0, 1]."""
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None].float() / 255
 
 
 def _moves(found: Array) -> bool:

@@ -35,6 +35,25 @@ def test_presets_differ(pair: tuple[Tensor, Tensor]) -> None:
     assert not torch.equal(DIS("ultrafast")(*pair), DIS("medium")(*pair))
 
 
+def test_a_search_begins_where_it_is_told(pair: tuple[Tensor, Tensor]) -> None:
+    far = (pair[0], pair[0].roll(70, 3))
+    true = torch.tensor([70.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 160, 200).contiguous()
+    seen = (slice(None), slice(8, -8), slice(8, 120))
+    lost, found = ((DIS()(*far, start) - true).norm(dim=1)[seen].mean() for start in (None, true))
+    assert found < 0.3 < 3 < lost
+    assert torch.equal(true, torch.tensor([70.0, 0.0]).view(1, 2, 1, 1).expand(1, 2, 160, 200))  # not written over
+
+
+def test_at_full_resolution_less_bleeds_over_an_edge(pair: tuple[Tensor, Tensor]) -> None:
+    still, moved = pair[0].clone(), pair[0].clone()
+    still[..., 40:120, 60:140] = 1 - pair[0][..., 40:120, 60:140]
+    moved[..., 44:124, 60:140] = still[..., 40:120, 60:140]
+    around = torch.ones(160, 200, dtype=torch.bool)
+    around[36:128, 56:144] = False
+    half, whole = (DIS(whole=one)(still, moved).norm(dim=1)[0][around].mean() for one in (False, True))
+    assert whole < half
+
+
 def test_half_precision_gives_nearly_the_same(pair: tuple[Tensor, Tensor]) -> None:
     half = DIS()(*(image.half() for image in pair))
     assert half.dtype == torch.float32 and (half - DIS()(*pair)).abs().mean() < 0.05
