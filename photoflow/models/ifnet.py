@@ -17,6 +17,7 @@ from photoflow.ops import backward_warp
 
 _FLOWS = 4  # x and y into the first image, x and y into the second
 _SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
+_AROUND = 4  # pixels: what looks alike is judged by a square of 9
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,8 @@ class IFNetConfig:
         carried: channels that a block hands to the next one beside flow and mask.
         spare: channels that a block computes and nothing reads.
         mask_adds_up: each block corrects the mask, as it does the flow, instead of replacing it.
-        starts: whether the blocks correct flows that were measured between the images before, not begin with none.
+        starts: whether the blocks correct flows that were measured between the images before, not begin with none;
+            such a version also decides how sharply each pixel is read.
     """
 
     widths: tuple[int, ...]
@@ -52,12 +54,13 @@ VERSIONS = {
 
 
 class _Estimate(NamedTuple):
-    """Flows, (B, 4, H, W), and mask before its sigmoid, (B, 1, H, W), at full size; what a block hands to the next,
-    at its own."""
+    """Flows, (B, 4, H, W), mask and sharpness before their sigmoid, (B, 1, H, W), at full size; what a block hands to
+    the next, at its own."""
 
     flow: Tensor
     mask: Tensor
     carried: Tensor | None
+    sharpness: Tensor | None = None
 
 
 class IFNet(nn.Module):
@@ -68,6 +71,10 @@ class IFNet(nn.Module):
     that flow:
 
         frame = mask * img0[p + flow0] + (1 - mask) * img1[p + flow1]
+
+    "refine" is not of the paper. It starts from flows measured by DIS, and between two readings of the images decides
+    pixel by pixel: bicubic ones keep details, linear ones blur what does not fit anyway. Untrained it changes no flow
+    and takes the mean of both.
 
     Args:
         version: "4.26" or "4.6", with or without a "v" in front, "small" or "refine".
@@ -89,7 +96,7 @@ class IFNet(nn.Module):
             raise ValueError(f"IFNet: version: expected {', '.join(VERSIONS)}, got {version!r}")
         self.config = VERSIONS[version.removeprefix("v")]
         seen = 2 * (3 + self.config.encoded) + 1
-        outputs = _FLOWS + 1 + self.config.carried + self.config.spare
+        outputs = _FLOWS + 1 + self.config.carried + self.config.spare + self.config.starts
         for index, width in enumerate(self.config.widths):
             corrects = index > 0 or self.config.starts
             inputs = seen + _FLOWS + 1 + self.config.carried if corrects else seen
@@ -138,7 +145,7 @@ class IFNet(nn.Module):
             details: return the flows and the mask too.
             every_block: whether the frame as each block would have it is wanted, which training needs.
             flows: from `img0` to `img1` and back, (B, 2, H, W) each, pixels, for "refine", which starts from them;
-                None: it measures them by `photoflow.models.dis.DIS`, on the CPU. Other versions take none.
+                None: `measured`. Other versions take none.
 
         Returns:
             The frame, (B, 3, H, W) of the images' dtype, or `Interpolated`; a list of them, from coarse to fine, with
@@ -160,8 +167,8 @@ class IFNet(nn.Module):
         frames: list[Tensor | Interpolated] = []
         for estimate in self._estimates(img0, img1, time, scale, every_block, start):
             flow, mask = estimate.flow, estimate.mask.sigmoid()
-            moved0 = backward_warp(img0, flow[:, :2], padding="border")
-            moved1 = backward_warp(img1, flow[:, 2:], padding="border")
+            moved0 = _read(img0, flow[:, :2], estimate.sharpness)
+            moved1 = _read(img1, flow[:, 2:], estimate.sharpness)
             frame = cropped(torch.lerp(moved1, moved0, mask.to(img0.dtype)), margins)
             if details:
                 frames.append(Interpolated(frame, *(cropped(x, margins) for x in (flow[:, :2], flow[:, 2:], mask))))
@@ -169,22 +176,32 @@ class IFNet(nn.Module):
                 frames.append(frame)
         return frames if every_block else frames[-1]
 
-    def _start(self, img0: Tensor, img1: Tensor, time: Tensor, flows: tuple[Tensor, Tensor] | None) -> Tensor | None:
-        """The flows that the blocks correct, (B, 4, H, W), where this version starts from some.
+    @staticmethod
+    def measured(img0: Tensor, img1: Tensor) -> tuple[Tensor, Tensor]:
+        """The flows that "refine" starts from: `photoflow.models.dis.DIS` at full resolution, on the CPU.
 
-        A pixel of the new frame is taken to move as the pixel at the same place of either image does.
+        Args:
+            img0: (B, 3, H, W), RGB in [0, 1].
+            img1: the same.
+
+        Returns:
+            From `img0` to `img1` and back, (B, 2, H, W) float32 each, pixels. They are the same for every time.
         """
+        measure = DIS(whole=True)
+        return measure(img0, img1), measure(img1, img0)
+
+    def _start(self, img0: Tensor, img1: Tensor, time: Tensor, flows: tuple[Tensor, Tensor] | None) -> Tensor | None:
+        """The flows that the blocks correct, (B, 4, H, W), where this version starts from some."""
         if not self.config.starts:
             if flows is not None:
                 raise ValueError("IFNet: flows: expected None, this version starts from no flows")
             return None
         if flows is None:
-            measure = DIS()
-            flows = measure(img0, img1), measure(img1, img0)
+            flows = self.measured(img0, img1)
         for name, flow in zip(("flows[0]", "flows[1]"), flows):
             check_planes("IFNet", name, flow, 2, beside=img0)
         forth, back = (as_coordinates(flow) for flow in flows)
-        return torch.cat([time * back, (1 - time) * forth], dim=1)
+        return _intermediate(img0, img1, time, forth, back)
 
     def _estimates(
         self, img0: Tensor, img1: Tensor, time: Tensor, scale: float, every: bool, start: Tensor | None
@@ -234,7 +251,8 @@ class IFNet(nn.Module):
         if estimate is not None:
             flow = estimate.flow + flow
             mask = estimate.mask + mask if self.config.mask_adds_up else mask
-        return _Estimate(flow, mask, carried)
+        sharpness = resize(out[:, -1:], reduction) if self.config.starts else None
+        return _Estimate(flow, mask, carried, sharpness)
 
 
 class _Block(nn.Module):
@@ -286,6 +304,34 @@ class _Encoder(nn.Module):
             x = functional.leaky_relu(layer(x), 0.2, inplace=True)
         out: Tensor = self.cnn3(x)
         return out
+
+
+def _intermediate(img0: Tensor, img1: Tensor, time: Tensor, forth: Tensor, back: Tensor) -> Tensor:
+    """From the pixels of the frame at `time` to either image, (B, 4, H, W), by flows between these, (B, 2, H, W).
+
+    A pixel of the new frame moves either as the pixel of `img0` at its place does, or as that of `img1`: as the one by
+    which both images look more alike around it.
+    """
+    one, other = (torch.cat([-time * flow, (1 - time) * flow], dim=1) for flow in (forth, -back))
+    return torch.where(_unlikeness(img0, img1, one) <= _unlikeness(img0, img1, other), one, other)
+
+
+def _unlikeness(img0: Tensor, img1: Tensor, flow: Tensor) -> Tensor:
+    """Mean difference of the images moved by (B, 4, H, W), over the square around each pixel: (B, 1, H, W)."""
+    moved0 = backward_warp(img0, flow[:, :2], padding="border")
+    moved1 = backward_warp(img1, flow[:, 2:], padding="border")
+    difference = (moved0 - moved1).abs().mean(dim=1, keepdim=True)
+    around = functional.pad(difference, (_AROUND,) * 4, mode="replicate")
+    return functional.avg_pool2d(around, 2 * _AROUND + 1, stride=1)
+
+
+def _read(image: Tensor, flow: Tensor, sharpness: Tensor | None) -> Tensor:
+    """The image at p + flow[p], linear between its pixels, or bicubic as far as `sharpness` says."""
+    linear = backward_warp(image, flow, padding="border")
+    if sharpness is None:
+        return linear
+    bicubic = backward_warp(image, flow, mode="bicubic", padding="border")
+    return torch.lerp(linear, bicubic, sharpness.sigmoid().to(image.dtype))
 
 
 def _moved(side: list[Tensor], flow: Tensor, reduction: float) -> list[Tensor]:

@@ -32,6 +32,7 @@ class FrameMaker:
     def __init__(self, network: nn.Module, device: str) -> None:
         self._network, self._device = network.to(device), device
         self._planes: deque[tuple[Array, Tensor]] = deque(maxlen=2)  # of the pictures used last: each is used often
+        self._flows: tuple[Tensor, Tensor, tuple[Tensor, Tensor]] | None = None  # between the two planes used last
 
     def __call__(self, before: Array, after: Array, t: float) -> Array:
         """Draw a picture.
@@ -45,15 +46,31 @@ class FrameMaker:
             uint8 of the same shape. Colours are mixed as far as they are opaque; opacity moves with them.
         """
         first, second = self._on_device(before), self._on_device(after)
-        large = isinstance(self._network, IFNet) and max(before.shape) > LARGE
         with torch.inference_mode(), fast_inference(self._device):
             has_alpha = first.shape[1] == 4
-            made = self._network(first[:, :3], second[:, :3], t, details=has_alpha, **({"scale": 0.5} if large else {}))
+            options = self._options(first, second)
+            made = self._network(first[:, :3], second[:, :3], t, details=has_alpha, **options)
             if not has_alpha:
                 return _as_picture(made)
             opacity = made.carry(first[:, 3:], second[:, 3:]).float()
             colours = made.frame.float() / opacity.clamp_min(1 / 510)
             return _as_picture(torch.cat([colours, opacity], dim=1))
+
+    def _options(self, first: Tensor, second: Tensor) -> dict[str, Any]:
+        """What an IFNet is told beside the images (1, 3 or 4, H, W) and the time."""
+        options: dict[str, Any] = {}
+        if isinstance(self._network, IFNet):
+            if max(first.shape) > LARGE:
+                options["scale"] = 0.5
+            if self._network.config.starts:
+                options["flows"] = self._measured(first, second)
+        return options
+
+    def _measured(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+        """The flows that all frames between two images start from."""
+        if self._flows is None or self._flows[0] is not first or self._flows[1] is not second:
+            self._flows = first, second, IFNet.measured(first[:, :3], second[:, :3])
+        return self._flows[2]
 
     def _on_device(self, picture: Array) -> Tensor:
         """The picture as float32 (1, C, H, W) in [0, 1], multiplied by its alpha."""
