@@ -25,7 +25,7 @@ def flow(
         str | None,
         typer.Option(
             help="RAFT's weights: a name from `photoflow weights list`, or a file. Without: those that come with "
-            "photoflow, or OpenCV's DIS flow, which needs none."
+            "photoflow, or the completed DIS flow, which needs none."
         ),
     ] = None,
     updates: Annotated[int, typer.Option(min=1, help="How often the flow is refined.")] = 12,
@@ -81,14 +81,14 @@ def measure_flow(
     import torch
 
     from photoflow.models.device import settled_device
-    from photoflow.models.dis import DIS
+    from photoflow.models.dis import CompletedDIS
     from photoflow.models.networks import load_network
     from photoflow.models.weights import shipped
 
     chosen = settled_device(device)
     images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
     if weights is None and shipped("raft") is None:
-        return DIS()(*images)[0].cpu().numpy(), "DIS"
+        return CompletedDIS()(*images)[0].cpu().numpy(), "DIS"
     network = load_network("raft", weights, offline=offline).to(chosen)
     with torch.inference_mode():
         return network(*images, updates=updates)[0].cpu().numpy(), "RAFT"

@@ -16,12 +16,13 @@ from photoflow.evaluation.errors import ErrorCounts
 from photoflow.evaluation.folders import open_pairs
 from photoflow.evaluation.pictures import as_bytes, embedded, flow_picture, heat, wheel
 from photoflow.metrics import endpoint_error, epe, outlier_rate
-from photoflow.models.dis import DIS, PRESETS
+from photoflow.models.dis import DIS, PRESETS, CompletedDIS
 
 Sample = dict[str, Tensor]
 
 METHODS = {
-    OURS: "RAFT",
+    OURS: "what `photoflow flow` measures by: RAFT, or without its weights the completed DIS",
+    "completed_dis": "OpenCV's DIS at full resolution, with the background's motion where the flow back contradicts it",
     "zero": "nothing moves",
     **{f"dis_{preset}": f"OpenCV's DIS, preset {preset}" for preset in PRESETS},
     "farneback": "OpenCV's Farnebäck flow",
@@ -35,7 +36,7 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
 
     Args:
         data: a folder as FlyingChairs' is.
-        network: RAFT, on `device`, or None.
+        network: RAFT, on `device`; None: the completed DIS is photoflow's.
         device: where it runs.
         progress: called after every pair.
 
@@ -47,12 +48,12 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
         InputError: the folder has no pairs, or one that cannot be read.
     """
     measured: dict[str, FlowMethod] = {
+        OURS: CompletedDIS() if network is None else network,
+        **({} if network is None else {"completed_dis": CompletedDIS()}),
         "zero": zero_flow,
         **{f"dis_{preset}": DIS(preset) for preset in PRESETS},
         "farneback": farneback,
     }
-    if network is not None:
-        measured = {OURS: network, **measured}
     methods: dict[str, Callable[[Sample], Tensor]] = {
         name: partial(_of_pair, method) for name, method in measured.items()
     }
@@ -68,7 +69,7 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
             **{f"above_{pixels}px": float(outlier_rate(error, pixels)) for pixels in THRESHOLDS},
         }
 
-    notes: list[str] = []
+    notes = [f"photoflow is {'the completed DIS, without weights' if network is None else 'RAFT'}."]
     scores, figures = compare(open_pairs(data, notes, device), methods, measure, _show, progress)
     return Evaluation("flow", str(data), scores, METHODS, [*counts.figures(), *figures], notes)
 

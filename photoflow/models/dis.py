@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
+from photoflow.ops import backward_warp
 
 Array = np.ndarray[Any, Any]
 
@@ -18,6 +19,9 @@ PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
+_APART = (0.01, 0.5)  # of both flows' squared lengths, and squared pixels: Sundaram et al., equation (5)
+_FITTED = 4  # every fourth pixel along x and y is asked for the background's motion
+_INLIER = 1.5  # pixels
 _LEAST, _NARROWEST = 64, 32  # pixels, and times the shorter side: OpenCV reads beyond pictures that are smaller still
 
 
@@ -61,6 +65,71 @@ class DIS:
         flows = [self._search.calc(one, two, guess) for (one, two), guess in zip(pairs, guesses)]  # type: ignore[arg-type]
         planes = torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).to(image1.device)
         return cropped(planes, margins).contiguous()
+
+
+class CompletedDIS:
+    """DIS at full resolution, with the background's motion where its flow cannot be right.
+
+    Where the flow back from the second image does not lead to where the flow came from, the second image mostly does
+    not show what was there: something has moved in front of it, or it has left the picture. What is hidden belongs to
+    the background more often than not, and that moves as the camera makes it: by the affine motion that most pixels of
+    the rest agree on. If less than half of them agree on any, or the rest is less than half of the picture, the flow
+    stays as DIS has it.
+
+    Source: of the criterion, Sundaram, Brox and Keutzer, "Dense Point Trajectories by GPU-Accelerated Large
+        Displacement Optical Flow", ECCV 2010, equation (5).
+    """
+
+    def __init__(self) -> None:
+        self._measure = DIS(whole=True)
+
+    @torch.no_grad()
+    def __call__(self, image1: Tensor, image2: Tensor) -> Tensor:
+        """Where each pixel of `image1` is in `image2`.
+
+        Args:
+            image1: (B, 3, H, W) RGB in [0, 1], any floating-point dtype.
+            image2: another of the same shape.
+
+        Returns:
+            (B, 2, H, W) float32, pixels, on the images' device. Without gradient.
+
+        Raises:
+            ValueError, TypeError: the images have the wrong or different shapes or dtypes.
+        """
+        forth, back = self._measure(image1, image2), self._measure(image2, image1)
+        agree = _consistent(forth, back)
+        background = [_background(flow, kept) for flow, kept in zip(forth.cpu(), agree[:, 0].cpu())]
+        return torch.where(agree, forth, torch.stack(background).to(forth))
+
+
+def _consistent(forth: Tensor, back: Tensor) -> Tensor:
+    """Whether the flow back leads to where the flow came from, and neither out of the picture: (B, 1, H, W) bool."""
+    returned = backward_warp(back, forth, padding="border")
+    apart = (forth + returned).square().sum(1, keepdim=True)
+    share, least = _APART
+    lengths = forth.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
+    inside = backward_warp(torch.ones_like(forth[:, :1]), forth) > 0
+    return inside & (apart < share * lengths + least)
+
+
+def _background(flow: Tensor, asked: Tensor) -> Tensor:
+    """The affine motion that most of the pixels `asked`, (H, W) bool, agree on: (2, H, W).
+
+    Where they agree on none, or are less than half of the picture, it is the flow itself.
+    """
+    height, width = asked.shape
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    places = np.stack([x, y], axis=2)
+    moved = places + flow.permute(1, 2, 0).numpy()
+    some = asked.numpy() & (x % _FITTED == 0) & (y % _FITTED == 0)
+    if some.sum() < 3 or asked.float().mean() < 0.5:
+        return flow
+    motion, agreeing = cv2.estimateAffine2D(places[some], moved[some], ransacReprojThreshold=_INLIER)
+    if motion is None or agreeing.mean() < 0.5:
+        return flow
+    carried = places @ motion[:, :2].T + motion[:, 2] - places
+    return torch.from_numpy(carried.transpose(2, 0, 1).astype(np.float32))
 
 
 def _fields(flows: Tensor) -> list[Array]:

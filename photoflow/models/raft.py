@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from photoflow.models._contract import InstanceNorm, check_planes, cropped, margins_to, padded
-from photoflow.models.dis import DIS
+from photoflow.models.dis import CompletedDIS
 from photoflow.models.raft_names import rename
 from photoflow.models.raft_upsampling import FACTOR, MaskPredictor, bilinear_upsampling, convex_upsampling
 from photoflow.ops import Correlation
@@ -291,7 +291,7 @@ class RAFT(nn.Module):
 
     @classmethod
     def refine(cls, weights: str | Path | None = None) -> RAFT:
-        """RAFT-S with convex upsampling, started from the flow of `photoflow.models.dis.DIS`: 1.4 M parameters."""
+        """RAFT-S with convex upsampling, started from `photoflow.models.dis.CompletedDIS`: 1.4 M parameters."""
         return cls(PRESETS["refine"], weights)
 
     def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
@@ -321,7 +321,7 @@ class RAFT(nn.Module):
             updates: How often the flow is updated, at least 1.
             every_update: Whether the flow after each update is wanted, which training needs.
             start: The flow (B, 2, H, W), pixels, that the updates begin with, for `RAFT.refine()`; None: it is
-                measured by DIS, on the CPU. The others begin with none.
+                measured by CompletedDIS, on the CPU. The others begin with none.
 
         Returns:
             The flow (B, 2, H, W), float32, pixels; the list of all `updates` of them with `every_update`. Only what is
@@ -363,7 +363,7 @@ class RAFT(nn.Module):
                 raise ValueError("RAFT: start: expected None, this variant begins without a flow")
             return None
         if start is None:
-            return DIS()(image1, image2)
+            return CompletedDIS()(image1, image2)
         check_planes("RAFT", "start", start, 2, beside=image1)
         return start.float()
 

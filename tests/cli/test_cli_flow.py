@@ -12,7 +12,7 @@ import torch
 
 from photoflow import cli
 from photoflow.io import read_flow, read_photo
-from photoflow.models.dis import DIS
+from photoflow.models.dis import CompletedDIS
 from photoflow.models.raft import RAFT
 from photoflow.viz import flow_to_rgb, with_legend
 
@@ -65,7 +65,7 @@ def test_without_weights_dis_measures_the_flow(
     images = [
         torch.from_numpy(read_photo(files / name).rgb).permute(2, 0, 1)[None] / 255 for name in ("a.png", "b.png")
     ]
-    np.testing.assert_array_equal(read_flow(tmp_path / "f.flo"), DIS()(*images)[0].numpy())
+    np.testing.assert_array_equal(read_flow(tmp_path / "f.flo"), CompletedDIS()(*images)[0].numpy())
 
 
 BAD = [

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.optical_flow import raft_large, raft_small
 
-from photoflow.models.dis import DIS
+from photoflow.models.dis import CompletedDIS
 from photoflow.models.networks import load_network
 from photoflow.models.raft import PRESETS, RAFT
 from photoflow.models.raft_names import rename
@@ -118,7 +118,7 @@ def test_refine_begins_with_the_flow_it_is_given_and_measures_it_else() -> None:
         # Where no cell lies outside, a level flow is its own convex combination.
         inner = network(one, two, updates=1, start=start)[:, :, 16:-16, 16:-16]
         assert torch.allclose(inner, start[:, :, 16:-16, 16:-16], atol=1e-5)
-        measured = DIS()(one, two)
+        measured = CompletedDIS()(one, two)
         assert torch.equal(network(one, two, updates=2), network(one, two, updates=2, start=measured))
         assert not torch.equal(measured, start)
     with pytest.raises(ValueError, match="RAFT: start: expected None"):

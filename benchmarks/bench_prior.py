@@ -1,0 +1,136 @@
+"""Does the learned prior draw motion like that of its training set, where the photo has it, and do its loops close?
+
+Samples for photos of the training data are compared with other samples of that data, frequency by frequency: by the
+root mean square amplitude over a picture, in a two-sample Kolmogorov-Smirnov test. Motion is in pixels of the size that
+the prior was trained at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import ks_2samp
+from torch import Tensor
+
+from benchmarks.bench_ops import machine
+from photoflow.data import open_source
+from photoflow.io.atomic import write_bytes
+from photoflow.models.networks import load_network
+from photoflow.models.spectral_prior import Guidance, SpectralPrior, displacement, velocity
+
+Array = np.ndarray[Any, Any]
+Record = dict[str, Any]
+RESULTS = Path(__file__).parent / "results"
+TOGETHER = 8  # samples drawn at once
+LEVEL = 0.05  # of significance
+LOOP = 0.8  # of a record
+CLOSINGS = (0.0, 5.0, 20.0, 50.0, 200.0)  # strengths of self-guidance
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("weights", type=Path)
+    parser.add_argument("--data", action="append", required=True, help="as for `photoflow train spectral`; repeat")
+    parser.add_argument("--samples", type=int, default=48, help="as many of each data, at most")
+    parser.add_argument("--steps", type=int, default=60, help="of the diffusion")
+    parser.add_argument("--json", type=Path, default=RESULTS / "prior.json", help=".md is written beside")
+    options = parser.parse_args()
+    prior: SpectralPrior = load_network("spectral", options.weights)
+    height, width = prior.vae.size.tolist()
+    sources = [open_source(text, size=(height, width), seed=0) for text in options.data]
+    count = max(1, options.samples // (TOGETHER * len(sources)))
+
+    def volumes(first: int) -> tuple[Tensor, Tensor]:
+        batches = [source.batch(first + number, TOGETHER) for source in sources for number in range(count)]
+        return tuple(torch.cat([batch[name] for batch in batches]) for name in ("image", "volume"))
+
+    images, true = volumes(0)
+    _, other = volumes(count)  # of the same records, cut in other ways
+    drawn = torch.cat([prior(part, options.steps, chance=torch.Generator().manual_seed(number))
+                       for number, part in enumerate(images.split(TOGETHER))])  # fmt: skip
+    with torch.no_grad():
+        decoded = prior.volume(prior.latents(true), (height, width))
+    document = {
+        "machine": machine("cpu", None), "weights": options.weights.name, "data": [source.name for source in sources],
+        "size": [height, width], "samples": len(images), "steps": options.steps,
+        "amplitudes": amplitudes({"set": other, "drawn": drawn, "decoded": decoded, "again": true}),
+        "places": places(drawn, true), "loops": loops(prior, images[:: len(images) // TOGETHER], options.steps),
+    }  # fmt: skip
+    write_bytes(options.json, (json.dumps(document, indent=1) + "\n").encode())
+    write_bytes(options.json.with_suffix(".md"), page(document).encode())
+    print(page(document))
+
+
+def amplitude(volume: Tensor) -> Tensor:
+    """(B, K, 4, H, W) -> (B, K): root mean square over the pixels and axes."""
+    return volume.unflatten(2, (2, 2)).norm(dim=3).square().mean((2, 3, 4)).sqrt()
+
+
+def amplitudes(volumes: dict[str, Tensor]) -> list[Record]:
+    """Of each frequency: the medians, and the p-value of each but the first being spread as the first is."""
+    spread = {name: amplitude(volume).double().numpy() for name, volume in volumes.items()}
+    reference, *others = spread
+    return [
+        {
+            "median": {name: float(np.median(values[:, k])) for name, values in spread.items()},
+            "p": {name: float(ks_2samp(spread[name][:, k], spread[reference][:, k]).pvalue) for name in others},
+        }
+        for k in range(spread[reference].shape[1])
+    ]
+
+
+def places(drawn: Tensor, true: Tensor) -> Record:
+    """Is the motion where the photo has it? The share of the drawn energy in that half of the pixels which truly moves
+    most, beside the truth's own share, and that of samples drawn for other photos."""
+    energy = {name: volume[:, 1:].square().sum((1, 2)).flatten(1) for name, volume in (("own", drawn), ("true", true))}
+    energy["another's"] = energy["own"].roll(1, 0)
+    moves = energy["true"] > energy["true"].median(dim=1, keepdim=True).values
+    return {name: float((values * moves).sum(1).div(values.sum(1)).mean()) for name, values in energy.items()}
+
+
+def loops(prior: SpectralPrior, images: Tensor, steps: int) -> list[Record]:
+    """How far apart the ends of loops are, and how much they move, at each strength of self-guidance."""
+    records = []
+    for closing in CLOSINGS:
+        guidance = Guidance(loop=LOOP, closing=closing)
+        volume = prior(images, steps, guidance, torch.Generator().manual_seed(7))
+        moments = [displacement(volume, share) for share in np.linspace(0, LOOP, 32)]
+        jump = velocity(volume, LOOP) - velocity(volume, 0.0)
+        moved = torch.stack(moments)
+        records.append({
+            "closing": closing, "gap": float((moments[-1] - moments[0]).norm(dim=1).mean()),
+            "jump": float(jump.norm(dim=1).mean()),
+            "motion": float((moved - moved.mean(0)).norm(dim=2).mean()),
+        })  # fmt: skip
+    return records
+
+
+def page(document: Record) -> str:
+    """The results as Markdown."""
+    size, rows = document["size"], document["amplitudes"]
+    alike = {name: sum(row["p"][name] >= LEVEL for row in rows) for name in rows[0]["p"]}
+    lines = [
+        "# The learned prior of natural motion", "",
+        f"{document['samples']} samples at {size[1]}×{size[0]}, {document['steps']} steps.",
+        "",
+        "Amplitudes, and p of being spread as in the training set: of what is drawn, of what the autoencoder makes of "
+        "other samples of the set, and of those samples. Frequencies where p is at least "
+        f"{LEVEL}: {alike['drawn']}, {alike['decoded']} and {alike['again']} of {len(rows)}.", "",
+        "| frequency | set, px | drawn, px | p drawn | p decoded | p set |", "|---|---|---|---|---|---|",
+        *(f"| {k} | {row['median']['set']:.4f} | {row['median']['drawn']:.4f} | "
+          + " | ".join(f"{row['p'][name]:.3f}" for name in ("drawn", "decoded", "again")) + " |"
+          for k, row in enumerate(rows)), "",
+        "Share of the energy in the half of the pixels that truly moves most: " + ", ".join(
+            f"{name} {share:.2f}" for name, share in document["places"].items()) + ".", "",
+        f"Loops of {LOOP:g} of a record, by strength of self-guidance (gap: from the last moment to the first; jump: "
+        "of the velocity, px a frame; motion: mean distance from the mean place):", "",
+        "| u | gap, px | jump, px | motion, px | gap / motion |", "|---|---|---|---|---|",
+        *(f"| {row['closing']:g} | {row['gap']:.3f} | {row['jump']:.4f} | {row['motion']:.3f} | "
+          f"{row['gap'] / row['motion']:.3f} |" for row in document["loops"]), "",
+    ]  # fmt: skip
+    return "\n".join(lines)
