@@ -19,7 +19,7 @@ PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
-_APART = (0.01, 0.5)  # of both flows' squared lengths, and squared pixels: Sundaram et al., equation (5)
+_APART = 3.0  # pixels; less is mostly imprecision, where the background would be farther off
 _FITTED = 4  # every fourth pixel along x and y is asked for the background's motion
 _INLIER = 1.5  # pixels
 _LEAST, _NARROWEST = 64, 32  # pixels, and times the shorter side: OpenCV reads beyond pictures that are smaller still
@@ -70,14 +70,11 @@ class DIS:
 class CompletedDIS:
     """DIS at full resolution, with the background's motion where its flow cannot be right.
 
-    Where the flow back from the second image does not lead to where the flow came from, the second image mostly does
-    not show what was there: something has moved in front of it, or it has left the picture. What is hidden belongs to
-    the background more often than not, and that moves as the camera makes it: by the affine motion that most pixels of
-    the rest agree on. If less than half of them agree on any, or the rest is less than half of the picture, the flow
-    stays as DIS has it.
-
-    Source: of the criterion, Sundaram, Brox and Keutzer, "Dense Point Trajectories by GPU-Accelerated Large
-        Displacement Optical Flow", ECCV 2010, equation (5).
+    Where the flow back from the second image leads more than 3 pixels away from where the flow came from, that image
+    mostly does not show what was there: something has moved in front of it, or it has left the picture. What is hidden
+    belongs to the background more often than not, and that moves as the camera makes it: by the affine motion that most
+    pixels of the rest agree on. If less than half of them agree on any, or the rest is less than half of the picture,
+    the flow stays as DIS has it.
     """
 
     def __init__(self) -> None:
@@ -104,13 +101,11 @@ class CompletedDIS:
 
 
 def _consistent(forth: Tensor, back: Tensor) -> Tensor:
-    """Whether the flow back leads to where the flow came from, and neither out of the picture: (B, 1, H, W) bool."""
-    returned = backward_warp(back, forth, padding="border")
-    apart = (forth + returned).square().sum(1, keepdim=True)
-    share, least = _APART
-    lengths = forth.square().sum(1, keepdim=True) + returned.square().sum(1, keepdim=True)
+    """Whether the flow stays in the picture and the one back leads to where it came from: (B, 1, H, W) bool."""
+    apart = (forth + backward_warp(back, forth, padding="border")).norm(dim=1, keepdim=True)
     inside = backward_warp(torch.ones_like(forth[:, :1]), forth) > 0
-    return inside & (apart < share * lengths + least)
+    kept: Tensor = inside & (apart <= _APART)
+    return kept
 
 
 def _background(flow: Tensor, asked: Tensor) -> Tensor:

@@ -88,8 +88,7 @@ def test_what_is_hidden_moves_as_the_background() -> None:
     true = torch.tensor([5.0, 0.0]).view(1, 2, 1, 1)
     plain, completed = ((flow - true).norm(dim=1)[0] for flow in (DIS(whole=True)(one, two), CompletedDIS()(one, two)))
     hidden = (slice(45, 115), slice(70, 100))  # what the second image shows behind the board
-    assert completed[hidden].mean() < 0.2 * plain[hidden].mean()
-    assert completed[hidden].median() < 0.1 and completed.mean() < 0.3
+    assert completed[hidden].mean() < 0.3 * plain[hidden].mean() and completed[hidden].median() < 0.1
 
 
 def test_what_leaves_the_picture_goes_on_as_the_background() -> None:
@@ -102,17 +101,20 @@ def test_a_thing_that_moves_is_no_background() -> None:
     one, two = scene(0, None)
     one, two = one.clone(), two.clone()
     thing = one[:, :, 40:100, 60:120].flip(2).clone()
-    one[:, :, 40:100, 60:120], two[:, :, 40:100, 64:124] = thing, thing
+    one[:, :, 40:100, 60:120], two[:, :, 40:100, 76:136] = thing, thing
     flow, plain = CompletedDIS()(one, two), DIS(whole=True)(one, two)
-    assert (flow[0, 0, 50:90, 70:110] - 4).abs().mean() < 0.3
-    assert flow[:, :, :, 130:].norm(dim=1).mean() < 0.1
-    hidden = (0, 0, slice(45, 95), slice(120, 124))
+    assert (flow[0, 0, 50:90, 70:110] - 16).abs().mean() < 0.3
+    assert flow[:, :, :, 150:].norm(dim=1).mean() < 0.1
+    hidden = (0, 0, slice(45, 95), slice(120, 136))
     assert flow[hidden].abs().mean() < 0.5 * plain[hidden].abs().mean()
 
 
 def test_without_a_background_the_flow_stays_as_it_is() -> None:
-    images = torch.rand(2, 1, 3, 64, 96, generator=torch.Generator().manual_seed(0))  # no pixel is found again
-    assert torch.equal(CompletedDIS()(images[0], images[1]), DIS(whole=True)(images[0], images[1]))
+    one, _ = scene(0, None)
+    bands = [one[:, :, top : top + 54] for top in (0, 54, 106)]
+    two = torch.cat([band.roll(moved, 3) for band, moved in zip(bands, (0, 14, -14))], dim=2)
+    one = torch.cat(bands, dim=2)
+    assert torch.equal(CompletedDIS()(one, two), DIS(whole=True)(one, two))
 
 
 def test_completed_pairs_of_a_batch_do_not_mix() -> None:
