@@ -17,11 +17,10 @@ from photoflow.evaluation.scores import decibels
 from photoflow.metrics import l1, psnr, ssim
 from photoflow.models.precision import fast_inference
 from photoflow.models.splat_generator import SplatGenerator
-from photoflow.render.generated import draw, thrown
+from photoflow.render.generated import draw, moving, thrown
 
 Sample = dict[str, Tensor]
 
-_STILL = 1.0  # pixels: what moves less stands still, as in training
 METHODS = {
     OURS: "the generator draws image 2 from image 1 and the flow",
     "repeat": "image 1 as it is",
@@ -73,9 +72,7 @@ def drawn(network: Any, image: Tensor, flow: Tensor) -> Tensor:
         everywhere), the pyramid generator never asks; to others what moves is the subject, as in training on such
         pairs.
     """
-    mask = (flow.norm(dim=1, keepdim=True) > _STILL).float()
-    if isinstance(network, SplatGenerator) or not mask.any():
-        mask = torch.ones_like(mask)
+    mask = torch.ones_like(flow[:, :1]) if isinstance(network, SplatGenerator) else moving(flow)
     moved = thrown(image, flow)
     with fast_inference(image.device.type):
         return draw(network, image, mask, flow, *moved).clamp(0, 1)

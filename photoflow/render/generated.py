@@ -17,6 +17,7 @@ from photoflow.render.renderer import Renderer
 
 Array = np.ndarray[Any, Any]
 
+_STILL = 1.0  # pixels
 SEAM = 4  # pixels over which a generated region passes into the photo
 RIM = 1 / 160  # of the photo's longer side: pixels around the subject may show some of it, and would stay behind
 
@@ -122,6 +123,16 @@ def draw(
     else:
         drawn = network(image, mask, flow, warped, occlusion)
     return drawn.float()
+
+
+def moving(flow: Tensor) -> Tensor:
+    """What a flow (B, 2, H, W) says is the subject, where nobody else does: what moves by more than a pixel.
+
+    Returns:
+        (B, 1, H, W) float32, 0 or 1; 1 everywhere in a sample where nothing moves.
+    """
+    moves = (flow.norm(dim=1, keepdim=True) > _STILL).float()
+    return torch.where(moves.amax((1, 2, 3), keepdim=True) > 0, moves, 1.0)
 
 
 def thrown(planes: Tensor, flow: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.models.vgg import VGG19Features
 from photoflow.models.weights import locate
 from photoflow.ops import backward_warp
-from photoflow.render.generated import thrown
+from photoflow.render.generated import moving, thrown
 from photoflow.train.config import TrainingConfig, as_text
 from photoflow.train.light import evenly_lit
 from photoflow.train.losses import SPAN, charbonnier, gradient_penalty, l1, laplacian_l1, psnr
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from photoflow.data import Batch
 
 _LOSSES = ("adversarial", "pixel", "vgg", "cycle", "warp", "charbonnier", "laplacian")
-_STILL = 1.0  # pixels: what moves less is no subject, where the data does not say what is
 
 
 @dataclass(frozen=True)
@@ -122,14 +121,8 @@ class Condition:
 def conditioned(batch: Batch) -> Condition:
     """What the networks see of a batch with image1, flow and, where it has one, the mask; else of what moves."""
     image, flow = batch["image1"], batch["flow"]
-    mask = batch["mask"] if "mask" in batch else _moving(flow.norm(dim=1, keepdim=True))
+    mask = batch["mask"] if "mask" in batch else moving(flow)
     return Condition(image, mask, flow)
-
-
-def _moving(length: Tensor) -> Tensor:
-    """What moves, (B, 1, H, W); all, where nothing does."""
-    moving = (length > _STILL).float()
-    return torch.where(moving.amax((1, 2, 3), keepdim=True) > 0, moving, 1.0)
 
 
 class GanRecipe(Recipe):

@@ -1,4 +1,4 @@
-"""The baselines' scores on real data, as they are known from elsewhere.
+"""Scores on real data: the baselines', as they are known from elsewhere, and what comes without training.
 
 Needs the folder of the environment variable PHOTOFLOW_DATA, with `flying_chairs` and `middlebury_other` in it.
 """
@@ -30,6 +30,7 @@ def test_render():
 def test_flow():
     scores = means(evaluate_flow, "flying_chairs")
     assert scores["dis_medium"]["epe"] == pytest.approx(3.45, abs=0.1)
+    assert scores["photoflow"]["epe"] < 0.7 * scores["dis_medium"]["epe"]  # 2.23: the completed DIS
     assert scores["dis_medium"]["epe_visible"] < scores["farneback"]["epe_visible"] < scores["zero"]["epe_visible"]
 
 
