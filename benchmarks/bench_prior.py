@@ -29,7 +29,8 @@ RESULTS = Path(__file__).parent / "results"
 TOGETHER = 8  # samples drawn at once
 LEVEL = 0.05  # of significance
 LOOP = 0.8  # of a record
-CLOSINGS = (0.0, 5.0, 20.0, 50.0, 200.0)  # strengths of self-guidance
+CLOSINGS = (0.0, 10.0, 50.0, 200.0)  # strengths of self-guidance
+LOOPED = 4  # photos
 
 
 def main() -> None:
@@ -55,15 +56,20 @@ def main() -> None:
                        for number, part in enumerate(images.split(TOGETHER))])  # fmt: skip
     with torch.no_grad():
         decoded = prior.volume(prior.latents(true), (height, width))
-    document = {
+    measured = {
+        "amplitudes": lambda: amplitudes({"set": other, "drawn": drawn, "decoded": decoded, "again": true}),
+        "places": lambda: places(drawn, true),
+        "loops": lambda: loops(prior, images[:: -(-len(images) // LOOPED)], options.steps),
+    }
+    document: Record = {
         "machine": machine("cpu", None), "weights": options.weights.name, "data": [source.name for source in sources],
         "size": [height, width], "samples": len(images), "steps": options.steps,
-        "amplitudes": amplitudes({"set": other, "drawn": drawn, "decoded": decoded, "again": true}),
-        "places": places(drawn, true), "loops": loops(prior, images[:: len(images) // TOGETHER], options.steps),
     }  # fmt: skip
+    for name, measure in measured.items():
+        document[name] = measure()
+        print(name, json.dumps(document[name]), flush=True)
     write_bytes(options.json, (json.dumps(document, indent=1) + "\n").encode())
     write_bytes(options.json.with_suffix(".md"), page(document).encode())
-    print(page(document))
 
 
 def amplitude(volume: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 STEPS = 1000
+_AT_LAST = 10  # times as many corrections
 
 Predict = Callable[[Tensor, int], Tensor]
 """Noisy samples (N, ...) and their step -> the noise that is in them."""
@@ -71,17 +72,21 @@ class SelfGuidance:
     """What a sample is steered by while it is drawn.
 
     Args:
-        loss: of the clean samples that are expected, (B, ...): a scalar, to be made small.
+        loss: of each of the clean samples that are expected, (B, ...) -> (B,), to be made 0.
         weight: u.
         recurrences: how often each step is taken, noised again in between.
+        corrections: of the expected sample itself, in each step of the latter half, ten times as many in the last
+            one: what u alone steers, the network steers back.
 
-    Source: Li et al., "Generative Image Dynamics", section 6, equation (5); recurrences: Bansal et al., "Universal
-        Guidance for Diffusion Models", CVPR 2023 workshops, algorithm 1.
+    Source: Li et al., "Generative Image Dynamics", section 6, equation (5); recurrences and corrections: Bansal et al.,
+        "Universal Guidance for Diffusion Models", CVPR 2023 workshops, algorithm 1, where the latter are called
+        backward guidance. How far each correction goes is Polyak's step, which needs no rate.
     """
 
     loss: Callable[[Tensor], Tensor]
     weight: float
     recurrences: int = 2
+    corrections: int = 0
 
 
 def classifier_free(conditioned: Tensor, free: Tensor, weight: float) -> Tensor:
@@ -126,15 +131,20 @@ def sample(
     """
     taken = schedule.spaced(steps)
     samples = noise
-    for step, following in zip(taken, [*taken[1:], -1]):
+    for number, (step, following) in enumerate(zip(taken, [*taken[1:], -1])):
         kept, kept_after = schedule.share(step), schedule.share(following)
         recurrences = guidance.recurrences if guidance else 1
         for recurrence in range(recurrences):
-            found = _steered(schedule, predict, samples, step, guidance, bound) if guidance else predict(samples, step)
+            if guidance and guidance.weight:
+                found = _steered(schedule, predict, samples, step, guidance, bound)
+            else:
+                found = predict(samples, step)
             clean = schedule.clean(samples, found, step)
             if bound is not None:
                 clean = clean.clamp(-bound, bound)
-                found = (samples - math.sqrt(kept) * clean) / math.sqrt(1 - kept)
+            if guidance and number >= steps // 2:
+                clean = _corrected(clean, guidance, 1 if following >= 0 else _AT_LAST)
+            found = (samples - math.sqrt(kept) * clean) / math.sqrt(1 - kept)
             after = math.sqrt(kept_after) * clean + math.sqrt(1 - kept_after) * found
             if recurrence < recurrences - 1:
                 fresh = torch.randn(samples.shape, generator=chance).to(samples)
@@ -152,8 +162,21 @@ def _steered(
         asked = samples.detach().requires_grad_(True)
         found = predict(asked, step)
         clean = schedule.clean(asked, found, step)
-        loss = guidance.loss(clean if bound is None else clean.clamp(-bound, bound))
+        loss = guidance.loss(clean if bound is None else clean.clamp(-bound, bound)).sum()
         (gradient,) = torch.autograd.grad(loss, asked)
     sigma = math.sqrt(1 - schedule.share(step))
     steered: Tensor = found.detach() + guidance.weight * sigma * gradient
     return steered
+
+
+def _corrected(clean: Tensor, guidance: SelfGuidance, times: int) -> Tensor:
+    """Clean samples after `times` rounds of corrections: each by the gradient g of its loss L, times L / |g|^2."""
+    for _ in range(times * guidance.corrections):
+        with torch.enable_grad():
+            asked = clean.detach().requires_grad_(True)
+            losses = guidance.loss(asked)
+            (gradient,) = torch.autograd.grad(losses.sum(), asked)
+        length = gradient.reshape(len(clean), -1).square().sum(1).clamp_min(torch.finfo(gradient.dtype).tiny)
+        rate = (losses.detach() / length).reshape(-1, *[1] * (clean.dim() - 1))
+        clean = clean - rate * gradient
+    return clean.detach()

@@ -54,6 +54,7 @@ class Guidance:
         closing: u, how strongly. The paper does not say in what units its L_g is; here it is the mean over the pixels,
             in units of the sum of all frequencies' scales, so that u does not depend on sizes.
         recurrences: how often each step of a loop is taken.
+        corrections: see `photoflow.models.diffusion.SelfGuidance`; 0: the paper's.
 
     Source: Li et al., "Generative Image Dynamics", section 6 and 7: w = 1.75, u = 200, 2 recurrences.
     """
@@ -62,6 +63,7 @@ class Guidance:
     loop: float | None = None
     closing: float = 200.0
     recurrences: int = 2
+    corrections: int = 3
 
 
 class SpectralPrior(nn.Module):
@@ -205,7 +207,10 @@ class SpectralPrior(nn.Module):
             unit = self.vae.scales.sum() * padded(image[:1, :1], margins).numel()
             share = guidance.loop
             steering = SelfGuidance(
-                lambda clean: loop_loss(self.volume(clean), share) / unit, guidance.closing, guidance.recurrences
+                lambda clean: loop_loss(self.volume(clean), share) / unit,
+                guidance.closing,
+                guidance.recurrences,
+                guidance.corrections,
             )
         bound = _planes(self.unet.latent_bound)
         drawn = self.volume(sample(self.schedule, predict, noise, steps, steering, chance, bound))
@@ -225,14 +230,14 @@ def loop_loss(volume: Tensor, share: float) -> Tensor:
         share: of the record, in (0, 1].
 
     Returns:
-        A scalar: the sum over all samples, pixels and axes.
+        (B,): the sum over all pixels and axes of each sample.
 
     Source: Li et al., "Generative Image Dynamics", section 6, equation (5): "position and velocity of every pixel at
         the first and the last frame as similar as possible".
     """
     moved = displacement(volume, share) - displacement(volume, 0.0)
     faster = velocity(volume, share) - velocity(volume, 0.0)
-    return moved.abs().sum() + faster.abs().sum()
+    return (moved.abs() + faster.abs()).sum((1, 2, 3))
 
 
 def displacement(volume: Tensor, share: float) -> Tensor:

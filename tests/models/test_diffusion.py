@@ -86,7 +86,7 @@ def test_self_guidance_adds_u_sigma_times_the_gradient() -> None:
 
     def loss(clean: Tensor) -> Tensor:
         seen.append(clean.detach())
-        return (clean * torch.tensor([1.0, -2.0])).sum()
+        return (clean * torch.tensor([1.0, -2.0])).sum(1)
 
     start = torch.tensor([[0.3, 0.4]])
     drawn = sample(schedule, nothing, start, 1, SelfGuidance(loss, weight=0.01, recurrences=1))
@@ -100,16 +100,27 @@ def test_self_guidance_moves_samples_to_where_its_loss_is_less() -> None:
     schedule = NoiseSchedule()
     noise = torch.randn(2000, generator=chance())
     free = sample(schedule, gaussian(schedule), noise, 40)
-    steering = SelfGuidance(lambda clean: clean.abs().sum(), weight=1.0, recurrences=2)
+    steering = SelfGuidance(torch.abs, weight=1.0, recurrences=2)
     steered = sample(schedule, gaussian(schedule), noise, 40, steering, chance())
     assert steered.abs().mean() < 0.8 * free.abs().mean()
     again = sample(schedule, gaussian(schedule), noise, 40, steering, chance())
     assert torch.equal(steered, again)
 
 
+def test_corrections_bring_the_loss_to_zero_whatever_the_network_says() -> None:
+    schedule, noise = NoiseSchedule(), torch.randn(500, 2, generator=chance())
+
+    def loss(samples: Tensor) -> Tensor:
+        return (samples - torch.tensor([3.0, -2.0])).abs().sum(1) * torch.arange(500)  # the first is at home anywhere
+
+    free, alone = (sample(schedule, gaussian(schedule), noise, 20, SelfGuidance(loss, 0.0, 1, n)) for n in (0, 2))
+    assert loss(free)[1:].min() > 0 and torch.allclose(alone[0], free[0], atol=1e-5)
+    assert (alone[1:] - torch.tensor([3.0, -2.0])).abs().max() < 1e-3
+
+
 def test_recurrences_alone_keep_the_distribution() -> None:
     schedule = NoiseSchedule()
-    idle = SelfGuidance(lambda clean: 0 * clean.sum(), weight=1.0, recurrences=3)
+    idle = SelfGuidance(lambda clean: 0 * clean, weight=1.0, recurrences=3)
     drawn = sample(schedule, gaussian(schedule), torch.randn(20_000, generator=chance()), 250, idle, chance(1))
     assert float(drawn.mean()) == pytest.approx(MEAN, abs=0.01)
     assert float(drawn.std()) == pytest.approx(SPREAD, abs=0.03)
@@ -126,5 +137,5 @@ def test_samples_stay_within_their_bound() -> None:
     assert free.abs().max() > 2.5 and held.abs().max() <= 1.9
     never = sample(schedule, gaussian(schedule), noise, 50, bound=torch.tensor(1e4))
     assert torch.allclose(never, sample(schedule, gaussian(schedule), noise, 50), atol=1e-3)
-    steering = SelfGuidance(lambda clean: clean.abs().sum(), weight=0.5, recurrences=1)
+    steering = SelfGuidance(torch.abs, weight=0.5, recurrences=1)
     assert sample(schedule, wrong, noise, 50, steering, chance(), bound).abs().max() <= 1.9

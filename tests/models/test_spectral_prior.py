@@ -184,12 +184,14 @@ def test_self_guidance_closes_loops() -> None:
     # Latents are the parts themselves, and independent, so that any gap is as good as another before it is steered.
     network.vae.decode = lambda latents, size=None: torch.nn.functional.interpolate(latents, scale_factor=2)
     gaps, amounts = [], []
-    for closing in (0.0, 50.0, 200.0):
-        drawn = network(image, 50, Guidance(loop=0.8, closing=closing), chance())
+    ways = ((0.0, 0), (50.0, 0), (200.0, 0), (0.0, 3))
+    for closing, corrections in ways:
+        drawn = network(image, 20, Guidance(loop=0.8, closing=closing, corrections=corrections), chance())
         gaps.append(float(loop_loss(drawn, 0.8)))
         amounts.append(float(drawn.abs().mean()))
     assert gaps[1] < 0.8 * gaps[0] and gaps[2] < 0.4 * gaps[0]
-    assert amounts[2] > 0.7 * amounts[0]  # closed by moving otherwise, not by moving less
+    assert gaps[3] < 0.1 * gaps[0]
+    assert min(amounts[2:]) > 0.5 * amounts[0]  # closed by moving otherwise, not by hardly moving
 
 
 def test_steering_leaves_no_gradient_behind() -> None:
