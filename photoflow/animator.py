@@ -28,7 +28,7 @@ from photoflow.segment.selection import TOO_SMALL, scaled_selection
 Array = np.ndarray[Any, Any]
 
 LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
-BLUEPRINTS, RENDERERS, INTERPOLATIONS = ("exact", "raft"), ("splat", "gan", "pyramid"), ("none", "rife", "amt")
+BLUEPRINTS, RENDERERS, INTERPOLATIONS = ("exact", "raft"), ("splat", "gan", "pyramid"), ("none", "dis", "rife", "amt")
 LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 
@@ -49,7 +49,7 @@ class Animator:
             the subject and its moved copy.
         renderer: "splat", layers moved along the flow, or a generator: "gan", or "pyramid", that of Generative Image
             Dynamics.
-        interpolate: "none": every frame is rendered; "rife" or "amt": keyframes are, and that network makes the
+        interpolate: "none": every frame is rendered; "dis", "rife" or "amt": keyframes are, and that makes the
             frames between them.
         weights: of those networks, by the names "raft", "gan", "pyramid", "rife" and "amt": a file, or a name that
             `photoflow weights list` shows. Without an entry those that come with photoflow are taken, where it has
@@ -171,6 +171,10 @@ class Animator:
 
     def _network(self, kind: str) -> Any:
         """The network of a kind, loaded when it is first asked for; None for what needs no network."""
+        if kind == "dis":
+            from photoflow.models.dis_interpolation import DISInterpolation
+
+            return DISInterpolation()
         if kind in KINDS and kind not in self._networks:
             device = self._settled_device()
             self._networks[kind] = load_network(kind, self._weights.get(kind), **self._permits).to(device)
@@ -247,7 +251,7 @@ def keyframe_rate(rate: float | None, fps: float, interpolate: str) -> float:
     if rate is None:
         return fps / 4
     if interpolate == "none":
-        raise InputError("keyframe-fps: expected only where frames are interpolated (rife or amt)")
+        raise InputError("keyframe-fps: expected only where frames are interpolated (dis, rife or amt)")
     if not _is_number(rate) or not 0 < rate <= fps:
         raise InputError(f"keyframe-fps: expected a number above 0 and at most {fps:g} (fps), got {rate!r}")
     return float(rate)

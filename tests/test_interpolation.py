@@ -19,6 +19,7 @@ from photoflow import cli
 from photoflow.interpolation import CutDetector, between, check_target, interpolate, open_frames
 from photoflow.io import FolderReader, VideoReader, VideoWriter, write_image
 from photoflow.models.amt import AMT
+from photoflow.models.dis_interpolation import DISInterpolation
 from photoflow.models.frame_pair import Interpolated
 from photoflow.models.ifnet import IFNet
 from photoflow.render.interpolated import FrameMaker
@@ -258,6 +259,16 @@ def test_a_folder_keeps_its_alpha(files: Path, tmp_path: Path, run) -> None:
         np.testing.assert_array_equal(frames[2 * index], original)
 
 
+def test_without_weights_dis_draws(files: Path, tmp_path: Path, run) -> None:
+    for out, named in (("a", ()), ("b", ("--network", "dis"))):
+        code, said = run(files / "frames", tmp_path / out, "--fps", 12, *named)
+        assert code == 0 and "14 frames at 24 fps, 1 scene cut kept" in said
+    first, second = list(FolderReader(files / "frames", 12))[:2]
+    drawn = FrameMaker(DISInterpolation(), "cpu")(first, second, 0.5)
+    for out in ("a", "b"):
+        np.testing.assert_array_equal(list(FolderReader(tmp_path / out, 24))[1], drawn)
+
+
 def test_other_formats_and_networks(files: Path, tmp_path: Path, run) -> None:
     code, _ = run(files / "mute.mp4", tmp_path / "a.webm", "--network", "amt", "--weights", files / "amt.safetensors")
     assert code == 0 and len(list(VideoReader(tmp_path / "a.webm"))) == 14
@@ -270,9 +281,10 @@ def test_other_formats_and_networks(files: Path, tmp_path: Path, run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["FILES/mute.mp4", "OUT/a.mp4"], "weights: expected --weights with rife_v4.26, say, or a file"),
+        (["FILES/mute.mp4", "OUT/a.mp4", "--network", "rife"], "--weights with rife_v4.26, say, or a file"),
+        (["FILES/mute.mp4", "OUT/a.mp4", "--network", "dis", "RIFE"], "weights: expected them for rife or amt alone"),
         (["FILES/mute.mp4", "OUT/a.mp4", "--network", "amt"], "--weights with amt_s, say, or a file"),
-        (["FILES/mute.mp4", "OUT/a.mp4", "--network", "vfi", "RIFE"], "network: expected rife or amt, got 'vfi'"),
+        (["FILES/mute.mp4", "OUT/a.mp4", "--network", "vfi", "RIFE"], "network: expected dis, rife or amt, got 'vfi'"),
         (["FILES/none.mp4", "OUT/a.mp4", "RIFE"], "none.mp4: no such file"),
         (["FILES/rife.safetensors", "OUT/a.mp4", "RIFE"], "rife.safetensors is not a video file"),
         (["OUT", "OUT/a.mp4", "RIFE"], "holds no pictures"),

@@ -69,8 +69,8 @@ def evaluate(
         settings: dict[str, Any] = {"device": chosen, "progress": progress}
         if task == "animation":
             settings |= {"motion": planned, "offline": offline}
-        if task in ("animation", "flow"):
-            notes.clear()  # nothing is left out: what measures without a network is said in any case
+        if task != "render":
+            notes.clear()  # nothing is left out: what stands in for the network is said in any case
         result = evaluation_of(task)(data, network.to(chosen) if network else None, **settings)
     result.notes[:0] = notes
     result.figures[:0] = [curves] if curves else []

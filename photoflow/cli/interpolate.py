@@ -16,7 +16,10 @@ def add_frames(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A video, or a folder of pictures.", show_default=False)],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="As for `photoflow animate -o`.", show_default=False)],
     factor: Annotated[int, typer.Option(min=2, help="How many times the frames a second.")] = 2,
-    network: Annotated[str, typer.Option(help="What draws them: rife or amt.")] = "rife",
+    network: Annotated[
+        str | None,
+        typer.Option(help="What draws them: rife, amt, or dis, which needs no weights.  [rife with weights, else dis]"),
+    ] = None,
     weights: Annotated[
         str | None, typer.Option(help="The network's weights: a name from `photoflow weights list`, or a file.")
     ] = None,
@@ -27,22 +30,27 @@ def add_frames(
     offline: Offline = False,
 ) -> None:
     """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
-    if network not in ("rife", "amt"):
-        raise InputError(f"network: expected rife or amt, got {network!r}")
     from photoflow.models.weights import shipped
 
-    if weights is None and shipped(network) is None:
+    network = network or ("rife" if weights or shipped("rife") else "dis")
+    if network not in ("dis", "rife", "amt"):
+        raise InputError(f"network: expected dis, rife or amt, got {network!r}")
+    if network == "dis" and weights is not None:
+        raise InputError("weights: expected them for rife or amt alone, dis has none")
+    if network != "dis" and weights is None and shipped(network) is None:
         named = "rife_v4.26" if network == "rife" else "amt_s"
         raise InputError(
             f"weights: expected --weights with {named}, say, or a file; untrained, no network interpolates"
         )
     from photoflow.interpolation import check_target, interpolate, open_frames
+    from photoflow.models.dis_interpolation import DISInterpolation
     from photoflow.models.networks import load_network
 
     frames = open_frames(source, fps)
     check_target(frames, target)
     with progress_bar(frames.count * factor) as (advance, _):
-        drawn_by = load_network(network, weights, offline=offline, accept_licence=accept_licence)
+        permits = {"offline": offline, "accept_licence": accept_licence}
+        drawn_by = DISInterpolation() if network == "dis" else load_network(network, weights, **permits)
         done = interpolate(frames, target, drawn_by, factor=factor, quality=quality, device=device, progress=advance)
     cuts = f", {done.cuts} scene cut{'s' * (done.cuts != 1)} kept" if done.cuts else ""
     silence = ", without the sound (only .mp4 and .webm keep it)" if done.silenced else ""

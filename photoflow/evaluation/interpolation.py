@@ -16,12 +16,15 @@ from photoflow.evaluation.pictures import as_bytes, as_planes, difference, embed
 from photoflow.evaluation.scores import decibels
 from photoflow.metrics import interpolation_error, psnr, ssim
 from photoflow.models.dis import DIS
+from photoflow.models.dis_interpolation import DISInterpolation
 from photoflow.render.interpolated import FrameMaker
 
 Sample = dict[str, Tensor]
 
 METHODS = {
-    OURS: "the interpolating network",
+    OURS: "what `photoflow interpolate` draws by: a network, or without its weights DIS interpolation",
+    "dis_interpolation": "both images read along OpenCV's DIS flow at full resolution, of either image's pixels: more "
+    "along the one by which they look alike",
     "repeat": "the first frame as it is",
     "average": "the mean of both frames",
     "dis_warp": "the mean of both frames, each read backwards along half of OpenCV's DIS flow (medium) to it",
@@ -33,7 +36,7 @@ def evaluate_interpolation(data: Path, network: Any, *, device: str, progress: P
 
     Args:
         data: see `photoflow.evaluation.folders.open_triplets`.
-        network: `photoflow.models.ifnet.IFNet` or `photoflow.models.amt.AMT`, or None.
+        network: `photoflow.models.ifnet.IFNet` or `photoflow.models.amt.AMT`; None: DIS interpolation is photoflow's.
         device: where it runs.
         progress: called after every triplet.
 
@@ -49,10 +52,14 @@ def evaluate_interpolation(data: Path, network: Any, *, device: str, progress: P
         "average": lambda sample: (sample["image1"] + sample["image2"]) / 2,
         "dis_warp": lambda sample: middle_by_flow(sample["image1"], sample["image2"], flow),
     }
-    if network is not None:
-        methods = {OURS: partial(_drawn, FrameMaker(network, device)), **methods}
+    classical = partial(_drawn, FrameMaker(DISInterpolation(), device))
+    if network is None:
+        methods = {OURS: classical, **methods}
+    else:
+        methods = {OURS: partial(_drawn, FrameMaker(network, device)), "dis_interpolation": classical, **methods}
     scores, figures = compare(open_triplets(data, device), methods, _measure, _show, progress)
-    return Evaluation("interpolation", str(data), scores, METHODS, figures)
+    notes = [f"photoflow is {'DIS interpolation, without weights' if network is None else 'the network'}."]
+    return Evaluation("interpolation", str(data), scores, METHODS, figures, notes)
 
 
 def _drawn(make: FrameMaker, sample: Sample) -> Tensor:

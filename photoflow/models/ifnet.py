@@ -10,14 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from photoflow.models._contract import check_planes, cropped, margins_to, padded
-from photoflow.models.dis import DIS
+from photoflow.models._contract import cropped, margins_to, padded
+from photoflow.models.dis_interpolation import two_ways, unlikeness
 from photoflow.models.frame_pair import Interpolated, as_coordinates, check_pair, resize, time_of
 from photoflow.ops import backward_warp
 
 _FLOWS = 4  # x and y into the first image, x and y into the second
 _SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
-_AROUND = 4  # pixels: what looks alike is judged by a square of 9
 
 
 @dataclass(frozen=True)
@@ -145,7 +144,7 @@ class IFNet(nn.Module):
             details: return the flows and the mask too.
             every_block: whether the frame as each block would have it is wanted, which training needs.
             flows: from `img0` to `img1` and back, (B, 2, H, W) each, pixels, for "refine", which starts from them;
-                None: `measured`. Other versions take none.
+                None: they are measured by DIS, on the CPU. Other versions take none.
 
         Returns:
             The frame, (B, 3, H, W) of the images' dtype, or `Interpolated`; a list of them, from coarse to fine, with
@@ -176,32 +175,17 @@ class IFNet(nn.Module):
                 frames.append(frame)
         return frames if every_block else frames[-1]
 
-    @staticmethod
-    def measured(img0: Tensor, img1: Tensor) -> tuple[Tensor, Tensor]:
-        """The flows that "refine" starts from: `photoflow.models.dis.DIS` at full resolution, on the CPU.
-
-        Args:
-            img0: (B, 3, H, W), RGB in [0, 1].
-            img1: the same.
-
-        Returns:
-            From `img0` to `img1` and back, (B, 2, H, W) float32 each, pixels. They are the same for every time.
-        """
-        measure = DIS(whole=True)
-        return measure(img0, img1), measure(img1, img0)
-
     def _start(self, img0: Tensor, img1: Tensor, time: Tensor, flows: tuple[Tensor, Tensor] | None) -> Tensor | None:
-        """The flows that the blocks correct, (B, 4, H, W), where this version starts from some."""
+        """The flows that the blocks correct, (B, 4, H, W), where this version starts from some.
+
+        Of `two_ways`, each pixel's is the one by which both images look more alike around it.
+        """
         if not self.config.starts:
             if flows is not None:
                 raise ValueError("IFNet: flows: expected None, this version starts from no flows")
             return None
-        if flows is None:
-            flows = self.measured(img0, img1)
-        for name, flow in zip(("flows[0]", "flows[1]"), flows):
-            check_planes("IFNet", name, flow, 2, beside=img0)
-        forth, back = (as_coordinates(flow) for flow in flows)
-        return _intermediate(img0, img1, time, forth, back)
+        one, other = two_ways("IFNet", img0, img1, time, flows)
+        return torch.where(unlikeness(img0, img1, one) <= unlikeness(img0, img1, other), one, other)
 
     def _estimates(
         self, img0: Tensor, img1: Tensor, time: Tensor, scale: float, every: bool, start: Tensor | None
@@ -304,25 +288,6 @@ class _Encoder(nn.Module):
             x = functional.leaky_relu(layer(x), 0.2, inplace=True)
         out: Tensor = self.cnn3(x)
         return out
-
-
-def _intermediate(img0: Tensor, img1: Tensor, time: Tensor, forth: Tensor, back: Tensor) -> Tensor:
-    """From the pixels of the frame at `time` to either image, (B, 4, H, W), by flows between these, (B, 2, H, W).
-
-    A pixel of the new frame moves either as the pixel of `img0` at its place does, or as that of `img1`: as the one by
-    which both images look more alike around it.
-    """
-    one, other = (torch.cat([-time * flow, (1 - time) * flow], dim=1) for flow in (forth, -back))
-    return torch.where(_unlikeness(img0, img1, one) <= _unlikeness(img0, img1, other), one, other)
-
-
-def _unlikeness(img0: Tensor, img1: Tensor, flow: Tensor) -> Tensor:
-    """Mean difference of the images moved by (B, 4, H, W), over the square around each pixel: (B, 1, H, W)."""
-    moved0 = backward_warp(img0, flow[:, :2], padding="border")
-    moved1 = backward_warp(img1, flow[:, 2:], padding="border")
-    difference = (moved0 - moved1).abs().mean(dim=1, keepdim=True)
-    around = functional.pad(difference, (_AROUND,) * 4, mode="replicate")
-    return functional.avg_pool2d(around, 2 * _AROUND + 1, stride=1)
 
 
 def _read(image: Tensor, flow: Tensor, sharpness: Tensor | None) -> Tensor:

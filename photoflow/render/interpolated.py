@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from photoflow.models.dis_interpolation import DISInterpolation, measured
 from photoflow.models.ifnet import IFNet
 from photoflow.models.precision import fast_inference
 from photoflow.render.renderer import Renderer
@@ -24,8 +25,8 @@ class FrameMaker:
     """Draws the picture between two, uint8, by a network.
 
     Args:
-        network: `photoflow.models.ifnet.IFNet` or `photoflow.models.amt.AMT`, with its weights; it is moved to
-            `device`.
+        network: `photoflow.models.ifnet.IFNet` or `photoflow.models.amt.AMT`, with its weights, or
+            `photoflow.models.dis_interpolation.DISInterpolation`; it is moved to `device`.
         device: where it runs.
     """
 
@@ -57,19 +58,18 @@ class FrameMaker:
             return _as_picture(torch.cat([colours, opacity], dim=1))
 
     def _options(self, first: Tensor, second: Tensor) -> dict[str, Any]:
-        """What an IFNet is told beside the images (1, 3 or 4, H, W) and the time."""
-        options: dict[str, Any] = {}
-        if isinstance(self._network, IFNet):
-            if max(first.shape) > LARGE:
-                options["scale"] = 0.5
-            if self._network.config.starts:
-                options["flows"] = self._measured(first, second)
+        """What a network is told beside the images (1, 3 or 4, H, W) and the time."""
+        network, options = self._network, dict[str, Any]()
+        if isinstance(network, IFNet) and max(first.shape) > LARGE:
+            options["scale"] = 0.5
+        if isinstance(network, DISInterpolation) or (isinstance(network, IFNet) and network.config.starts):
+            options["flows"] = self._measured(first, second)
         return options
 
     def _measured(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
         """The flows that all frames between two images start from."""
         if self._flows is None or self._flows[0] is not first or self._flows[1] is not second:
-            self._flows = first, second, IFNet.measured(first[:, :3], second[:, :3])
+            self._flows = first, second, measured(first[:, :3], second[:, :3])
         return self._flows[2]
 
     def _on_device(self, picture: Array) -> Tensor:

@@ -13,11 +13,13 @@ from safetensors.torch import save_file
 
 from photoflow import cli
 from photoflow.models.amt import AMT
+from photoflow.models.dis_interpolation import DISInterpolation
 from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.ifnet import IFNet
 from photoflow.models.networks import load_network
 from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.raft import RAFT
+from photoflow.render.interpolated import STILL, FrameMaker
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +112,16 @@ def test_keyframes_are_those_without_interpolation(files, animate):
     assert (filled[1] != plain[1]).any()  # an untrained network is no good
 
 
+def test_dis_draws_between_keyframes_without_weights(animate):
+    plain = animate()[2]
+    code, _, filled = animate("--interpolate", "dis", "--keyframe-fps", "4")
+    assert code == 0 and len(filled) == 4
+    np.testing.assert_array_equal(filled[2], plain[2])
+    drawn = FrameMaker(DISInterpolation(), "cpu")(filled[0][..., ::-1].copy(), filled[2][..., ::-1].copy(), 0.5)
+    assert np.abs(filled[1][..., ::-1].astype(int) - drawn).max() <= STILL
+    assert (filled[1] != filled[0]).any() and (filled[1] != filled[2]).any()
+
+
 @pytest.mark.parametrize(
     ("options", "expected"),
     [
@@ -126,7 +138,7 @@ def test_keyframes_are_those_without_interpolation(files, animate):
         (["--weights", "rife"], "weights: expected NETWORK=NAME or NETWORK=FILE, got 'rife'"),
         (["--blueprint", "flow"], "blueprint: expected one of exact, raft, got 'flow'"),
         (["--renderer", "x"], "renderer: expected one of splat, gan, pyramid, got 'x'"),
-        (["--interpolate", "x"], "interpolate: expected one of none, rife, amt, got 'x'"),
+        (["--interpolate", "x"], "interpolate: expected one of none, dis, rife, amt, got 'x'"),
         (["--keyframe-fps", "4"], "keyframe-fps: expected only where frames are interpolated"),
         (["--interpolate", "rife", "--keyframe-fps", "9"], "keyframe-fps: expected a number above 0 and at most 8"),
     ],

@@ -164,7 +164,9 @@ def test_interpolation_baselines(frames, progress):
     result = evaluate_interpolation(frames, None, device="cpu", progress=progress)
     means = result.scores.means()
     assert result.scores.samples == 3  # two in the clip of five frames, and Middlebury's
-    assert set(means) == {"repeat", "average", "dis_warp"}
+    assert set(means) == {"photoflow", "repeat", "average", "dis_warp"}
+    assert means["photoflow"]["psnr"] > means["average"]["psnr"] + 3
+    assert result.notes == ["photoflow is DIS interpolation, without weights."]
     assert means["repeat"]["psnr"] < means["average"]["psnr"] < means["dis_warp"]["psnr"] - 3
     assert means["dis_warp"]["ie"] < means["average"]["ie"]
 

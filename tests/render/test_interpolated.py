@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from photoflow.models.dis_interpolation import DISInterpolation
 from photoflow.models.frame_pair import Interpolated
 from photoflow.models.ifnet import IFNet
+from photoflow.render import interpolated
 from photoflow.render.interpolated import FrameMaker, InterpolatedRenderer
 
 
@@ -118,22 +120,23 @@ def test_a_picture_is_sent_to_the_device_once():
     assert len(set(seen)) == 1
 
 
-def test_flows_that_frames_start_from_are_measured_once_between_two_pictures(monkeypatch):
-    measured, plainly = [], IFNet.measured
+@pytest.mark.parametrize("make", [DISInterpolation, lambda: IFNet("refine").eval()])
+def test_flows_that_frames_start_from_are_measured_once_between_two_pictures(make, monkeypatch):
+    measured, plainly = [], interpolated.measured
 
     def measure(img0, img1):
         measured.append((img0, img1))
         return plainly(img0, img1)
 
-    monkeypatch.setattr(IFNet, "measured", staticmethod(measure))
+    monkeypatch.setattr(interpolated, "measured", measure)
     rng = np.random.default_rng(0)
     first, second, third = (rng.integers(0, 256, (40, 56, 3), np.uint8) for _ in range(3))
-    maker = FrameMaker(IFNet("refine").eval(), "cpu")
+    maker = FrameMaker(make(), "cpu")
     early, late = maker(first, second, 0.25), maker(first, second, 0.75)
     assert len(measured) == 1
     maker(second, third, 0.5)
     maker(first, third, 0.5)
     assert len(measured) == 3
-    alone = FrameMaker(IFNet("refine").eval(), "cpu")
+    alone = FrameMaker(make(), "cpu")
     np.testing.assert_array_equal(alone(first, second, 0.75), late)
     assert (early != late).any()
