@@ -29,7 +29,7 @@ RESULTS = Path(__file__).parent / "results"
 TOGETHER = 8  # samples drawn at once
 LEVEL = 0.05  # of significance
 LOOP = 0.8  # of a record
-CLOSINGS = (0.0, 10.0, 50.0, 200.0)  # strengths of self-guidance
+STEERED = ((0.0, 0), (10.0, 0), (200.0, 0), (0.0, 3), (10.0, 3))  # u of the self-guidance, corrections
 LOOPED = 4  # photos
 
 
@@ -100,16 +100,17 @@ def places(drawn: Tensor, true: Tensor) -> Record:
 
 
 def loops(prior: SpectralPrior, images: Tensor, steps: int) -> list[Record]:
-    """How far apart the ends of loops are, and how much they move, at each strength of self-guidance."""
+    """How far apart the ends of loops are, and how much they move, by how they are steered."""
     records = []
-    for closing in CLOSINGS:
-        guidance = Guidance(loop=LOOP, closing=closing)
+    for closing, corrections in STEERED:
+        guidance = Guidance(loop=LOOP, closing=closing, corrections=corrections)
         volume = prior(images, steps, guidance, torch.Generator().manual_seed(7))
         moments = [displacement(volume, share) for share in np.linspace(0, LOOP, 32)]
         jump = velocity(volume, LOOP) - velocity(volume, 0.0)
         moved = torch.stack(moments)
         records.append({
-            "closing": closing, "gap": float((moments[-1] - moments[0]).norm(dim=1).mean()),
+            "closing": closing, "corrections": corrections,
+            "gap": float((moments[-1] - moments[0]).norm(dim=1).mean()),
             "jump": float(jump.norm(dim=1).mean()),
             "motion": float((moved - moved.mean(0)).norm(dim=2).mean()),
         })  # fmt: skip
@@ -133,10 +134,10 @@ def page(document: Record) -> str:
           for k, row in enumerate(rows)), "",
         "Share of the energy in the half of the pixels that truly moves most: " + ", ".join(
             f"{name} {share:.2f}" for name, share in document["places"].items()) + ".", "",
-        f"Loops of {LOOP:g} of a record, by strength of self-guidance (gap: from the last moment to the first; jump: "
+        f"Loops of {LOOP:g} of a record, by self-guidance (gap: from the last moment to the first; jump: "
         "of the velocity, px a frame; motion: mean distance from the mean place):", "",
-        "| u | gap, px | jump, px | motion, px | gap / motion |", "|---|---|---|---|---|",
-        *(f"| {row['closing']:g} | {row['gap']:.3f} | {row['jump']:.4f} | {row['motion']:.3f} | "
+        "| u | corrections | gap, px | jump, px | motion, px | gap / motion |", "|---|---|---|---|---|---|",
+        *(f"| {row['closing']:g} | {row['corrections']} | {row['gap']:.3f} | {row['jump']:.4f} | {row['motion']:.3f} | "
           f"{row['gap'] / row['motion']:.3f} |" for row in document["loops"]), "",
     ]  # fmt: skip
     return "\n".join(lines)

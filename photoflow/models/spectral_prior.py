@@ -52,7 +52,8 @@ class Guidance:
         picture: w, how much more than once the picture counts; 0: once, as in the training.
         loop: the share of the record after which every pixel is to be where it began, as fast as then; None: free.
         closing: u, how strongly. The paper does not say in what units its L_g is; here it is the mean over the pixels,
-            in units of the sum of all frequencies' scales, so that u does not depend on sizes.
+            in units of the sum of all frequencies' scales, so that u does not depend on sizes. In these units the
+            paper's 200 makes samples move less rather than in a circle; what closes loops is the corrections.
         recurrences: how often each step of a loop is taken.
         corrections: see `photoflow.models.diffusion.SelfGuidance`; 0: the paper's.
 
@@ -61,7 +62,7 @@ class Guidance:
 
     picture: float = 0.0
     loop: float | None = None
-    closing: float = 200.0
+    closing: float = 10.0
     recurrences: int = 2
     corrections: int = 3
 
