@@ -176,7 +176,7 @@ def _corrected(clean: Tensor, guidance: SelfGuidance, times: int) -> Tensor:
             asked = clean.detach().requires_grad_(True)
             losses = guidance.loss(asked)
             (gradient,) = torch.autograd.grad(losses.sum(), asked)
-        length = gradient.reshape(len(clean), -1).square().sum(1).clamp_min(torch.finfo(gradient.dtype).tiny)
-        rate = (losses.detach() / length).reshape(-1, *[1] * (clean.dim() - 1))
+        length = gradient.reshape(len(clean), -1).square().sum(1)
+        rate = torch.where(length > 0, losses.detach() / length, 0).reshape(-1, *[1] * (clean.dim() - 1))
         clean = clean - rate * gradient
     return clean.detach()

@@ -23,8 +23,7 @@ class DISInterpolation(nn.Module):
     more as the one by which both images look alike around it. Where they do, they are read sharply (bicubic), elsewhere
     softly (linear). It has no parameters.
 
-    Deviation from `photoflow.evaluation.baselines.middle_by_flow`, which reads each image by the flow of the other's
-    pixels: both sides of a way belong to one motion here.
+    Plain warping reads each image by the flow of the other's pixels; here both halves of a way are one motion.
     """
 
     def forward(
@@ -53,10 +52,14 @@ class DISInterpolation(nn.Module):
         check_pair("DISInterpolation", img0, img1)
         time = time_of("DISInterpolation", t, img0, ends=True)
         ways = two_ways("DISInterpolation", img0, img1, time, flows)
-        one, other = (unlikeness(img0, img1, way) for way in ways)
-        frames = [_read(img0, img1, way) for way in ways]
+        softly = [moved(img0, img1, way) for way in ways]
+        sharply = [moved(img0, img1, way, "bicubic") for way in ways]
+        one, other = (unlikeness(*pair) for pair in softly)
         share = torch.sigmoid((other - one) / _DECIDED)
-        linear, bicubic = (torch.lerp(second, first, share) for first, second in zip(*frames))
+        linear, bicubic = (
+            torch.lerp((second[0] + second[1]) / 2, (first[0] + first[1]) / 2, share)
+            for first, second in (softly, sharply)
+        )
         frame = torch.lerp(linear, bicubic, torch.exp(-torch.minimum(one, other) / _SHARP)).clamp(0, 1)
         if not details:
             return frame
@@ -94,24 +97,16 @@ def two_ways(
     return one, other
 
 
-def unlikeness(img0: Tensor, img1: Tensor, way: Tensor) -> Tensor:
-    """Mean difference of the images moved by (B, 4, H, W), over the square around each pixel: (B, 1, H, W)."""
-    moved0 = backward_warp(img0, way[:, :2], padding="border")
-    moved1 = backward_warp(img1, way[:, 2:], padding="border")
+def moved(img0: Tensor, img1: Tensor, way: Tensor, mode: str = "bilinear") -> tuple[Tensor, Tensor]:
+    """Both images (B, 3, H, W), each read along its half of a way (B, 4, H, W)."""
+    flow0, flow1 = way.split(2, dim=1)
+    return backward_warp(img0, flow0, mode=mode, padding="border"), backward_warp(
+        img1, flow1, mode=mode, padding="border"
+    )
+
+
+def unlikeness(moved0: Tensor, moved1: Tensor) -> Tensor:
+    """Mean difference of two images (B, 3, H, W) over the square around each pixel: (B, 1, H, W)."""
     difference = (moved0 - moved1).abs().mean(dim=1, keepdim=True)
     around = functional.pad(difference, (_AROUND,) * 4, mode="replicate")
     return functional.avg_pool2d(around, 2 * _AROUND + 1, stride=1)
-
-
-def _read(img0: Tensor, img1: Tensor, way: Tensor) -> tuple[Tensor, Tensor]:
-    """The mean of the images moved by (B, 4, H, W), read linearly and bicubically."""
-    flow0, flow1 = way.split(2, dim=1)
-    linear, bicubic = (
-        (
-            backward_warp(img0, flow0, mode=mode, padding="border")
-            + backward_warp(img1, flow1, mode=mode, padding="border")
-        )
-        / 2
-        for mode in ("bilinear", "bicubic")
-    )
-    return linear, bicubic

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoflow.models._contract import cropped, margins_to, padded
-from photoflow.models.dis_interpolation import two_ways, unlikeness
+from photoflow.models.dis_interpolation import moved, two_ways, unlikeness
 from photoflow.models.frame_pair import Interpolated, as_coordinates, check_pair, resize, time_of
 from photoflow.ops import backward_warp
 
@@ -185,7 +185,8 @@ class IFNet(nn.Module):
                 raise ValueError("IFNet: flows: expected None, this version starts from no flows")
             return None
         one, other = two_ways("IFNet", img0, img1, time, flows)
-        return torch.where(unlikeness(img0, img1, one) <= unlikeness(img0, img1, other), one, other)
+        first, second = (unlikeness(*moved(img0, img1, way)) for way in (one, other))
+        return torch.where(first <= second, one, other)
 
     def _estimates(
         self, img0: Tensor, img1: Tensor, time: Tensor, scale: float, every: bool, start: Tensor | None

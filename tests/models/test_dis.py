@@ -117,6 +117,14 @@ def test_without_a_background_the_flow_stays_as_it_is() -> None:
     assert torch.equal(CompletedDIS()(one, two), DIS(whole=True)(one, two))
 
 
+def test_less_than_half_of_the_picture_is_no_background() -> None:
+    one, _ = scene(0, None)
+    two = one.clone()
+    two[..., 60:] = torch.rand(1, 3, 160, 140, generator=torch.Generator().manual_seed(0))  # none of it is found again
+    plain = DIS(whole=True)(one, two)
+    assert torch.equal(CompletedDIS()(one, two), plain) and plain[..., :50].norm(dim=1).mean() < 0.1
+
+
 def test_completed_pairs_of_a_batch_do_not_mix() -> None:
     pairs = [scene(5, slice(70, 110)), scene(-3, slice(20, 50))]
     both = CompletedDIS()(*(torch.cat(images) for images in zip(*pairs)))

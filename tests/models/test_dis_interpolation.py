@@ -72,7 +72,7 @@ def test_what_agrees_is_read_sharply_and_what_does_not_softly(photo: Tensor, mak
 def test_ends_times_and_batches(make: DISInterpolation) -> None:
     pictures = pair(50, 70)
     flows = measured(*pictures)
-    assert all(torch.equal(make(*pictures, 0.3), make(*pictures, torch.tensor(0.3), flows=flows)) for _ in range(2))
+    assert torch.equal(make(*pictures, 0.3), make(*pictures, torch.tensor(0.3), flows=flows))
     both = make(*(torch.cat([one, one]) for one in pictures), torch.tensor([0.2, 0.7]))
     assert largest(both[:1] - make(*pictures, 0.2)) < 1e-6 and largest(both[1:] - make(*pictures, 0.7)) < 1e-6
     same = make(pictures[0], pictures[0], 0.4)

@@ -135,8 +135,10 @@ def test_flows_that_frames_start_from_are_measured_once_between_two_pictures(mak
     early, late = maker(first, second, 0.25), maker(first, second, 0.75)
     assert len(measured) == 1
     maker(second, third, 0.5)
-    maker(first, third, 0.5)
+    turned = maker(second, first, 0.5)  # with the same first picture as before
     assert len(measured) == 3
+    np.testing.assert_array_equal(turned, FrameMaker(make(), "cpu")(second, first, 0.5))
+    measured.clear()
     alone = FrameMaker(make(), "cpu")
     np.testing.assert_array_equal(alone(first, second, 0.75), late)
     assert (early != late).any()
