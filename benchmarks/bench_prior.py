@@ -38,7 +38,8 @@ def main() -> None:
     parser.add_argument("weights", type=Path)
     parser.add_argument("--data", action="append", required=True, help="as for `photoflow train spectral`; repeat")
     parser.add_argument("--samples", type=int, default=48, help="as many of each data, at most")
-    parser.add_argument("--steps", type=int, default=60, help="of the diffusion")
+    parser.add_argument("--steps", type=int, default=250, help="of the diffusion; fewer make motions smaller")
+    parser.add_argument("--picture", type=float, default=0.0, help="w, how much more than once the picture counts")
     parser.add_argument("--json", type=Path, default=RESULTS / "prior.json", help=".md is written beside")
     options = parser.parse_args()
     prior: SpectralPrior = load_network("spectral", options.weights)
@@ -52,7 +53,8 @@ def main() -> None:
 
     images, true = volumes(0)
     _, other = volumes(count)  # of the same records, cut in other ways
-    drawn = torch.cat([prior(part, options.steps, chance=torch.Generator().manual_seed(number))
+    counted = Guidance(picture=options.picture)
+    drawn = torch.cat([prior(part, options.steps, counted, torch.Generator().manual_seed(number))
                        for number, part in enumerate(images.split(TOGETHER))])  # fmt: skip
     with torch.no_grad():
         decoded = prior.volume(prior.latents(true), (height, width))
@@ -63,7 +65,7 @@ def main() -> None:
     }
     document: Record = {
         "machine": machine("cpu", None), "weights": options.weights.name, "data": [source.name for source in sources],
-        "size": [height, width], "samples": len(images), "steps": options.steps,
+        "size": [height, width], "samples": len(images), "steps": options.steps, "picture": options.picture,
     }  # fmt: skip
     for name, measure in measured.items():
         document[name] = measure()
@@ -123,7 +125,8 @@ def page(document: Record) -> str:
     alike = {name: sum(row["p"][name] >= LEVEL for row in rows) for name in rows[0]["p"]}
     lines = [
         "# The learned prior of natural motion", "",
-        f"{document['samples']} samples at {size[1]}×{size[0]}, {document['steps']} steps.",
+        f"{document['samples']} samples at {size[1]}×{size[0]}, {document['steps']} steps, "
+        f"w = {document['picture']:g}.",
         "",
         "Amplitudes, and p of being spread as in the training set: of what is drawn, of what the autoencoder makes of "
         "other samples of the set, and of those samples. Frequencies where p is at least "

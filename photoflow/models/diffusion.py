@@ -57,14 +57,16 @@ class NoiseSchedule:
         return (noisy - math.sqrt(1 - kept) * noise) / math.sqrt(kept)
 
     def spaced(self, count: int) -> list[int]:
-        """`count` of the steps, evenly spaced, the last one first.
+        """`count` of the steps, evenly spaced, from the last to the first, which leaves hardly any noise.
 
         Raises:
             ValueError: there are not as many.
         """
         if not 1 <= count <= self.steps:
             raise ValueError(f"diffusion: expected 1 to {self.steps} steps, got {count}")
-        return [round((index + 1) * self.steps / count) - 1 for index in reversed(range(count))]
+        if count == 1:
+            return [self.steps - 1]
+        return [round(index * (self.steps - 1) / (count - 1)) for index in reversed(range(count))]
 
 
 @dataclass(frozen=True)

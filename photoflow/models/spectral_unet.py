@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from photoflow.models.spectral_vae import LATENTS, Upsample
 
 _UNBOUND = 1e4  # no latent is so large; half precision still has it
+_POOLED = (1, 2, 4)  # latents on a side, averaged; then all of them
+_LEAST_ENERGY = 1e-4
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,9 @@ class SliceUNet(nn.Module):
         factor: by which latents are smaller than pictures, a power of 2.
 
     Source: Li et al., "Generative Image Dynamics", CVPR 2024, section 4.2: the latents of one frequency at a time,
-        concatenated with the encoded picture, with embeddings of frequency and step.
+        concatenated with the encoded picture, with embeddings of frequency and step. Deviation: it is also told how
+        large the noisy latents are. Motions of one training set differ in size a hundredfold, which says how much of
+        what is seen is noise, and every normalised layer takes it away.
 
     Attributes:
         latent_mean: of the latents that it is trained on, (4,): what it sees has mean 0 and variance 1.
@@ -72,6 +76,10 @@ class SliceUNet(nn.Module):
         self.image = _image_encoder(config.image, factor)
         self.step = nn.Sequential(nn.Linear(first, embedded), nn.SiLU(), nn.Linear(embedded, embedded))
         self.frequency = nn.Sequential(nn.Linear(first, embedded), nn.SiLU(), nn.Linear(embedded, embedded))
+        seen = first + LATENTS * (len(_POOLED) + 1)
+        self.energy = nn.Sequential(nn.Linear(seen, embedded), nn.SiLU(), nn.Linear(embedded, embedded))
+        nn.init.zeros_(self.energy[2].weight)  # type: ignore[arg-type]
+        nn.init.zeros_(self.energy[2].bias)  # type: ignore[arg-type]
         self.enter = nn.Conv2d(LATENTS + config.image, first, 3, padding=1)
         self.down, self.up, self.smaller, self.larger = (nn.ModuleList() for _ in range(4))
         self.widths: list[int] = []
@@ -133,9 +141,9 @@ class SliceUNet(nn.Module):
         Returns:
             (N, 4, h, w) float32.
         """
-        embedding = self.step(sinusoids(step, self._sinusoids)) + self.frequency(
-            sinusoids(frequency, self._sinusoids, longest=100.0)
-        )
+        steps = sinusoids(step, self._sinusoids)
+        embedding = self.step(steps) + self.energy(torch.cat([energies(latents), steps], 1))
+        embedding = embedding + self.frequency(sinusoids(frequency, self._sinusoids, longest=100.0))
         between: Iterator[nn.Module] = iter(coordination.layers) if coordination is not None else iter(())
 
         def passed(unit: nn.Module, x: Tensor) -> Tensor:
@@ -159,6 +167,21 @@ class SliceUNet(nn.Module):
                 x = passed(unit, x)
         noise: Tensor = self.leave(x).float()
         return noise
+
+
+def energies(latents: Tensor) -> Tensor:
+    """Logarithms of the mean squares of latents, as they are and averaged more and more coarsely, with less and less
+    noise.
+
+    Args:
+        latents: (N, 4, h, w).
+
+    Returns:
+        (N, 16) float32: of single places, of squares of 2 and of 4, and of the whole, the 4 channels of each.
+    """
+    latents = latents.float()
+    levels = [F.avg_pool2d(latents, side, ceil_mode=True).square().mean((2, 3)) for side in _POOLED]
+    return (torch.cat([*levels, latents.mean((2, 3)).square()], 1) + _LEAST_ENERGY).log()
 
 
 class FrequencyCoordination(nn.Module):

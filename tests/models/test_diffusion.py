@@ -45,9 +45,9 @@ def test_noised_and_clean_are_inverse() -> None:
     assert (mixed[0] - clean[0]).abs().max() < 0.2 and (mixed[4] - noise[4]).abs().max() < 0.1
 
 
-def test_steps_are_spaced_from_pure_noise() -> None:
+def test_steps_are_spaced_from_pure_noise_to_hardly_any() -> None:
     schedule = NoiseSchedule()
-    assert schedule.spaced(4) == [999, 749, 499, 249]
+    assert schedule.spaced(4) == [999, 666, 333, 0] and schedule.spaced(1) == [999]
     assert schedule.spaced(1000) == list(reversed(range(1000)))
     for count in (0, 1001):
         with pytest.raises(ValueError, match="expected 1 to 1000 steps"):

@@ -22,7 +22,7 @@ from photoflow.models.spectral_prior import (
     loop_loss,
     velocity,
 )
-from photoflow.models.spectral_unet import FrequencyAttention, sinusoids
+from photoflow.models.spectral_unet import FrequencyAttention, energies, sinusoids
 from photoflow.motion.spectral import SpectralVolume, denormalised, normalised
 from photoflow.train.checkpoint import write_weights
 
@@ -147,6 +147,28 @@ def test_sinusoids_tell_numbers_apart() -> None:
     rows = sinusoids(torch.arange(16), 24, longest=100.0)
     apart = torch.cdist(rows, rows) + 10 * torch.eye(16)
     assert rows.shape == (16, 24) and apart.min() > 0.3
+
+
+def test_energies_are_of_less_and_less_noise() -> None:
+    level = energies(torch.full((1, 4, 8, 12), 3.0))
+    assert level.shape == (1, 16) and torch.allclose(level, torch.tensor(9.0).log(), atol=1e-3)
+    noise = energies(torch.randn(64, 4, 8, 12, generator=torch.Generator().manual_seed(0))).exp().mean(0)
+    expected = torch.tensor([1.0, 1 / 4, 1 / 16, 1 / 96]).repeat_interleave(4)
+    assert torch.allclose(noise, expected, rtol=0.3)
+    assert energies(torch.zeros(1, 4, 1, 1)).isfinite().all()
+
+
+def test_the_noise_predictor_is_told_how_large_the_latents_are() -> None:
+    network = tiny()
+    torch.nn.init.ones_(network.unet.energy[2].weight)
+    seen: list[torch.Tensor] = []
+    network.unet.energy.register_forward_hook(lambda *parts: seen.append(parts[2]))
+    latents, step = torch.randn(1, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([500])
+    features = network.unet.encoded(torch.rand(1, 3, 16, 16))
+    features = features.new_zeros(1, features.shape[1], 8, 8)
+    for size in (1.0, 5.0):
+        network.noise_of(size * latents, step, features, torch.zeros(1, 1, dtype=torch.long))
+    assert not torch.allclose(*seen)
 
 
 def test_displacement_and_velocity_are_those_of_the_series() -> None:
