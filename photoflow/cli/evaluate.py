@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from photoflow.motion import Motion
 
 # The networks that a task can evaluate; the first is the one that weights without a name are of.
-NETWORKS = {"render": ("gan", "pyramid"), "flow": ("raft",), "interpolation": ("rife", "amt"), "animation": ("raft",)}
+NETWORKS = {
+    "render": ("gan", "pyramid"), "flow": ("flow", "raft"), "interpolation": ("rife", "amt"), "animation": ("raft",),
+}  # fmt: skip
 
 
 @app.command()

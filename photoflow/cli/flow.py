@@ -24,11 +24,11 @@ def flow(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="RAFT's weights: a name from `photoflow weights list`, or a file. Without: those that come with "
-            "photoflow, or the completed DIS flow, which needs none."
+            help="RAFT's, a name from `photoflow weights list` or a file, or a file of refined DIS. Without: the "
+            "completed DIS flow, which needs none."
         ),
     ] = None,
-    updates: Annotated[int, typer.Option(min=1, help="How often the flow is refined.")] = 12,
+    updates: Annotated[int, typer.Option(min=1, help="How often RAFT updates the flow.")] = 12,
     device: Device = "auto",
     offline: Offline = False,
 ) -> None:
@@ -76,19 +76,22 @@ def measure_flow(
     """The flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3), and what measured it.
 
     Raises:
-        InputError: the device is not there, or the weights are not or not RAFT's.
+        InputError: the device is not there, or the weights are not or of no network of flow.
     """
     import torch
 
     from photoflow.models.device import settled_device
     from photoflow.models.dis import CompletedDIS
     from photoflow.models.networks import load_network
+    from photoflow.models.raft import RAFT
     from photoflow.models.weights import shipped
 
     chosen = settled_device(device)
     images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
-    if weights is None and shipped("raft") is None:
+    if weights is None and shipped("flow") is None:
         return CompletedDIS()(*images)[0].cpu().numpy(), "DIS"
-    network = load_network("raft", weights, offline=offline).to(chosen)
+    network = load_network("flow", weights, offline=offline).to(chosen)
+    raft = isinstance(network, RAFT)
     with torch.inference_mode():
-        return network(*images, updates=updates)[0].cpu().numpy(), "RAFT"
+        measured = network(*images, updates=updates) if raft else network(*images)
+    return measured[0].cpu().numpy(), "RAFT" if raft else "refined DIS"

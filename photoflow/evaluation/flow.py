@@ -21,7 +21,7 @@ from photoflow.models.dis import DIS, PRESETS, CompletedDIS
 Sample = dict[str, Tensor]
 
 METHODS = {
-    OURS: "what `photoflow flow` measures by: RAFT, or without its weights the completed DIS",
+    OURS: "what `photoflow flow` measures by: a network, or without weights the completed DIS",
     "completed_dis": "OpenCV's DIS at full resolution, with the background's motion where the flow back contradicts it",
     "zero": "nothing moves",
     **{f"dis_{preset}": f"OpenCV's DIS, preset {preset}" for preset in PRESETS},
@@ -36,7 +36,7 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
 
     Args:
         data: a folder as FlyingChairs' is.
-        network: RAFT, on `device`; None: the completed DIS is photoflow's.
+        network: RAFT or `photoflow.models.refined_dis.RefinedDIS`, on `device`; None: the completed DIS is photoflow's.
         device: where it runs.
         progress: called after every pair.
 
@@ -69,7 +69,7 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
             **{f"above_{pixels}px": float(outlier_rate(error, pixels)) for pixels in THRESHOLDS},
         }
 
-    notes = [f"photoflow is {'the completed DIS, without weights' if network is None else 'RAFT'}."]
+    notes = [f"photoflow is {'the completed DIS, without weights' if network is None else type(network).__name__}."]
     scores, figures = compare(open_pairs(data, notes, device), methods, measure, _show, progress)
     return Evaluation("flow", str(data), scores, METHODS, [*counts.figures(), *figures], notes)
 

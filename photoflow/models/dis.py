@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
+from photoflow.models.affine_motions import affine_motions
 from photoflow.ops import backward_warp
 
 Array = np.ndarray[Any, Any]
@@ -20,8 +21,6 @@ PRESETS = {
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
 _APART = 3.0  # pixels; less is mostly imprecision, where the background would be farther off
-_FITTED = 4  # every fourth pixel along x and y is asked for the background's motion
-_INLIER = 1.5  # pixels
 _LEAST, _NARROWEST = 64, 32  # pixels, and times the shorter side: OpenCV reads beyond pictures that are smaller still
 
 
@@ -60,7 +59,7 @@ class DIS:
         if start is not None:
             check_planes("DIS", "start", start, 2, beside=image1)
         margins = margins_to(image1, 1, max(_LEAST, max(image1.shape[2:]) // _NARROWEST))
-        pairs = zip(_grey(padded(image1, margins)), _grey(padded(image2, margins)))
+        pairs = zip(grey(padded(image1, margins)), grey(padded(image2, margins)))
         guesses = [None] * len(image1) if start is None else _fields(padded(start.float(), margins))
         flows = [self._search.calc(one, two, guess) for (one, two), guess in zip(pairs, guesses)]  # type: ignore[arg-type]
         planes = torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).to(image1.device)
@@ -95,13 +94,21 @@ class CompletedDIS:
             ValueError, TypeError: the images have the wrong or different shapes or dtypes.
         """
         forth, back = self._measure(image1, image2), self._measure(image2, image1)
-        agree = _consistent(forth, back)
+        agree = consistent(forth, back)
         background = [_background(flow, kept) for flow, kept in zip(forth.cpu(), agree[:, 0].cpu())]
         return torch.where(agree, forth, torch.stack(background).to(forth))
 
 
-def _consistent(forth: Tensor, back: Tensor) -> Tensor:
-    """Whether the flow stays in the picture and the one back leads to where it came from: (B, 1, H, W) bool."""
+def consistent(forth: Tensor, back: Tensor) -> Tensor:
+    """Whether a flow stays in the picture and the one back leads to where it came from.
+
+    Args:
+        forth: (B, 2, H, W), pixels.
+        back: from where it leads, the same.
+
+    Returns:
+        (B, 1, H, W) bool.
+    """
     apart = (forth + backward_warp(back, forth, padding="border")).norm(dim=1, keepdim=True)
     inside = backward_warp(torch.ones_like(forth[:, :1]), forth) > 0
     kept: Tensor = inside & (apart <= _APART)
@@ -113,18 +120,10 @@ def _background(flow: Tensor, asked: Tensor) -> Tensor:
 
     Where they agree on none, or are less than half of the picture, it is the flow itself.
     """
-    height, width = asked.shape
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    places = np.stack([x, y], axis=2)
-    moved = places + flow.permute(1, 2, 0).numpy()
-    some = asked.numpy() & (x % _FITTED == 0) & (y % _FITTED == 0)
-    if some.sum() < 3 or asked.float().mean() < 0.5:
+    if asked.float().mean() < 0.5:
         return flow
-    motion, agreeing = cv2.estimateAffine2D(places[some], moved[some], ransacReprojThreshold=_INLIER)
-    if motion is None or agreeing.mean() < 0.5:
-        return flow
-    carried = places @ motion[:, :2].T + motion[:, 2] - places
-    return torch.from_numpy(carried.transpose(2, 0, 1).astype(np.float32))
+    found = affine_motions(flow, asked, 1)
+    return found[0].carried if found and found[0].share >= 0.5 else flow
 
 
 def _fields(flows: Tensor) -> list[Array]:
@@ -132,8 +131,8 @@ def _fields(flows: Tensor) -> list[Array]:
     return [np.array(flow, order="C") for flow in flows.permute(0, 2, 3, 1).cpu().numpy()]
 
 
-def _grey(images: Tensor) -> list[Array]:
-    """Each image as bytes (H, W)."""
+def grey(images: Tensor) -> list[Array]:
+    """Each image of (B, 3, H, W), RGB in [0, 1], as OpenCV has them: bytes (H, W)."""
     rounded = images.float().clamp(0, 1).mul(255).add(0.5).to(torch.uint8)
     pictures = rounded.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in pictures]

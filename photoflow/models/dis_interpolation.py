@@ -1,4 +1,4 @@
-"""A frame between two others from DIS flow alone: without weights, and where IFNet `refine` starts."""
+"""A frame between two others from DIS flow alone, without weights."""
 
 from __future__ import annotations
 

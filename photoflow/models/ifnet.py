@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoflow.models._contract import cropped, margins_to, padded
-from photoflow.models.dis_interpolation import moved, two_ways, unlikeness
 from photoflow.models.frame_pair import Interpolated, as_coordinates, check_pair, resize, time_of
 from photoflow.ops import backward_warp
 
@@ -30,8 +29,6 @@ class IFNetConfig:
         carried: channels that a block hands to the next one beside flow and mask.
         spare: channels that a block computes and nothing reads.
         mask_adds_up: each block corrects the mask, as it does the flow, instead of replacing it.
-        starts: whether the blocks correct flows that were measured between the images before, not begin with none;
-            such a version also decides how sharply each pixel is read.
     """
 
     widths: tuple[int, ...]
@@ -39,7 +36,6 @@ class IFNetConfig:
     carried: int
     spare: int
     mask_adds_up: bool
-    starts: bool = False
 
 
 VERSIONS = {
@@ -47,19 +43,16 @@ VERSIONS = {
     "4.6": IFNetConfig((192, 128, 96, 64), encoded=0, carried=0, spare=1, mask_adds_up=True),
     # Not published: about a third of the parameters of 4.26, which are in its coarse blocks.
     "small": IFNetConfig((96, 80, 64, 48, 32), encoded=4, carried=8, spare=0, mask_adds_up=False),
-    # Not published either: the fine blocks alone, which start from measured flows.
-    "refine": IFNetConfig((80, 64, 48), encoded=4, carried=8, spare=0, mask_adds_up=False, starts=True),
 }
 
 
 class _Estimate(NamedTuple):
-    """Flows, (B, 4, H, W), mask and sharpness before their sigmoid, (B, 1, H, W), at full size; what a block hands to
-    the next, at its own."""
+    """Flows, (B, 4, H, W), and the mask before its sigmoid, (B, 1, H, W), at full size; what a block hands to the
+    next, at its own."""
 
     flow: Tensor
     mask: Tensor
     carried: Tensor | None
-    sharpness: Tensor | None = None
 
 
 class IFNet(nn.Module):
@@ -71,12 +64,8 @@ class IFNet(nn.Module):
 
         frame = mask * img0[p + flow0] + (1 - mask) * img1[p + flow1]
 
-    "refine" is not of the paper. It starts from flows measured by DIS, and between two readings of the images decides
-    pixel by pixel: bicubic ones keep details, linear ones blur what does not fit anyway. Untrained it changes no flow
-    and takes the mean of both.
-
     Args:
-        version: "4.26" or "4.6", with or without a "v" in front, "small" or "refine".
+        version: "4.26" or "4.6", with or without a "v" in front, or "small".
         weights: name in the registry of weights, or a file of them; None: untrained.
 
     Raises:
@@ -95,15 +84,10 @@ class IFNet(nn.Module):
             raise ValueError(f"IFNet: version: expected {', '.join(VERSIONS)}, got {version!r}")
         self.config = VERSIONS[version.removeprefix("v")]
         seen = 2 * (3 + self.config.encoded) + 1
-        outputs = _FLOWS + 1 + self.config.carried + self.config.spare + self.config.starts
+        outputs = _FLOWS + 1 + self.config.carried + self.config.spare
         for index, width in enumerate(self.config.widths):
-            corrects = index > 0 or self.config.starts
-            inputs = seen + _FLOWS + 1 + self.config.carried if corrects else seen
-            block = _Block(inputs, width, outputs)
-            if self.config.starts:  # untrained, it leaves the flows as they are measured
-                for parameter in block.lastconv.parameters():
-                    nn.init.zeros_(parameter)
-            self.add_module(f"block{index}", block)
+            inputs = seen + _FLOWS + 1 + self.config.carried if index else seen
+            self.add_module(f"block{index}", _Block(inputs, width, outputs))
         if self.config.encoded:
             self.encode = _Encoder(self.config.encoded)
         if weights is not None:
@@ -131,7 +115,6 @@ class IFNet(nn.Module):
         scale: float = 1.0,
         details: bool = False,
         every_block: bool = False,
-        flows: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor | Interpolated | list[Tensor | Interpolated]:
         """Make the frame at time t.
 
@@ -143,31 +126,27 @@ class IFNet(nn.Module):
                 large images or motions, above 1 for small ones. The frame has full size at any.
             details: return the flows and the mask too.
             every_block: whether the frame as each block would have it is wanted, which training needs.
-            flows: from `img0` to `img1` and back, (B, 2, H, W) each, pixels, for "refine", which starts from them;
-                None: they are measured by DIS, on the CPU. Other versions take none.
 
         Returns:
             The frame, (B, 3, H, W) of the images' dtype, or `Interpolated`; a list of them, from coarse to fine, with
             `every_block`.
 
         Raises:
-            ValueError: a wrong shape, time or scale, or flows for a version that takes none.
+            ValueError: a wrong shape, time or scale.
         """
         check_pair("IFNet", img0, img1)
         if scale not in _SCALES:
             raise ValueError(f"IFNet: scale: expected {', '.join(f'{one:g}' for one in _SCALES)}, got {scale}")
         time = time_of("IFNet", t, img0, ends=True)
-        start = self._start(img0, img1, time, flows)
         coarsest = 2 ** (len(self.config.widths) - 1)
         margins = margins_to(img0, int(4 * coarsest * max(1, 1 / scale)))
         img0, img1 = padded(img0, margins), padded(img1, margins)
-        start = None if start is None else padded(start, margins)
 
         frames: list[Tensor | Interpolated] = []
-        for estimate in self._estimates(img0, img1, time, scale, every_block, start):
+        for estimate in self._estimates(img0, img1, time, scale, every_block):
             flow, mask = estimate.flow, estimate.mask.sigmoid()
-            moved0 = _read(img0, flow[:, :2], estimate.sharpness)
-            moved1 = _read(img1, flow[:, 2:], estimate.sharpness)
+            moved0 = backward_warp(img0, flow[:, :2], padding="border")
+            moved1 = backward_warp(img1, flow[:, 2:], padding="border")
             frame = cropped(torch.lerp(moved1, moved0, mask.to(img0.dtype)), margins)
             if details:
                 frames.append(Interpolated(frame, *(cropped(x, margins) for x in (flow[:, :2], flow[:, 2:], mask))))
@@ -175,22 +154,7 @@ class IFNet(nn.Module):
                 frames.append(frame)
         return frames if every_block else frames[-1]
 
-    def _start(self, img0: Tensor, img1: Tensor, time: Tensor, flows: tuple[Tensor, Tensor] | None) -> Tensor | None:
-        """The flows that the blocks correct, (B, 4, H, W), where this version starts from some.
-
-        Of `two_ways`, each pixel's is the one by which both images look more alike around it.
-        """
-        if not self.config.starts:
-            if flows is not None:
-                raise ValueError("IFNet: flows: expected None, this version starts from no flows")
-            return None
-        one, other = two_ways("IFNet", img0, img1, time, flows)
-        first, second = (unlikeness(*moved(img0, img1, way)) for way in (one, other))
-        return torch.where(first <= second, one, other)
-
-    def _estimates(
-        self, img0: Tensor, img1: Tensor, time: Tensor, scale: float, every: bool, start: Tensor | None
-    ) -> list[_Estimate]:
+    def _estimates(self, img0: Tensor, img1: Tensor, time: Tensor, scale: float, every: bool) -> list[_Estimate]:
         """What each block, or the last one alone, has come to; the sides of the images are multiples of what the
         first one needs."""
         sides = [[img0], [img1]]
@@ -200,10 +164,6 @@ class IFNet(nn.Module):
         estimate, kept = None, []
         for index in range(len(self.config.widths)):
             reduction = 2 ** (len(self.config.widths) - 1 - index) / scale
-            if index == 0 and start is not None:
-                height, width = (int(side / (2 * reduction)) for side in img0.shape[2:])
-                nothing = img0.new_zeros(img0.shape[0], self.config.carried, height, width)
-                estimate = _Estimate(start, nothing.new_zeros(img0.shape[0], 1, *img0.shape[2:]), nothing)
             out = self.get_submodule(f"block{index}")(self._seen(sides, time, estimate, reduction))
             estimate = self._corrected(estimate, out, reduction)
             if every or index == len(self.config.widths) - 1:
@@ -236,8 +196,7 @@ class IFNet(nn.Module):
         if estimate is not None:
             flow = estimate.flow + flow
             mask = estimate.mask + mask if self.config.mask_adds_up else mask
-        sharpness = resize(out[:, -1:], reduction) if self.config.starts else None
-        return _Estimate(flow, mask, carried, sharpness)
+        return _Estimate(flow, mask, carried)
 
 
 class _Block(nn.Module):
@@ -289,15 +248,6 @@ class _Encoder(nn.Module):
             x = functional.leaky_relu(layer(x), 0.2, inplace=True)
         out: Tensor = self.cnn3(x)
         return out
-
-
-def _read(image: Tensor, flow: Tensor, sharpness: Tensor | None) -> Tensor:
-    """The image at p + flow[p], linear between its pixels, or bicubic as far as `sharpness` says."""
-    linear = backward_warp(image, flow, padding="border")
-    if sharpness is None:
-        return linear
-    bicubic = backward_warp(image, flow, mode="bicubic", padding="border")
-    return torch.lerp(linear, bicubic, sharpness.sigmoid().to(image.dtype))
 
 
 def _moved(side: list[Tensor], flow: Tensor, reduction: float) -> list[Tensor]:

@@ -8,9 +8,10 @@ from typing import Any
 
 from photoflow.models.registry import WeightsError
 
-# Which weights in the registry are whose: their names begin so. The generators and the prior have none yet.
+# Which weights in the registry are whose: their names begin so. Most have none.
 _PUBLISHED = {
-    "raft": "raft_", "gan": "gan_", "pyramid": "pyramid_", "rife": "rife_", "amt": "amt_", "spectral": "spectral_",
+    "raft": "raft_", "flow": "raft_", "gan": "gan_", "pyramid": "pyramid_", "rife": "rife_", "amt": "amt_",
+    "spectral": "spectral_",
 }  # fmt: skip
 KINDS = tuple(_PUBLISHED)
 
@@ -19,8 +20,8 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
     """A network with its weights, ready for inference.
 
     Args:
-        kind: "raft", "gan" (the flow-guided generator, or the splat generator), "pyramid" (the pyramid generator),
-            "rife" (IFNet), "amt" or "spectral" (the prior of natural motion).
+        kind: "raft", "flow" (`RefinedDIS`, or RAFT), "gan" (the flow-guided generator, or the splat generator),
+            "pyramid" (the pyramid generator), "rife" (IFNet), "amt" or "spectral" (the prior of natural motion).
         weights: name in the registry, or file; which variant of the network they belong to is seen from them. None:
             those that come with photoflow, where it has some for this network.
         offline: never fetch.
@@ -59,7 +60,11 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
     if kind == "raft":
         from photoflow.models.raft import RAFT
 
-        return [RAFT.large, RAFT.small, RAFT.refine]
+        return [RAFT.large, RAFT.small]
+    if kind == "flow":
+        from photoflow.models.refined_dis import RefinedDIS
+
+        return [*_variants("raft"), RefinedDIS]
     if kind == "gan":
         from photoflow.models.generator import FlowGuidedGenerator
         from photoflow.models.splat_generator import SIZES as PAINTERS

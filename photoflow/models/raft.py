@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +12,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from photoflow.models._contract import InstanceNorm, check_planes, cropped, margins_to, padded
-from photoflow.models.dis import CompletedDIS
 from photoflow.models.raft_names import rename
 from photoflow.models.raft_upsampling import FACTOR, MaskPredictor, bilinear_upsampling, convex_upsampling
 from photoflow.ops import Correlation
@@ -40,8 +39,6 @@ class RAFTConfig:
         kernels: (height, width) of the one or two recurrent units.
         head: channels within the flow head.
         convex: whether the flow is enlarged by learned convex combinations, not bilinearly.
-        starts: whether updates begin with a flow that was measured before, not with none; such a flow takes part in
-            the convex combinations, too, so that what is right in it is kept pixel by pixel.
     """
 
     features: tuple[int, int, int, int, int]
@@ -56,7 +53,6 @@ class RAFTConfig:
     kernels: tuple[tuple[int, int], ...]
     head: int
     convex: bool
-    starts: bool = False
 
 
 PRESETS: dict[str, RAFTConfig] = {
@@ -70,8 +66,6 @@ PRESETS: dict[str, RAFTConfig] = {
         convex=True,
     ),
 }  # fmt: skip
-# Not published: the small one, started from a classical flow.
-PRESETS["refine"] = replace(PRESETS["small"], convex=True, starts=True)
 
 
 def _layer(
@@ -272,10 +266,7 @@ class RAFT(nn.Module):
         self.feature_encoder = Encoder(config.features, norm=InstanceNorm, bottleneck=config.bottleneck)
         self.context_encoder = Encoder(config.context, norm=norm, bottleneck=config.bottleneck)
         self.update_block = UpdateBlock(config)
-        self.mask_predictor = MaskPredictor(config.hidden, config.starts) if config.convex else None
-        if config.starts:  # untrained, it leaves the flow as it is measured
-            for parameter in self.update_block.flow_head.conv2.parameters():
-                nn.init.zeros_(parameter)
+        self.mask_predictor = MaskPredictor(config.hidden) if config.convex else None
         if weights is not None:
             self.load(weights)
 
@@ -289,11 +280,6 @@ class RAFT(nn.Module):
         """RAFT: 5.3 M parameters."""
         return cls(PRESETS["large"], weights)
 
-    @classmethod
-    def refine(cls, weights: str | Path | None = None) -> RAFT:
-        """RAFT-S with convex upsampling, started from `photoflow.models.dis.CompletedDIS`: 1.4 M parameters."""
-        return cls(PRESETS["refine"], weights)
-
     def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
         """Load weights, with the names of torchvision's checkpoints or of the paper's authors'.
 
@@ -305,12 +291,7 @@ class RAFT(nn.Module):
         load_weights(self, weights, rename=rename, offline=offline, accept_licence=accept_licence)
 
     def forward(
-        self,
-        image1: Tensor,
-        image2: Tensor,
-        updates: int = 12,
-        every_update: bool = False,
-        start: Tensor | None = None,
+        self, image1: Tensor, image2: Tensor, updates: int = 12, every_update: bool = False
     ) -> Tensor | list[Tensor]:
         """Where each pixel of `image1` is in `image2`.
 
@@ -320,24 +301,19 @@ class RAFT(nn.Module):
             image2: Another of the same shape.
             updates: How often the flow is updated, at least 1.
             every_update: Whether the flow after each update is wanted, which training needs.
-            start: The flow (B, 2, H, W), pixels, that the updates begin with, for `RAFT.refine()`; None: it is
-                measured by CompletedDIS, on the CPU. The others begin with none.
 
         Returns:
             The flow (B, 2, H, W), float32, pixels; the list of all `updates` of them with `every_update`. Only what is
             returned is enlarged to full size. A gradient runs through each update but not from one flow to the next.
 
         Raises:
-            ValueError, TypeError: The images have the wrong or different shapes or dtypes, there is no update, or a
-                start for a network that takes none.
+            ValueError, TypeError: The images have the wrong or different shapes or dtypes, or there is no update.
         """
         check_planes("RAFT", "image1", image1, 3)
         check_planes("RAFT", "image2", image2, 3, beside=image1)
         if not isinstance(updates, int) or updates < 1:
             raise ValueError(f"RAFT: updates: expected an integer of at least 1, got {updates}")
-        start = self._start(image1, image2, start)
         margins = margins_to(image1, FACTOR, _LEAST)
-        start = None if start is None else padded(start, margins)
         dtype = self.feature_encoder.conv.weight.dtype
         image1, image2 = (padded(2 * image.to(dtype) - 1, margins) for image in (image1, image2))
         # One image at a time: the encoder's first layers, at half the size, take the most memory of all.
@@ -345,32 +321,20 @@ class RAFT(nn.Module):
         hidden, context = self.context_encoder(image1).tensor_split([self.config.hidden], 1)
         hidden, prepared = torch.tanh(hidden), self.update_block.recurrent_block.prepare(torch.relu(context))
         grid = _grid(hidden)
-        flow = grid.new_zeros(hidden.shape[0], 2, *hidden.shape[2:])
-        flow, flows = flow if start is None else F.avg_pool2d(start, FACTOR) / FACTOR, []
+        flow, flows = grid.new_zeros(hidden.shape[0], 2, *hidden.shape[2:]), []
         for number in range(1, updates + 1):
             flow = flow.detach()
             correlations = correlation.lookup(grid + flow, radius=self.config.radius)
             hidden, change = self.update_block(hidden, prepared, correlations, flow)
             flow = flow + change.float()
             if every_update or number == updates:
-                flows.append(cropped(self._enlarged(flow, hidden, start), margins))
+                flows.append(cropped(self._enlarged(flow, hidden), margins))
         return flows if every_update else flows[-1]
 
-    def _start(self, image1: Tensor, image2: Tensor, start: Tensor | None) -> Tensor | None:
-        """The flow to begin with, float32, where this variant begins with one."""
-        if not self.config.starts:
-            if start is not None:
-                raise ValueError("RAFT: start: expected None, this variant begins without a flow")
-            return None
-        if start is None:
-            return CompletedDIS()(image1, image2)
-        check_planes("RAFT", "start", start, 2, beside=image1)
-        return start.float()
-
-    def _enlarged(self, flow: Tensor, hidden: Tensor, start: Tensor | None) -> Tensor:
+    def _enlarged(self, flow: Tensor, hidden: Tensor) -> Tensor:
         if self.mask_predictor is None:
             return bilinear_upsampling(flow)
-        return convex_upsampling(flow, self.mask_predictor(hidden), start)
+        return convex_upsampling(flow, self.mask_predictor(hidden))
 
 
 def _grid(planes: Tensor) -> Tensor:

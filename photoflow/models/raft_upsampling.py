@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 FACTOR = 8  # by which features are smaller than the image
-_KEPT = 20.0  # bias of the start's logit, before its quarter: untrained, it has 15/16 of each pixel
 
 
 class MaskPredictor(nn.Module):
@@ -15,38 +14,30 @@ class MaskPredictor(nn.Module):
 
     Args:
         inputs: channels of the hidden state.
-        starts: whether beside the 9 cells around it a flow of full size takes part, with which the updates began.
-            That one has nearly all of each pixel before training. (Not in the paper.)
     """
 
-    def __init__(self, inputs: int, starts: bool) -> None:
+    def __init__(self, inputs: int) -> None:
         super().__init__()
         self.convrelu = nn.Sequential(nn.Conv2d(inputs, 256, 3, padding=1), nn.ReLU(inplace=True))
-        self.conv = nn.Conv2d(256, (10 if starts else 9) * FACTOR**2, 1)
-        if starts:
-            nn.init.zeros_(self.conv.weight)
-            with torch.no_grad():
-                self.conv.bias.copy_(torch.tensor(9 * [0.0] + [_KEPT]).repeat_interleave(FACTOR**2))  # type: ignore[union-attr]
+        self.conv = nn.Conv2d(256, 9 * FACTOR**2, 1)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, 9 or 10 * 64, h, w) from the hidden state (B, inputs, h, w)."""
+        """(B, 9 * 64, h, w) from the hidden state (B, inputs, h, w)."""
         logits: Tensor = 0.25 * self.conv(self.convrelu(hidden))  # a quarter, to balance the gradients
         return logits
 
 
-def convex_upsampling(flow: Tensor, logits: Tensor, start: Tensor | None = None) -> Tensor:
+def convex_upsampling(flow: Tensor, logits: Tensor) -> Tensor:
     """Enlarge a flow 8 times: each pixel is a convex combination of the 3 by 3 cells around its own.
 
     Args:
         flow: (B, 2, h, w) float32, pixels of its own size.
         logits: (B, 9 * 64, h, w), neighbour by neighbour, row by row; softmax over the neighbours gives the weights.
-            With `start` (B, 10 * 64, h, w): that comes last.
-        start: (B, 2, 8 h, 8 w) float32, pixels of that size: what takes part beside the neighbours.
 
     Returns:
         (B, 2, 8 h, 8 w) float32, pixels of that size.
 
-    Source: section 3.3, "Upsampling", and appendix B; `start` is ours.
+    Source: section 3.3, "Upsampling", and appendix B.
     """
     batch, _, height, width = flow.shape
     weights = logits.float().view(batch, 1, -1, FACTOR**2, height, width).softmax(2)
@@ -54,9 +45,6 @@ def convex_upsampling(flow: Tensor, logits: Tensor, start: Tensor | None = None)
     mixed = weights[:, :, 0] * cells[:, :, 0]
     for near in range(1, 9):  # all products at once would take nine times the memory
         mixed = torch.addcmul(mixed, weights[:, :, near], cells[:, :, near])
-    if start is not None:
-        own = F.pixel_unshuffle(start, FACTOR).view(batch, 2, FACTOR**2, height, width)
-        mixed = torch.addcmul(mixed, weights[:, :, 9], own)
     return F.pixel_shuffle(mixed.reshape(batch, 2 * FACTOR**2, height, width), FACTOR)
 
 

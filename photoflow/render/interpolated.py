@@ -62,7 +62,7 @@ class FrameMaker:
         network, options = self._network, dict[str, Any]()
         if isinstance(network, IFNet) and max(first.shape) > LARGE:
             options["scale"] = 0.5
-        if isinstance(network, DISInterpolation) or (isinstance(network, IFNet) and network.config.starts):
+        if isinstance(network, DISInterpolation):
             options["flows"] = self._measured(first, second)
         return options
 

@@ -109,50 +109,6 @@ def sequence_l1(flows: Sequence[Tensor], target: Tensor, valid: Tensor, gamma: f
     return total
 
 
-def matching(first: Tensor, second: Tensor, flow: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
-    """How surely features tell where each pixel moves to: the cross entropy over all places of the other image.
-
-    Args:
-        first: (B, C, h, w), features of an image whose sides are a whole multiple of theirs.
-        second: those of the other image.
-        flow: (B, 2, H, W) from the one image to the other, pixels; a place between pixels counts for the four around.
-        weight: (B, 1, H, W) in [0, 1], the share of each pixel; one that moves out of the image has none.
-
-    Returns:
-        The mean over what is left, in nats, and the share of it whose best match lies within a pixel of the features.
-    """
-    height, width = first.shape[2:]
-    place, kept = _targets(flow, weight, flow.shape[3] // width)
-    with torch.autocast(first.device.type, enabled=False):
-        products = first.float().flatten(2).transpose(1, 2) @ second.float().flatten(2)
-        logs = (products / first.shape[1] ** 0.5).log_softmax(2)
-    x, y = place.flatten(2).unbind(1)
-    left, top = x.floor().clamp(0, width - 2), y.floor().clamp(0, height - 2)
-    across, down = (x - left).clamp(0, 1), (y - top).clamp(0, 1)
-    entropy = torch.zeros_like(x)
-    for column, share_x in ((left, 1 - across), (left + 1, across)):
-        for row, share_y in ((top, 1 - down), (top + 1, down)):
-            there = (row * width + column).long()[..., None]
-            entropy = entropy - share_x * share_y * logs.gather(2, there)[..., 0]
-    best = logs.argmax(2)
-    near = ((best % width - x).abs() <= 1) & ((best // width - y).abs() <= 1)
-    count = kept.sum().clamp_min(1e-6)
-    return (entropy * kept).sum() / count, (near * kept).sum() / count
-
-
-def _targets(flow: Tensor, weight: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """Where the pixels of features `factor` times as small move to, (B, 2, h, w), and their weight, (B, h w)."""
-    moved = functional.avg_pool2d(torch.where(weight > 0, flow, 0), factor) / factor
-    rows, columns = (torch.arange(side, device=flow.device, dtype=flow.dtype) for side in moved.shape[2:])
-    y, x = torch.meshgrid(rows, columns, indexing="ij")
-    place = moved + torch.stack([x, y])
-    within = (place >= 0) & (place <= place.new_tensor([len(columns) - 1, len(rows) - 1])[:, None, None])
-    # A mean over pixels some of which have no flow would be none of anything.
-    whole = functional.avg_pool2d((weight > 0).float(), factor) == 1
-    kept = functional.avg_pool2d(weight, factor) * whole * within.all(1, keepdim=True)
-    return place, kept.flatten(1)
-
-
 def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, drawn: Tensor, share: Tensor) -> Tensor:
     """The mean of (|gradient of the score| - 1)^2 at places between real and drawn images.
 

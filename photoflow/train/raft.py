@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor
 
 from photoflow.errors import InputError
 from photoflow.models.raft import PRESETS as NETWORKS
 from photoflow.models.raft import RAFT
+from photoflow.models.refined_dis import RefinedDIS
 from photoflow.train.augment import erased, jittered, placed
 from photoflow.train.config import TrainingConfig
-from photoflow.train.losses import matching, sequence_l1
+from photoflow.train.losses import sequence_l1
 from photoflow.train.pictures import sheet
 from photoflow.train.recipe import Recipe, Terms, Turn
 
@@ -36,9 +36,6 @@ class RaftConfig(TrainingConfig):
             their flow can only be guessed from their surroundings.
         weight_decay: AdamW's.
         room: how many times as large as `size` the data's pictures are, so that they can be scaled down, too.
-        matching: the share of the training in which the feature encoder alone learns, to tell the place that a pixel
-            moves to from all others. It is cheap and quickly learned, while the updates learn little as long as the
-            features say little.
     """
 
     network: str = "small"
@@ -54,7 +51,6 @@ class RaftConfig(TrainingConfig):
     occluded: float = 1.0
     weight_decay: float = 1e-4
     room: float = 1.25
-    matching: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -67,15 +63,16 @@ class RaftConfig(TrainingConfig):
         return height, width
 
 
+DIS = "dis"  # the network's name beside the variants of RAFT
 PRESETS = {
     "small": RaftConfig(),
     "large": replace(RaftConfig(), network="large"),
-    "refine": replace(RaftConfig(), network="refine", updates=6, matching=0.1),
+    DIS: replace(RaftConfig(), network=DIS, size=(192, 256), batch=4, rate=5e-4, warmup=100, ema=0.998),
 }
 
 
 class RaftRecipe(Recipe):
-    """RAFT, trained on pairs of images with dense flow.
+    """RAFT, or the choice of `RefinedDIS`, trained on pairs of images with dense flow.
 
     Source: Teed and Deng, "RAFT", ECCV 2020, section 3.4 and 4: AdamW, gradients clipped to norm 1, the loss over all
     12 updates. Deviation: the rate falls by a cosine, not linearly, so that the time of a training need not be known
@@ -88,44 +85,35 @@ class RaftRecipe(Recipe):
     def __init__(self, config: RaftConfig, device: str = "cpu") -> None:
         torch.manual_seed(config.seed)
         self.config: RaftConfig = config
-        network = RAFT(NETWORKS[config.network]).to(device).train()
-        self.ships, self._features = network, network.feature_encoder
+        made = RefinedDIS() if config.network == DIS else RAFT(NETWORKS[config.network])
+        self.ships = made.to(device).train()
         optimiser = torch.optim.AdamW(self.ships.parameters(), config.rate, weight_decay=config.weight_decay)
         self.turns = [Turn("flow", self.ships, optimiser, self.losses)]
         self.facts: dict[str, str] = {}
 
     @property
     def network(self) -> str:
-        return f"RAFT.{self.config.network}()"
+        return "RefinedDIS()" if self.config.network == DIS else f"RAFT.{self.config.network}()"
 
     def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """The flow's loss, and the last update's end point error."""
         flow = batch["flow"]
         weight = torch.ones_like(flow[:, :1])
-        matches = progress < self.config.matching
         if "visible" in batch:
-            hidden = 0.0 if matches else self.config.occluded
-            weight = torch.lerp(torch.full_like(weight, hidden), weight, batch["visible"])
+            weight = torch.lerp(torch.full_like(weight, self.config.occluded), weight, batch["visible"])
         # NaN is a flow that is unknown, and is not below anything.
         weight = torch.where(flow.norm(dim=1, keepdim=True) < self.config.longest, weight, 0)
         images, flow, weight = placed([batch["image1"], batch["image2"]], flow, weight, self.config.size, chance)
-        image1, image2 = jittered(images[0], images[1], chance)
-        if matches:
-            return self._matching(image1, image2, flow, weight)
-        flows = self.ships(image1, erased(image2, chance), self.config.updates, True)
+        if self.config.network == DIS:  # no other colours, nothing erased: DIS does not learn to see through that
+            flows = [self.ships(*images)]
+        else:
+            image1, image2 = jittered(images[0], images[1], chance)
+            flows = self.ships(image1, erased(image2, chance), self.config.updates, True)
         with torch.no_grad():
             known = weight > 0
             errors = torch.where(known, (flows[-1].float() - flow).norm(dim=1, keepdim=True), 0)
             epe = errors.sum() / known.sum().clamp_min(1)
         return Terms({"sequence": sequence_l1(flows, flow, weight, self.config.gamma)}, {"epe": epe})
-
-    def _matching(self, image1: Tensor, image2: Tensor, flow: Tensor, weight: Tensor) -> Terms:
-        """The loss of the features alone."""
-        one, two = (self._features(2 * image - 1) for image in (image1, image2))
-        loss, found = matching(one, two, flow, weight)
-        # The processes of a parallel training wait for every weight's gradient: of the others it is 0.
-        rest = torch.stack([parameter.sum() for parameter in self.ships.parameters()]).sum()
-        return Terms({"matching": loss + 0 * rest}, {"found": found})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
         """Both images, the true flow, and the network's."""

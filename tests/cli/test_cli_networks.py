@@ -151,7 +151,8 @@ def test_what_is_missing_or_wrong_is_said_in_one_line(files, animate, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("kind", "network"), [("raft", RAFT.large), ("rife", lambda: IFNet("4.26")), ("amt", lambda: AMT("L"))]
+    ("kind", "network"),
+    [("raft", RAFT.large), ("flow", RAFT.small), ("rife", lambda: IFNet("4.26")), ("amt", lambda: AMT("L"))],
 )
 def test_the_variant_is_seen_from_the_weights(kind, network, tmp_path):
     made = network()

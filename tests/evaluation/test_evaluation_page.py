@@ -113,7 +113,7 @@ def test_weights_may_lie_in_a_folder_with_an_equals_sign():
     assert chosen_weights("render", "runs/a=b/w.safetensors") == ("gan", "runs/a=b/w.safetensors")
     assert chosen_weights("render", "pyramid=w.safetensors") == ("pyramid", "w.safetensors")
     assert chosen_weights("interpolation", "amt=runs/a=b/w.pth") == ("amt", "runs/a=b/w.pth")
-    assert chosen_weights("flow", None) == ("raft", None)
+    assert chosen_weights("flow", None) == ("flow", None)
 
 
 BAD = [

@@ -11,9 +11,7 @@ import torch
 from filling import check_parity, fill, largest, layout, pair, published_layout, waves
 from torch.nn import functional
 
-from photoflow.models.dis import DIS
 from photoflow.models.ifnet import VERSIONS, IFNet
-from photoflow.ops import backward_warp
 
 
 @pytest.fixture(scope="module")
@@ -193,46 +191,7 @@ def test_small_has_little_more_than_a_third_of_the_parameters() -> None:
     assert count < 0.4 * whole
 
 
-@pytest.mark.parametrize("right", ["forth", "back"])
-def test_refine_begins_with_the_flow_by_which_the_images_agree(right: str) -> None:
-    scene = waves(50, 74)
-    pictures, still = (scene[..., 4:], scene[..., :-4]), torch.zeros(1, 2, 50, 70)
-    moving = torch.tensor([4.0, 0.0]).reshape(1, 2, 1, 1).expand_as(still)  # what is at x is at x + 4 in the second
-    flows = (moving, still) if right == "forth" else (still, -moving)
-    with torch.no_grad():
-        given = IFNet("refine").eval()(*pictures, 0.25, details=True, flows=flows)
-    inner = (slice(None), slice(None), slice(10, -10), slice(10, -10))  # what leaves the picture agrees with nothing
-    assert largest(given.flow0[inner] + 0.25 * moving[inner]) == 0
-    assert largest(given.flow1[inner] - 0.75 * moving[inner]) == 0
-    assert largest(given.mask - 0.5) == 0
-
-
-def test_refine_measures_its_flows_and_reads_half_sharply_while_untrained() -> None:
-    network, pictures = IFNet("refine").eval(), pair(50, 70)
-    measure = DIS(whole=True)
-    with torch.no_grad():
-        flows = measure(*pictures), measure(*reversed(pictures))
-        given, measured = (network(*pictures, 0.25, details=True, flows=known) for known in (flows, None))
-    assert all(torch.equal(one, other) for one, other in zip(given, measured))
-    sides = tuple(zip(pictures, (measured.flow0, measured.flow1)))
-    reads = [backward_warp(*side, mode=mode, padding="border") for side in sides for mode in ("bilinear", "bicubic")]
-    assert largest(measured.frame - torch.stack(reads).mean(dim=0)) < 1e-6
-
-
-def test_refine_at_other_scales_and_other_versions_without_flows() -> None:
-    network, pictures = fill(IFNet("refine")), pair(50, 70)
-    flows = (torch.zeros(1, 2, 50, 70),) * 2
-    with torch.no_grad():
-        frames = [network(*pictures, 0.5, scale, flows=flows) for scale in (0.25, 1.0, 4.0)]
-    assert all(frame.shape == (1, 3, 50, 70) and frame.isfinite().all() for frame in frames)
-    assert largest(frames[0] - frames[1]) > 0
-    with pytest.raises(ValueError, match="flows: expected None, this version starts from no flows"):
-        fill(IFNet("small"))(*pictures, 0.5, flows=flows)
-    with pytest.raises(ValueError, match=r"flows\[1\]: expected shape \(1, 2, 50, 70\)"):
-        network(*pictures, 0.5, flows=(flows[0], flows[1][:, :, :20]))
-
-
-@pytest.mark.parametrize("version", ["4.26", "4.6", "small", "refine"])
+@pytest.mark.parametrize("version", ["4.26", "4.6", "small"])
 def test_every_parameter_learns(version: str) -> None:
     network = fill(IFNet(version))
     network(*pair(64, 64), 0.4).square().mean().backward()
@@ -287,5 +246,5 @@ def test_errors_name_what_is_wrong(network: IFNet) -> None:
     ):
         with pytest.raises(ValueError, match=message):
             network(*arguments)
-    with pytest.raises(ValueError, match=r"version: expected 4.26, 4.6, small, refine, got '5'"):
+    with pytest.raises(ValueError, match=r"version: expected 4.26, 4.6, small, got '5'"):
         IFNet("5")

@@ -15,7 +15,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.optical_flow import raft_large, raft_small
 
-from photoflow.models.dis import CompletedDIS
 from photoflow.models.networks import load_network
 from photoflow.models.raft import PRESETS, RAFT
 from photoflow.models.raft_names import rename
@@ -98,44 +97,6 @@ def test_convex_upsampling_weighs_the_neighbours() -> None:
     expected = 8 * flow.repeat_interleave(8, 2).repeat_interleave(8, 3)
     expected[:, :, 2::8, 5::8] = 8 * F.pad(flow, (1, 0))[..., :-1]
     torch.testing.assert_close(enlarged, expected)
-
-
-def test_convex_upsampling_mixes_in_the_start() -> None:
-    flow, start = torch.randn(1, 2, 3, 4), torch.randn(1, 2, 24, 32)
-    logits = torch.zeros(1, 10, 64, 3, 4)
-    logits[:, 9] = 50.0
-    assert torch.allclose(convex_upsampling(flow, logits.flatten(1, 2), start), start)
-    logits[:, 9] = -50.0
-    nine = convex_upsampling(flow, logits[:, :9].flatten(1, 2))
-    assert torch.allclose(convex_upsampling(flow, logits.flatten(1, 2), start), nine, atol=1e-6)
-
-
-def test_refine_begins_with_the_flow_it_is_given_and_measures_it_else() -> None:
-    network = RAFT.refine().eval()
-    one, two = images(64, 96)
-    start = torch.full((1, 2, 64, 96), 2.5)
-    with torch.no_grad():
-        # Where no cell lies outside, a level flow is its own convex combination.
-        inner = network(one, two, updates=1, start=start)[:, :, 16:-16, 16:-16]
-        assert torch.allclose(inner, start[:, :, 16:-16, 16:-16], atol=1e-5)
-        measured = CompletedDIS()(one, two)
-        assert torch.equal(network(one, two, updates=2), network(one, two, updates=2, start=measured))
-        assert not torch.equal(measured, start)
-    with pytest.raises(ValueError, match="RAFT: start: expected None"):
-        RAFT.small().eval()(one, two, start=start)
-    with pytest.raises(ValueError, match=r"RAFT: start: expected shape \(1, 2, 64, 96\)"):
-        network(one, two, start=start[:, :, :32])
-
-
-def test_every_parameter_of_refine_learns() -> None:
-    torch.manual_seed(0)
-    network = RAFT.refine()
-    for parameter in network.parameters():
-        if not parameter.any():  # what is 0 at first hides what is before it
-            nn.init.normal_(parameter, std=0.02)
-    network(*images(64, 96), updates=2).square().mean().backward()
-    for name, parameter in network.named_parameters():
-        assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name
 
 
 def test_bilinear_upsampling_keeps_the_corners() -> None:

@@ -159,16 +159,17 @@ def test_energies_are_of_less_and_less_noise() -> None:
 
 
 def test_the_noise_predictor_is_told_how_large_the_latents_are() -> None:
-    network = tiny()
-    torch.nn.init.ones_(network.unet.energy[2].weight)
-    seen: list[torch.Tensor] = []
-    network.unet.energy.register_forward_hook(lambda *parts: seen.append(parts[2]))
-    latents, step = torch.randn(1, 1, 4, 8, 8, generator=torch.Generator().manual_seed(0)), torch.tensor([500])
-    features = network.unet.encoded(torch.rand(1, 3, 16, 16))
-    features = features.new_zeros(1, features.shape[1], 8, 8)
-    for size in (1.0, 5.0):
-        network.noise_of(size * latents, step, features, torch.zeros(1, 1, dtype=torch.long))
-    assert not torch.allclose(*seen)
+    with tiny():
+        unet = SpectralPrior("small").unet
+    chance = torch.Generator().manual_seed(0)
+    torch.nn.init.normal_(unet.leave[2].weight, generator=chance)
+    latents, features = torch.randn(1, 4, 8, 8, generator=chance), torch.zeros(1, unet.enter.in_channels - 4, 8, 8)
+    zero = torch.zeros(1, dtype=torch.long)
+    with torch.no_grad():
+        untold = unet(latents, zero, zero, features)
+        torch.nn.init.normal_(unet.energy[2].weight, generator=chance)
+        told = unet(latents, zero, zero, features)
+    assert (told - untold).abs().max() > 1e-3
 
 
 def test_displacement_and_velocity_are_those_of_the_series() -> None:

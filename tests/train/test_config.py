@@ -26,7 +26,7 @@ def test_the_network_chooses_the_preset() -> None:
     assert (paper.penalty, paper.critic_updates, paper.betas) == (10, 5, (0, 0.9))
     assert (paper.rate, paper.last_rate, paper.batch, paper.size) == (1e-4, 1e-6, 2, (384, 512))
     assert splat == dataclasses.replace(gan["splat"], laplacian=2.0) and splat.adversarial == 0
-    assert raft.keys() == {"small", "large", "refine"} and list(interpolation) == ["small", "4.26", "4.6", "refine"]
+    assert raft.keys() == {"small", "large", "dis"} and list(interpolation) == ["small", "4.26", "4.6"]
     assert list(pyramid) == list(spectral) == ["small", "paper"]
     every = (gan, raft, interpolation, pyramid, spectral)
     assert all(preset.network == name for presets in every for name, preset in presets.items())

@@ -14,7 +14,6 @@ from photoflow.train.losses import (
     l1,
     laplacian_l1,
     laplacian_pyramid,
-    matching,
     psnr,
     sequence_l1,
 )
@@ -54,34 +53,6 @@ def test_sequence_weighs_later_updates_more_and_leaves_out_what_is_unknown() -> 
     loss.backward()
     for flow in flows:
         assert flow.grad.isfinite().all() and flow.grad[..., 0].abs().max() == 0 and flow.grad[..., 1].min() > 0
-
-
-def test_matching_knows_the_place_that_features_move_to() -> None:
-    features = 3 * torch.randn(1, 64, 8, 10, generator=torch.Generator().manual_seed(0))
-    moved = features.roll((1, 2), (2, 3))
-    flow = torch.tensor([16.0, 8.0]).view(1, 2, 1, 1).expand(1, 2, 64, 80).clone()
-    everywhere = torch.ones(1, 1, 64, 80)
-    loss, found = matching(features, moved, flow, everywhere)
-    assert loss < 1e-3 and found == 1
-    loss, found = matching(features, moved, -flow, everywhere)
-    assert loss > 10 and found < 0.1
-    # Alike everywhere, features tell nothing: one of 80 places.
-    same = torch.ones(1, 64, 8, 10)
-    assert matching(same, same, flow, everywhere)[0] == pytest.approx(math.log(80), rel=1e-5)
-
-
-def test_matching_leaves_out_what_is_unknown_or_moves_out() -> None:
-    features = 3 * torch.randn(1, 64, 8, 10, generator=torch.Generator().manual_seed(0))
-    flow, weight = torch.zeros(1, 2, 64, 80), torch.ones(1, 1, 64, 80)
-    flow[..., 40:] = torch.nan
-    weight[..., 40:] = 0
-    flow[:, :, :8] = -100.0
-    loss, found = matching(features.requires_grad_(), features.detach(), flow, weight)
-    assert loss < 1e-3 and found == 1
-    loss.backward()
-    assert features.grad is not None and features.grad.isfinite().all()
-    assert features.grad[..., 5:].eq(0).all() and features.grad[:, :, 0].eq(0).all() and features.grad.any()
-    assert matching(features, features, flow, torch.zeros_like(weight))[0] == 0
 
 
 def test_gradient_penalty_of_a_linear_critic() -> None:
