@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from skimage import data
+from far_motion import far
 from torch import Tensor
 
 from photoflow.models.affine_motions import affine_motions, missed_motions
@@ -39,25 +39,10 @@ def test_affine_motions_are_those_of_the_pixels_that_are_asked() -> None:
     assert affine_motions(flow, torch.zeros_like(asked), 3) == []
 
 
-def far() -> tuple[Tensor, Tensor, Tensor]:
-    """A still photograph, in front of it a small thing that moves 70 pixels and turns, and where that is at first."""
-    photo = torch.from_numpy(np.ascontiguousarray(data.astronaut().transpose(2, 0, 1)))[None].float() / 255
-    one, two = photo[:, :, 100:260, 20:260].clone(), photo[:, :, 100:260, 20:260].clone()
-    coarse = torch.rand(1, 3, 10, 10, generator=torch.Generator().manual_seed(0))
-    thing = torch.nn.functional.interpolate(coarse, size=(50, 50), mode="bicubic").clamp(0, 1)
-    one[:, :, 30:80, 20:70], two[:, :, 80:130, 90:140] = thing, thing.rot90(1, (2, 3))
-    there = torch.zeros(160, 240, dtype=torch.bool)
-    there[30:80, 20:70] = True
-    return one, two, there
-
-
 def test_what_moves_far_is_found_by_its_features() -> None:
-    one, two, there = far()
+    one, two, there, truth = far()
     forth, back = DIS(whole=True)(one, two), DIS(whole=True)(two, one)
     lost1, lost2 = ~consistent(forth, back)[0, 0], ~consistent(back, forth)[0, 0]
-    y, x = torch.meshgrid(torch.arange(160.0), torch.arange(240.0), indexing="ij")
-    # A quarter turn to the left about the middle of the thing, which comes from (44.5, 54.5) to (114.5, 104.5).
-    truth = torch.stack([114.5 + (y - 54.5) - x, 104.5 - (x - 44.5) - y])
     assert (forth[0] - truth).norm(dim=0)[there].mean() > 20
     found = missed_motions(grey(one)[0], grey(two)[0], lost1, lost2, forth, 3)
     assert found and (found[0].carried - truth).norm(dim=0)[there].mean() < 1 and 0 < found[0].share <= 1
@@ -68,9 +53,20 @@ def test_what_moves_far_is_found_by_its_features() -> None:
 
 
 def test_where_nothing_is_lost_nothing_is_missed() -> None:
-    one, two, _ = far()
+    one, two, *_ = far()
     nowhere, flow = torch.zeros(160, 240, dtype=torch.bool), torch.zeros(1, 2, 160, 240)
     assert missed_motions(grey(one)[0], grey(two)[0], nowhere, nowhere, flow, 3) == []
     level = [np.full((40, 50), 90, np.uint8)] * 2  # without a feature
     everywhere = torch.ones(40, 50, dtype=torch.bool)
     assert missed_motions(*level, everywhere, everywhere, torch.zeros(1, 2, 40, 50), 3) == []
+
+
+def test_what_would_have_shrunk_to_half_is_not_found() -> None:
+    one, *_ = far()
+    thing = one[:, :, 30:80, 20:70]
+    one, two = one.clone(), one.clone()
+    one[:, :, 30:80, 20:70] = two[:, :, 30:80, 20:70] = one[:, :, 100:150, 180:230]
+    large = torch.nn.functional.interpolate(thing, scale_factor=2, mode="bicubic").clamp(0, 1)
+    one[:, :, 20:120, 10:110], two[:, :, 60:110, 150:200] = large, thing
+    everywhere, still = torch.ones(160, 240, dtype=torch.bool), torch.zeros(1, 2, 160, 240)
+    assert missed_motions(grey(one)[0], grey(two)[0], everywhere, everywhere, still, 3) == []

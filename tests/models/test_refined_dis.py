@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from far_motion import far
 from filling import fill
 from skimage import data
 from torch import Tensor
@@ -52,6 +53,13 @@ def test_where_there_are_fewer_motions_the_first_is_repeated() -> None:
     flows, shares, _ = measured(*noise)
     if shares[0, 1] == 0:
         assert all(torch.equal(flow, flows[0, 0]) for flow in flows[0])
+
+
+def test_what_dis_has_lost_is_among_the_candidates() -> None:
+    one, two, there, truth = far()
+    flows, shares, _ = measured(one, two)
+    off = (flows[0] - truth).norm(dim=1)[:, there].mean(1)
+    assert off[:5].min() > 5 and off[5] < 1 and shares[0, 5] > 0
 
 
 def test_what_all_candidates_say_is_the_flow() -> None:
