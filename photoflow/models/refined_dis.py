@@ -12,7 +12,6 @@ from torch.nn import functional
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
 from photoflow.models.affine_motions import AffineMotion, affine_motions, missed_motions
 from photoflow.models.dis import DIS, consistent, grey
-from photoflow.models.small_unet import SmallUNet
 from photoflow.ops import backward_warp
 
 MOTIONS, MISSED = 4, 3  # affine ones, beside the flow itself
@@ -60,9 +59,7 @@ class RefinedDIS(nn.Module):
         super().__init__()
         # Of each pixel colour and every candidate's fit; of four pixels together the candidates' flows, how far they
         # are from the flow back and from DIS, whether they stay inside, and their shares; and where DIS is sure.
-        self.choice = SmallUNet(
-            _FINE**2 * (3 + CANDIDATES) + CANDIDATES * 6 + 1, (32, 48, 64), _FINE**2 * (CANDIDATES + 2)
-        )
+        self.choice = _UNet(_FINE**2 * (3 + CANDIDATES) + CANDIDATES * 6 + 1, (32, 48, 64), _FINE**2 * (CANDIDATES + 2))
         if weights is not None:
             self.load(weights)
 
@@ -104,6 +101,62 @@ class RefinedDIS(nn.Module):
         chosen = functional.pixel_shuffle(self.choice(seen.to(image1.dtype)), _FINE).float()
         weights = (likely + chosen[:, :CANDIDATES]).softmax(1)
         return cropped((weights[:, :, None] * flows).sum(1) + chosen[:, CANDIDATES:], margins)
+
+
+class _UNet(nn.Module):
+    """Three sizes, two residual blocks of each; untrained its output is 0.
+
+    Args:
+        inputs: channels of what is seen.
+        widths: of features at the size that is seen, at half and at a quarter of it.
+        outputs: channels of the change.
+    """
+
+    def __init__(self, inputs: int, widths: tuple[int, int, int], outputs: int) -> None:
+        super().__init__()
+        first, second, third = widths
+        self.enter = nn.Sequential(_conv(inputs, first), _Residual(first))
+        self.down = nn.Sequential(_conv(first, second, stride=2), _Residual(second))
+        self.lowest = nn.Sequential(_conv(second, third, stride=2), *(_Residual(third) for _ in range(2)))
+        self.up = nn.Sequential(_conv(third + second, second), _Residual(second))
+        self.leave = nn.Sequential(_conv(second + first, first), _Residual(first), nn.Conv2d(first, outputs, 3, 1, 1))
+        for parameter in self.leave[-1].parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, seen: Tensor) -> Tensor:
+        """The change.
+
+        Args:
+            seen: (B, inputs, h, w), h and w multiples of 4.
+
+        Returns:
+            (B, outputs, h, w).
+        """
+        fine = self.enter(seen)
+        half = self.down(fine)
+        half = self.up(torch.cat([_doubled(self.lowest(half)), half], 1))
+        change: Tensor = self.leave(torch.cat([_doubled(half), fine], 1))
+        return change
+
+
+class _Residual(nn.Module):
+    """x + conv(act(conv(x)))."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.last = (nn.Conv2d(width, width, 3, 1, 1) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        changed: Tensor = x + self.last(functional.leaky_relu(self.first(x), 0.2))
+        return functional.leaky_relu(changed, 0.2)
+
+
+def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1), nn.LeakyReLU(0.2))
+
+
+def _doubled(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2, mode="nearest")
 
 
 @torch.no_grad()
