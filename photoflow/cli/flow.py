@@ -24,8 +24,8 @@ def flow(
     weights: Annotated[
         str | None,
         typer.Option(
-            help="RAFT's, a name from `photoflow weights list` or a file, or a file of refined DIS. Without: the "
-            "completed DIS flow, which needs none."
+            help="RAFT's, a name from `photoflow weights list` or a file, or a file of refined DIS. Without: those of "
+            "refined DIS that come with photoflow."
         ),
     ] = None,
     updates: Annotated[int, typer.Option(min=1, help="How often RAFT updates the flow.")] = 12,
@@ -81,15 +81,11 @@ def measure_flow(
     import torch
 
     from photoflow.models.device import settled_device
-    from photoflow.models.dis import CompletedDIS
     from photoflow.models.networks import load_network
     from photoflow.models.raft import RAFT
-    from photoflow.models.weights import shipped
 
     chosen = settled_device(device)
     images = (torch.from_numpy(rgb).to(chosen).permute(2, 0, 1)[None].float() / 255 for rgb in (first, second))
-    if weights is None and shipped("flow") is None:
-        return CompletedDIS()(*images)[0].cpu().numpy(), "DIS"
     network = load_network("flow", weights, offline=offline).to(chosen)
     raft = isinstance(network, RAFT)
     with torch.inference_mode():

@@ -16,13 +16,13 @@ from photoflow.evaluation.errors import ErrorCounts
 from photoflow.evaluation.folders import open_pairs
 from photoflow.evaluation.pictures import as_bytes, embedded, flow_picture, heat, wheel
 from photoflow.metrics import endpoint_error, epe, outlier_rate
-from photoflow.models.dis import DIS, PRESETS, CompletedDIS
+from photoflow.models.dis import DIS, PRESETS
+from photoflow.models.networks import load_network
 
 Sample = dict[str, Tensor]
 
 METHODS = {
-    OURS: "what `photoflow flow` measures by: a network, or without weights the completed DIS",
-    "completed_dis": "OpenCV's DIS at full resolution, with the background's motion where the flow back contradicts it",
+    OURS: "what `photoflow flow` measures by: a network",
     "zero": "nothing moves",
     **{f"dis_{preset}": f"OpenCV's DIS, preset {preset}" for preset in PRESETS},
     "farneback": "OpenCV's Farnebäck flow",
@@ -36,7 +36,8 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
 
     Args:
         data: a folder as FlyingChairs' is.
-        network: RAFT or `photoflow.models.refined_dis.RefinedDIS`, on `device`; None: the completed DIS is photoflow's.
+        network: RAFT or `photoflow.models.refined_dis.RefinedDIS`, on `device`; None: the one whose weights come with
+            photoflow.
         device: where it runs.
         progress: called after every pair.
 
@@ -47,9 +48,9 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
     Raises:
         InputError: the folder has no pairs, or one that cannot be read.
     """
+    network = load_network("flow", None).to(device) if network is None else network
     measured: dict[str, FlowMethod] = {
-        OURS: CompletedDIS() if network is None else network,
-        **({} if network is None else {"completed_dis": CompletedDIS()}),
+        OURS: network,
         "zero": zero_flow,
         **{f"dis_{preset}": DIS(preset) for preset in PRESETS},
         "farneback": farneback,
@@ -69,7 +70,7 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
             **{f"above_{pixels}px": float(outlier_rate(error, pixels)) for pixels in THRESHOLDS},
         }
 
-    notes = [f"photoflow is {'the completed DIS, without weights' if network is None else type(network).__name__}."]
+    notes = [f"photoflow is {type(network).__name__}."]
     scores, figures = compare(open_pairs(data, notes, device), methods, measure, _show, progress)
     return Evaluation("flow", str(data), scores, METHODS, [*counts.figures(), *figures], notes)
 

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
-from photoflow.models.affine_motions import affine_motions
 from photoflow.ops import backward_warp
 
 Array = np.ndarray[Any, Any]
@@ -66,39 +65,6 @@ class DIS:
         return cropped(planes, margins).contiguous()
 
 
-class CompletedDIS:
-    """DIS at full resolution, with the background's motion where its flow cannot be right.
-
-    Where the flow back from the second image leads more than 3 pixels away from where the flow came from, that image
-    mostly does not show what was there: something has moved in front of it, or it has left the picture. What is hidden
-    belongs to the background more often than not, and that moves as the camera makes it: by the affine motion that most
-    pixels of the rest agree on. If less than half of them agree on any, or the rest is less than half of the picture,
-    the flow stays as DIS has it.
-    """
-
-    def __init__(self) -> None:
-        self._measure = DIS(whole=True)
-
-    @torch.no_grad()
-    def __call__(self, image1: Tensor, image2: Tensor) -> Tensor:
-        """Where each pixel of `image1` is in `image2`.
-
-        Args:
-            image1: (B, 3, H, W) RGB in [0, 1], any floating-point dtype.
-            image2: another of the same shape.
-
-        Returns:
-            (B, 2, H, W) float32, pixels, on the images' device. Without gradient.
-
-        Raises:
-            ValueError, TypeError: the images have the wrong or different shapes or dtypes.
-        """
-        forth, back = self._measure(image1, image2), self._measure(image2, image1)
-        agree = consistent(forth, back)
-        background = [_background(flow, kept) for flow, kept in zip(forth.cpu(), agree[:, 0].cpu())]
-        return torch.where(agree, forth, torch.stack(background).to(forth))
-
-
 def consistent(forth: Tensor, back: Tensor) -> Tensor:
     """Whether a flow stays in the picture and the one back leads to where it came from.
 
@@ -113,17 +79,6 @@ def consistent(forth: Tensor, back: Tensor) -> Tensor:
     inside = backward_warp(torch.ones_like(forth[:, :1]), forth) > 0
     kept: Tensor = inside & (apart <= _APART)
     return kept
-
-
-def _background(flow: Tensor, asked: Tensor) -> Tensor:
-    """The affine motion that most of the pixels `asked`, (H, W) bool, agree on: (2, H, W).
-
-    Where they agree on none, or are less than half of the picture, it is the flow itself.
-    """
-    if asked.float().mean() < 0.5:
-        return flow
-    found = affine_motions(flow, asked, 1)
-    return found[0].carried if found and found[0].share >= 0.5 else flow
 
 
 def _fields(flows: Tensor) -> list[Array]:

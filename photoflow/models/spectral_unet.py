@@ -25,7 +25,7 @@ class UNetConfig:
         channels: at the latents' size, at half of it, ...
         blocks: residual blocks of each size, on the way down and up.
         attended: how many of the sizes, from the smallest, have attention over all their places.
-        image: channels of the encoded picture.
+        image: channels of the encoded picture, a multiple of the factor by which latents are smaller.
         heads: of all attention.
     """
 
@@ -38,8 +38,8 @@ class UNetConfig:
 
 # "paper": the paper takes latent diffusion's U-Net and names no width: three sizes as 1:2:4, two blocks each.
 UNETS = {
-    "small": UNetConfig(channels=(40, 64, 96), blocks=1, attended=2, image=16, heads=4),
-    "paper": UNetConfig(channels=(192, 384, 768), blocks=2, attended=2, image=64, heads=8),
+    "small": UNetConfig(channels=(40, 64, 96), blocks=1, attended=2, image=64, heads=4),
+    "paper": UNetConfig(channels=(192, 384, 768), blocks=2, attended=2, image=256, heads=8),
 }
 
 
@@ -289,11 +289,28 @@ def sinusoids(numbers: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], 1)
 
 
+class _Residual(nn.Module):
+    """Two normalised 3 by 3 convolutions, added to what they were given."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        layers = ((_norm(width), nn.SiLU(), nn.Conv2d(width, width, 3, padding=1)) for _ in range(2))
+        self.inner = nn.Sequential(*(layer for three in layers for layer in three))
+
+    def forward(self, x: Tensor) -> Tensor:
+        changed: Tensor = x + self.inner(x)
+        return changed
+
+
 def _image_encoder(channels: int, factor: int) -> nn.Sequential:
-    """Convolutions that halve the picture until it has the latents' size."""
-    layers: list[nn.Module] = [nn.Conv2d(3, channels, 3, padding=1), nn.SiLU()]
+    """Convolutions that halve the picture, and double their channels, until it has the latents' size.
+
+    It runs once for all frequencies and, in a training, for all slices of a picture: what it knows of pictures costs
+    less than what the U-Net knows.
+    """
+    width = channels // factor
+    layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1), nn.SiLU()]
     while factor > 1:
-        layers += [nn.Conv2d(channels, channels, 3, stride=2, padding=1), nn.SiLU()]
-        layers += [nn.Conv2d(channels, channels, 3, padding=1), nn.SiLU()]
-        factor //= 2
-    return nn.Sequential(*layers)
+        layers += [nn.Conv2d(width, 2 * width, 3, stride=2, padding=1), _Residual(2 * width)]
+        width, factor = 2 * width, factor // 2
+    return nn.Sequential(*layers, _Residual(width), _norm(width), nn.SiLU())

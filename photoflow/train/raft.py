@@ -10,7 +10,6 @@ import torch
 from photoflow.errors import InputError
 from photoflow.models.raft import PRESETS as NETWORKS
 from photoflow.models.raft import RAFT
-from photoflow.models.refined_dis import RefinedDIS
 from photoflow.train.augment import erased, jittered, placed
 from photoflow.train.config import TrainingConfig
 from photoflow.train.losses import sequence_l1
@@ -63,16 +62,14 @@ class RaftConfig(TrainingConfig):
         return height, width
 
 
-DIS = "dis"  # the network's name beside the variants of RAFT
 PRESETS = {
     "small": RaftConfig(),
     "large": replace(RaftConfig(), network="large"),
-    DIS: replace(RaftConfig(), network=DIS, size=(192, 256), batch=4, rate=5e-4, warmup=100, ema=0.998),
 }
 
 
 class RaftRecipe(Recipe):
-    """RAFT, or the choice of `RefinedDIS`, trained on pairs of images with dense flow.
+    """RAFT, trained on pairs of images with dense flow.
 
     Source: Teed and Deng, "RAFT", ECCV 2020, section 3.4 and 4: AdamW, gradients clipped to norm 1, the loss over all
     12 updates. Deviation: the rate falls by a cosine, not linearly, so that the time of a training need not be known
@@ -85,15 +82,14 @@ class RaftRecipe(Recipe):
     def __init__(self, config: RaftConfig, device: str = "cpu") -> None:
         torch.manual_seed(config.seed)
         self.config: RaftConfig = config
-        made = RefinedDIS() if config.network == DIS else RAFT(NETWORKS[config.network])
-        self.ships = made.to(device).train()
+        self.ships = RAFT(NETWORKS[config.network]).to(device).train()
         optimiser = torch.optim.AdamW(self.ships.parameters(), config.rate, weight_decay=config.weight_decay)
         self.turns = [Turn("flow", self.ships, optimiser, self.losses)]
         self.facts: dict[str, str] = {}
 
     @property
     def network(self) -> str:
-        return "RefinedDIS()" if self.config.network == DIS else f"RAFT.{self.config.network}()"
+        return f"RAFT.{self.config.network}()"
 
     def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """The flow's loss, and the last update's end point error."""
@@ -104,11 +100,8 @@ class RaftRecipe(Recipe):
         # NaN is a flow that is unknown, and is not below anything.
         weight = torch.where(flow.norm(dim=1, keepdim=True) < self.config.longest, weight, 0)
         images, flow, weight = placed([batch["image1"], batch["image2"]], flow, weight, self.config.size, chance)
-        if self.config.network == DIS:  # no other colours, nothing erased: DIS does not learn to see through that
-            flows = [self.ships(*images)]
-        else:
-            image1, image2 = jittered(images[0], images[1], chance)
-            flows = self.ships(image1, erased(image2, chance), self.config.updates, True)
+        image1, image2 = jittered(images[0], images[1], chance)
+        flows = self.ships(image1, erased(image2, chance), self.config.updates, True)
         with torch.no_grad():
             known = weight > 0
             errors = torch.where(known, (flows[-1].float() - flow).norm(dim=1, keepdim=True), 0)

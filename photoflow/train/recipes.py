@@ -10,7 +10,7 @@ from photoflow.errors import InputError
 from photoflow.train.config import TrainingConfig, configured
 from photoflow.train.recipe import Recipe
 
-RECIPES = ("gan", "raft", "interpolation", "pyramid", "spectral")
+RECIPES = ("gan", "raft", "dis", "interpolation", "pyramid", "spectral")
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.raft import RaftRecipe
 
         return Entry(RaftRecipe, RAFT)
+    if name == "dis":
+        from photoflow.train.refined_dis import PRESETS as DIS
+        from photoflow.train.refined_dis import RefinedDISRecipe
+
+        return Entry(RefinedDISRecipe, DIS)
     if name == "interpolation":
         from photoflow.train.interpolation import PRESETS as INTERPOLATION
         from photoflow.train.interpolation import InterpolationRecipe

@@ -12,7 +12,7 @@ import torch
 
 from photoflow import cli
 from photoflow.io import read_flow, read_photo
-from photoflow.models.dis import CompletedDIS
+from photoflow.models.networks import load_network
 from photoflow.models.raft import RAFT
 from photoflow.viz import flow_to_rgb, with_legend
 
@@ -56,16 +56,15 @@ def test_writes_the_flow_and_its_picture(
     np.testing.assert_array_equal(read_photo(png).rgb, with_legend(flow_to_rgb(flow)))
 
 
-def test_without_weights_dis_measures_the_flow(
+def test_without_weights_refined_dis_measures_the_flow(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("photoflow.models.weights.shipped", lambda kind: None)
     code, said = run(monkeypatch, capsys, files / "a.png", files / "b.png", "-o", tmp_path / "f.flo", "--offline")
-    assert code == 0 and said.rstrip().endswith("by DIS")
+    assert code == 0 and said.rstrip().endswith("by refined DIS")
     images = [
         torch.from_numpy(read_photo(files / name).rgb).permute(2, 0, 1)[None] / 255 for name in ("a.png", "b.png")
     ]
-    np.testing.assert_array_equal(read_flow(tmp_path / "f.flo"), CompletedDIS()(*images)[0].numpy())
+    np.testing.assert_array_equal(read_flow(tmp_path / "f.flo"), load_network("flow", None)(*images)[0].numpy())
 
 
 BAD = [

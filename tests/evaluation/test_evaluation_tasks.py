@@ -130,8 +130,8 @@ def test_flow_baselines(chairs, progress):
     means = result.scores.means()
     assert means["zero"]["epe"] == pytest.approx(math.hypot(*SHIFT)) and means["zero"]["above_5px"] == 1
     assert means["dis_medium"]["epe_visible"] < 0.5 and means["dis_medium"]["above_3px"] < 0.1
-    assert {"dis_ultrafast", "dis_fast", "farneback"} < set(means) and "completed_dis" not in means
-    assert result.notes[0] == "photoflow is the completed DIS, without weights."
+    assert {"dis_ultrafast", "dis_fast", "farneback"} < set(means) and means["photoflow"]["epe_visible"] < 0.5
+    assert result.notes[0] == "photoflow is RefinedDIS."
     assert result.figures[0].title == "Endpoint error of all pixels"
 
 

@@ -30,7 +30,7 @@ def test_render():
 def test_flow():
     scores = means(evaluate_flow, "flying_chairs")
     assert scores["dis_medium"]["epe"] == pytest.approx(3.45, abs=0.1)
-    assert scores["photoflow"]["epe"] < 0.7 * scores["dis_medium"]["epe"]  # 2.23: the completed DIS
+    assert scores["photoflow"]["epe"] < 1.5  # px, what was asked for
     assert scores["dis_medium"]["epe_visible"] < scores["farneback"]["epe_visible"] < scores["zero"]["epe_visible"]
 
 

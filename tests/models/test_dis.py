@@ -8,7 +8,7 @@ import torch
 from skimage import data
 from torch import Tensor
 
-from photoflow.models.dis import DIS, CompletedDIS
+from photoflow.models.dis import DIS
 
 
 @pytest.fixture(scope="module")
@@ -72,68 +72,3 @@ def test_errors_name_what_is_wrong(pair: tuple[Tensor, Tensor]) -> None:
         DIS()(pair[0], pair[1][:, :, :50])
     with pytest.raises(TypeError, match="DIS: image1: expected a floating-point dtype"):
         DIS()(pair[0].byte(), pair[1])
-
-
-def scene(moved: int, over: slice | None) -> tuple[Tensor, Tensor]:
-    """A photograph, the same `moved` pixels further right, and a board in front of some columns of the second alone."""
-    photo = torch.from_numpy(np.ascontiguousarray(data.astronaut().transpose(2, 0, 1)))[None].float() / 255
-    one, two = photo[:, :, 50:210, 100:300], photo[:, :, 50:210, 100 - moved : 300 - moved].clone()
-    if over is not None:
-        two[:, :, 40:120, over] = photo[:, :, 300:380, over]
-    return one, two
-
-
-def test_what_is_hidden_moves_as_the_background() -> None:
-    one, two = scene(5, slice(70, 110))
-    true = torch.tensor([5.0, 0.0]).view(1, 2, 1, 1)
-    plain, completed = ((flow - true).norm(dim=1)[0] for flow in (DIS(whole=True)(one, two), CompletedDIS()(one, two)))
-    hidden = (slice(45, 115), slice(70, 100))  # what the second image shows behind the board
-    assert completed[hidden].mean() < 0.3 * plain[hidden].mean() and completed[hidden].median() < 0.1
-
-
-def test_what_leaves_the_picture_goes_on_as_the_background() -> None:
-    one, two = scene(12, None)
-    true = torch.tensor([12.0, 0.0]).view(1, 2, 1, 1)
-    assert (CompletedDIS()(one, two) - true).norm(dim=1)[:, :, -12:].mean() < 0.2
-
-
-def test_a_thing_that_moves_is_no_background() -> None:
-    one, two = scene(0, None)
-    one, two = one.clone(), two.clone()
-    thing = one[:, :, 40:100, 60:120].flip(2).clone()
-    one[:, :, 40:100, 60:120], two[:, :, 40:100, 76:136] = thing, thing
-    flow, plain = CompletedDIS()(one, two), DIS(whole=True)(one, two)
-    assert (flow[0, 0, 50:90, 70:110] - 16).abs().mean() < 0.3
-    assert flow[:, :, :, 150:].norm(dim=1).mean() < 0.1
-    hidden = (0, 0, slice(45, 95), slice(120, 136))
-    assert flow[hidden].abs().mean() < 0.5 * plain[hidden].abs().mean()
-
-
-def test_without_a_background_the_flow_stays_as_it_is() -> None:
-    one, _ = scene(0, None)
-    bands = [one[:, :, top : top + 54] for top in (0, 54, 106)]
-    two = torch.cat([band.roll(moved, 3) for band, moved in zip(bands, (0, 14, -14))], dim=2)
-    one = torch.cat(bands, dim=2)
-    assert torch.equal(CompletedDIS()(one, two), DIS(whole=True)(one, two))
-
-
-def test_less_than_half_of_the_picture_is_no_background() -> None:
-    one, _ = scene(0, None)
-    two = one.clone()
-    two[..., 60:] = torch.rand(1, 3, 160, 140, generator=torch.Generator().manual_seed(0))  # none of it is found again
-    plain = DIS(whole=True)(one, two)
-    assert torch.equal(CompletedDIS()(one, two), plain) and plain[..., :50].norm(dim=1).mean() < 0.1
-
-
-def test_completed_pairs_of_a_batch_do_not_mix() -> None:
-    pairs = [scene(5, slice(70, 110)), scene(-3, slice(20, 50))]
-    both = CompletedDIS()(*(torch.cat(images) for images in zip(*pairs)))
-    for number, pair in enumerate(pairs):
-        assert torch.equal(both[number : number + 1], CompletedDIS()(*pair))
-
-
-@pytest.mark.parametrize("size", [(1, 1), (2, 3), (11, 12), (20, 400)])
-def test_small_pictures_are_completed(size: tuple[int, int]) -> None:
-    images = torch.rand(2, 1, 3, *size, generator=torch.Generator().manual_seed(0))
-    flow = CompletedDIS()(images[0], images[1])
-    assert flow.shape == (1, 2, *size) and flow.isfinite().all()

@@ -53,6 +53,7 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
     [
         ("gan", "generator/pixel", 10, {}),
         ("raft", "flow/sequence", 12, {"batch": 2}),
+        ("dis", "choice/lost", 12, {"rate": 1e-2}),
         ("interpolation", "frame/laplacian", 20, {"rate": 3e-3}),
         ("pyramid", "frame/charbonnier", 30, {"rate": 1e-2}),
     ],
@@ -80,7 +81,7 @@ def test_resuming_equals_no_interruption_to_the_bit(name: str, tmp_path: Path) -
     second = run(name, tmp_path / "twice", 2, **settings)
     assert second.progress.step == 3 and second.done
     wanted, got = tensors(tmp_path / "straight"), tensors(tmp_path / "twice")
-    assert wanted.keys() == got.keys() and len(wanted) > 100
+    assert wanted.keys() == got.keys() and len(wanted) > 40
     for key, value in wanted.items():
         assert torch.equal(value, got[key]), key
     ours, theirs = (load_file(tmp_path / kind / "weights.safetensors") for kind in ("straight", "twice"))
@@ -124,7 +125,7 @@ def test_two_processes_equal_one_that_accumulates(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_weights_load_into_the_network(name: str, tmp_path: Path) -> None:
     outcome = run(name, tmp_path, 1, whole=True)
-    kind = {"interpolation": "rife"}.get(name, name)
+    kind = {"interpolation": "rife", "dis": "flow"}.get(name, name)
     network = load_network(kind, outcome.weights)
     state, saved = network.state_dict(), load_file(outcome.weights)
     assert all(torch.equal(state[key], value.float()) for key, value in saved.items())
@@ -149,7 +150,8 @@ def test_divergence_stops_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_trains_with_weights_and_flow_in_float32(precision: str, tmp_path: Path) -> None:
-    for name in RECIPES if precision == "bfloat16" else ["interpolation"]:  # float16 is slow on a CPU
+    convolve = [name for name in RECIPES if name != "dis"]
+    for name in convolve if precision == "bfloat16" else ["interpolation"]:  # float16 is slow on a CPU
         convolved, flows = dtypes_of_a_step(name, tmp_path / name, precision)
         assert convolved == {getattr(torch, precision)}
         assert flows == {torch.float32}

@@ -12,11 +12,11 @@ from squares import TINY, Squares, narrow, run
 
 from photoflow.errors import InputError
 from photoflow.models.networks import load_network
-from photoflow.models.refined_dis import RefinedDIS
+from photoflow.models.motion_evidence import CANDIDATES, EVIDENCE, measured
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.models.vgg import VGG19Features
 from photoflow.ops import backward_warp
-from photoflow.train import gan, log, raft
+from photoflow.train import gan, log
 from photoflow.train.batches import Feed, Mixture
 from photoflow.train.interpolation import turned
 from photoflow.train.losses import l1
@@ -163,20 +163,24 @@ def test_masks_of_some_samples_are_hidden() -> None:
     assert torch.equal(recipe._seen(batch, chance()).mask, batch["mask"])
 
 
-def test_the_choice_of_refined_dis_is_learned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raft, "erased", None)  # nothing is
-    recipe, batch = made("raft", network="dis", size="64x64", rate=2e-3)
-    optimiser = recipe.turns[0].optimiser
-    losses = []
-    for _ in range(12):
-        terms, measures = recipe.losses(batch, chance(), 0.0)
-        losses.append(terms["sequence"].item())
-        terms["sequence"].backward()
-        optimiser.step()
-        optimiser.zero_grad()
-    assert losses[-1] < 0.9 * losses[0] and measures["epe"] >= 0, losses
-    outcome = run("raft", tmp_path, 2, network="dis", size="64x64")
-    assert isinstance(load_network("flow", outcome.weights), RefinedDIS)
+def test_what_is_expected_to_be_lost_by_the_choice() -> None:
+    recipe, batch = made("dis")
+    every = recipe.losses(batch, chance(), 0.0)
+    assert every.losses.keys() == {"lost"} and every.losses["lost"] > 0 and every.measures["best"] >= 0
+    # A choice that is always right loses nothing; flows that are unknown, or not known at all, ask for nothing.
+    seen = []
+    recipe.ships.scores = lambda evidence, shares: seen.append(evidence) or 0 * recipe.ships.score.bias + torch.where(
+        torch.arange(shares.shape[1]).view(1, -1, 1, 1) == 0, 0.0, -1e4
+    ).expand(len(shares), -1, *evidence.shape[1:3])
+    batch["flow"] = measured(batch["image1"], batch["image2"]).flows[:, 0].clone()
+    assert recipe.losses(batch, chance(), 0.0).losses["lost"] < 1e-5
+    assert seen[0].shape == (2, 1, 256, CANDIDATES, EVIDENCE)
+    batch["flow"] += 100  # no candidate is right: all are as bad
+    assert recipe.losses(batch, chance(), 0.0).losses["lost"] < 1e-5
+    batch["flow"][:, :, 10:] = torch.nan
+    assert recipe.losses(batch, chance(), 0.0).measures["best"] == recipe.config.worst
+    batch["flow"][:] = torch.nan
+    assert recipe.losses(batch, chance(), 0.0).measures["best"] == 0
 
 
 def test_flow_that_is_hidden_unknown_or_too_long_weighs_what_it_should() -> None:

@@ -1,0 +1,180 @@
+"""What may be the flow of each pixel, and what speaks for and against it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from photoflow.models.affine_motions import AffineMotion, affine_motions, missed_motions
+from photoflow.models.dis import DIS, consistent, grey
+from photoflow.models.edge_aware import edge_aware_mean
+from photoflow.ops import backward_warp
+
+MOTIONS, MISSED = 8, 3  # affine ones, beside the flow itself
+CANDIDATES = 1 + MOTIONS + MISSED
+FINE = 2  # by which pictures are reduced for the choice
+_KNOWN = 4  # of the motions: what moves by one of the others, which few pixels agree on, may have been missed
+
+_COLOUR, _MUCH, _GRADIENT = 0.08, 0.3, 0.06  # differences of values in [0, 1] that are as bad as any larger one
+_BACK, _LOST = 3.0, 16.0  # pixels that the flow back is off by
+_SAME = 1.0  # pixels between two motions
+_APART = 8.0
+_MISFITS = 6
+_REACH = (0.1, 0.47)  # near and far surroundings, times the longer side
+_EDGE = 0.6
+_NO_EVIDENCE = 0.8  # the misfit of what is compared nowhere, and
+_COUNTS = 0.01  # how much of the surroundings that weighs
+
+EVIDENCE = 5 * _MISFITS + 13
+"""Numbers about each candidate at each pixel."""
+
+
+class Candidates(NamedTuple):
+    """What the flow of each pixel may be.
+
+    Args:
+        flows: (B, K, 2, H, W) float32, pixels: that of DIS; up to 8 affine motions that most of its pixels agree on;
+            and up to 3 that it has missed. Where there are fewer, the first motion again, and where there is none,
+            DIS again.
+        shares: how many of the pixels or features that were asked agree on each, (B, K); 1 for DIS, 0 for those that
+            repeat others.
+        back: DIS from the second image to the first, (B, 2, H, W).
+        sure: where the flow back leads to where DIS came from, (B, 1, H, W), 0 or 1.
+        sure_back: the same of the second image.
+    """
+
+    flows: Tensor
+    shares: Tensor
+    back: Tensor
+    sure: Tensor
+    sure_back: Tensor
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> Candidates:
+        """With all planes (B, C, H, W) changed."""
+        flows = change(self.flows.flatten(1, 2)).unflatten(1, (-1, 2))
+        return Candidates(flows, self.shares, *(change(planes) for planes in self[2:]))
+
+
+@torch.no_grad()
+def measured(image1: Tensor, image2: Tensor) -> Candidates:
+    """What the flow from `image1` to `image2`, (B, 3, H, W), may be: by DIS, on the CPU, and SIFT."""
+    measure = DIS(whole=True)
+    forth, back = measure(image1, image2), measure(image2, image1)
+    sure, sure_back = consistent(forth, back), consistent(back, forth)
+    found = [
+        _motions(*one)
+        for one in zip(forth.cpu(), sure[:, 0].cpu(), sure_back[:, 0].cpu(), grey(image1), grey(image2))
+    ]
+    flows = torch.stack([torch.stack([motion.carried for motion in motions]) for motions in found]).to(forth)
+    shares = torch.tensor([[motion.share for motion in motions] for motions in found]).to(forth)
+    return Candidates(flows, shares, back, sure.to(forth), sure_back.to(forth))
+
+
+def _motions(flow: Tensor, sure: Tensor, sure_back: Tensor, one: object, two: object) -> list[AffineMotion]:
+    """DIS and the motions in it, as many as `CANDIDATES`."""
+    dis = AffineMotion(flow, 1.0)
+    motions = affine_motions(flow, sure, MOTIONS)
+    again = AffineMotion((motions or [dis])[0].carried, 0.0)
+    known = torch.stack([flow, *(motion.carried for motion in motions[:_KNOWN])])
+    missed = missed_motions(one, two, ~sure, ~sure_back, known, MISSED)  # type: ignore[arg-type]
+    motions += [again] * (MOTIONS - len(motions))
+    return [dis, *motions, *missed] + [again] * (MISSED - len(missed))
+
+
+@torch.no_grad()
+def evidence(image1: Tensor, image2: Tensor, candidates: Candidates) -> Tensor:
+    """What speaks for and against each candidate.
+
+    Colours and gradients of the second image where it leads, whether the flow back from there returns, and whether
+    that place surely belongs to another: at the pixel, and on average over near and far surroundings without an edge in
+    between, by itself and beside the best of all candidates. Furthermore whether it leads out of the picture, whether
+    what is certain nearby moves so, and what kind of candidate it is.
+
+    Args:
+        image1: (B, 3, H, W) RGB in [0, 1], of even sides.
+        image2: another of the same shape.
+        candidates: of them.
+
+    Returns:
+        (B, H / 2, W / 2, K, EVIDENCE) float32, about from -1 to 1.
+
+    Source: surroundings that end at edges: Hosni et al., "Fast Cost-Volume Filtering for Visual Correspondence and
+        Beyond", CVPR 2011, there with another filter.
+    """
+    image1, image2 = image1.float(), image2.float()
+    count = candidates.flows.shape[1]
+    misfits, inside = _misfits(image1, image2, candidates)  # (B, 6 K, h, w), (B, K, h, w)
+    guide, sure, flows = _reduced(image1), _reduced(candidates.sure), _reduced(candidates.flows.flatten(1, 2))
+    flows = flows.unflatten(1, (count, 2))
+    agrees = (_length(flows - flows[:, :1], 2) < _SAME).float()
+    longer = max(guide.shape[2:])
+    seen = inside.repeat(1, _MISFITS, 1, 1)
+    near, near_seen = _mean(guide, _REACH[0] * longer, misfits * seen, inside)
+    far, far_seen, far_agrees, far_sure = _mean(guide, _REACH[1] * longer, misfits * seen, inside, agrees * sure, sure)
+    levels = [misfits]
+    for sums, weight in ((near, near_seen), (far, far_seen)):
+        weight = weight.repeat(1, _MISFITS, 1, 1) + _COUNTS
+        levels.append((sums + _COUNTS * _NO_EVIDENCE) / weight)
+    real = candidates.shares[:, :, None, None] > 0
+    planes = [level.unflatten(1, (_MISFITS, count)) for level in levels]
+    best = [torch.where(real[:, None], level, torch.inf).amin(2, keepdim=True) for level in planes[1:]]
+    planes += [level - least for level, least in zip(planes[1:], best)]
+    each = [
+        inside, far_seen, sure.expand_as(inside), far_sure.expand_as(inside), agrees, far_agrees / (far_sure + 0.02),
+        *(_length(flows - flows[:, one : one + 1], 2).div(_APART).tanh() for one in (0, 1)),
+        candidates.shares[:, :, None, None].expand_as(inside), *_kinds(inside),
+    ]  # fmt: skip
+    return torch.cat([*planes, torch.stack(each, 1)], 1).permute(0, 3, 4, 2, 1)
+
+
+def _misfits(image1: Tensor, image2: Tensor, candidates: Candidates) -> tuple[Tensor, Tensor]:
+    """Of each kind those of all candidates, (B, 6 K, h, w), and whether they lead into the picture, (B, K, h, w)."""
+    slopes = _slopes(image1)
+    kinds: list[list[Tensor]] = [[] for _ in range(_MISFITS + 1)]
+    for flow in candidates.flows.unbind(1):
+        there, back, taken = backward_warp([image2, candidates.back, candidates.sure_back], flow, padding="border")
+        inside = (backward_warp(torch.ones_like(taken), flow) > 0.5).float()
+        colour = (there - image1).abs().mean(1, keepdim=True)
+        slope = (_slopes(there) - slopes).abs().mean(1, keepdim=True)
+        off = _length(flow + back, 1)[:, None]
+        every = (
+            colour / _COLOUR, colour / _MUCH, slope / _GRADIENT, inside * off / _BACK, inside * (off / _LOST).tanh(),
+            inside * taken * (off > _BACK), inside,
+        )  # fmt: skip
+        for kind, planes in zip(kinds, every):
+            kind.append(_reduced(planes.clamp(max=1)))
+    *misfits, inside = (torch.cat(kind, 1) for kind in kinds)
+    return torch.cat(misfits, 1), inside
+
+
+def _kinds(like: Tensor) -> list[Tensor]:
+    """Whether a candidate is DIS, the first of the motions, another, or one that was missed: (B, K, h, w) each."""
+    number = torch.arange(like.shape[1], device=like.device)[None, :, None, None].expand_as(like)
+    return [
+        one.to(like) for one in (number == 0, number == 1, (number > 1) & (number <= MOTIONS), number > MOTIONS)
+    ]
+
+
+def _mean(guide: Tensor, reach: float, *planes: Tensor) -> tuple[Tensor, ...]:
+    """Each of the planes, averaged over the surroundings."""
+    widths = [one.shape[1] for one in planes]
+    return edge_aware_mean(torch.cat(planes, 1), guide, reach, _EDGE).split(widths, 1)
+
+
+def _slopes(image: Tensor) -> Tensor:
+    """Differences of the brightness along x and y, (B, 2, H, W)."""
+    grey = functional.pad(image.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    return torch.cat([grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2], grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]], 1) / 2
+
+
+def _length(vectors: Tensor, axis: int) -> Tensor:
+    """Of the vectors along an axis; torch's own norm takes ten times as long over so short a one."""
+    return vectors.square().sum(axis).sqrt()
+
+
+def _reduced(planes: Tensor) -> Tensor:
+    return functional.avg_pool2d(planes, FINE)
