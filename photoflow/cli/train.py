@@ -15,7 +15,10 @@ from photoflow.errors import InputError
 @app.command()
 def train(
     recipe: Annotated[
-        str, typer.Argument(metavar="RECIPE", help="gan, raft, dis, interpolation, pyramid or spectral.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="RECIPE", help="gan, raft, dis, interpolation, pyramid or spectral.", show_default=False
+        ),
     ],
     data: Annotated[
         list[str],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import NamedTuple
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -14,9 +16,11 @@ from photoflow.models.dis import DIS, consistent, grey
 from photoflow.models.edge_aware import edge_aware_mean
 from photoflow.ops import backward_warp
 
+Array = np.ndarray[Any, Any]
+
 MOTIONS, MISSED = 8, 3  # affine ones, beside the flow itself
 CANDIDATES = 1 + MOTIONS + MISSED
-FINE = 2  # by which pictures are reduced for the choice
+_HALF, _LARGEST = 2, 512  # by which pictures are reduced for the choice; more, where the longer side would be larger
 _KNOWN = 4  # of the motions: what moves by one of the others, which few pixels agree on, may have been missed
 
 _COLOUR, _MUCH, _GRADIENT = 0.08, 0.3, 0.06  # differences of values in [0, 1] that are as bad as any larger one
@@ -30,7 +34,12 @@ _NO_EVIDENCE = 0.8  # the misfit of what is compared nowhere, and
 _COUNTS = 0.01  # how much of the surroundings that weighs
 
 EVIDENCE = 5 * _MISFITS + 13
-"""Numbers about each candidate at each pixel."""
+"""Numbers about each candidate at each place."""
+
+
+def reduction(size: Sequence[int]) -> int:
+    """By which pictures of a (height, width) are reduced for the choice: 2 up to 1024 pixels."""
+    return _HALF * math.ceil(max(size) / (_HALF * _LARGEST))
 
 
 class Candidates(NamedTuple):
@@ -66,21 +75,20 @@ def measured(image1: Tensor, image2: Tensor) -> Candidates:
     forth, back = measure(image1, image2), measure(image2, image1)
     sure, sure_back = consistent(forth, back), consistent(back, forth)
     found = [
-        _motions(*one)
-        for one in zip(forth.cpu(), sure[:, 0].cpu(), sure_back[:, 0].cpu(), grey(image1), grey(image2))
+        _motions(*one) for one in zip(forth.cpu(), sure[:, 0].cpu(), sure_back[:, 0].cpu(), grey(image1), grey(image2))
     ]
     flows = torch.stack([torch.stack([motion.carried for motion in motions]) for motions in found]).to(forth)
     shares = torch.tensor([[motion.share for motion in motions] for motions in found]).to(forth)
     return Candidates(flows, shares, back, sure.to(forth), sure_back.to(forth))
 
 
-def _motions(flow: Tensor, sure: Tensor, sure_back: Tensor, one: object, two: object) -> list[AffineMotion]:
+def _motions(flow: Tensor, sure: Tensor, sure_back: Tensor, one: Array, two: Array) -> list[AffineMotion]:
     """DIS and the motions in it, as many as `CANDIDATES`."""
     dis = AffineMotion(flow, 1.0)
     motions = affine_motions(flow, sure, MOTIONS)
     again = AffineMotion((motions or [dis])[0].carried, 0.0)
     known = torch.stack([flow, *(motion.carried for motion in motions[:_KNOWN])])
-    missed = missed_motions(one, two, ~sure, ~sure_back, known, MISSED)  # type: ignore[arg-type]
+    missed = missed_motions(one, two, ~sure, ~sure_back, known, MISSED)
     motions += [again] * (MOTIONS - len(motions))
     return [dis, *motions, *missed] + [again] * (MISSED - len(missed))
 
@@ -95,12 +103,12 @@ def evidence(image1: Tensor, image2: Tensor, candidates: Candidates) -> Tensor:
     what is certain nearby moves so, and what kind of candidate it is.
 
     Args:
-        image1: (B, 3, H, W) RGB in [0, 1], of even sides.
+        image1: (B, 3, H, W) RGB in [0, 1], of sides that are multiples of r, their `reduction`.
         image2: another of the same shape.
         candidates: of them.
 
     Returns:
-        (B, H / 2, W / 2, K, EVIDENCE) float32, about from -1 to 1.
+        (B, H / r, W / r, K, EVIDENCE) float32, about from -1 to 1.
 
     Source: surroundings that end at edges: Hosni et al., "Fast Cost-Volume Filtering for Visual Correspondence and
         Beyond", CVPR 2011, there with another filter.
@@ -108,7 +116,7 @@ def evidence(image1: Tensor, image2: Tensor, candidates: Candidates) -> Tensor:
     image1, image2 = image1.float(), image2.float()
     count = candidates.flows.shape[1]
     misfits, inside = _misfits(image1, image2, candidates)  # (B, 6 K, h, w), (B, K, h, w)
-    guide, sure, flows = _reduced(image1), _reduced(candidates.sure), _reduced(candidates.flows.flatten(1, 2))
+    guide, sure, flows = (reduced(planes) for planes in (image1, candidates.sure, candidates.flows.flatten(1, 2)))
     flows = flows.unflatten(1, (count, 2))
     agrees = (_length(flows - flows[:, :1], 2) < _SAME).float()
     longer = max(guide.shape[2:])
@@ -146,7 +154,7 @@ def _misfits(image1: Tensor, image2: Tensor, candidates: Candidates) -> tuple[Te
             inside * taken * (off > _BACK), inside,
         )  # fmt: skip
         for kind, planes in zip(kinds, every):
-            kind.append(_reduced(planes.clamp(max=1)))
+            kind.append(reduced(planes.clamp(max=1)))
     *misfits, inside = (torch.cat(kind, 1) for kind in kinds)
     return torch.cat(misfits, 1), inside
 
@@ -154,15 +162,14 @@ def _misfits(image1: Tensor, image2: Tensor, candidates: Candidates) -> tuple[Te
 def _kinds(like: Tensor) -> list[Tensor]:
     """Whether a candidate is DIS, the first of the motions, another, or one that was missed: (B, K, h, w) each."""
     number = torch.arange(like.shape[1], device=like.device)[None, :, None, None].expand_as(like)
-    return [
-        one.to(like) for one in (number == 0, number == 1, (number > 1) & (number <= MOTIONS), number > MOTIONS)
-    ]
+    return [one.to(like) for one in (number == 0, number == 1, (number > 1) & (number <= MOTIONS), number > MOTIONS)]
 
 
 def _mean(guide: Tensor, reach: float, *planes: Tensor) -> tuple[Tensor, ...]:
     """Each of the planes, averaged over the surroundings."""
     widths = [one.shape[1] for one in planes]
-    return edge_aware_mean(torch.cat(planes, 1), guide, reach, _EDGE).split(widths, 1)
+    means = edge_aware_mean(torch.cat(planes, 1), guide, reach, _EDGE)
+    return torch.split(means, widths, 1)
 
 
 def _slopes(image: Tensor) -> Tensor:
@@ -176,5 +183,6 @@ def _length(vectors: Tensor, axis: int) -> Tensor:
     return vectors.square().sum(axis).sqrt()
 
 
-def _reduced(planes: Tensor) -> Tensor:
-    return functional.avg_pool2d(planes, FINE)
+def reduced(planes: Tensor) -> Tensor:
+    """Planes (B, C, H, W) averaged over each place of the choice: (B, C, H / r, W / r)."""
+    return functional.avg_pool2d(planes, reduction(planes.shape[2:]))

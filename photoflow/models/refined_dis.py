@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
-from photoflow.models.motion_evidence import EVIDENCE, FINE, Candidates, evidence, measured
+from photoflow.models.motion_evidence import EVIDENCE, Candidates, evidence, measured, reduction
 
 _WIDTH = 48
 _ROWS = 16  # at once: what they take fits the caches
@@ -38,7 +38,9 @@ class RefinedDIS(nn.Module):
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
         self.each = nn.Sequential(nn.Linear(EVIDENCE, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH), nn.ReLU())
-        self.own, self.others, self.score = (nn.Linear(n, m) for n, m in ((_WIDTH, _WIDTH), (2 * _WIDTH, _WIDTH), (_WIDTH, 1)))
+        self.own, self.others, self.score = (
+            nn.Linear(n, m) for n, m in ((_WIDTH, _WIDTH), (2 * _WIDTH, _WIDTH), (_WIDTH, 1))
+        )
         if weights is not None:
             self.load(weights)
 
@@ -68,13 +70,14 @@ class RefinedDIS(nn.Module):
         """
         check_planes("RefinedDIS", "image1", image1, 3)
         check_planes("RefinedDIS", "image2", image2, 3, beside=image1)
-        margins = margins_to(image1, FINE)
+        by = reduction(image1.shape[2:])
+        margins = margins_to(image1, by)
         with torch.no_grad():
             candidates = measured(image1, image2) if candidates is None else candidates
             whole = candidates.mapped(lambda planes: padded(planes, margins))
             seen = evidence(padded(image1, margins), padded(image2, margins), whole)
             coarse = torch.cat([self.scores(rows, whole.shares) for rows in seen.split(_ROWS, 1)], 2)
-            fine = functional.interpolate(coarse, scale_factor=FINE, mode="bilinear", align_corners=False)
+            fine = functional.interpolate(coarse, scale_factor=by, mode="bilinear", align_corners=False)
             chosen = cropped(fine, margins).argmax(1)[:, None, None].expand(-1, 1, 2, -1, -1)
             return candidates.flows.gather(1, chosen)[:, 0]
 

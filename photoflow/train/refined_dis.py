@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from photoflow.errors import InputError
-from photoflow.models.motion_evidence import FINE, evidence, measured
+from photoflow.models.motion_evidence import evidence, measured, reduced, reduction
 from photoflow.models.refined_dis import RefinedDIS
 from photoflow.train.config import TrainingConfig
 from photoflow.train.pictures import sheet
@@ -50,8 +49,9 @@ class RefinedDISConfig(TrainingConfig):
         super().__post_init__()
         if self.pixels < 1:
             raise InputError(f"pixels: expected at least 1, got {self.pixels}")
-        if any(side % FINE for side in self.size):
-            raise InputError(f"size: expected multiples of {FINE}, got {self.size[0]}x{self.size[1]}")
+        by = reduction(self.size)
+        if any(side % by for side in self.size):
+            raise InputError(f"size: expected multiples of {by}, got {self.size[0]}x{self.size[1]}")
 
 
 PRESETS = {"small": RefinedDISConfig()}
@@ -85,9 +85,9 @@ class RefinedDISRecipe(Recipe):
         image1, image2, flow = (batch[name] for name in self.needs)
         candidates = measured(image1, image2)
         # A flow that is unknown is NaN, and stays so: such pixels are never asked.
-        reduced = functional.avg_pool2d(candidates.flows.flatten(1, 2), FINE).unflatten(1, (-1, 2))
-        errors = (reduced - functional.avg_pool2d(flow, FINE)[:, None]).square().sum(2).sqrt()  # (B, K, h, w)
-        sure = functional.avg_pool2d(candidates.sure, FINE)[:, 0]
+        flows = reduced(candidates.flows.flatten(1, 2)).unflatten(1, (-1, 2))
+        errors = (flows - reduced(flow)[:, None]).square().sum(2).sqrt()  # (B, K, h, w)
+        sure = reduced(candidates.sure)[:, 0]
         weights = torch.where(errors[:, 0].isfinite(), 1 + (_ASKED_MORE - 1) * (sure < 1), 0)
         places = _drawn(weights, self.config.pixels, chance)
         seen = _of_places(evidence(image1, image2, candidates), places)

@@ -10,7 +10,16 @@ from skimage import data
 from torch import Tensor
 
 from photoflow.models.dis import DIS, consistent
-from photoflow.models.motion_evidence import CANDIDATES, EVIDENCE, MISSED, MOTIONS, Candidates, evidence, measured
+from photoflow.models.motion_evidence import (
+    CANDIDATES,
+    EVIDENCE,
+    MISSED,
+    MOTIONS,
+    Candidates,
+    evidence,
+    measured,
+    reduction,
+)
 
 # Where in the evidence what lies: six misfits at the pixel, near, far, near and far beside the best; then the rest.
 COLOUR, GRADIENT, BACK, TAKEN = 0, 2, 3, 5
@@ -36,7 +45,9 @@ def test_the_candidates_are_dis_and_the_motions_in_it(pair: tuple[Tensor, Tensor
     flows, shares, back, sure, sure_back = measured(*pair)
     assert flows.shape == (1, CANDIDATES, 2, 160, 200) and shares.shape == (1, CANDIDATES)
     assert torch.equal(flows[:, 0], DIS(whole=True)(*pair)) and torch.equal(back, DIS(whole=True)(*reversed(pair)))
-    assert torch.equal(sure > 0, consistent(flows[:, 0], back)) and torch.equal(sure_back > 0, consistent(back, flows[:, 0]))
+    assert torch.equal(sure > 0, consistent(flows[:, 0], back)) and torch.equal(
+        sure_back > 0, consistent(back, flows[:, 0])
+    )
     assert (flows[0, 1] - level(-3, 0)).norm(dim=0).mean() < 0.3
     assert (flows[0, 2] - level(12, 0)).norm(dim=0)[40:100, 50:120].mean() < 0.5
     assert 0.5 < shares[0, 1] <= 1 and shares[0, 0] == 1
@@ -76,7 +87,9 @@ def test_what_is_right_fits_and_what_is_wrong_does_not(pair: tuple[Tensor, Tenso
     real = known.shares[0] > 0
     for beside in (BESIDE_NEAR, BESIDE_FAR):
         torch.testing.assert_close(seen[0, ..., real, beside : beside + 6].amin(2), torch.zeros(80, 100, 6))
-    assert part[..., 2, AGREES].mean() > 0.95 and part[..., 2, AGREES_FAR].mean() > 0.8 > part[..., 1, AGREES_FAR].mean()
+    assert (
+        part[..., 2, AGREES].mean() > 0.95 and part[..., 2, AGREES_FAR].mean() > 0.8 > part[..., 1, AGREES_FAR].mean()
+    )
     assert rest[..., 1, AGREES_FAR].mean() > 0.95 and rest[..., SURE].mean() > 0.9
     assert part[..., 0, TO_DIS].max() == 0 and part[..., 1, TO_DIS].mean() > 0.9
     assert torch.equal(seen[0, 3, 4, :, SHARE], known.shares[0])
@@ -89,7 +102,9 @@ def test_what_leaves_the_picture_is_not_inside_and_not_compared(pair: tuple[Tens
     ones = torch.ones(1, 1, 160, 200)
     known = Candidates(flows, torch.ones(1, 2), flows[:, 0], ones, ones)
     seen = evidence(pair[0], pair[0], known)[0]
-    assert seen[:, :, 0, INSIDE].min() == 1 and seen[:, :24, 1, INSIDE].min() == 1 and seen[:, 26:, 1, INSIDE].max() == 0
+    assert (
+        seen[:, :, 0, INSIDE].min() == 1 and seen[:, :24, 1, INSIDE].min() == 1 and seen[:, 26:, 1, INSIDE].max() == 0
+    )
     assert seen[:, 26:, 1, BACK].max() == 0 and seen[:, 26:, 1, TAKEN].max() == 0
     assert seen[:, :24, 1, TAKEN].min() == 1  # every place is surely another's: the flow back is 150 pixels off
 
@@ -99,3 +114,15 @@ def test_pairs_of_a_batch_do_not_mix(pair: tuple[Tensor, Tensor]) -> None:
     both = evidence(*images, measured(*images))
     for number, one in enumerate((pair, pair[::-1])):
         torch.testing.assert_close(both[number : number + 1], evidence(*one, measured(*one)))
+
+
+def test_large_pictures_are_reduced_more() -> None:
+    assert [reduction(size) for size in ((384, 512), (1024, 60), (1025, 60), (1080, 1920), (2160, 3840))] == [
+        2,
+        2,
+        4,
+        4,
+        8,
+    ]
+    images = torch.rand(2, 1, 3, 64, 1200, generator=torch.Generator().manual_seed(0))
+    assert evidence(*images, measured(*images)).shape == (1, 16, 300, CANDIDATES, EVIDENCE)

@@ -109,7 +109,7 @@ def test_pairs_of_a_batch_do_not_mix_and_sizes_are_any(pair: tuple[Tensor, Tenso
     both = network(torch.cat(pair), torch.cat(pair[::-1]))
     assert (both[:1] == network(*pair)).float().mean() > 0.999  # where two scores are the same, rounding chooses
     assert (both[1:] == network(*pair[::-1])).float().mean() > 0.999
-    for size in ((1, 1), (11, 12), (20, 100)):
+    for size in ((1, 1), (11, 12), (20, 100), (15, 1030)):
         images = torch.rand(2, 1, 3, *size, generator=torch.Generator().manual_seed(0))
         flow = network(*images)
         assert flow.shape == (1, 2, *size) and flow.dtype == torch.float32 and flow.isfinite().all()
@@ -122,7 +122,10 @@ def test_half_precision_chooses_nearly_the_same(pair: tuple[Tensor, Tensor]) -> 
 
 
 def test_every_parameter_learns() -> None:
-    network, seen = fill(RefinedDIS()), torch.rand(1, 4, 5, CANDIDATES, EVIDENCE, generator=torch.Generator().manual_seed(0))
+    network, seen = (
+        fill(RefinedDIS()),
+        torch.rand(1, 4, 5, CANDIDATES, EVIDENCE, generator=torch.Generator().manual_seed(0)),
+    )
     network.scores(seen, torch.ones(1, CANDIDATES)).softmax(1)[:, 0].sum().backward()
     for name, parameter in network.named_parameters():
         if name != "score.bias":  # the same for all

@@ -64,6 +64,6 @@ def test_raft_needs_an_update() -> None:
 
 def test_an_unknown_recipe_is_refused() -> None:
     with pytest.raises(
-        InputError, match="train: expected gan or raft or interpolation or pyramid or spectral, got 'amt'"
+        InputError, match="train: expected gan or raft or dis or interpolation or pyramid or spectral, got 'amt'"
     ):
         entry_of("amt")

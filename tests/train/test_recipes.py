@@ -11,8 +11,8 @@ import torch
 from squares import TINY, Squares, narrow, run
 
 from photoflow.errors import InputError
-from photoflow.models.networks import load_network
 from photoflow.models.motion_evidence import CANDIDATES, EVIDENCE, measured
+from photoflow.models.networks import load_network
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.models.vgg import VGG19Features
 from photoflow.ops import backward_warp
@@ -169,9 +169,13 @@ def test_what_is_expected_to_be_lost_by_the_choice() -> None:
     assert every.losses.keys() == {"lost"} and every.losses["lost"] > 0 and every.measures["best"] >= 0
     # A choice that is always right loses nothing; flows that are unknown, or not known at all, ask for nothing.
     seen = []
-    recipe.ships.scores = lambda evidence, shares: seen.append(evidence) or 0 * recipe.ships.score.bias + torch.where(
-        torch.arange(shares.shape[1]).view(1, -1, 1, 1) == 0, 0.0, -1e4
-    ).expand(len(shares), -1, *evidence.shape[1:3])
+    recipe.ships.scores = lambda evidence, shares: (
+        seen.append(evidence)
+        or 0 * recipe.ships.score.bias
+        + torch.where(torch.arange(shares.shape[1]).view(1, -1, 1, 1) == 0, 0.0, -1e4).expand(
+            len(shares), -1, *evidence.shape[1:3]
+        )
+    )
     batch["flow"] = measured(batch["image1"], batch["image2"]).flows[:, 0].clone()
     assert recipe.losses(batch, chance(), 0.0).losses["lost"] < 1e-5
     assert seen[0].shape == (2, 1, 256, CANDIDATES, EVIDENCE)
