@@ -230,8 +230,9 @@ def test_weights_bring_scales_and_find_their_variant(tmp_path: Path) -> None:
         loaded = load_network("spectral", tmp_path / "prior.safetensors")
     assert isinstance(loaded, SpectralPrior) and torch.equal(loaded.vae.scales, network.vae.scales)
     assert loaded.vae.size.tolist() == [16, 24]
-    with pytest.raises(WeightsError, match="spectral: expected weights for it"):
+    with mock.patch("photoflow.models.weights.shipped", lambda kind: None), pytest.raises(WeightsError) as caught:
         load_network("spectral", None)
+    assert "spectral: expected weights for it" in str(caught.value)
 
 
 def test_presets() -> None:
@@ -239,7 +240,7 @@ def test_presets() -> None:
     with mock.patch.multiple(torch.nn.init, kaiming_uniform_=untouched, uniform_=untouched), torch.device("meta"):
         for version in VERSIONS:
             millions[version] = sum(parameter.numel() for parameter in SpectralPrior(version).parameters()) / 1e6
-    assert 1 < millions["small"] < 2 and 100 < millions["paper"] < 250
+    assert 1 < millions["small"] < 2.5 and 100 < millions["paper"] < 250
     paper, small = VERSIONS["paper"], VERSIONS["small"]
     assert (paper.size, paper.vae.factor, paper.frequencies) == ((160, 256), 8, 16)
     assert (small.size, small.vae.factor, small.frequencies) == ((64, 96), 4, 16)

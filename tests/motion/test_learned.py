@@ -61,3 +61,13 @@ def test_what_is_wrong_is_said(network: SpectralPrior, given: dict, message: str
     arguments = {"image": torch.rand(1, 3, 16, 24), "steps": 1} | given
     with pytest.raises(InputError, match=message):
         sample_volume(network, **arguments)
+
+
+def test_the_weights_that_ship_move_what_the_wind_moves() -> None:
+    network = load_network("spectral", None)
+    batch = WindVolumes(None, (48, 64), seed=5).batch(0, 4)
+    with torch.no_grad():
+        drawn = network(batch["image"], 12, chance=torch.Generator().manual_seed(0))
+    power, true = (volume[:, 1:].square().sum((1, 2)).flatten(1) for volume in (drawn, batch["volume"]))
+    moves = true > true.median(1, keepdim=True).values
+    assert ((power * moves).sum(1) / power.sum(1)).mean() > 0.8  # half of it by chance
