@@ -37,8 +37,9 @@ def run(monkeypatch, capsys, *arguments):
 def test_list_names_each_with_size_licence_state_and_scores(cache, monkeypatch, capsys):
     code, printed, _ = run(monkeypatch, capsys, "list")
     lines = printed.splitlines()
-    assert code == 0 and lines[0].split()[0] == "gan" and "shipped" in lines[0]
-    lines = lines[2:]
+    shipped, lines = lines[:6], lines[6:]
+    assert code == 0 and [line.split()[0] for line in shipped[::2]] == ["flow", "gan", "spectral"]
+    assert all("shipped" in line for line in shipped[::2])
     assert len(lines) == 2 * len(REGISTRY)
     assert [line.split()[0] for line in lines[::2]] == list(REGISTRY)
     assert "RAFT.large()" in printed and "Sintel test clean EPE 1.819" in printed and "BSD-3-Clause" in printed
