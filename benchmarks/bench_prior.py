@@ -39,7 +39,7 @@ def main() -> None:
     parser.add_argument("--data", action="append", required=True, help="as for `photoflow train spectral`; repeat")
     parser.add_argument("--samples", type=int, default=48, help="as many of each data, at most")
     parser.add_argument("--steps", type=int, default=80, help="of the diffusion; fewer make motions smaller")
-    parser.add_argument("--picture", type=float, default=0.35, help="w, how much more than once the picture counts")
+    parser.add_argument("--picture", type=float, default=0.0, help="w, how much more than once the picture counts")
     parser.add_argument("--json", type=Path, default=RESULTS / "prior.json", help=".md is written beside")
     options = parser.parse_args()
     prior: SpectralPrior = load_network("spectral", options.weights)

@@ -22,7 +22,7 @@ def sample_volume(
     seconds: float = 5.0,
     seed: int = 0,
     loop: float | None = None,
-    guidance: float = 0.35,
+    guidance: float = 0.0,
     steps: int = 250,
 ) -> SpectralVolume:
     """Draw a motion for a photo.
@@ -38,8 +38,8 @@ def sample_volume(
         loop: seconds, less than `seconds`, after which every pixel is to be where it was at first and as fast: motion
             self-guidance steers the sample so. It takes some four times as long, and what remains of the gap is to be
             seen by `SpectralVolume.displacement`. None: nothing is steered.
-        guidance: w, how much more than once the photo counts; the more, the larger the motion. With the weights that
-            come with photoflow amplitudes are spread as in the training at 0.35; the paper's loops have 1.75.
+        guidance: w, how much more than once the photo counts; the more, the larger the motion; the paper's loops have
+            1.75.
         steps: of the diffusion, 1 to 1000; the paper takes 250, for loops 500.
 
     Returns:
