@@ -70,7 +70,18 @@ class Candidates(NamedTuple):
 
 @torch.no_grad()
 def measured(image1: Tensor, image2: Tensor) -> Candidates:
-    """What the flow from `image1` to `image2`, (B, 3, H, W), may be: by DIS, on the CPU, and SIFT."""
+    """What the flow between two images may be: by DIS at full resolution, on the CPU, and features that SIFT finds.
+
+    Args:
+        image1: (B, 3, H, W) RGB in [0, 1].
+        image2: another of the same shape.
+
+    Returns:
+        The candidates, on the images' device.
+
+    Raises:
+        ValueError, TypeError: the images have the wrong or different shapes or dtypes.
+    """
     measure = DIS(whole=True)
     forth, back = measure(image1, image2), measure(image2, image1)
     sure, sure_back = consistent(forth, back), consistent(back, forth)

@@ -162,7 +162,8 @@ def test_any_number_of_channels(device: str, channels: int, last: bool, toleranc
         tensors = [tensor.requires_grad_() for tensor in tensors]
         out, expected = flow_attention(*tensors), reference.flow_attention(*tensors)
         # How bfloat16 is summed up depends on the CPU: of half a million numbers one was off by almost twice as much.
-        assert_close(out, expected, **{name: 2 * bound for name, bound in tolerance[dtype].items()})
+        room = 2 if dtype == torch.bfloat16 else 1
+        assert_close(out, expected, **{name: room * bound for name, bound in tolerance[dtype].items()})
         weight = torch.randn_like(out)
         got, want = (torch.autograd.grad(o, (tensors[0], tensors[5]), weight) for o in (out, expected))
         # The bias gathers the rounding of all pixels.
