@@ -21,7 +21,7 @@ from benchmarks.bench_ops import machine
 from photoflow.data import open_source
 from photoflow.io.atomic import write_bytes
 from photoflow.models.networks import load_network
-from photoflow.models.spectral_prior import Guidance, SpectralPrior, displacement, velocity
+from photoflow.models.spectral_prior import Guidance, SpectralPrior, amplitudes, displacement, velocity
 
 Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
@@ -59,7 +59,7 @@ def main() -> None:
     with torch.no_grad():
         decoded = prior.volume(prior.latents(true), (height, width))
     measured = {
-        "amplitudes": lambda: amplitudes({"set": other, "drawn": drawn, "decoded": decoded, "again": true}),
+        "amplitudes": lambda: spreads({"set": other, "drawn": drawn, "decoded": decoded, "again": true}),
         "places": lambda: places(drawn, true),
         "loops": lambda: loops(prior, images[:: -(-len(images) // LOOPED)], options.steps),
     }
@@ -74,14 +74,9 @@ def main() -> None:
     write_bytes(options.json.with_suffix(".md"), page(document).encode())
 
 
-def amplitude(volume: Tensor) -> Tensor:
-    """(B, K, 4, H, W) -> (B, K): root mean square over the pixels and axes."""
-    return volume.unflatten(2, (2, 2)).norm(dim=3).square().mean((2, 3, 4)).sqrt()
-
-
-def amplitudes(volumes: dict[str, Tensor]) -> list[Record]:
+def spreads(volumes: dict[str, Tensor]) -> list[Record]:
     """Of each frequency: the medians, and the p-value of each but the first being spread as the first is."""
-    spread = {name: amplitude(volume).double().numpy() for name, volume in volumes.items()}
+    spread = {name: amplitudes(volume).double().numpy() for name, volume in volumes.items()}
     reference, *others = spread
     return [
         {

@@ -28,7 +28,11 @@ from photoflow.segment.selection import TOO_SMALL, scaled_selection
 Array = np.ndarray[Any, Any]
 
 LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
-BLUEPRINTS, RENDERERS, INTERPOLATIONS = ("exact", "raft"), ("splat", "gan", "pyramid"), ("none", "dis", "rife", "amt")
+BLUEPRINTS, RENDERERS, INTERPOLATIONS = (
+    ("exact", "raft"),
+    ("splat", "gan", "pyramid"),
+    ("none", "dis", "refined", "rife", "amt"),
+)
 LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 
@@ -49,11 +53,11 @@ class Animator:
             the subject and its moved copy.
         renderer: "splat", layers moved along the flow, or a generator: "gan", or "pyramid", that of Generative Image
             Dynamics.
-        interpolate: "none": every frame is rendered; "dis", "rife" or "amt": keyframes are, and that makes the
-            frames between them.
-        weights: of those networks, by the names "raft", "gan", "pyramid", "rife" and "amt": a file, or a name that
-            `photoflow weights list` shows. Without an entry those that come with photoflow are taken, where it has
-            some.
+        interpolate: "none": every frame is rendered; "dis", "refined", "rife" or "amt": keyframes are, and that
+            makes the frames between them.
+        weights: of those networks, by the names "raft", "gan", "pyramid", "refined", "rife" and "amt": a file, or a
+            name that `photoflow weights list` shows. Without an entry those that come with photoflow are taken, where
+            it has some.
         accept_licence: take weights whose licence forbids commercial use.
 
     Raises:
@@ -251,7 +255,7 @@ def keyframe_rate(rate: float | None, fps: float, interpolate: str) -> float:
     if rate is None:
         return fps / 4
     if interpolate == "none":
-        raise InputError("keyframe-fps: expected only where frames are interpolated (dis, rife or amt)")
+        raise InputError("keyframe-fps: expected only where frames are interpolated (dis, refined, rife or amt)")
     if not _is_number(rate) or not 0 < rate <= fps:
         raise InputError(f"keyframe-fps: expected a number above 0 and at most {fps:g} (fps), got {rate!r}")
     return float(rate)

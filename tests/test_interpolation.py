@@ -22,6 +22,7 @@ from photoflow.models.amt import AMT
 from photoflow.models.dis_interpolation import DISInterpolation
 from photoflow.models.frame_pair import Interpolated
 from photoflow.models.ifnet import IFNet
+from photoflow.models.networks import load_network
 from photoflow.render.interpolated import FrameMaker
 
 
@@ -259,14 +260,14 @@ def test_a_folder_keeps_its_alpha(files: Path, tmp_path: Path, run) -> None:
         np.testing.assert_array_equal(frames[2 * index], original)
 
 
-def test_without_weights_dis_draws(files: Path, tmp_path: Path, run) -> None:
-    for out, named in (("a", ()), ("b", ("--network", "dis"))):
-        code, said = run(files / "frames", tmp_path / out, "--fps", 12, *named)
-        assert code == 0 and "14 frames at 24 fps, 1 scene cut kept" in said
+@pytest.mark.parametrize("named", [(), ("--network", "refined"), ("--network", "dis")])
+def test_what_draws_without_other_weights(named: tuple[str, ...], files: Path, tmp_path: Path, run) -> None:
+    code, said = run(files / "frames", tmp_path / "out", "--fps", 12, *named)
+    assert code == 0 and "14 frames at 24 fps, 1 scene cut kept" in said
     first, second = list(FolderReader(files / "frames", 12))[:2]
-    drawn = FrameMaker(DISInterpolation(), "cpu")(first, second, 0.5)
-    for out in ("a", "b"):
-        np.testing.assert_array_equal(list(FolderReader(tmp_path / out, 24))[1], drawn)
+    network = load_network("refined", None) if "refined" in named else DISInterpolation()
+    drawn = FrameMaker(network, "cpu")(first, second, 0.5)
+    np.testing.assert_array_equal(list(FolderReader(tmp_path / "out", 24))[1], drawn)
 
 
 def test_other_formats_and_networks(files: Path, tmp_path: Path, run) -> None:
@@ -282,9 +283,15 @@ def test_other_formats_and_networks(files: Path, tmp_path: Path, run) -> None:
     ("arguments", "expected"),
     [
         (["FILES/mute.mp4", "OUT/a.mp4", "--network", "rife"], "--weights with rife_v4.26, say, or a file"),
-        (["FILES/mute.mp4", "OUT/a.mp4", "--network", "dis", "RIFE"], "weights: expected them for rife or amt alone"),
+        (
+            ["FILES/mute.mp4", "OUT/a.mp4", "--network", "dis", "RIFE"],
+            "weights: expected them for refined, rife or amt alone",
+        ),
         (["FILES/mute.mp4", "OUT/a.mp4", "--network", "amt"], "--weights with amt_s, say, or a file"),
-        (["FILES/mute.mp4", "OUT/a.mp4", "--network", "vfi", "RIFE"], "network: expected dis, rife or amt, got 'vfi'"),
+        (
+            ["FILES/mute.mp4", "OUT/a.mp4", "--network", "vfi", "RIFE"],
+            "network: expected dis, refined, rife or amt, got 'vfi'",
+        ),
         (["FILES/none.mp4", "OUT/a.mp4", "RIFE"], "none.mp4: no such file"),
         (["FILES/rife.safetensors", "OUT/a.mp4", "RIFE"], "rife.safetensors is not a video file"),
         (["OUT", "OUT/a.mp4", "RIFE"], "holds no pictures"),

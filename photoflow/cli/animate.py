@@ -61,7 +61,7 @@ def animate(
     blueprint: Annotated[str, typer.Option(help="Where the flow is from: exact, or raft (measured).")] = "exact",
     renderer: Annotated[str, typer.Option(help="splat, or drawn by a generator: gan, pyramid.")] = "splat",
     interpolate: Annotated[
-        str, typer.Option(help="What draws frames between keyframes: none, dis, rife, amt.")
+        str, typer.Option(help="What draws frames between keyframes: none, dis, refined, rife, amt.")
     ] = "none",
     keyframe_fps: Annotated[
         float | None, typer.Option(help="Keyframes a second, with --interpolate.  [a quarter of --fps]")

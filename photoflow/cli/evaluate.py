@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 # The networks that a task can evaluate; the first is the one that weights without a name are of.
 NETWORKS = {
-    "render": ("gan", "pyramid"), "flow": ("flow", "raft"), "interpolation": ("rife", "amt"), "animation": ("raft",),
+    "render": ("gan", "pyramid"), "flow": ("flow", "raft"), "interpolation": ("rife", "amt", "refined"),
+    "animation": ("raft",),
 }  # fmt: skip
 
 
@@ -41,7 +42,7 @@ def evaluate(
         str | None,
         typer.Option(
             help="FILE or NAME for the task's network, or NETWORK=FILE; render also has pyramid=FILE, interpolation "
-            "amt=FILE."
+            "amt=FILE and refined=FILE.  [those that come with photoflow]"
         ),
     ] = None,
     training: Annotated[
@@ -93,8 +94,12 @@ def chosen_weights(task: str, weights: str | None) -> tuple[str, str | None]:
     """
     if task not in NETWORKS:
         raise InputError(f"task: expected one of {', '.join(NETWORKS)}, got {task!r}")
+    from photoflow.models.weights import shipped
+
     kinds = NETWORKS[task]
-    kind, separator, source = (weights or "").partition("=")
+    if weights is None:
+        return next((kind for kind in kinds if shipped(kind)), kinds[0]), None
+    kind, separator, source = weights.partition("=")
     if not separator or not any(kind in own for own in NETWORKS.values()):  # a name or a file, "=" in it or not
         return kinds[0], weights
     if kind not in kinds or not source:

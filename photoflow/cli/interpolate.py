@@ -18,7 +18,10 @@ def add_frames(
     factor: Annotated[int, typer.Option(min=2, help="How many times the frames a second.")] = 2,
     network: Annotated[
         str | None,
-        typer.Option(help="What draws them: rife, amt, or dis, which needs no weights.  [rife with weights, else dis]"),
+        typer.Option(
+            help="What draws them: dis, which has no weights; refined, a little better and ten times as slow; rife or "
+            "amt, by weights of theirs.  [rife with weights, else dis]"
+        ),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(help="The network's weights: a name from `photoflow weights list`, or a file.")
@@ -32,11 +35,11 @@ def add_frames(
     """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
     from photoflow.models.weights import shipped
 
-    network = network or ("rife" if weights or shipped("rife") else "dis")
-    if network not in ("dis", "rife", "amt"):
-        raise InputError(f"network: expected dis, rife or amt, got {network!r}")
+    network = network or ("rife" if weights else "dis")
+    if network not in ("dis", "refined", "rife", "amt"):
+        raise InputError(f"network: expected dis, refined, rife or amt, got {network!r}")
     if network == "dis" and weights is not None:
-        raise InputError("weights: expected them for rife or amt alone, dis has none")
+        raise InputError("weights: expected them for refined, rife or amt alone, dis has none")
     if network != "dis" and weights is None and shipped(network) is None:
         named = "rife_v4.26" if network == "rife" else "amt_s"
         raise InputError(

@@ -17,7 +17,7 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="gan, raft, dis, interpolation, pyramid or spectral.", show_default=False
+            metavar="RECIPE", help="gan, raft, dis, interpolation, refined, pyramid or spectral.", show_default=False
         ),
     ],
     data: Annotated[

@@ -22,7 +22,7 @@ from photoflow.render.interpolated import FrameMaker
 Sample = dict[str, Tensor]
 
 METHODS = {
-    OURS: "what `photoflow interpolate` draws by: a network, or without its weights DIS interpolation",
+    OURS: "refined interpolation, or the network whose weights are given",
     "dis_interpolation": "both images read along OpenCV's DIS flow at full resolution, of either image's pixels: more "
     "along the one by which they look alike",
     "repeat": "the first frame as it is",
@@ -36,7 +36,8 @@ def evaluate_interpolation(data: Path, network: Any, *, device: str, progress: P
 
     Args:
         data: see `photoflow.evaluation.folders.open_triplets`.
-        network: `photoflow.models.ifnet.IFNet` or `photoflow.models.amt.AMT`; None: DIS interpolation is photoflow's.
+        network: `photoflow.models.refined_interpolation.RefinedInterpolation`, `photoflow.models.ifnet.IFNet` or
+            `photoflow.models.amt.AMT`; None: DIS interpolation is photoflow's.
         device: where it runs.
         progress: called after every triplet.
 

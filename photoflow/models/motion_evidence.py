@@ -129,7 +129,7 @@ def evidence(image1: Tensor, image2: Tensor, candidates: Candidates) -> Tensor:
     misfits, inside = _misfits(image1, image2, candidates)  # (B, 6 K, h, w), (B, K, h, w)
     guide, sure, flows = (reduced(planes) for planes in (image1, candidates.sure, candidates.flows.flatten(1, 2)))
     flows = flows.unflatten(1, (count, 2))
-    agrees = (_length(flows - flows[:, :1], 2) < _SAME).float()
+    agrees = (length(flows - flows[:, :1], 2) < _SAME).float()
     longer = max(guide.shape[2:])
     seen = inside.repeat(1, _MISFITS, 1, 1)
     near, near_seen = _mean(guide, _REACH[0] * longer, misfits * seen, inside)
@@ -144,7 +144,7 @@ def evidence(image1: Tensor, image2: Tensor, candidates: Candidates) -> Tensor:
     planes += [level - least for level, least in zip(planes[1:], best)]
     each = [
         inside, far_seen, sure.expand_as(inside), far_sure.expand_as(inside), agrees, far_agrees / (far_sure + 0.02),
-        *(_length(flows - flows[:, one : one + 1], 2).div(_APART).tanh() for one in (0, 1)),
+        *(length(flows - flows[:, one : one + 1], 2).div(_APART).tanh() for one in (0, 1)),
         candidates.shares[:, :, None, None].expand_as(inside), *_kinds(inside),
     ]  # fmt: skip
     return torch.cat([*planes, torch.stack(each, 1)], 1).permute(0, 3, 4, 2, 1)
@@ -152,14 +152,14 @@ def evidence(image1: Tensor, image2: Tensor, candidates: Candidates) -> Tensor:
 
 def _misfits(image1: Tensor, image2: Tensor, candidates: Candidates) -> tuple[Tensor, Tensor]:
     """Of each kind those of all candidates, (B, 6 K, h, w), and whether they lead into the picture, (B, K, h, w)."""
-    slopes = _slopes(image1)
+    own = slopes(image1)
     kinds: list[list[Tensor]] = [[] for _ in range(_MISFITS + 1)]
     for flow in candidates.flows.unbind(1):
         there, back, taken = backward_warp([image2, candidates.back, candidates.sure_back], flow, padding="border")
         inside = (backward_warp(torch.ones_like(taken), flow) > 0.5).float()
         colour = (there - image1).abs().mean(1, keepdim=True)
-        slope = (_slopes(there) - slopes).abs().mean(1, keepdim=True)
-        off = _length(flow + back, 1)[:, None]
+        slope = (slopes(there) - own).abs().mean(1, keepdim=True)
+        off = length(flow + back, 1)[:, None]
         every = (
             colour / _COLOUR, colour / _MUCH, slope / _GRADIENT, inside * off / _BACK, inside * (off / _LOST).tanh(),
             inside * taken * (off > _BACK), inside,
@@ -183,13 +183,13 @@ def _mean(guide: Tensor, reach: float, *planes: Tensor) -> tuple[Tensor, ...]:
     return torch.split(means, widths, 1)
 
 
-def _slopes(image: Tensor) -> Tensor:
+def slopes(image: Tensor) -> Tensor:
     """Differences of the brightness along x and y, (B, 2, H, W)."""
     grey = functional.pad(image.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
     return torch.cat([grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2], grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]], 1) / 2
 
 
-def _length(vectors: Tensor, axis: int) -> Tensor:
+def length(vectors: Tensor, axis: int) -> Tensor:
     """Of the vectors along an axis; torch's own norm takes ten times as long over so short a one."""
     return vectors.square().sum(axis).sqrt()
 

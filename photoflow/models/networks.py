@@ -11,7 +11,7 @@ from photoflow.models.registry import WeightsError
 # Which weights in the registry are whose: their names begin so. Most have none.
 _PUBLISHED = {
     "raft": "raft_", "flow": "raft_", "gan": "gan_", "pyramid": "pyramid_", "rife": "rife_", "amt": "amt_",
-    "spectral": "spectral_",
+    "refined": "refined_", "spectral": "spectral_",
 }  # fmt: skip
 KINDS = tuple(_PUBLISHED)
 
@@ -21,7 +21,8 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
 
     Args:
         kind: "raft", "flow" (`RefinedDIS`, or RAFT), "gan" (the flow-guided generator, or the splat generator),
-            "pyramid" (the pyramid generator), "rife" (IFNet), "amt" or "spectral" (the prior of natural motion).
+            "pyramid" (the pyramid generator), "rife" (IFNet), "amt", "refined" (`RefinedInterpolation`) or "spectral"
+            (the prior of natural motion).
         weights: name in the registry, or file; which variant of the network they belong to is seen from them. None:
             those that come with photoflow, where it has some for this network.
         offline: never fetch.
@@ -80,6 +81,10 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
         from photoflow.models.ifnet import VERSIONS, IFNet
 
         return [lambda version=version: IFNet(version) for version in VERSIONS]  # type: ignore[misc]
+    if kind == "refined":
+        from photoflow.models.refined_interpolation import RefinedInterpolation
+
+        return [RefinedInterpolation]
     if kind == "spectral":
         from photoflow.models.spectral_prior import VERSIONS as PRIORS
         from photoflow.models.spectral_prior import SpectralPrior

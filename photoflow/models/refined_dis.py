@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
+from photoflow.models.choice import Choice
 from photoflow.models.motion_evidence import EVIDENCE, Candidates, evidence, measured, reduction
 
-_WIDTH = 48
 _ROWS = 16  # at once: what they take fits the caches
 
 
-class RefinedDIS(nn.Module):
+class RefinedDIS(Choice):
     """DIS at full resolution, and the affine motions of background and objects: a network chooses among them.
 
     DIS blurs the edges of what moves, what is hidden in the second image it can only guess, and small things that move
@@ -36,23 +36,7 @@ class RefinedDIS(nn.Module):
     """
 
     def __init__(self, weights: str | Path | None = None) -> None:
-        super().__init__()
-        self.each = nn.Sequential(nn.Linear(EVIDENCE, _WIDTH), nn.ReLU(), nn.Linear(_WIDTH, _WIDTH), nn.ReLU())
-        self.own, self.others, self.score = (
-            nn.Linear(n, m) for n, m in ((_WIDTH, _WIDTH), (2 * _WIDTH, _WIDTH), (_WIDTH, 1))
-        )
-        if weights is not None:
-            self.load(weights)
-
-    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
-        """Load weights.
-
-        Raises:
-            WeightsError: the weights are not to be had, or are those of another network.
-        """
-        from photoflow.models.weights import load_weights
-
-        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
+        super().__init__(EVIDENCE, weights=weights)
 
     def forward(self, image1: Tensor, image2: Tensor, candidates: Candidates | None = None) -> Tensor:
         """Where each pixel of `image1` is in `image2`.
@@ -76,24 +60,7 @@ class RefinedDIS(nn.Module):
             candidates = measured(image1, image2) if candidates is None else candidates
             whole = candidates.mapped(lambda planes: padded(planes, margins))
             seen = evidence(padded(image1, margins), padded(image2, margins), whole)
-            coarse = torch.cat([self.scores(rows, whole.shares) for rows in seen.split(_ROWS, 1)], 2)
+            coarse = torch.cat([self.scores(rows, whole.shares)[:, 0] for rows in seen.split(_ROWS, 1)], 2)
             fine = functional.interpolate(coarse, scale_factor=by, mode="bilinear", align_corners=False)
             chosen = cropped(fine, margins).argmax(1)[:, None, None].expand(-1, 1, 2, -1, -1)
             return candidates.flows.gather(1, chosen)[:, 0]
-
-    def scores(self, seen: Tensor, shares: Tensor) -> Tensor:
-        """The logarithm of how likely each candidate is, but for a constant, with a gradient.
-
-        Args:
-            seen: `evidence` at some pixels, (B, h, w, K, EVIDENCE).
-            shares: of the candidates, (B, K): what has none is not chosen.
-
-        Returns:
-            (B, K, h, w) float32.
-        """
-        real = shares[:, None, None, :, None] > 0
-        each = self.each(seen.to(self.score.weight.dtype))
-        mean = (each * real).sum(3, keepdim=True) / real.sum(3, keepdim=True)
-        most = (each * real).amax(3, keepdim=True)  # nothing in it is below 0
-        found = self.score((self.own(each) + self.others(torch.cat([mean, most], 4))).relu()).float()
-        return torch.where(real, found, -1e4)[..., 0].permute(0, 3, 1, 2)

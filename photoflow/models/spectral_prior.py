@@ -67,12 +67,29 @@ class Guidance:
     corrections: int = 3
 
 
+class Calibration(nn.Module):
+    """A factor for the amplitudes of each frequency, (K,), by its logarithm.
+
+    What little training leaves of the noise makes samples of most frequencies smaller than the training set's, and of
+    some larger.
+    """
+
+    def __init__(self, frequencies: int) -> None:
+        super().__init__()
+        self.logarithms = nn.Parameter(torch.zeros(frequencies))
+
+    def forward(self, volume: Tensor) -> Tensor:
+        """Volumes (B, K, 4, H, W), calibrated."""
+        return volume * self.logarithms.exp()[:, None, None, None]
+
+
 class SpectralPrior(nn.Module):
     """Draws spectral volumes for pictures.
 
     An autoencoder makes latents of each frequency; a U-Net removes noise from them, one frequency at a time; attention
-    over the frequencies, trained after it, coordinates them. All three, and the scales that the training set's
-    amplitudes had, are in one file of weights.
+    over the frequencies, trained after it, coordinates them; a factor for each frequency brings the amplitudes of what
+    is drawn to those of the training set. All four, and the scales that the training set's amplitudes had, are in one
+    file of weights.
 
     Args:
         version: in `VERSIONS`.
@@ -82,8 +99,9 @@ class SpectralPrior(nn.Module):
         WeightsError: the weights cannot be had, or are not this network's.
 
     Source: Li et al., "Generative Image Dynamics", CVPR 2024, section 4.2. Deviations: latents are brought to mean 0
-        and variance 1 channel by channel, where latent diffusion has one factor for all; see also `noise_of`, after
-        Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models", ICLR 2022, appendix D.
+        and variance 1 channel by channel, where latent diffusion has one factor for all; the factors for amplitudes;
+        see also `noise_of`, after Salimans and Ho, "Progressive Distillation for Fast Sampling of Diffusion Models",
+        ICLR 2022, appendix D.
     """
 
     def __init__(self, version: str = "small", weights: str | Path | None = None) -> None:
@@ -93,6 +111,7 @@ class SpectralPrior(nn.Module):
         self.vae = SpectralVAE(self.config.vae, self.config.frequencies, self.config.size)
         self.unet = SliceUNet(self.config.unet, self.config.vae.factor)
         self.coordination = FrequencyCoordination(self.unet.widths, self.config.unet.heads)
+        self.calibration = Calibration(self.config.frequencies)
         if weights is not None:
             self.load(weights)
 
@@ -208,14 +227,14 @@ class SpectralPrior(nn.Module):
             unit = self.vae.scales.sum() * padded(image[:1, :1], margins).numel()
             share = guidance.loop
             steering = SelfGuidance(
-                lambda clean: loop_loss(self.volume(clean), share) / unit,
+                lambda clean: loop_loss(self.calibration(self.volume(clean)), share) / unit,
                 guidance.closing,
                 guidance.recurrences,
                 guidance.corrections,
             )
         bound = _planes(self.unet.latent_bound)
         drawn = self.volume(sample(self.schedule, predict, noise, steps, steering, chance, bound))
-        return cropped(drawn, margins)
+        return cropped(self.calibration(drawn), margins)
 
 
 def loop_loss(volume: Tensor, share: float) -> Tensor:
@@ -239,6 +258,12 @@ def loop_loss(volume: Tensor, share: float) -> Tensor:
     moved = displacement(volume, share) - displacement(volume, 0.0)
     faster = velocity(volume, share) - velocity(volume, 0.0)
     return (moved.abs() + faster.abs()).sum((1, 2, 3))
+
+
+def amplitudes(volume: Tensor) -> Tensor:
+    """Of each frequency, the root mean square over pixels and axes: (B, K, 4, H, W) -> (B, K)."""
+    squares: Tensor = volume.unflatten(2, (2, 2)).square().sum(3).mean((2, 3, 4))
+    return squares.sqrt()
 
 
 def displacement(volume: Tensor, share: float) -> Tensor:

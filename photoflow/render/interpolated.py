@@ -10,9 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from photoflow.models.dis_interpolation import DISInterpolation, measured
+from photoflow.models import dis_interpolation, motion_evidence
+from photoflow.models.dis_interpolation import DISInterpolation
 from photoflow.models.ifnet import IFNet
 from photoflow.models.precision import fast_inference
+from photoflow.models.refined_interpolation import RefinedInterpolation
 from photoflow.render.renderer import Renderer
 
 Array = np.ndarray[Any, Any]
@@ -25,7 +27,8 @@ class FrameMaker:
     """Draws the picture between two, uint8, by a network.
 
     Args:
-        network: `photoflow.models.ifnet.IFNet` or `photoflow.models.amt.AMT`, with its weights, or
+        network: `photoflow.models.ifnet.IFNet`, `photoflow.models.amt.AMT` or
+            `photoflow.models.refined_interpolation.RefinedInterpolation`, with its weights, or
             `photoflow.models.dis_interpolation.DISInterpolation`; it is moved to `device`.
         device: where it runs.
     """
@@ -33,7 +36,7 @@ class FrameMaker:
     def __init__(self, network: nn.Module, device: str) -> None:
         self._network, self._device = network.to(device), device
         self._planes: deque[tuple[Array, Tensor]] = deque(maxlen=2)  # of the pictures used last: each is used often
-        self._flows: tuple[Tensor, Tensor, tuple[Tensor, Tensor]] | None = None  # between the two planes used last
+        self._known: tuple[Tensor, Tensor, Any] | None = None  # of the two planes used last, what was measured
 
     def __call__(self, before: Array, after: Array, t: float) -> Array:
         """Draw a picture.
@@ -63,14 +66,16 @@ class FrameMaker:
         if isinstance(network, IFNet) and max(first.shape) > LARGE:
             options["scale"] = 0.5
         if isinstance(network, DISInterpolation):
-            options["flows"] = self._measured(first, second)
+            options["flows"] = self._measured(first, second, dis_interpolation.measured)
+        if isinstance(network, RefinedInterpolation):
+            options["candidates"] = self._measured(first, second, motion_evidence.measured)
         return options
 
-    def _measured(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
-        """The flows that all frames between two images start from."""
-        if self._flows is None or self._flows[0] is not first or self._flows[1] is not second:
-            self._flows = first, second, measured(first[:, :3], second[:, :3])
-        return self._flows[2]
+    def _measured(self, first: Tensor, second: Tensor, measure: Callable[[Tensor, Tensor], Any]) -> Any:
+        """The motion that all frames between two images start from."""
+        if self._known is None or self._known[0] is not first or self._known[1] is not second:
+            self._known = first, second, measure(first[:, :3], second[:, :3])
+        return self._known[2]
 
     def _on_device(self, picture: Array) -> Tensor:
         """The picture as float32 (1, C, H, W) in [0, 1], multiplied by its alpha."""

@@ -10,7 +10,7 @@ from photoflow.errors import InputError
 from photoflow.train.config import TrainingConfig, configured
 from photoflow.train.recipe import Recipe
 
-RECIPES = ("gan", "raft", "dis", "interpolation", "pyramid", "spectral")
+RECIPES = ("gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral")
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,11 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.interpolation import InterpolationRecipe
 
         return Entry(InterpolationRecipe, INTERPOLATION)
+    if name == "refined":
+        from photoflow.train.refined_interpolation import PRESETS as REFINED
+        from photoflow.train.refined_interpolation import RefinedInterpolationRecipe
+
+        return Entry(RefinedInterpolationRecipe, REFINED)
     if name == "pyramid":
         from photoflow.train.pyramid import PRESETS as PYRAMID
         from photoflow.train.pyramid import PyramidRecipe

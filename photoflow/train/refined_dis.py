@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from torch import Tensor
 
 from photoflow.errors import InputError
 from photoflow.models.motion_evidence import evidence, measured, reduced, reduction
 from photoflow.models.refined_dis import RefinedDIS
 from photoflow.train.config import TrainingConfig
 from photoflow.train.pictures import sheet
+from photoflow.train.places import drawn, of_places
 from photoflow.train.recipe import Recipe, Terms, Turn
 
 if TYPE_CHECKING:
@@ -89,10 +89,10 @@ class RefinedDISRecipe(Recipe):
         errors = (flows - reduced(flow)[:, None]).square().sum(2).sqrt()  # (B, K, h, w)
         sure = reduced(candidates.sure)[:, 0]
         weights = torch.where(errors[:, 0].isfinite(), 1 + (_ASKED_MORE - 1) * (sure < 1), 0)
-        places = _drawn(weights, self.config.pixels, chance)
-        seen = _of_places(evidence(image1, image2, candidates), places)
-        wrong = _of_places(errors.permute(0, 2, 3, 1), places).clamp(max=self.config.worst).nan_to_num(0)
-        likely = self.ships.scores(seen, candidates.shares).permute(0, 2, 3, 1).softmax(3)
+        places = drawn(weights, self.config.pixels, chance)
+        seen = of_places(evidence(image1, image2, candidates), places)
+        wrong = of_places(errors.permute(0, 2, 3, 1), places).clamp(max=self.config.worst).nan_to_num(0)
+        likely = self.ships.scores(seen, candidates.shares)[:, 0].permute(0, 2, 3, 1).softmax(3)
         best = torch.where(candidates.shares[:, None, None] > 0, wrong, torch.inf).amin(3)
         lost = ((likely * wrong).sum(3) - best).mean()
         return Terms({"lost": lost}, {"best": best.mean()})
@@ -101,16 +101,3 @@ class RefinedDISRecipe(Recipe):
         """Both images, the true flow, and the network's."""
         image1, image2, flow = (batch[name] for name in self.needs)
         return sheet([image1, image2, flow.nan_to_num(), network(image1, image2)])
-
-
-def _drawn(weights: Tensor, count: int, chance: torch.Generator) -> Tensor:
-    """Numbers of pixels of each picture, (B, count), drawn by their weights (B, h, w)."""
-    flat = weights.flatten(1).cpu() + 1e-12  # one whose flow is unknown everywhere: all of it is as good
-    return torch.multinomial(flat, count, replacement=True, generator=chance).to(weights.device)
-
-
-def _of_places(planes: Tensor, places: Tensor) -> Tensor:
-    """(B, h, w, ...) and numbers of pixels (B, P) -> (B, 1, P, ...)."""
-    flat = planes.flatten(1, 2)
-    rows = torch.arange(len(flat), device=flat.device)[:, None]
-    return flat[rows, places][:, None]

@@ -1,10 +1,13 @@
-"""The recipe of the prior of natural motion, in three stages: autoencoder, one frequency, all frequencies together.
+"""The recipe of the prior of natural motion, in four stages: autoencoder, one frequency, all frequencies together,
+and how large what is drawn becomes.
 
     photoflow train spectral --data spectral:CLIPS --minutes 5 --out runs/vae
     photoflow train spectral --data spectral:CLIPS --minutes 20 --out runs/slice --set stage=slice \
         --set begin=runs/vae/weights.safetensors
     photoflow train spectral --data spectral:CLIPS --minutes 10 --out runs/prior --set stage=coordinated \
         --set begin=runs/slice/weights.safetensors
+    photoflow train spectral --data spectral:CLIPS --steps 16 --out runs/calibrated --set stage=calibrated \
+        --set begin=runs/prior/weights.safetensors --set rate=0.1 --set warmup=0 --set ema=0.8
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from photoflow.errors import InputError
-from photoflow.models.spectral_prior import VERSIONS, SpectralPrior, displacement
+from photoflow.models.spectral_prior import VERSIONS, SpectralPrior, amplitudes, displacement
 from photoflow.models.spectral_vae import LATENTS, LEAST_SCALE
 from photoflow.train.config import TrainingConfig
 from photoflow.train.losses import l1, multi_scale_gradient
@@ -30,11 +33,13 @@ if TYPE_CHECKING:
 
     from photoflow.data import Batch
 
-STAGES = ("vae", "slice", "coordinated")
+STAGES = ("vae", "slice", "coordinated", "calibrated")
 _LOOKED_AT = 64  # samples, for scales and spreads
 _ROOM = 1.25  # what may come is larger than what was looked at
 _PERCENTILE = 95.0  # section 4.1 of the paper
 _SHOWN_STEPS = 25  # of the samples on a sheet
+_DRAWN_STEPS = 80  # of the samples that are calibrated: what more would change is small
+_LEAST_AMPLITUDE = 1e-4  # pixels; smaller ones are no motion
 _MOMENTS = (0.1, 0.3)  # shares of a record at which a sheet shows displacements
 
 
@@ -43,7 +48,7 @@ class SpectralConfig(TrainingConfig):
     """Beside what all recipes have:
 
     Args:
-        stage: "vae", "slice" or "coordinated".
+        stage: "vae", "slice", "coordinated" or "calibrated".
         begin: weights of the stage before, or of the same one, to go on from with other data; "": none.
         slices: frequencies of each sample that a step of the first two stages looks at.
         l1: weight of the autoencoder's L1.
@@ -96,7 +101,8 @@ class SpectralRecipe(Recipe):
 
     "vae": L1 1, multi-scale gradient 0.2, KL 1e-6. "slice": the noise in the latents of one frequency, the picture
     hidden in a tenth of the samples. "coordinated": the noise in those of all frequencies at one step, by attention
-    over the frequencies alone.
+    over the frequencies alone. "calibrated": the factors by which the amplitudes of what is drawn for a picture are as
+    often below the true ones as above them.
 
     Raises:
         InputError: the weights to begin with cannot be read, are another network's, or lack an earlier stage.
@@ -119,6 +125,7 @@ class SpectralRecipe(Recipe):
             "vae": (self.ships.vae, self.vae_losses),
             "slice": (self.ships.unet, self.slice_losses),
             "coordinated": (self.ships.coordination, self.coordinated_losses),
+            "calibrated": (self.ships.calibration, self.calibrated_losses),
         }
         trained, losses = parts[config.stage]
         optimiser = torch.optim.AdamW(trained.parameters(), config.rate, weight_decay=config.weight_decay)
@@ -190,6 +197,15 @@ class SpectralRecipe(Recipe):
         with torch.no_grad():
             latents = self.ships.latents(self._volume(batch))
         return self._noise_losses(latents, batch["image"], chance, None)
+
+    def calibrated_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
+        """How far the logarithms of the amplitudes are apart, of what is drawn and what is true for the pictures."""
+        drawn, wanted = (
+            amplitudes(volume).clamp(min=_LEAST_AMPLITUDE).log()
+            for volume in (self.ships(batch["image"], _DRAWN_STEPS, chance=chance), self._volume(batch))
+        )
+        factors = self.ships.calibration.logarithms  # drawing has no gradient
+        return Terms({"amplitudes": (drawn + factors - factors.detach() - wanted).abs().mean()}, {})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
         """The picture, displacements at two moments of the true volume, and of what is decoded or drawn."""

@@ -113,7 +113,13 @@ def test_weights_may_lie_in_a_folder_with_an_equals_sign():
     assert chosen_weights("render", "runs/a=b/w.safetensors") == ("gan", "runs/a=b/w.safetensors")
     assert chosen_weights("render", "pyramid=w.safetensors") == ("pyramid", "w.safetensors")
     assert chosen_weights("interpolation", "amt=runs/a=b/w.pth") == ("amt", "runs/a=b/w.pth")
+    assert chosen_weights("interpolation", "w.safetensors") == ("rife", "w.safetensors")
+
+
+def test_without_weights_those_that_ship_are_taken():
     assert chosen_weights("flow", None) == ("flow", None)
+    assert chosen_weights("interpolation", None) == ("refined", None)
+    assert chosen_weights("animation", None) == ("raft", None)  # none: said later
 
 
 BAD = [
@@ -129,7 +135,7 @@ BAD = [
         ["render", "CHAIRS", "--weights", "raft=none.pth"],
         "render expects gan=FILE or pyramid=FILE, got 'raft=none.pth'",
     ),
-    (["interpolation", "CHAIRS", "--weights", "gan=x"], "interpolation expects rife=FILE or amt=FILE"),
+    (["interpolation", "CHAIRS", "--weights", "gan=x"], "interpolation expects rife=FILE or amt=FILE or refined=FILE"),
     (["render", "CHAIRS", "--json", "OUT/scores.txt"], "expected a name that ends in .json"),
     (["render", "CHAIRS", "--json", "OUT/no/scores.json"], "does not exist"),
     (["render", "CHAIRS", "--report", "PHOTOS/plant.png"], "it is a file"),

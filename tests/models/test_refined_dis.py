@@ -43,7 +43,7 @@ def test_the_flow_is_that_of_the_best_score(monkeypatch: pytest.MonkeyPatch) -> 
         rows = torch.arange(sum(asked), sum(asked) + seen.shape[1])
         asked.append(seen.shape[1])
         best = torch.where(rows < 10, 2, 1)[:, None].expand(-1, seen.shape[2])
-        return torch.nn.functional.one_hot(best, 3).permute(2, 0, 1)[None].float()
+        return torch.nn.functional.one_hot(best, 3).permute(2, 0, 1)[None, None].float()
 
     monkeypatch.setattr(network, "scores", scores)
     flow = network(*images, known)
@@ -55,7 +55,8 @@ def test_what_repeats_others_is_not_chosen_and_tells_nothing() -> None:
     network, seen = fill(RefinedDIS()), torch.rand(1, 4, 5, 6, EVIDENCE, generator=torch.Generator().manual_seed(0))
     shares = torch.tensor([[1.0, 0.5, 0, 0.2, 0, 0]])
     with torch.no_grad():
-        scores, fewer = network.scores(seen, shares), network.scores(seen[..., [0, 1, 3], :], shares[:, [0, 1, 3]])
+        scores = network.scores(seen, shares)[:, 0]
+        fewer = network.scores(seen[..., [0, 1, 3], :], shares[:, [0, 1, 3]])[:, 0]
     assert scores.shape == (1, 6, 4, 5) and scores[:, [2, 4, 5]].max() < -1e3
     torch.testing.assert_close(scores[:, [0, 1, 3]], fewer)
 
@@ -64,7 +65,8 @@ def test_the_order_of_the_candidates_does_not_matter() -> None:
     network, seen = fill(RefinedDIS()), torch.rand(1, 4, 5, 6, EVIDENCE, generator=torch.Generator().manual_seed(0))
     order = torch.tensor([3, 0, 5, 1, 4, 2])
     with torch.no_grad():
-        scores, turned = network.scores(seen, torch.ones(1, 6)), network.scores(seen[..., order, :], torch.ones(1, 6))
+        scores = network.scores(seen, torch.ones(1, 6))[:, 0]
+        turned = network.scores(seen[..., order, :], torch.ones(1, 6))[:, 0]
     torch.testing.assert_close(scores[:, order], turned)
     assert scores.std(1).min() > 0
 
@@ -79,7 +81,7 @@ def test_the_choice_of_what_fits_is_learned() -> None:
         picture = torch.rand(1, 3, 32, 40, generator=chance)
         right = 1 + int(torch.rand((), generator=chance) < 0.5)
         seen = evidence(picture, picture.roll(4 if right == 1 else -4, 3), known)
-        lost.append(1 - network.scores(seen, known.shares).softmax(1)[:, right].mean())
+        lost.append(1 - network.scores(seen, known.shares)[:, 0].softmax(1)[:, right].mean())
         optimiser.zero_grad()
         lost[-1].backward()
         optimiser.step()
@@ -97,6 +99,17 @@ def test_the_weights_that_ship_see_what_is_hidden_and_what_is_lost(pair: tuple[T
     one, two, there, truth = far()
     plain, refined = ((flow(one, two)[0] - truth).norm(dim=0)[there].mean() for flow in (DIS(whole=True), network))
     assert refined < 0.2 * plain
+
+
+def test_the_weights_that_ship_are_better_on_what_does_not_move_affinely() -> None:
+    left, right, disparity = data.stereo_motorcycle()
+    one, two = (torch.from_numpy(np.ascontiguousarray(side.transpose(2, 0, 1)))[None] / 255 for side in (left, right))
+    known = torch.from_numpy(np.isfinite(disparity))
+    true = torch.stack([-torch.from_numpy(disparity), torch.zeros(disparity.shape)])
+    plain, refined = (
+        (flow(one, two)[0] - true).norm(dim=0)[known].mean() for flow in (DIS(), load_network("flow", None))
+    )
+    assert refined < 0.9 * plain
 
 
 def test_without_any_motion_there_is_none() -> None:
@@ -126,7 +139,7 @@ def test_every_parameter_learns() -> None:
         fill(RefinedDIS()),
         torch.rand(1, 4, 5, CANDIDATES, EVIDENCE, generator=torch.Generator().manual_seed(0)),
     )
-    network.scores(seen, torch.ones(1, CANDIDATES)).softmax(1)[:, 0].sum().backward()
+    network.scores(seen, torch.ones(1, CANDIDATES)).softmax(2)[:, 0, 0].sum().backward()
     for name, parameter in network.named_parameters():
         if name != "score.bias":  # the same for all
             assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any(), name

@@ -17,6 +17,7 @@ from photoflow.models.spectral_prior import (
     VERSIONS,
     Guidance,
     SpectralPrior,
+    amplitudes,
     displacement,
     fitting,
     loop_loss,
@@ -256,3 +257,30 @@ def test_a_picture_is_made_about_as_large_as_those_of_the_training() -> None:
     assert fitting((64, 96), 64 * 96, 4) == (64, 96)
     assert fitting((4000, 10), 64 * 96, 4) == (1568, 4)
     assert TINY.vae.factor == 2
+
+
+def test_each_frequency_of_what_is_drawn_has_its_factor() -> None:
+    network, image = prior(awake=True), swaying(2)["image"]
+    plain = network(image, 4, chance=chance())
+    factors = torch.tensor([0.5, 2.0, 1.0, 3.0])
+    network.calibration.logarithms.data = factors.log()
+    calibrated = network(image, 4, chance=chance())
+    torch.testing.assert_close(calibrated, plain * factors.view(4, 1, 1, 1))
+    torch.testing.assert_close(amplitudes(calibrated), amplitudes(plain) * factors)
+
+
+def test_amplitudes_are_those_of_the_motion() -> None:
+    volume = torch.zeros(1, 3, 4, 6, 8)
+    volume[0, 1, 0], volume[0, 1, 1, :, :4], volume[0, 2, 3] = 3.0, 4.0, 2.0
+    expected = [0, ((9 * 4 + 25 * 4) / 8 / 2) ** 0.5, 2**0.5]
+    assert amplitudes(volume)[0].tolist() == pytest.approx(expected)
+
+
+def test_loops_close_by_what_is_drawn_in_the_end() -> None:
+    network, image = prior(awake=True), swaying(1)["image"]
+    network.calibration.logarithms.data = torch.tensor([0.0, -3.0, 3.0, -3.0])
+    free, steered = (
+        network(image, 10, Guidance(0.0, 0.7, closing, corrections=corrections), chance(3))
+        for closing, corrections in ((0.0, 0), (10.0, 3))
+    )
+    assert loop_loss(steered, 0.7) < 0.03 * loop_loss(free, 0.7)

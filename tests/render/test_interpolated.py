@@ -5,9 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from photoflow.models import dis_interpolation, motion_evidence
 from photoflow.models.dis_interpolation import DISInterpolation
 from photoflow.models.frame_pair import Interpolated
-from photoflow.render import interpolated
+from photoflow.models.networks import load_network
 from photoflow.render.interpolated import FrameMaker, InterpolatedRenderer
 
 
@@ -119,24 +120,29 @@ def test_a_picture_is_sent_to_the_device_once():
     assert len(set(seen)) == 1
 
 
-def test_flows_that_frames_start_from_are_measured_once_between_two_pictures(monkeypatch):
-    measured, plainly = [], interpolated.measured
+@pytest.mark.parametrize(
+    ("network", "measurer"),
+    [(DISInterpolation(), dis_interpolation), (load_network("refined", None), motion_evidence)],
+    ids=["dis", "refined"],
+)
+def test_motion_that_frames_start_from_is_measured_once_between_two_pictures(network, measurer, monkeypatch):
+    measured, plainly = [], measurer.measured
 
     def measure(img0, img1):
         measured.append((img0, img1))
         return plainly(img0, img1)
 
-    monkeypatch.setattr(interpolated, "measured", measure)
+    monkeypatch.setattr(measurer, "measured", measure)
     rng = np.random.default_rng(0)
     first, second, third = (rng.integers(0, 256, (40, 56, 3), np.uint8) for _ in range(3))
-    maker = FrameMaker(DISInterpolation(), "cpu")
+    maker = FrameMaker(network, "cpu")
     early, late = maker(first, second, 0.25), maker(first, second, 0.75)
     assert len(measured) == 1
     maker(second, third, 0.5)
     turned = maker(second, first, 0.5)  # with the same first picture as before
     assert len(measured) == 3
-    np.testing.assert_array_equal(turned, FrameMaker(DISInterpolation(), "cpu")(second, first, 0.5))
+    np.testing.assert_array_equal(turned, FrameMaker(network, "cpu")(second, first, 0.5))
     measured.clear()
-    alone = FrameMaker(DISInterpolation(), "cpu")
+    alone = FrameMaker(network, "cpu")
     np.testing.assert_array_equal(alone(first, second, 0.75), late)
     assert (early != late).any()

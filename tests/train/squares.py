@@ -24,6 +24,7 @@ TINY = {
     "gan": {"size": "24x32", "batch": "1", "critic_updates": "1", "rate": "1e-3"},
     "raft": {"size": "128x128", "batch": "1", "updates": "3", "warmup": "0", "rate": "1e-3"},
     "dis": {"size": "96x96", "batch": "1", "warmup": "0", "pixels": "256"},
+    "refined": {"size": "96x96", "batch": "1", "warmup": "0", "pixels": "256"},
     "interpolation": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
     "pyramid": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
 }

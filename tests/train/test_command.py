@@ -107,5 +107,5 @@ def test_what_is_wrong_is_one_line(photoflow, options: tuple[object, ...], messa
 
 def test_an_unknown_recipe_is_one_line(photoflow) -> None:
     code, said = photoflow("--steps", 1, recipe="amt")
-    known = "gan or raft or dis or interpolation or pyramid or spectral"
+    known = "gan or raft or dis or interpolation or refined or pyramid or spectral"
     assert code == 2 and said == f"photoflow: train: expected {known}, got 'amt'"

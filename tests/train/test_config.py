@@ -20,7 +20,7 @@ def test_texts_set_fields_of_each_type() -> None:
 
 
 def test_the_network_chooses_the_preset() -> None:
-    gan, raft, dis, interpolation, pyramid, spectral = (entry_of(name).presets for name in RECIPES)
+    gan, raft, dis, interpolation, refined, pyramid, spectral = (entry_of(name).presets for name in RECIPES)
     paper, splat = gan["paper"], entry_of("gan").configured({"network": "splat", "laplacian": "2"})
     assert (paper.adversarial, paper.pixel, paper.vgg, paper.cycle, paper.warp) == (1, 10, 10, 100, 50)
     assert (paper.penalty, paper.critic_updates, paper.betas) == (10, 5, (0, 0.9))
@@ -28,7 +28,7 @@ def test_the_network_chooses_the_preset() -> None:
     assert splat == dataclasses.replace(gan["splat"], laplacian=2.0) and splat.adversarial == 0
     assert raft.keys() == {"small", "large"} and list(interpolation) == ["small", "4.26", "4.6"]
     assert list(pyramid) == list(spectral) == ["small", "paper"]
-    every = (gan, raft, dis, interpolation, pyramid, spectral)
+    every = (gan, raft, dis, interpolation, refined, pyramid, spectral)
     assert all(preset.network == name for presets in every for name, preset in presets.items())
 
 
@@ -64,6 +64,7 @@ def test_raft_needs_an_update() -> None:
 
 def test_an_unknown_recipe_is_refused() -> None:
     with pytest.raises(
-        InputError, match="train: expected gan or raft or dis or interpolation or pyramid or spectral, got 'amt'"
+        InputError,
+        match="train: expected gan or raft or dis or interpolation or refined or pyramid or spectral, got 'amt'",
     ):
         entry_of("amt")

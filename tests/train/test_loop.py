@@ -20,7 +20,7 @@ from squares import TINY, Squares, mixed, narrow, run
 from photoflow.models import ifnet
 from photoflow.models.networks import load_network
 from photoflow.ops import backward_warp
-from photoflow.train import augment, interpolation, log, loop
+from photoflow.train import augment, interpolation, log, loop, refined_interpolation
 from photoflow.train.loop import Diverged, settled_precision, train
 from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan
@@ -54,6 +54,7 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
         ("gan", "generator/pixel", 10, {}),
         ("raft", "flow/sequence", 12, {"batch": 2}),
         ("dis", "choice/lost", 12, {"rate": 1e-2}),
+        ("refined", "frame/off", 12, {"rate": 1e-2}),
         ("interpolation", "frame/laplacian", 20, {"rate": 3e-3}),
         ("pyramid", "frame/charbonnier", 30, {"rate": 1e-2}),
     ],
@@ -64,7 +65,8 @@ def test_the_loss_falls(
     monkeypatch.setattr(log, "_EVERY_STEPS", 1)
     monkeypatch.setattr(augment, "_SCALES", (0.0, 0.0))
     monkeypatch.setattr(augment, "_MIRRORED", (0.0, 0.0))
-    monkeypatch.setattr(interpolation, "turned", lambda *frames_and_chance: frames_and_chance[:-1])
+    for module in (interpolation, refined_interpolation):
+        monkeypatch.setattr(module, "turned", lambda *frames_and_chance: frames_and_chance[:-1])
     outcome = run(name, tmp_path, steps, source=source_of(name, alike=True), **settings)
     losses = column(tmp_path, loss)
     assert len(losses) == steps == outcome.progress.step and outcome.done
@@ -150,7 +152,7 @@ def test_divergence_stops_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
 def test_half_precision_trains_with_weights_and_flow_in_float32(precision: str, tmp_path: Path) -> None:
-    convolve = [name for name in RECIPES if name != "dis"]
+    convolve = [name for name in RECIPES if name not in ("dis", "refined")]
     for name in convolve if precision == "bfloat16" else ["interpolation"]:  # float16 is slow on a CPU
         convolved, flows = dtypes_of_a_step(name, tmp_path / name, precision)
         assert convolved == {getattr(torch, precision)}

@@ -13,8 +13,10 @@ from squares import TINY, Squares, narrow, run
 from photoflow.errors import InputError
 from photoflow.models.motion_evidence import CANDIDATES, EVIDENCE, measured
 from photoflow.models.networks import load_network
+from photoflow.models.refined_interpolation import READINGS
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.models.vgg import VGG19Features
+from photoflow.models.way_evidence import WAYS
 from photoflow.ops import backward_warp
 from photoflow.train import gan, log
 from photoflow.train.batches import Feed, Mixture
@@ -172,8 +174,8 @@ def test_what_is_expected_to_be_lost_by_the_choice() -> None:
 
     def always_the_first(evidence: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
         seen.append(evidence)
-        scores = torch.full((*shares.shape, *evidence.shape[1:3]), -1e4)
-        scores[:, 0] = 0
+        scores = torch.full((len(shares), 1, shares.shape[1], *evidence.shape[1:3]), -1e4)
+        scores[:, :, 0] = 0
         return scores + 0 * recipe.ships.score.bias  # there is a gradient
 
     recipe.ships.scores = always_the_first
@@ -186,6 +188,31 @@ def test_what_is_expected_to_be_lost_by_the_choice() -> None:
     assert recipe.losses(batch, chance(), 0.0).measures["best"] == recipe.config.worst
     batch["flow"][:] = torch.nan
     assert recipe.losses(batch, chance(), 0.0).measures["best"] == 0
+
+
+def test_the_frame_of_refined_interpolation_is_held_against_the_middle() -> None:
+    recipe, batch = made("refined")
+    every = recipe.losses(batch, chance(), 0.0)
+    assert every.losses.keys() == {"off"} and every.losses["off"] > 0 and every.measures["alone"] > 0
+
+    def off(certain: int) -> torch.Tensor:
+        """The loss where the network is certain of one reading of one way, or, by -1, that none is right."""
+
+        def logits(evidence: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+            said = torch.zeros(len(shares), READINGS * WAYS + 1, *evidence.shape[1:3])
+            said[:, certain] = 50
+            return said
+
+        recipe.ships.logits = logits
+        return recipe.losses(batch, chance(), 0.0).losses["off"]
+
+    assert abs(off(-1) - every.measures["alone"]) < 1e-5  # DIS interpolation draws
+    # Nothing moves: each way of moving has it right, and what is left is the least that counts.
+    still = batch["image1"]
+    batch |= {"image2": still, "middle": still}
+    assert all(abs(off(number) - recipe.config.least) < 1e-5 for number in (0, WAYS + 1, 2 * WAYS + 2))
+    batch["middle"] = still + 0.1
+    assert abs(off(0) - math.hypot(0.1, recipe.config.least)) < 1e-5
 
 
 def test_flow_that_is_hidden_unknown_or_too_long_weighs_what_it_should() -> None:

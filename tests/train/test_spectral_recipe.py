@@ -1,4 +1,4 @@
-"""The three stages of the prior of natural motion: what each trains, and what it leaves as it is."""
+"""The four stages of the prior of natural motion: what each trains, and what it leaves as it is."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from photoflow import cli
 from photoflow.cli import train as command  # noqa: F401  (registers the command)
 from photoflow.errors import InputError
 from photoflow.models.networks import load_network
-from photoflow.models.spectral_prior import Guidance, loop_loss
+from photoflow.models.spectral_prior import Guidance, amplitudes, loop_loss
 from photoflow.motion.spectral import SpectralVolume, amplitude_scales
 from photoflow.train import log, spectral
 from photoflow.train.loop import train
@@ -58,18 +58,22 @@ def _quick_sheets() -> Iterator[None]:
     """Samples that are looked at by nobody."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spectral, "_SHOWN_STEPS", 2)
+        patch.setattr(spectral, "_DRAWN_STEPS", 3)
         yield
 
 
 @pytest.fixture(scope="module")
 def stages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Weights of all three stages, each begun with those of the one before."""
+    """Weights of all four stages, each begun with those of the one before."""
     folder = tmp_path_factory.mktemp("stages")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(log, "_EVERY_STEPS", 1)
         found = {"vae": run(folder / "vae", 25)}
         found["slice"] = run(folder / "slice", 25, stage="slice", begin=found["vae"])
         found["coordinated"] = run(folder / "coordinated", 4, stage="coordinated", begin=found["slice"])
+        found["calibrated"] = run(
+            folder / "calibrated", 12, stage="calibrated", begin=found["coordinated"], rate=0.3, ema=0.5
+        )
     return found
 
 
@@ -111,8 +115,8 @@ def test_the_noise_of_late_steps_counts_as_much_as_that_of_early_ones() -> None:
 
 def test_each_stage_changes_its_own_part_alone(stages: dict[str, Path]) -> None:
     states = {stage: load_file(path) for stage, path in stages.items()}
-    owners = {"vae": "vae.", "slice": "unet.", "coordinated": "coordination."}
-    for stage, before in (("slice", "vae"), ("coordinated", "slice")):
+    owners = {"vae": "vae.", "slice": "unet.", "coordinated": "coordination.", "calibrated": "calibration."}
+    for stage, before in (("slice", "vae"), ("coordinated", "slice"), ("calibrated", "coordinated")):
         changed = {name for name, value in states[stage].items() if not torch.equal(value, states[before][name])}
         assert changed and all(name.startswith(owners[stage]) for name in changed)
     assert {"unet.latent_mean", "unet.latent_spread"} <= {
@@ -132,6 +136,19 @@ def test_coordination_begins_where_the_slices_ended(stages: dict[str, Path]) -> 
     recipe.coordinated_losses(batch, torch.Generator().manual_seed(0), 0.0).losses["noise"].backward()
     assert all(p.grad is None for p in recipe.ships.unet.parameters())
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in recipe.ships.coordination.parameters())
+
+
+def test_calibration_brings_amplitudes_to_those_of_the_data(stages: dict[str, Path]) -> None:
+    apart = column(stages["calibrated"], "calibrated/amplitudes")
+    assert len(apart) == 12 and mean(apart[-3:]) < 0.8 * apart[0]
+    batch = swaying(8, seed=5)
+    off = []
+    for stage in ("coordinated", "calibrated"):
+        with tiny():
+            drawn = load_network("spectral", stages[stage])(batch["image"], 3, chance=torch.Generator().manual_seed(5))
+        medians = [amplitudes(volume).median(0).values.clamp(min=1e-4).log() for volume in (drawn, batch["volume"])]
+        off.append(float((medians[0] - medians[1]).abs().mean()))
+    assert off[1] < 0.7 * off[0]
 
 
 def test_scales_are_percentiles_of_the_data(stages: dict[str, Path]) -> None:
@@ -211,7 +228,7 @@ def test_resuming_equals_no_interruption_to_the_bit(stages: dict[str, Path], tmp
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"stage": "slices"}, "stage: expected vae or slice or coordinated, got 'slices'"),
+        ({"stage": "slices"}, "stage: expected vae or slice or coordinated or calibrated, got 'slices'"),
         ({"stage": "slice"}, "stage=slice: expected begin=FILE, the weights of a training with stage=vae"),
         ({"stage": "coordinated"}, "stage=coordinated: expected begin=FILE, .* stage=slice"),
         ({"slices": 0}, "slices: expected at least 1, got 0"),

@@ -1,0 +1,66 @@
+"""The small network that scores candidates by what speaks for and against each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+WIDTH = 48
+_NEVER = -1e4  # the score of what is not to be chosen
+
+
+class Choice(nn.Module):
+    """Two layers, the same for all candidates and places, that see a candidate's evidence; then two more, which see
+    what that made of the others, too: their mean, and their largest.
+
+    Args:
+        evidence: how many numbers there are about each candidate at each place.
+        scores: how many are wanted of each.
+        weights: name in the registry of weights, or a file of them; None: untrained.
+
+    Raises:
+        WeightsError: the weights are not to be had, or are those of another network.
+    """
+
+    def __init__(self, evidence: int, scores: int = 1, weights: str | Path | None = None) -> None:
+        super().__init__()
+        self.each = nn.Sequential(nn.Linear(evidence, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
+        self.own, self.others, self.score = (
+            nn.Linear(n, m) for n, m in ((WIDTH, WIDTH), (2 * WIDTH, WIDTH), (WIDTH, scores))
+        )
+        if weights is not None:
+            self.load(weights)
+
+    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
+        """Load weights.
+
+        Raises:
+            WeightsError: the weights are not to be had, or are those of another network.
+        """
+        from photoflow.models.weights import load_weights
+
+        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
+
+    def scores(self, seen: Tensor, shares: Tensor) -> Tensor:
+        """The logarithm of how likely each candidate is, but for a constant, with a gradient.
+
+        Args:
+            seen: the evidence at some places, (B, h, w, K, E).
+            shares: of the candidates, (B, K): what has none is not chosen.
+
+        Returns:
+            (B, scores, K, h, w) float32.
+        """
+        return self.looked_at(seen, shares)[0]
+
+    def looked_at(self, seen: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
+        """The scores, and what was seen of all candidates together, (B, h, w, 2 WIDTH)."""
+        real = shares[:, None, None, :, None] > 0
+        each = self.each(seen.to(self.score.weight.dtype))
+        mean = (each * real).sum(3, keepdim=True) / real.sum(3, keepdim=True)
+        most = (each * real).amax(3, keepdim=True)  # nothing in it is below 0
+        together = torch.cat([mean, most], 4)
+        found = self.score((self.own(each) + self.others(together)).relu()).float()
+        return torch.where(real, found, _NEVER).permute(0, 4, 3, 1, 2), together[:, :, :, 0]

@@ -1,0 +1,172 @@
+"""How each pixel of a frame between two images may move, and what speaks for and against it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from photoflow.models.edge_aware import edge_aware_mean
+from photoflow.models.motion_evidence import MISSED, MOTIONS, Candidates, length, reduced, slopes
+from photoflow.ops import backward_warp, forward_splat
+
+_AFFINE = 4  # of those in the first image's flow, beside those that it has missed
+_FLOWS = 4
+WAYS = _FLOWS + _AFFINE + MISSED
+
+_COLOUR, _GRADIENT = (0.02, 0.08, 0.3), 0.06  # differences of values in [0, 1] that are as bad as any larger one
+_OFF = 3.0  # pixels between two motions, beyond which they are as bad as any others
+_APART = 4.0
+_LANDED = 0.3  # of a pixel: where less lands, a flow that is carried to the frame says nothing
+_SHARP = 20.0  # of what lands on one place, what is alike in both images counts more, by so much for a difference of 1
+_MISFITS = 8
+_REACH = (0.03, 0.1, 0.4)  # surroundings, times the longer side
+_EDGE = 0.6
+
+_COMPARED = (1 + len(_REACH)) * 2 * _MISFITS
+EVIDENCE = _COMPARED + 15
+"""Numbers about each way at each place."""
+
+
+class Ways(NamedTuple):
+    """How each pixel of the frame may move.
+
+    Args:
+        motions: from where it is in the first image to where it is in the second, (B, K, 2, H, W) float32, pixels: as
+            the pixel at its place in the first image does, and in the second; as those do that the flows bring there;
+            by one of up to 4 affine motions that most of the pixels agree on; or by up to 3 that DIS has missed.
+        shares: of the pixels or features that were asked, how many agree, (B, K); 0 for what is not to be chosen.
+    """
+
+    motions: Tensor
+    shares: Tensor
+
+
+@torch.no_grad()
+def ways_at(img0: Tensor, img1: Tensor, time: Tensor, candidates: Candidates) -> Ways:
+    """How the pixels of the frame at a time may move.
+
+    Args:
+        img0: (B, 3, H, W), RGB in [0, 1], the frame at time 0.
+        img1: at time 1.
+        time: (B, 1, 1, 1), from 0 to 1.
+        candidates: `motion_evidence.measured` between the images.
+    """
+    forth, back = candidates.flows[:, 0], candidates.back
+    known = [*range(1, 1 + _AFFINE), *range(1 + MOTIONS, 1 + MOTIONS + MISSED)]
+    shares = candidates.shares[:, known]
+    real = shares[:, :, None, None, None] > 0
+    affine = torch.where(real, _as_seen_at(time, candidates.flows[:, known]), forth[:, None])
+    flows = [forth, -back, _brought(time, forth, img0, img1), -_brought(1 - time, back, img1, img0)]
+    every = torch.cat([torch.stack(flows, 1), affine], 1)
+    return Ways(every, torch.cat([torch.ones_like(shares[:, :1]).expand(-1, _FLOWS), shares], 1))
+
+
+def _brought(time: Tensor, flow: Tensor, one: Tensor, other: Tensor) -> Tensor:
+    """The flow (B, 2, H, W) of the pixels that it has brought to each place by the time."""
+    unlike = (backward_warp(other, flow, padding="border") - one).abs().mean(1, keepdim=True)
+    landed, coverage = forward_splat(flow, time * flow, -_SHARP * unlike, mode="softmax")
+    return torch.where(coverage > _LANDED, landed, flow)
+
+
+def _as_seen_at(time: Tensor, flows: Tensor) -> Tensor:
+    """Affine flows (B, K, 2, H, W) of the pixels at time 0, as those of the pixels at another time."""
+    height, width = flows.shape[3:]
+    exact = flows.double()
+    start = exact[..., 0, 0]
+    turn = torch.stack(
+        [(exact[..., 0, -1] - start) / max(width - 1, 1), (exact[..., -1, 0] - start) / max(height - 1, 1)], 3
+    )  # (B, K, 2, 2)
+    time = time.double().view(-1, 1, 1, 1)
+    back = torch.linalg.pinv(torch.eye(2, dtype=turn.dtype, device=turn.device) + time * turn)
+    y, x = torch.meshgrid(
+        *(torch.arange(n, dtype=turn.dtype, device=turn.device) for n in (height, width)), indexing="ij"
+    )
+    moved = turn @ back  # the motion of the place p at that time is start + turn back (p - time start)
+    fixed = start - (moved @ (time[..., 0] * start)[..., None])[..., 0]
+    planes = moved @ torch.stack([x, y]).flatten(1) + fixed[..., None]
+    seen: Tensor = planes.unflatten(3, (height, width)).float()
+    return seen
+
+
+def halves(motion: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+    """From the frame at `time`, (B, 1, 1, 1), to the first and to the second image, along a motion (B, 2, H, W)."""
+    return -time * motion, (1 - time) * motion
+
+
+@torch.no_grad()
+def way_evidence(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, candidates: Candidates) -> Tensor:
+    """What speaks for and against each way.
+
+    Colours and gradients where it leads in both images, whether either one's flow from there goes the same way and
+    whether it surely goes another, at the pixel and on average over three sizes of surroundings without an edge in
+    between, by itself and beside the best of all ways. Furthermore whether it leads out of either picture, how far it
+    is from the first ones, and what kind of way it is.
+
+    Args:
+        img0: (B, 3, H, W), RGB in [0, 1], of sides that are multiples of r, their `motion_evidence.reduction`.
+        img1: another of the same shape.
+        time: (B, 1, 1, 1), from 0 to 1.
+        ways: of them.
+        candidates: of them.
+
+    Returns:
+        (B, H / r, W / r, K, EVIDENCE) float32, from -1 to 1.
+    """
+    img0, img1 = img0.float(), img1.float()
+    motions, shares = ways
+    count = motions.shape[1]
+    misfits, inside, guide = _misfits(img0, img1, time, motions, candidates)
+    longer = max(guide.shape[2:])
+    planes = torch.cat([misfits, inside], 1)
+    means = [edge_aware_mean(planes, guide, reach * longer, _EDGE) for reach in _REACH]
+    inside, around = (level[:, _MISFITS * count :].unflatten(1, (2, count)).unbind(1) for level in (planes, means[-1]))
+    # What is largest is written once.
+    found = planes.new_empty(len(planes), EVIDENCE, count, *planes.shape[2:])
+    levels, beside = (part.unflatten(1, (-1, _MISFITS)) for part in found[:, :_COMPARED].chunk(2, 1))
+    for number, level in enumerate((planes, *means)):
+        levels[:, number] = level[:, : _MISFITS * count].unflatten(1, (_MISFITS, count))
+    real = shares[:, None, None, :, None, None] > 0
+    torch.sub(levels, torch.where(real, levels, torch.inf).amin(3, keepdim=True), out=beside)
+    small = reduced(motions.flatten(1, 2)).unflatten(1, (count, 2))
+    apart = [length(small - small[:, one : one + 1], 2).div(_APART).tanh() for one in range(_FLOWS + 1)]
+    which = torch.arange(count, device=planes.device)[:, None, None]
+    each = [
+        *inside, *around, *apart, shares[:, :, None, None], *(which == one for one in range(_FLOWS)), which >= _FLOWS,
+    ]  # fmt: skip
+    for number, one in enumerate(each, _COMPARED):
+        found[:, number] = one
+    return found.permute(0, 3, 4, 2, 1)
+
+
+def _misfits(
+    img0: Tensor, img1: Tensor, time: Tensor, motions: Tensor, candidates: Candidates
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of each kind those of all ways, (B, 8 K, h, w), whether they lead into the pictures, (B, 2 K, h, w), and what
+    the frame looks like by the better one of the first two, (B, 3, h, w)."""
+    forth, back = candidates.flows[:, 0], candidates.back
+    kinds: list[list[Tensor]] = [[] for _ in range(_MISFITS + 2)]
+    looks: list[tuple[Tensor, Tensor]] = []
+    ones = torch.ones_like(candidates.sure)
+    for motion in motions.unbind(1):
+        way0, way1 = halves(motion, time)
+        there0, forth0, sure0 = backward_warp([img0, forth, candidates.sure], way0, padding="border")
+        there1, back1, sure1 = backward_warp([img1, back, candidates.sure_back], way1, padding="border")
+        inside0, inside1 = ((backward_warp(ones, way) > 0.5).float() for way in (way0, way1))
+        both = inside0 * inside1
+        colour = (there0 - there1).abs().mean(1, keepdim=True)
+        slope = (slopes(there0) - slopes(there1)).abs().mean(1, keepdim=True)
+        every = [both * colour / most for most in _COLOUR] + [both * slope / _GRADIENT]
+        for inside, sure, off in (
+            (inside0, sure0, length(forth0 - motion, 1)[:, None]),
+            (inside1, sure1, length(back1 + motion, 1)[:, None]),
+        ):
+            every += [inside * off / _OFF, inside * sure * (off > _OFF)]
+        for kind, planes in zip(kinds, [*every, inside0, inside1]):
+            kind.append(reduced(planes.clamp(max=1)))
+        if len(looks) < 2:
+            looks.append((reduced((there0 + there1) / 2), kinds[2][-1]))
+    (one, unlike), (other, unlike_other) = looks
+    *misfits, inside0, inside1 = (torch.cat(kind, 1) for kind in kinds)
+    return torch.cat(misfits, 1), torch.cat([inside0, inside1], 1), torch.where(unlike <= unlike_other, one, other)

@@ -1,0 +1,129 @@
+"""The recipe of refined interpolation: how much each way of moving counts is learned from triplets of frames."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from photoflow.errors import InputError
+from photoflow.models.motion_evidence import measured, reduced, reduction
+from photoflow.models.refined_interpolation import RefinedInterpolation, readings, shares_of, split
+from photoflow.models.way_evidence import way_evidence, ways_at
+from photoflow.train.config import TrainingConfig
+from photoflow.train.interpolation import turned
+from photoflow.train.pictures import error, sheet
+from photoflow.train.places import drawn, of_places
+from photoflow.train.recipe import Recipe, Terms, Turn
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from photoflow.data import Batch
+
+_ASKED_AT_LEAST = (
+    0.02  # of what is off where DIS interpolation draws: places where nothing is are asked, too, if less often
+)
+
+
+@dataclass(frozen=True)
+class RefinedInterpolationConfig(TrainingConfig):
+    """Beside what all recipes have:
+
+    Args:
+        pixels: places of each triplet that a step looks at.
+        least: differences, of values in [0, 1], below which the loss hardly falls any more.
+        weight_decay: AdamW's.
+    """
+
+    network: str = "small"
+    size: tuple[int, int] = (256, 384)
+    batch: int = 2
+    rate: float = 3e-3
+    last_rate: float = 1e-5
+    warmup: int = 50
+    clip: float = 1.0
+    ema: float = 0.99
+    pixels: int = 4096
+    least: float = 1e-3
+    weight_decay: float = 1e-3
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.pixels < 1:
+            raise InputError(f"pixels: expected at least 1, got {self.pixels}")
+        if self.least <= 0:
+            raise InputError(f"least: expected more than 0, got {self.least:g}")
+        by = reduction(self.size)
+        if any(side % by for side in self.size):
+            raise InputError(f"size: expected multiples of {by}, got {self.size[0]}x{self.size[1]}")
+
+
+PRESETS = {"small": RefinedInterpolationConfig()}
+
+
+class RefinedInterpolationRecipe(Recipe):
+    """The shares of `RefinedInterpolation`, trained on how far the colours that they make are off.
+
+    sqrt(d^2 + least^2), d the distance of the colours: what is a little off counts as well, and what no way has right
+    does not count for all. More places are drawn where DIS interpolation is off, and count as much less.
+    """
+
+    name = "refined"
+    needs: ClassVar[tuple[str, ...]] = ("image1", "image2", "middle", "t")
+    ships: RefinedInterpolation
+
+    def __init__(self, config: RefinedInterpolationConfig, device: str = "cpu") -> None:
+        torch.manual_seed(config.seed)
+        self.config: RefinedInterpolationConfig = config
+        self.ships = RefinedInterpolation().to(device).train()
+        optimiser = torch.optim.AdamW(self.ships.parameters(), config.rate, weight_decay=config.weight_decay)
+        self.turns = [Turn("frame", self.ships, optimiser, self.losses)]
+        self.facts: dict[str, str] = {}
+
+    @property
+    def network(self) -> str:
+        return "RefinedInterpolation()"
+
+    def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
+        """How far the frame is off, and how far that of DIS interpolation."""
+        img0, img1, middle, t = turned(batch["image1"], batch["image2"], batch["middle"], batch["t"], chance)
+        time = t.view(-1, 1, 1, 1)
+        candidates = measured(img0, img1)
+        ways = ways_at(img0, img1, time, candidates)
+        brought = torch.stack(
+            [torch.stack(readings(img0, img1, motion, time), 1) for motion in ways.motions.unbind(1)], 2
+        )  # (B, 2, K, 3, H, W)
+        alone = self.ships.plainly(img0, img1, time, flows=(candidates.flows[:, 0], candidates.back))
+        weights = _ASKED_AT_LEAST + reduced((alone - middle).abs().mean(1, keepdim=True))[:, 0]
+        places = drawn(weights, self.config.pixels, chance)
+        seen = of_places(way_evidence(img0, img1, time, ways, candidates), places)
+        likely, none = split(self.ships.logits(seen, ways.shares))
+        shares = torch.stack(shares_of(likely, time), 1)[:, :, :, 0]  # (B, 2, K, P)
+        wanted, plain = (self._at(planes, places) for planes in (middle, alone))
+        colours = (shares[..., None, None] * self._at(brought, places).permute(0, 2, 3, 1, 4, 5)).sum((1, 2))
+        colours = colours + none[:, 0, 0, :, None, None] * plain
+        counts = 1 / of_places(weights, places)[:, 0]
+        counts = counts / counts.sum()
+        return Terms({"off": self._off(colours, wanted, counts)}, {"alone": self._off(plain, wanted, counts)})
+
+    def _at(self, planes: Tensor, places: Tensor) -> Tensor:
+        """The pixels (B, ..., 3, H, W) of each place: (B, P, ..., 3, r r)."""
+        by = reduction(planes.shape[-2:])
+        blocks = planes.unfold(-2, by, by).unfold(-2, by, by).flatten(-2)  # (B, ..., 3, h, w, r r)
+        last = blocks.dim() - 3
+        return of_places(blocks.movedim((last, last + 1), (1, 2)), places)[:, 0]
+
+    def _off(self, colours: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
+        """How far colours (B, P, 3, r r) are off, if places count so much, (B, P)."""
+        distance = ((colours - wanted).square().mean(2) + self.config.least**2).sqrt()
+        return (distance.mean(2) * counts).sum()
+
+    def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
+        """The first frame, the true middle, the network's, its error, and the last frame."""
+        img0, img1, middle, t = (batch[name] for name in self.needs)
+        made = network(img0, img1, t)
+        return sheet([img0, middle, made, error(made, middle), img1])
