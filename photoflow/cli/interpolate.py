@@ -19,8 +19,8 @@ def add_frames(
     network: Annotated[
         str | None,
         typer.Option(
-            help="What draws them: dis, which has no weights; refined, a little better and ten times as slow; rife or "
-            "amt, by weights of theirs.  [rife with weights, else dis]"
+            help="What draws them: dis, which has no weights; refined, better where things move far, and five times "
+            "as slow; rife or amt, by weights of theirs.  [rife with weights, else dis]"
         ),
     ] = None,
     weights: Annotated[

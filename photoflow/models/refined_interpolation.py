@@ -18,7 +18,7 @@ from photoflow.ops import backward_warp
 
 READINGS = 3
 """Scores of each way: that both images show it, the first alone, or the second alone."""
-_AT_FIRST = 3.0  # DIS interpolation draws two thirds of what an untrained network does: it learns from what is right
+_AT_FIRST = 3.0  # untrained, DIS interpolation draws a third or more, and the other readings share the rest
 _ROWS = 16  # at once: what they take fits the caches
 
 
