@@ -37,8 +37,8 @@ def run(monkeypatch, capsys, *arguments):
 def test_list_names_each_with_size_licence_state_and_scores(cache, monkeypatch, capsys):
     code, printed, _ = run(monkeypatch, capsys, "list")
     lines = printed.splitlines()
-    shipped, lines = lines[:6], lines[6:]
-    assert code == 0 and [line.split()[0] for line in shipped[::2]] == ["flow", "gan", "spectral"]
+    shipped, lines = lines[:8], lines[8:]
+    assert code == 0 and [line.split()[0] for line in shipped[::2]] == ["flow", "gan", "refined", "spectral"]
     assert all("shipped" in line for line in shipped[::2])
     assert len(lines) == 2 * len(REGISTRY)
     assert [line.split()[0] for line in lines[::2]] == list(REGISTRY)
