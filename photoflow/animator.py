@@ -28,11 +28,8 @@ from photoflow.segment.selection import TOO_SMALL, scaled_selection
 Array = np.ndarray[Any, Any]
 
 LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
-BLUEPRINTS, RENDERERS, INTERPOLATIONS = (
-    ("exact", "raft"),
-    ("splat", "gan", "pyramid"),
-    ("none", "dis", "refined", "rife", "amt"),
-)
+BLUEPRINTS, RENDERERS = ("exact", "raft"), ("splat", "gan", "pyramid")
+INTERPOLATIONS = ("none", "dis", "refined", "rife", "amt")
 LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 

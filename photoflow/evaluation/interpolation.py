@@ -59,7 +59,7 @@ def evaluate_interpolation(data: Path, network: Any, *, device: str, progress: P
     else:
         methods = {OURS: partial(_drawn, FrameMaker(network, device)), "dis_interpolation": classical, **methods}
     scores, figures = compare(open_triplets(data, device), methods, _measure, _show, progress)
-    notes = [f"photoflow is {'DIS interpolation, without weights' if network is None else 'the network'}."]
+    notes = [f"photoflow is {'DIS interpolation, without weights' if network is None else type(network).__name__}."]
     return Evaluation("interpolation", str(data), scores, METHODS, figures, notes)
 
 

@@ -18,20 +18,14 @@ class Choice(nn.Module):
     Args:
         evidence: how many numbers there are about each candidate at each place.
         scores: how many are wanted of each.
-        weights: name in the registry of weights, or a file of them; None: untrained.
-
-    Raises:
-        WeightsError: the weights are not to be had, or are those of another network.
     """
 
-    def __init__(self, evidence: int, scores: int = 1, weights: str | Path | None = None) -> None:
+    def __init__(self, evidence: int, scores: int = 1) -> None:
         super().__init__()
         self.each = nn.Sequential(nn.Linear(evidence, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
         self.own, self.others, self.score = (
             nn.Linear(n, m) for n, m in ((WIDTH, WIDTH), (2 * WIDTH, WIDTH), (WIDTH, scores))
         )
-        if weights is not None:
-            self.load(weights)
 
     def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
         """Load weights.

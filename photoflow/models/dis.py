@@ -19,7 +19,7 @@ PRESETS = {
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
     "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
 }
-_REFINEMENTS = 10  # the presets have 5: with 10 flow and what is built on it err less, with 20 no less than that
+_REFINEMENTS = 10  # the presets have 5: with 10 refined DIS errs less, with 20 no less than with 10
 _APART = 3.0  # pixels; less is mostly imprecision, where the background would be farther off
 _LEAST, _NARROWEST = 64, 32  # pixels, and times the shorter side: OpenCV reads beyond pictures that are smaller still
 

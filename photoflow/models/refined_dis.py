@@ -36,7 +36,9 @@ class RefinedDIS(Choice):
     """
 
     def __init__(self, weights: str | Path | None = None) -> None:
-        super().__init__(EVIDENCE, weights=weights)
+        super().__init__(EVIDENCE)
+        if weights is not None:
+            self.load(weights)
 
     def forward(self, image1: Tensor, image2: Tensor, candidates: Candidates | None = None) -> Tensor:
         """Where each pixel of `image1` is in `image2`.

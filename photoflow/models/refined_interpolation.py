@@ -10,11 +10,10 @@ from torch.nn import functional
 
 from photoflow.models._contract import cropped, margins_to, padded
 from photoflow.models.choice import WIDTH, Choice
-from photoflow.models.dis_interpolation import DISInterpolation
+from photoflow.models.dis_interpolation import DISInterpolation, moved
 from photoflow.models.frame_pair import Interpolated, check_pair, time_of
 from photoflow.models.motion_evidence import Candidates, measured, reduction
 from photoflow.models.way_evidence import EVIDENCE, halves, way_evidence, ways_at
-from photoflow.ops import backward_warp
 
 READINGS = 3
 """Scores of each way: that both images show it, the first alone, or the second alone."""
@@ -76,14 +75,14 @@ class RefinedInterpolation(Choice):
         """
         check_pair("RefinedInterpolation", img0, img1)
         time = time_of("RefinedInterpolation", t, img0, ends=True).float()
-        margins = margins_to(img0, reduction(img0.shape[2:]))
+        by = reduction(img0.shape[2:])
+        margins = margins_to(img0, by)
         candidates = measured(img0, img1) if candidates is None else candidates
         first, second = (padded(image.float(), margins) for image in (img0, img1))
         whole = candidates.mapped(lambda planes: padded(planes, margins))
         ways = ways_at(first, second, time, whole)
         seen = way_evidence(first, second, time, ways, whole)
         coarse = torch.cat([self.logits(rows, ways.shares) for rows in seen.split(_ROWS, 1)], 2)
-        by = reduction(img0.shape[2:])
         fine = functional.interpolate(coarse, scale_factor=by, mode="bilinear", align_corners=False)
         likely, none = split(fine)
         share0, share1 = shares_of(likely, time)
@@ -122,10 +121,7 @@ def split(logits: Tensor) -> tuple[Tensor, Tensor]:
 
 def readings(img0: Tensor, img1: Tensor, motion: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
     """Both images (B, 3, H, W), each read sharply along its half of a motion (B, 2, H, W)."""
-    way0, way1 = halves(motion, time)
-    return backward_warp(img0, way0, mode="bicubic", padding="border"), backward_warp(
-        img1, way1, mode="bicubic", padding="border"
-    )
+    return moved(img0, img1, torch.cat(halves(motion, time), 1), "bicubic")
 
 
 def shares_of(likely: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
