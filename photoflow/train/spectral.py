@@ -6,8 +6,8 @@ and how large what is drawn becomes.
         --set begin=runs/vae/weights.safetensors
     photoflow train spectral --data spectral:CLIPS --minutes 10 --out runs/prior --set stage=coordinated \
         --set begin=runs/slice/weights.safetensors
-    photoflow train spectral --data spectral:CLIPS --steps 16 --out runs/calibrated --set stage=calibrated \
-        --set begin=runs/prior/weights.safetensors --set rate=0.1 --set warmup=0 --set ema=0.8
+    photoflow train spectral --data spectral:CLIPS --steps 192 --out runs/calibrated --set stage=calibrated \
+        --set begin=runs/prior/weights.safetensors --set rate=0.03 --set warmup=0 --set ema=0.98
 """
 
 from __future__ import annotations
@@ -101,8 +101,8 @@ class SpectralRecipe(Recipe):
 
     "vae": L1 1, multi-scale gradient 0.2, KL 1e-6. "slice": the noise in the latents of one frequency, the picture
     hidden in a tenth of the samples. "coordinated": the noise in those of all frequencies at one step, by attention
-    over the frequencies alone. "calibrated": the factors by which the amplitudes of what is drawn for a picture are as
-    often below the true ones as above them.
+    over the frequencies alone. "calibrated": the factors by which the logarithms of the amplitudes of what is drawn
+    have the mean of the true ones.
 
     Raises:
         InputError: the weights to begin with cannot be read, are another network's, or lack an earlier stage.
@@ -199,13 +199,16 @@ class SpectralRecipe(Recipe):
         return self._noise_losses(latents, batch["image"], chance, None)
 
     def calibrated_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """How far the logarithms of the amplitudes are apart, of what is drawn and what is true for the pictures."""
+        """How far the logarithms of the amplitudes are apart, of what is drawn and what is true for the pictures.
+
+        Squared: the factors then make their means alike, whichever sample belongs to which.
+        """
         drawn, wanted = (
             amplitudes(volume).clamp(min=_LEAST_AMPLITUDE).log()
             for volume in (self.ships(batch["image"], _DRAWN_STEPS, chance=chance), self._volume(batch))
         )
         factors = self.ships.calibration.logarithms  # drawing has no gradient
-        return Terms({"amplitudes": (drawn + factors - factors.detach() - wanted).abs().mean()}, {})
+        return Terms({"amplitudes": (drawn + factors - factors.detach() - wanted).square().mean()}, {})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
         """The picture, displacements at two moments of the true volume, and of what is decoded or drawn."""

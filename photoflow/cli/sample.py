@@ -1,0 +1,69 @@
+"""photoflow sample."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from photoflow.cli.app import Device, Offline, app, console
+from photoflow.errors import InputError
+
+if TYPE_CHECKING:
+    from photoflow.motion.spectral import SpectralVolume
+
+
+@app.command()
+def sample(
+    photo: Annotated[Path, typer.Argument(help="A picture.", show_default=False)],
+    output: Annotated[Path, typer.Option("-o", "--output", help="A .safetensors file.")] = Path("volume.safetensors"),
+    seed: Annotated[int, typer.Option(min=0, help="Another one draws another motion.")] = 0,
+    seconds: Annotated[float, typer.Option(help="After which the motion repeats; the longer, the slower it is.")] = 5.0,
+    steps: Annotated[int, typer.Option(min=1, help="Of the diffusion; the more, the longer it takes.")] = 100,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            help="The prior's, a name from `photoflow weights list` or a file. Without: those that come with it."
+        ),
+    ] = None,
+    device: Device = "auto",
+    offline: Offline = False,
+) -> None:
+    """Draw how everything in a photo may move, by the learned prior, and keep it (for --motion spectral:FILE)."""
+    import torch
+
+    from photoflow.io import read_photo
+    from photoflow.models.device import settled_device
+    from photoflow.models.networks import load_network
+    from photoflow.motion.learned import sample_volume
+
+    check_sample_files(photo, output)
+    image = torch.from_numpy(read_photo(photo).rgb).permute(2, 0, 1)[None].float() / 255
+    network = load_network("spectral", weights, offline=offline).to(settled_device(device))
+    volume = sample_volume(network, image, seconds=seconds, seed=seed, steps=steps)
+    volume.save(output)
+    console.print(sample_report(output, volume), markup=False, soft_wrap=True)
+
+
+def check_sample_files(photo: Path, output: Path) -> None:
+    """Before any work: the result can be written, and does not replace the photo.
+
+    Raises:
+        InputError: it cannot, or would.
+    """
+    from photoflow.io import check_target
+
+    check_target(output)
+    if output.suffix.lower() != ".safetensors":
+        raise InputError(f"cannot write {output}: expected a suffix .safetensors")
+    if output.resolve() == photo.resolve():
+        raise InputError(f"{output}: the output would replace the photo; expected another name")
+
+
+def sample_report(output: Path, volume: SpectralVolume) -> str:
+    """What was drawn."""
+    height, width = volume.size
+    moved = float(volume.power[1:].sum()) ** 0.5
+    frequencies = f"{volume.count} frequencies to {volume.frequencies[-1]:.3g} Hz"
+    return f"{output}: {width}x{height}, {frequencies}, displaced by {moved:.3g} pixels (root mean square)"
