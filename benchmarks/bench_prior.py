@@ -20,6 +20,7 @@ from torch import Tensor
 
 from benchmarks.bench_ops import machine
 from photoflow.data import open_source
+from photoflow.data.spectral_volumes import SAMPLES
 from photoflow.io.atomic import write_bytes
 from photoflow.models.networks import load_network
 from photoflow.models.spectral_prior import Guidance, SpectralPrior, amplitudes, displacement, velocity
@@ -28,6 +29,7 @@ Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
 TOGETHER = 8  # samples drawn at once
+APART = SAMPLES // TOGETHER  # batches that lie so far apart are of other records: their samples are independent
 LEVEL = 0.05  # of significance
 LOOP = 0.8  # of a record
 STEERED = ((0.0, 0), (10.0, 0), (200.0, 0), (0.0, 3), (10.0, 3))  # u of the self-guidance, corrections
@@ -50,11 +52,11 @@ def main() -> None:
     count = max(1, options.samples // (TOGETHER * len(sources)))
 
     def volumes(first: int) -> tuple[Tensor, Tensor]:
-        batches = [source.batch(first + number, TOGETHER) for source in sources for number in range(count)]
+        batches = [source.batch((first + number) * APART, TOGETHER) for source in sources for number in range(count)]
         return tuple(torch.cat([batch[name] for batch in batches]) for name in ("image", "volume"))
 
     images, true = volumes(0)
-    _, other = volumes(count)  # of the same records, cut in other ways
+    _, other = volumes(count)
     counted = Guidance(picture=options.picture)
     drawn = torch.cat([prior(part, options.steps, counted, torch.Generator().manual_seed(number))
                        for number, part in enumerate(images.split(TOGETHER))])  # fmt: skip

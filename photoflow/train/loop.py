@@ -89,7 +89,7 @@ class Trainer:
         half = self.dtype == torch.float16
         self.scalers = {turn.name: torch.amp.GradScaler(ranks.kind, enabled=half) for turn in recipe.turns}
         self.forwards = {turn.name: self._parallel(_Forward(turn)) for turn in recipe.turns}
-        self.feed = Feed(source, recipe.needs, self.config.batch, ranks.device, ranks.world)
+        self.feed = Feed(source, recipe.needs, self.config.batch, ranks.device, ranks.world * recipe.apart)
 
     def step(self, progress: float, rate: float) -> dict[str, float]:
         """One step: each turn's updates, then the moving average.
@@ -148,7 +148,7 @@ class Trainer:
         """The next batch of this process, and what is drawn from for it: both follow from its number alone."""
         number = self.done.number + self.ranks.rank
         self.done.number += self.ranks.world
-        return self.feed.take(number), generator_of(self.config.seed, 2, number)
+        return self.feed.take(number * self.recipe.apart), generator_of(self.config.seed, 2, number)
 
     def _check(self, turn: Turn, values: dict[str, float], losses: set[str]) -> None:
         """Stop before the weights are spoiled."""
@@ -252,7 +252,7 @@ def train(
 
     Args:
         recipe: what is trained.
-        source: makes its batches: process r of n takes number k n + r.
+        source: makes its batches: process r of n takes number k n + r, times the recipe's `apart`.
         folder: where checkpoint, weights, table and pictures are kept, and gone on from; made if it is missing.
         plan: how long.
         console: where it is shown.

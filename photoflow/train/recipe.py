@@ -71,6 +71,9 @@ class Recipe(ABC):
     needs: ClassVar[tuple[str, ...]]
     """What a batch has to have."""
 
+    apart: int = 1
+    """From the number of one batch that is trained on to the next: those that lie far apart have less in common."""
+
     config: TrainingConfig
     turns: list[Turn]
     ships: nn.Module

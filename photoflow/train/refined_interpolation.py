@@ -35,7 +35,7 @@ class RefinedInterpolationConfig(TrainingConfig):
 
     Args:
         pixels: places of each triplet that a step looks at.
-        least: differences, of values in [0, 1], below which the loss hardly falls any more.
+        least: differences, of values in [0, 1], below which the loss hardly falls any more: a step of 8 bits.
         weight_decay: AdamW's.
     """
 
@@ -48,7 +48,7 @@ class RefinedInterpolationConfig(TrainingConfig):
     clip: float = 1.0
     ema: float = 0.99
     pixels: int = 4096
-    least: float = 1e-3
+    least: float = 4e-3
     weight_decay: float = 1e-3
 
     def __post_init__(self) -> None:
@@ -68,8 +68,10 @@ PRESETS = {"small": RefinedInterpolationConfig()}
 class RefinedInterpolationRecipe(Recipe):
     """The shares of `RefinedInterpolation`, trained on how far the colours that they make are off.
 
-    sqrt(d^2 + least^2), d the distance of the colours: what is a little off counts as well, and what no way has right
-    does not count for all. More places are drawn where DIS interpolation is off, and count as much less.
+    The loss is the mean of decibels, 10 log10(1 + e / least^2), e the mean squared error of a triplet: squared, so that
+    where it is not known what moves how, colours lie between those that may be right; in decibels, so that a triplet in
+    which nothing helps does not count for all. More places are drawn where DIS interpolation is off, and count as much
+    less.
     """
 
     name = "refined"
@@ -107,7 +109,7 @@ class RefinedInterpolationRecipe(Recipe):
         colours = (shares[..., None, None] * self._at(brought, places).permute(0, 2, 3, 1, 4, 5)).sum((1, 2))
         colours = colours + none[:, 0, 0, :, None, None] * plain
         counts = 1 / of_places(weights, places)[:, 0]
-        counts = counts / counts.sum()
+        counts = counts / counts.sum(1, keepdim=True)
         return Terms({"off": self._off(colours, wanted, counts)}, {"alone": self._off(plain, wanted, counts)})
 
     def _at(self, planes: Tensor, places: Tensor) -> Tensor:
@@ -119,8 +121,8 @@ class RefinedInterpolationRecipe(Recipe):
 
     def _off(self, colours: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
         """How far colours (B, P, 3, r r) are off, if places count so much, (B, P)."""
-        distance = ((colours - wanted).square().mean(2) + self.config.least**2).sqrt()
-        return (distance.mean(2) * counts).sum()
+        squared = ((colours - wanted).square().mean((2, 3)) * counts).sum(1)
+        return (10 * torch.log10(1 + squared / self.config.least**2)).mean()
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
         """The first frame, the true middle, the network's, its error, and the last frame."""

@@ -6,8 +6,8 @@ and how large what is drawn becomes.
         --set begin=runs/vae/weights.safetensors
     photoflow train spectral --data spectral:CLIPS --minutes 10 --out runs/prior --set stage=coordinated \
         --set begin=runs/slice/weights.safetensors
-    photoflow train spectral --data spectral:CLIPS --steps 192 --out runs/calibrated --set stage=calibrated \
-        --set begin=runs/prior/weights.safetensors --set rate=0.03 --set warmup=0 --set ema=0.98
+    photoflow train spectral --data spectral:CLIPS --steps 64 --out runs/calibrated --set stage=calibrated \
+        --set begin=runs/prior/weights.safetensors --set rate=0.03 --set warmup=0 --set ema=0.97
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from photoflow.data.spectral_volumes import SAMPLES
 from photoflow.errors import InputError
 from photoflow.models.spectral_prior import VERSIONS, SpectralPrior, amplitudes, displacement
 from photoflow.models.spectral_vae import LATENTS, LEAST_SCALE
@@ -101,8 +102,8 @@ class SpectralRecipe(Recipe):
 
     "vae": L1 1, multi-scale gradient 0.2, KL 1e-6. "slice": the noise in the latents of one frequency, the picture
     hidden in a tenth of the samples. "coordinated": the noise in those of all frequencies at one step, by attention
-    over the frequencies alone. "calibrated": the factors by which the logarithms of the amplitudes of what is drawn
-    have the mean of the true ones.
+    over the frequencies alone. "calibrated": the factors by which the amplitudes of what is drawn are as often larger
+    as smaller than the true ones.
 
     Raises:
         InputError: the weights to begin with cannot be read, are another network's, or lack an earlier stage.
@@ -130,6 +131,8 @@ class SpectralRecipe(Recipe):
         trained, losses = parts[config.stage]
         optimiser = torch.optim.AdamW(trained.parameters(), config.rate, weight_decay=config.weight_decay)
         self.turns = [Turn(config.stage, trained, optimiser, losses)]
+        if config.stage == "calibrated":  # its few batches are of as many different records as they can be
+            self.apart = max(1, SAMPLES // config.batch)
         self.facts: dict[str, str] = {}
 
     def _begin_with(self, weights: str) -> None:
@@ -201,14 +204,16 @@ class SpectralRecipe(Recipe):
     def calibrated_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """How far the logarithms of the amplitudes are apart, of what is drawn and what is true for the pictures.
 
-        Squared: the factors then make their means alike, whichever sample belongs to which.
+        Each that is drawn beside every true one: what is to be alike is how they are spread, and with the factors half
+        of those that are drawn are larger.
         """
         drawn, wanted = (
             amplitudes(volume).clamp(min=_LEAST_AMPLITUDE).log()
             for volume in (self.ships(batch["image"], _DRAWN_STEPS, chance=chance), self._volume(batch))
         )
         factors = self.ships.calibration.logarithms  # drawing has no gradient
-        return Terms({"amplitudes": (drawn + factors - factors.detach() - wanted).square().mean()}, {})
+        fitted = drawn + factors - factors.detach()
+        return Terms({"amplitudes": (fitted[:, None] - wanted[None]).abs().mean()}, {})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
         """The picture, displacements at two moments of the true volume, and of what is decoded or drawn."""

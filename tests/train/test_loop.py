@@ -54,7 +54,7 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
         ("gan", "generator/pixel", 10, {}),
         ("raft", "flow/sequence", 12, {"batch": 2}),
         ("dis", "choice/lost", 12, {"rate": 1e-2}),
-        ("refined", "frame/off", 12, {"rate": 1e-2}),
+        ("refined", "frame/off", 16, {"rate": 3e-2, "least": 0.1, "pixels": 4096}),
         ("interpolation", "frame/laplacian", 20, {"rate": 3e-3}),
         ("pyramid", "frame/charbonnier", 30, {"rate": 1e-2}),
     ],

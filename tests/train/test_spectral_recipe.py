@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 
 from photoflow import cli
 from photoflow.cli import train as command  # noqa: F401  (registers the command)
+from photoflow.data.spectral_volumes import SAMPLES
 from photoflow.errors import InputError
 from photoflow.models.networks import load_network
 from photoflow.models.spectral_prior import Guidance, amplitudes, loop_loss
@@ -149,6 +150,19 @@ def test_calibration_brings_amplitudes_to_those_of_the_data(stages: dict[str, Pa
         medians = [amplitudes(volume).median(0).values.clamp(min=1e-4).log() for volume in (drawn, batch["volume"])]
         off.append(float((medians[0] - medians[1]).abs().mean()))
     assert off[1] < 0.7 * off[0]
+
+
+def test_calibration_sees_other_records_in_every_batch(stages: dict[str, Path], tmp_path: Path) -> None:
+    class Noted(Swaying):
+        def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
+            numbers.append(number)
+            return super().batch(number, count)
+
+    for stage, begin, wanted in (("calibrated", "coordinated", SAMPLES // 4), ("coordinated", "slice", 1)):
+        numbers: list[int] = []
+        recipe = made(stage=stage, begin=stages[begin])
+        train(recipe, Noted(), tmp_path / stage, Plan(steps=3), Console(quiet=True))
+        assert [number for number in dict.fromkeys(numbers) if number] == [wanted, 2 * wanted]
 
 
 def test_scales_are_percentiles_of_the_data(stages: dict[str, Path]) -> None:
