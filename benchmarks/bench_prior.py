@@ -160,8 +160,8 @@ def page(document: Record) -> str:
         "",
         "Amplitudes, and p of being spread as in the training set: of what is drawn, of what the autoencoder makes of "
         "other samples of the set, and of those samples. Frequencies where p is at least "
-        f"{LEVEL}: {alike['drawn']}, {alike['decoded']} and {alike['again']} of {len(rows)}, of which as many as "
-        f"{LEVEL * len(rows):.1f} fail by chance where all is alike. All frequencies together: p " + ", ".join(
+        f"{LEVEL}: {alike['drawn']}, {alike['decoded']} and {alike['again']} of {len(rows)} "
+        f"({LEVEL * len(rows):.1f} fail by chance where all is alike). All frequencies together: p " + ", ".join(
             f"{document['together'][name]:.3f}" for name in ("drawn", "decoded", "again")) + ".", "",
         "| frequency | set, px | drawn, px | p drawn | p decoded | p set |", "|---|---|---|---|---|---|",
         *(f"| {k} | {row['median']['set']:.4f} | {row['median']['drawn']:.4f} | "
