@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _ASKED_AT_LEAST = (
     0.02  # of what is off where DIS interpolation draws: places where nothing is are asked, too, if less often
 )
+_BY_DISTANCE = 0.5  # of the training
 
 
 @dataclass(frozen=True)
@@ -68,10 +69,11 @@ PRESETS = {"small": RefinedInterpolationConfig()}
 class RefinedInterpolationRecipe(Recipe):
     """The shares of `RefinedInterpolation`, trained on how far the colours that they make are off.
 
-    The loss is the mean of decibels, 10 log10(1 + e / least^2), e the mean squared error of a triplet: squared, so that
-    where it is not known what moves how, colours lie between those that may be right; in decibels, so that a triplet in
-    which nothing helps does not count for all. More places are drawn where DIS interpolation is off, and count as much
-    less.
+    In the first half of the training by their mean distance, sqrt(d^2 + least^2), in which what no way has right
+    hardly counts: ways are learned to be told apart. Then by decibels, 10 log10(1 + e / least^2), e the mean squared
+    error of a triplet: where it cannot be known what moves how, colours come to lie between those that may be right,
+    and a triplet in which nothing helps does not count for all. More places are drawn where DIS interpolation is off,
+    and count as much less.
     """
 
     name = "refined"
@@ -91,7 +93,7 @@ class RefinedInterpolationRecipe(Recipe):
         return "RefinedInterpolation()"
 
     def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """How far the frame is off, and how far that of DIS interpolation."""
+        """How far the frame is off, by distance and in decibels, and that of DIS interpolation, in decibels."""
         img0, img1, middle, t = turned(batch["image1"], batch["image2"], batch["middle"], batch["t"], chance)
         time = t.view(-1, 1, 1, 1)
         candidates = measured(img0, img1)
@@ -109,8 +111,9 @@ class RefinedInterpolationRecipe(Recipe):
         colours = (shares[..., None, None] * self._at(brought, places).permute(0, 2, 3, 1, 4, 5)).sum((1, 2))
         colours = colours + none[:, 0, 0, :, None, None] * plain
         counts = 1 / of_places(weights, places)[:, 0]
-        counts = counts / counts.sum(1, keepdim=True)
-        return Terms({"off": self._off(colours, wanted, counts)}, {"alone": self._off(plain, wanted, counts)})
+        off = {"distance": self._distance(colours, wanted, counts), "decibels": self._decibels(colours, wanted, counts)}
+        loss = "distance" if progress < _BY_DISTANCE else "decibels"
+        return Terms({loss: off.pop(loss)}, off | {"alone": self._decibels(plain, wanted, counts)})
 
     def _at(self, planes: Tensor, places: Tensor) -> Tensor:
         """The pixels (B, ..., 3, H, W) of each place: (B, P, ..., 3, r r)."""
@@ -119,9 +122,14 @@ class RefinedInterpolationRecipe(Recipe):
         last = blocks.dim() - 3
         return of_places(blocks.movedim((last, last + 1), (1, 2)), places)[:, 0]
 
-    def _off(self, colours: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
-        """How far colours (B, P, 3, r r) are off, if places count so much, (B, P)."""
-        squared = ((colours - wanted).square().mean((2, 3)) * counts).sum(1)
+    def _distance(self, colours: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
+        """How far colours (B, P, 3, r r) are off, if places count so much, (B, P): the mean distance."""
+        distance = ((colours - wanted).square().mean(2) + self.config.least**2).sqrt()
+        return (distance.mean(2) * counts).sum() / counts.sum()
+
+    def _decibels(self, colours: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
+        """The same by the mean squared error of each triplet: its decibels above the least that counts, on average."""
+        squared = ((colours - wanted).square().mean((2, 3)) * counts).sum(1) / counts.sum(1)
         return (10 * torch.log10(1 + squared / self.config.least**2)).mean()
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:

@@ -193,10 +193,12 @@ def test_what_is_expected_to_be_lost_by_the_choice() -> None:
 def test_the_frame_of_refined_interpolation_is_held_against_the_middle() -> None:
     recipe, batch = made("refined")
     every = recipe.losses(batch, chance(), 0.0)
-    assert every.losses.keys() == {"off"} and every.losses["off"] > 0 and every.measures["alone"] > 0
+    assert every.losses.keys() == {"distance"} and every.losses["distance"] > 0
+    later = recipe.losses(batch, chance(), 0.5)
+    assert later.losses.keys() == {"decibels"} and later.losses["decibels"].requires_grad
 
-    def off(certain: int) -> torch.Tensor:
-        """The loss where the network is certain of one reading of one way, or, by -1, that none is right."""
+    def off(certain: int) -> tuple[float, float]:
+        """Distance and decibels where the network is certain of one reading, or, by -1, that none is right."""
 
         def logits(evidence: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
             said = torch.zeros(len(shares), READINGS * WAYS + 1, *evidence.shape[1:3])
@@ -204,18 +206,21 @@ def test_the_frame_of_refined_interpolation_is_held_against_the_middle() -> None
             return said
 
         recipe.ships.logits = logits
-        return recipe.losses(batch, chance(), 0.0).losses["off"]
+        first, second = (recipe.losses(batch, chance(), progress) for progress in (0.0, 1.0))
+        assert torch.equal(first.measures["decibels"], second.losses["decibels"])
+        return float(first.losses["distance"]), float(second.losses["decibels"])
 
-    assert abs(off(-1) - every.measures["alone"]) < 1e-5  # DIS interpolation draws
-    # Nothing moves: each way of moving has it right.
-    still = batch["image1"]
-    batch |= {"image2": still, "middle": still}
-    assert all(off(number) < 1e-4 for number in (0, WAYS + 1, 2 * WAYS + 2))
-    batch["middle"] = still + 0.1
-    decibels = 10 * math.log10(1 + (0.1 / recipe.config.least) ** 2)
-    assert abs(off(0) - decibels) < 1e-3
+    assert off(-1)[1] == pytest.approx(float(every.measures["alone"]), rel=1e-5)  # DIS interpolation draws
+    # Nothing moves: each way of moving has it right, and what is left is the least that counts.
+    still, least = batch["image1"], recipe.config.least
+    batch |= {"image2": still, "middle": still.clone()}
+    for number in (0, WAYS + 1, 2 * WAYS + 2):
+        assert off(number) == pytest.approx((least, 0), abs=1e-5)
+    batch["middle"] += 0.1
+    decibels = 10 * math.log10(1 + (0.1 / least) ** 2)
+    assert off(0) == pytest.approx((math.hypot(0.1, least), decibels), rel=1e-4)
     batch["middle"][0] = still[0]  # one triplet of two is right
-    assert abs(off(0) - decibels / 2) < 1e-3
+    assert off(0)[1] == pytest.approx(decibels / 2, rel=1e-4)
 
 
 def test_flow_that_is_hidden_unknown_or_too_long_weighs_what_it_should() -> None:
