@@ -46,7 +46,7 @@ class Feed:
         needs: what each has to have.
         count: samples in each.
         device: where they go.
-        stride: from one number to the next: how many processes share the source.
+        stride: from one number to the next: how many processes share the source, times what lies between two batches.
 
     Raises:
         InputError: a batch lacks what is needed.
