@@ -6,6 +6,7 @@ import sys
 import cv2
 import numpy as np
 import pytest
+from command import run
 
 from photoflow import cli
 from photoflow.motion.wind import PRESETS
@@ -31,15 +32,6 @@ def files(tmp_path_factory):
         text = f'{{"photoflow": "motion", "version": {version}, "motion": {motion}}}'
         (folder / f"{name}.json").write_text(text)
     return folder
-
-
-def run(monkeypatch, capsys, *arguments):
-    """Exit code and what was said."""
-    monkeypatch.setattr(sys, "argv", ["photoflow", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    captured = capsys.readouterr()
-    return stopped.value.code or 0, captured.out + captured.err
 
 
 def test_animate_writes_a_video_and_says_so(files, tmp_path, monkeypatch, capsys):

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from command import run
 from priors import tiny
 from safetensors.torch import save_file
 
-from photoflow import cli
 from photoflow.io import read_photo
 from photoflow.models.networks import load_network
 from photoflow.models.spectral_prior import SpectralPrior
@@ -38,15 +37,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     save_file(prior.state_dict(), folder / "prior.safetensors")
     save_file({"weight": torch.zeros(3)}, folder / "other.safetensors")
     return folder
-
-
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
-    """Exit code and what was said."""
-    monkeypatch.setattr(sys, "argv", ["photoflow", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    captured = capsys.readouterr()
-    return int(stopped.value.code or 0), captured.out + captured.err
 
 
 def test_writes_what_the_prior_draws(

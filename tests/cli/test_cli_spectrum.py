@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from command import run
 
-from photoflow import cli
 from photoflow.io import VideoWriter, read_photo
 from photoflow.models.raft import RAFT
 from photoflow.motion import Spectral, SpectralVolume, load
@@ -36,15 +35,6 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     torch.save(RAFT.small().state_dict(), folder / "small.pth")
     return folder
-
-
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
-    """Exit code and what was said."""
-    monkeypatch.setattr(sys, "argv", ["photoflow", *map(str, arguments)])
-    with pytest.raises(SystemExit) as stopped:
-        cli.main()
-    captured = capsys.readouterr()
-    return int(stopped.value.code or 0), captured.out + captured.err
 
 
 def test_writes_the_volume_and_the_picture_and_says_what_is_kept(

@@ -152,6 +152,17 @@ def test_calibration_brings_amplitudes_to_those_of_the_data(stages: dict[str, Pa
     assert off[1] < 0.7 * off[0]
 
 
+def test_calibration_asks_how_amplitudes_are_spread_not_whose_they_are(stages: dict[str, Path]) -> None:
+    recipe = made(stage="calibrated", begin=stages["calibrated"])
+    batch = swaying(4)
+    turned = batch | {"volume": batch["volume"].roll(1, 0)}
+    losses = [
+        recipe.calibrated_losses(one, torch.Generator().manual_seed(0), 0.0).losses["amplitudes"]
+        for one in (batch, turned)
+    ]
+    torch.testing.assert_close(*losses)
+
+
 def test_calibration_sees_other_records_in_every_batch(stages: dict[str, Path], tmp_path: Path) -> None:
     class Noted(Swaying):
         def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
