@@ -30,6 +30,7 @@ def edge_aware_mean(planes: Tensor, guide: Tensor, reach: float, edge: float) ->
     # The axis that the recursion goes along is the first one: (W - 1, B, H, 1), then (H - 1, B, W, 1).
     steps = [apart[0].permute(2, 0, 1)[..., None], apart[1].permute(1, 0, 2)[..., None]]
     rows = planes.permute(3, 0, 2, 1).clone(memory_format=torch.contiguous_format)  # (W, B, H, C); it is written over
+    turned = torch.empty_like(rows.transpose(0, 2), memory_format=torch.contiguous_format)  # so is it, by turns
     for number in range(_PASSES):
         deviation = reach * math.sqrt(3) * 2 ** (_PASSES - number - 1) / math.sqrt(4**_PASSES - 1)
         for step in steps:
@@ -39,5 +40,6 @@ def edge_aware_mean(planes: Tensor, guide: Tensor, reach: float, edge: float) ->
                 torch.lerp(rows[place], rows[place - 1], weights[place - 1], out=rows[place])
             for place in range(last - 1, -1, -1):
                 torch.lerp(rows[place], rows[place + 1], weights[place], out=rows[place])
-            rows = rows.transpose(0, 2).clone(memory_format=torch.contiguous_format)
+            turned.copy_(rows.transpose(0, 2))
+            rows, turned = turned, rows
     return rows.permute(1, 3, 2, 0)

@@ -12,7 +12,7 @@ from photoflow.models._contract import check_planes, cropped, margins_to, padded
 from photoflow.models.choice import Choice
 from photoflow.models.motion_evidence import EVIDENCE, Candidates, evidence, measured, reduction
 
-_ROWS = 16  # at once: what they take fits the caches
+_ROWS = 2  # at once: what they take fits the caches
 
 
 class RefinedDIS(Choice):

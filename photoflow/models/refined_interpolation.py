@@ -13,12 +13,12 @@ from photoflow.models.choice import WIDTH, Choice
 from photoflow.models.dis_interpolation import DISInterpolation, moved
 from photoflow.models.frame_pair import Interpolated, check_pair, time_of
 from photoflow.models.motion_evidence import Candidates, measured, reduction
-from photoflow.models.way_evidence import EVIDENCE, halves, way_evidence, ways_at
+from photoflow.models.way_evidence import EVIDENCE, WayPlanes, halves, way_evidence, way_planes, ways_at
 
 READINGS = 3
 """Scores of each way: that both images show it, the first alone, or the second alone."""
 _AT_FIRST = 3.0  # untrained, DIS interpolation draws a third or more, and the other readings share the rest
-_ROWS = 16  # at once: what they take fits the caches
+_ROWS = 2  # at once: what they take fits the caches
 
 
 class RefinedInterpolation(Choice):
@@ -81,8 +81,9 @@ class RefinedInterpolation(Choice):
         first, second = (padded(image.float(), margins) for image in (img0, img1))
         whole = candidates.mapped(lambda planes: padded(planes, margins))
         ways = ways_at(first, second, time, whole)
-        seen = way_evidence(first, second, time, ways, whole)
-        coarse = torch.cat([self.logits(rows, ways.shares) for rows in seen.split(_ROWS, 1)], 2)
+        planes = way_planes(first, second, time, ways, whole)
+        tops = range(0, planes.motions.shape[2], _ROWS)
+        coarse = torch.cat([self._logits_of_rows(planes, ways.shares, slice(top, top + _ROWS)) for top in tops], 2)
         fine = functional.interpolate(coarse, scale_factor=by, mode="bilinear", align_corners=False)
         likely, none = split(fine)
         share0, share1 = shares_of(likely, time)
@@ -98,6 +99,9 @@ class RefinedInterpolation(Choice):
         motion = ways.motions.gather(1, best[:, :, None].expand(-1, -1, 2, -1, -1))[:, 0]
         mask = (share0.gather(1, best) / together.gather(1, best).clamp_min(1e-8)).clamp(0, 1)
         return Interpolated(frame, *(cropped(planes, margins) for planes in (*halves(motion, time), mask)))
+
+    def _logits_of_rows(self, planes: WayPlanes, shares: Tensor, rows: slice) -> Tensor:
+        return self.logits(way_evidence(planes.mapped(lambda one: one[:, :, rows]), shares), shares)
 
     def logits(self, seen: Tensor, shares: Tensor) -> Tensor:
         """The logarithm of how likely each reading of each way is, and that none is right, but for a constant.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -95,14 +96,26 @@ def halves(motion: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
     return -time * motion, (1 - time) * motion
 
 
-@torch.no_grad()
-def way_evidence(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, candidates: Candidates) -> Tensor:
-    """What speaks for and against each way.
+class WayPlanes(NamedTuple):
+    """What was measured of each way, from which `way_evidence` is put together: for all places, or for some.
 
-    Colours and gradients where it leads in both images, whether either one's flow from there goes the same way and
-    whether it surely goes another, at the pixel and on average over three sizes of surroundings without an edge in
-    between, by itself and beside the best of all ways. Furthermore whether it leads out of either picture, how far it
-    is from the first ones, and what kind of way it is.
+    Args:
+        levels: at the places, and on average over three sizes of surroundings: the misfits of each kind, then whether
+            it leads into either picture, (B, 10 K, h, w) each.
+        motions: (B, 2 K, h, w), pixels.
+    """
+
+    levels: tuple[Tensor, ...]
+    motions: Tensor
+
+    def mapped(self, change: Callable[[Tensor], Tensor]) -> WayPlanes:
+        """With all planes (B, C, h, w) changed."""
+        return WayPlanes(tuple(change(level) for level in self.levels), change(self.motions))
+
+
+@torch.no_grad()
+def way_planes(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, candidates: Candidates) -> WayPlanes:
+    """What speaks for and against each way, before it is put together.
 
     Args:
         img0: (B, 3, H, W), RGB in [0, 1], of sides that are multiples of r, their `motion_evidence.reduction`.
@@ -112,26 +125,46 @@ def way_evidence(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, candidate
         candidates: of them.
 
     Returns:
-        (B, H / r, W / r, K, EVIDENCE) float32, from -1 to 1.
+        Planes of (h, w) = (H / r, W / r), float32.
     """
-    img0, img1 = img0.float(), img1.float()
-    motions, shares = ways
-    count = motions.shape[1]
-    misfits, inside, guide = _misfits(img0, img1, time, motions, candidates)
+    misfits, guide = _misfits(img0.float(), img1.float(), time, ways.motions, candidates)
     longer = max(guide.shape[2:])
-    planes = torch.cat([misfits, inside], 1)
-    means = [edge_aware_mean(planes, guide, reach * longer, _EDGE) for reach in _REACH]
-    inside, around = (level[:, _MISFITS * count :].unflatten(1, (2, count)).unbind(1) for level in (planes, means[-1]))
+    around = (edge_aware_mean(misfits, guide, reach * longer, _EDGE) for reach in _REACH)
+    return WayPlanes((misfits, *around), reduced(ways.motions.flatten(1, 2)))
+
+
+@torch.no_grad()
+def way_evidence(planes: WayPlanes, shares: Tensor) -> Tensor:
+    """What speaks for and against each way.
+
+    Colours and gradients where it leads in both images, whether either one's flow from there goes the same way and
+    whether it surely goes another, at the pixel and on average over three sizes of surroundings without an edge in
+    between, by itself and beside the best of all ways. Furthermore whether it leads out of either picture, how far it
+    is from the first ones, and what kind of way it is.
+
+    Args:
+        planes: of the places that are wanted, (h, w).
+        shares: of the ways, (B, K).
+
+    Returns:
+        (B, h, w, K, EVIDENCE) float32, from -1 to 1.
+    """
+    levels, motions = planes
+    count = shares.shape[1]
+    places = motions.shape[2:]
     # What is largest is written once.
-    found = planes.new_empty(len(planes), EVIDENCE, count, *planes.shape[2:])
-    levels, beside = (part.unflatten(1, (-1, _MISFITS)) for part in found[:, :_COMPARED].chunk(2, 1))
-    for number, level in enumerate((planes, *means)):
-        levels[:, number] = level[:, : _MISFITS * count].unflatten(1, (_MISFITS, count))
+    found = motions.new_empty(len(motions), EVIDENCE, count, *places)
+    own, beside = (part.unflatten(1, (-1, _MISFITS)) for part in found[:, :_COMPARED].chunk(2, 1))
+    for number, level in enumerate(levels):
+        own[:, number] = level[:, : _MISFITS * count].unflatten(1, (_MISFITS, count))
     real = shares[:, None, None, :, None, None] > 0
-    torch.sub(levels, torch.where(real, levels, torch.inf).amin(3, keepdim=True), out=beside)
-    small = reduced(motions.flatten(1, 2)).unflatten(1, (count, 2))
-    apart = [length(small - small[:, one : one + 1], 2).div(_APART).tanh() for one in range(_FLOWS + 1)]
-    which = torch.arange(count, device=planes.device)[:, None, None]
+    torch.sub(own, torch.where(real, own, torch.inf).amin(3, keepdim=True), out=beside)
+    inside, around = (
+        level[:, _MISFITS * count :].unflatten(1, (2, count)).unbind(1) for level in (levels[0], levels[-1])
+    )
+    each_motion = motions.unflatten(1, (count, 2))
+    apart = [length(each_motion - each_motion[:, one : one + 1], 2).div(_APART).tanh() for one in range(_FLOWS + 1)]
+    which = torch.arange(count, device=motions.device)[:, None, None]
     each = [
         *inside, *around, *apart, shares[:, :, None, None], *(which == one for one in range(_FLOWS)), which >= _FLOWS,
     ]  # fmt: skip
@@ -142,9 +175,9 @@ def way_evidence(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, candidate
 
 def _misfits(
     img0: Tensor, img1: Tensor, time: Tensor, motions: Tensor, candidates: Candidates
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each kind those of all ways, (B, 8 K, h, w), whether they lead into the pictures, (B, 2 K, h, w), and what
-    the frame looks like by the better one of the first two, (B, 3, h, w)."""
+) -> tuple[Tensor, Tensor]:
+    """Of each kind those of all ways, and whether they lead into either picture, (B, 10 K, h, w), and what the frame
+    looks like by the better one of the first two, (B, 3, h, w)."""
     forth, back = candidates.flows[:, 0], candidates.back
     kinds: list[list[Tensor]] = [[] for _ in range(_MISFITS + 2)]
     looks: list[tuple[Tensor, Tensor]] = []
@@ -168,5 +201,6 @@ def _misfits(
         if len(looks) < 2:
             looks.append((reduced((there0 + there1) / 2), kinds[2][-1]))
     (one, unlike), (other, unlike_other) = looks
-    *misfits, inside0, inside1 = (torch.cat(kind, 1) for kind in kinds)
-    return torch.cat(misfits, 1), torch.cat([inside0, inside1], 1), torch.where(unlike <= unlike_other, one, other)
+    # Smoothing goes along the rows and the columns: with the numbers of a place side by side it copies faster.
+    misfits = torch.cat([planes for kind in kinds for planes in kind], 1).contiguous(memory_format=torch.channels_last)
+    return misfits, torch.where(unlike <= unlike_other, one, other)

@@ -11,7 +11,7 @@ from torch import Tensor
 from photoflow.errors import InputError
 from photoflow.models.motion_evidence import measured, reduced, reduction
 from photoflow.models.refined_interpolation import RefinedInterpolation, readings, shares_of, split
-from photoflow.models.way_evidence import way_evidence, ways_at
+from photoflow.models.way_evidence import way_evidence, way_planes, ways_at
 from photoflow.train.config import TrainingConfig
 from photoflow.train.interpolation import turned
 from photoflow.train.pictures import error, sheet
@@ -104,7 +104,10 @@ class RefinedInterpolationRecipe(Recipe):
         alone = self.ships.plainly(img0, img1, time, flows=(candidates.flows[:, 0], candidates.back))
         weights = _ASKED_AT_LEAST + reduced((alone - middle).abs().mean(1, keepdim=True))[:, 0]
         places = drawn(weights, self.config.pixels, chance)
-        seen = of_places(way_evidence(img0, img1, time, ways, candidates), places)
+        planes = way_planes(img0, img1, time, ways, candidates).mapped(
+            lambda one: of_places(one.permute(0, 2, 3, 1), places).permute(0, 3, 1, 2)
+        )
+        seen = way_evidence(planes, ways.shares)
         likely, none = split(self.ships.logits(seen, ways.shares))
         shares = torch.stack(shares_of(likely, time), 1)[:, :, :, 0]  # (B, 2, K, P)
         wanted, plain = (self._at(planes, places) for planes in (middle, alone))

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from photoflow.models.dis import DIS
 from photoflow.models.motion_evidence import Candidates, measured, reduction
-from photoflow.models.way_evidence import EVIDENCE, WAYS, Ways, halves, way_evidence, ways_at
+from photoflow.models.way_evidence import EVIDENCE, WAYS, Ways, halves, way_evidence, way_planes, ways_at
 from photoflow.ops import backward_warp
 
 # Where in the evidence what lies: eight misfits at the pixel, then in three sizes of surroundings, then all four beside
@@ -27,6 +27,10 @@ def at(time: float) -> Tensor:
 
 def level(*motion: float) -> Tensor:
     return torch.tensor(motion).float().view(2, 1, 1)
+
+
+def evidence(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, known: Candidates) -> Tensor:
+    return way_evidence(way_planes(img0, img1, time, ways, known), ways.shares)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +85,7 @@ def test_what_is_right_fits_and_what_is_wrong_does_not(pair: tuple[Tensor, Tenso
     first, last, known = pair
     flows = torch.stack([level(-STEP, 0).expand(2, 160, 240), level(2 * STEP, 0).expand(2, 160, 240)])[None]
     ways = Ways(flows.repeat(1, 3, 1, 1, 1), torch.tensor([[1.0, 1, 1, 0, 0.25, 1]]))
-    seen = way_evidence(first, last, at(0.5), ways, known)
+    seen = evidence(first, last, at(0.5), ways, known)
     assert seen.shape == (1, 80, 120, 6, EVIDENCE) and seen.dtype == torch.float32
     assert seen.isfinite().all() and seen.abs().max() <= 1.001
     rows, columns = (slice(side.start // 2 + 4, side.stop // 2 - 4) for side in PART)
@@ -96,9 +100,7 @@ def test_what_is_right_fits_and_what_is_wrong_does_not(pair: tuple[Tensor, Tenso
     assert part[..., 0, TAKEN].mean() > 0.5 > 0.1 > part[..., 1, TAKEN].mean()
     assert part[..., 0, TAKEN + 2].mean() > 0.5 > 0.1 > part[..., 1, TAKEN + 2].mean()
     nothing = torch.zeros_like(known.sure)
-    guessed = way_evidence(
-        first, last, at(0.5), ways, Candidates(known.flows, known.shares, known.back, nothing, nothing)
-    )
+    guessed = evidence(first, last, at(0.5), ways, Candidates(known.flows, known.shares, known.back, nothing, nothing))
     assert not guessed[..., [TAKEN, TAKEN + 2]].any() and torch.equal(guessed[..., OFF], seen[..., OFF])
     real = [0, 1, 2, 4, 5]
     torch.testing.assert_close(seen[0, ..., real, BESIDE : BESIDE + 32].amin(2), torch.zeros(80, 120, 32))
@@ -111,7 +113,7 @@ def test_what_is_right_fits_and_what_is_wrong_does_not(pair: tuple[Tensor, Tenso
 def test_what_leaves_a_picture_is_told_and_not_compared(pair: tuple[Tensor, Tensor, Candidates]) -> None:
     first, last, known = pair
     ways = Ways(level(200, 0).expand(1, 5, 2, 160, 240), torch.ones(1, 5))
-    seen = way_evidence(first, last, at(0.25), ways, known)[0, :, :, 0]
+    seen = evidence(first, last, at(0.25), ways, known)[0, :, :, 0]
     assert seen[:, 26:, INSIDE].min() == 1 and seen[:, :24, INSIDE].max() == 0  # comes from 50 pixels further left
     assert seen[:, :44, INSIDE + 1].min() == 1 and seen[:, 46:, INSIDE + 1].max() == 0
     outside = seen[:, :24]
@@ -127,8 +129,8 @@ def test_both_directions_of_time_are_alike(pair: tuple[Tensor, Tensor, Candidate
     ways = Ways(torch.stack([level(-STEP, 0), level(2 * STEP, 0)])[None].expand(1, 2, 2, 160, 240), torch.ones(1, 2))
     back = Ways(-ways.motions, ways.shares)
     ways, back = (Ways(one.motions.repeat(1, 3, 1, 1, 1), torch.ones(1, 6)) for one in (ways, back))
-    forth = way_evidence(first, last, at(0.25), ways, known)
-    again = way_evidence(last, first, at(0.75), back, turned)
+    forth = evidence(first, last, at(0.25), ways, known)
+    again = evidence(last, first, at(0.75), back, turned)
     other = [0, 1, 2, 3, 6, 7, 4, 5]
     order = [MISFITS * where + kind for where in range(2 * LEVELS) for kind in other] + [
         INSIDE + 1, INSIDE, SEEN + 1, SEEN, *range(APART, EVIDENCE),
@@ -141,12 +143,21 @@ def test_pairs_of_a_batch_do_not_mix_and_large_pictures_are_reduced_more() -> No
     known = measured(one, other)
     time = torch.tensor([0.2, 0.7]).view(2, 1, 1, 1)
     assert reduction((64, 1200)) == 4
-    both = way_evidence(one, other, time, ways_at(one, other, time, known), known)
+    both = evidence(one, other, time, ways_at(one, other, time, known), known)
     assert both.shape == (2, 16, 300, WAYS, EVIDENCE)
     for number in (0, 1):
         part = slice(number, number + 1)
         alone = Candidates(*(planes[part] for planes in known))
         ways = ways_at(one[part], other[part], time[part], alone)
         torch.testing.assert_close(
-            both[part], way_evidence(one[part], other[part], time[part], ways, alone), atol=1e-4, rtol=1e-4
+            both[part], evidence(one[part], other[part], time[part], ways, alone), atol=1e-4, rtol=1e-4
         )
+
+
+def test_some_places_are_seen_as_among_all(pair: tuple[Tensor, Tensor, Candidates]) -> None:
+    first, last, known = pair
+    ways = ways_at(first, last, at(0.5), known)
+    planes = way_planes(first, last, at(0.5), ways, known)
+    everywhere = way_evidence(planes, ways.shares)
+    some = planes.mapped(lambda one: one[:, :, 20:23, 7:])
+    assert torch.equal(way_evidence(some, ways.shares), everywhere[:, 20:23, 7:])
