@@ -36,7 +36,7 @@ SIZES = ((384, 512), (720, 1280), (1080, 1920))
 WARM_UP = (128, 160)
 BUDGET = 10.0  # seconds that the repetitions of both may take
 REPETITIONS = (3, 15)  # of each, at least and at most
-LONG = 8.0  # seconds; what takes longer is called once
+LONG = 8.0  # seconds; what takes longer is called once more after the first call
 Record = dict[str, Any]
 Call = Callable[[Tensor, Tensor], Tensor]  # two pictures of a pair
 
@@ -131,13 +131,12 @@ def both(name: str, size: tuple[int, int], dtype: torch.dtype, device: str) -> l
     with contestants(device) as call:
         firsts: dict[bool, First] = {ours: call(begin, ours, name, size, dtype, device) for ours in (True, False)}
         times: dict[bool, list[float]] = {ours: [] for ours in firsts}
+        begun, (least, most) = time.perf_counter(), REPETITIONS
         if max(first.milliseconds for first in firsts.values()) > LONG * 1e3:
-            times = {ours: [first.milliseconds] for ours, first in firsts.items()}
-        else:
-            begun, (least, most) = time.perf_counter(), REPETITIONS
-            while len(times[True]) < least or (len(times[True]) < most and time.perf_counter() - begun < BUDGET):
-                for ours in times:
-                    times[ours].append(call(again, ours, device))
+            least = 1
+        while len(times[True]) < least or (len(times[True]) < most and time.perf_counter() - begun < BUDGET):
+            for ours in times:
+                times[ours].append(call(again, ours, device))
     about = {"network": name, "size": f"{size[0]}x{size[1]}", "dtype": str(dtype).split(".")[1], "device": device}
     expected = firsts[True].result
     return [
@@ -164,7 +163,8 @@ def contestants(device: str) -> Iterator[Callable[..., Any]]:
 
 
 class First(NamedTuple):
-    """What the first call of a method gives: its result in float32 on the CPU, its time, and its memory in MiB."""
+    """What the first call of a method gives: its result in float32 on the CPU, its memory in MiB, and its time, which
+    says how often to call it but does not count: memory is new to it."""
 
     method: str
     result: Tensor

@@ -30,7 +30,7 @@ GALLERY = {
 
 def main() -> None:
     MEDIA.mkdir(exist_ok=True)
-    animator = Animator()
+    animator = Animator(segmenter="u2netp")
     for name, (photo, text, selection) in GALLERY.items():
         if name == "drift":
             selection, text = {"mask": surface()}, text.format(ring())

@@ -28,8 +28,10 @@ from photoflow.segment.selection import TOO_SMALL, scaled_selection
 Array = np.ndarray[Any, Any]
 
 LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
-BLUEPRINTS, RENDERERS = ("exact", "raft"), ("splat", "gan", "pyramid")
-INTERPOLATIONS = ("none", "dis", "refined", "rife", "amt")
+OPTIONS = {
+    "blueprint": ("exact", "raft"), "renderer": ("splat", "gan", "pyramid"),
+    "interpolate": ("none", "dis", "refined", "rife", "amt"),
+}  # fmt: skip
 LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 
@@ -74,18 +76,18 @@ class Animator:
         accept_licence: bool = False,
     ) -> None:
         check_device(device)
-        for name, value, known in (
-            ("blueprint", blueprint, BLUEPRINTS), ("renderer", renderer, RENDERERS),
-            ("interpolate", interpolate, INTERPOLATIONS),
-        ):  # fmt: skip
-            if value not in known:
-                raise InputError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
         self._chosen = {"blueprint": blueprint, "renderer": renderer, "interpolate": interpolate}
+        for option, known in OPTIONS.items():
+            if self._chosen[option] not in known:
+                raise InputError(f"{option}: expected one of {', '.join(known)}, got {self._chosen[option]!r}")
         self._weights = dict(weights or {})
-        used = [kind for kind in KINDS if kind in (*BLUEPRINTS, *RENDERERS, *INTERPOLATIONS)]
+        uses = {kind: option for option, known in OPTIONS.items() for kind in known if kind in KINDS}
         for kind in self._weights:
-            if kind not in used:
-                raise InputError(f"weights: expected weights of one of {', '.join(used)}, got {kind!r}")
+            if kind not in uses:
+                raise InputError(f"weights: expected weights of one of {', '.join(uses)}, got {kind!r}")
+            if kind != self._chosen[uses[kind]]:
+                chosen = self._chosen[uses[kind]]
+                raise InputError(f"weights: those of {kind} are for {uses[kind]} {kind}, got {chosen!r}")
         self._permits = {"offline": offline, "accept_licence": accept_licence}
         self._networks: dict[str, Any] = {}
         # torch takes seconds to load: it does so while the photo is read and its subject is found.

@@ -13,6 +13,7 @@ import numpy as np
 
 from photoflow import viz
 from photoflow.io import VideoWriter, check_directory, check_output, write_image
+from photoflow.motion.base import moments
 
 if TYPE_CHECKING:
     from photoflow.render.renderer import Renderer
@@ -135,7 +136,7 @@ class Clip(Sequence[Array]):
         """Paths of `points` (N, 2) over the clip as (T, N, 2), the largest flow, and the row that moves most."""
         paths, largest, energies = [points], np.zeros(1, np.float32), np.zeros(self.height)
         x, y = points[:, 0].astype(int), points[:, 1].astype(int)
-        for t in np.linspace(0, self.seconds, 49):
+        for t in moments(self.seconds, 2, 49):
             flow = self.renderer.flow(float(t))
             paths.append(points + flow[:, y, x].T)
             energies += np.square(flow).sum(axis=(0, 2))

@@ -293,6 +293,12 @@ def test_one_frame_explains_itself_too(animator, scene, tmp_path):
         clip.explain(tmp_path / "file")
 
 
+def test_weights_of_what_is_not_used_are_refused():
+    for weights, message in (({"gan": "a.pth"}, "gan are for renderer gan, got 'splat'"), ({"dog": "a"}, "raft, gan")):
+        with pytest.raises(InputError, match=message):
+            Animator(offline=True, weights=weights)
+
+
 def test_a_motion_is_expected(animator, scene):
     with pytest.raises(InputError, match="motion: expected one of"):
         animator.animate(scene[0], "sway", mask=scene[1])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +29,12 @@ from photoflow.cli.app import (
     progress_bar,
 )
 from photoflow.errors import InputError
+
+if TYPE_CHECKING:
+    from photoflow.motion import Motion
+
+
+Read = Mapping[str, Sequence[Path | None]]  # files that are read, by what they are; None: not given
 
 
 @app.command()
@@ -68,7 +75,7 @@ def animate(
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="NETWORK=NAME or NETWORK=FILE for raft, gan, pyramid, rife or amt; may be repeated."),
+        typer.Option(help="NETWORK=NAME or NETWORK=FILE for raft, gan, pyramid, refined, rife or amt; repeatable."),
     ] = None,
     accept_licence: AcceptLicence = False,
     device: Device = "auto",
@@ -79,8 +86,10 @@ def animate(
     from photoflow.animator import Animator, frame_count
     from photoflow.clip import EXPLAIN_ROWS
 
-    check_files(photo, mask, output, alpha, explain, save_motion)
-    planned = combined([motions.parse(text) for text in motion or ["sway"]])
+    words = motion or ["sway"]
+    planned = combined([motions.parse(text) for text in words])
+    read: Read = {"the photo": [photo], "its mask": [mask], "a motion that is read": motion_files(planned, words)}
+    check_files(read, output, alpha, explain, save_motion)
     region = None if transfer_from is None else numbers("transfer-from", transfer_from, 4)
     planned = motions.adjusted(planned, wind=wind, region=region)
     frames = frame_count(seconds, fps)
@@ -119,10 +128,17 @@ def list_motions() -> None:
         typer.echo(f"{name:10} {summary}\n{'':10}   {' '.join(values)}")
 
 
-def check_files(
-    photo: Path, mask: Path | None, output: Path, alpha: bool, explain: Path | None, save_motion: Path | None
-) -> None:
+def motion_files(planned: Motion, words: Sequence[str] = ()) -> list[Path | None]:
+    """The files that motions are read from: clips, volumes, and the motion files among the words that say them."""
+    return [part.file for _, part in planned.terms()] + [Path(text) for text in words if text.lower().endswith(".json")]
+
+
+def check_files(read: Read, output: Path, alpha: bool, explain: Path | None, save_motion: Path | None) -> None:
     """Before any work: everything can be written, nothing that is read is replaced, no two results are one.
+
+    Args:
+        read: what must stay.
+        output, alpha, explain, save_motion: see `animate`.
 
     Raises:
         InputError: something cannot, is, or are.
@@ -138,8 +154,9 @@ def check_files(
             raise InputError(f"{save_motion}: expected a name that ends in .json for the motion")
     written = [path.resolve() for path in (output, explain, save_motion) if path]
     for path in written:
-        if path in [given.resolve() for given in (photo, mask) if given]:
-            raise InputError(f"{path}: the output would replace the photo or its mask; expected another name")
+        for what, files in read.items():
+            if path in [file.resolve() for file in files if file]:
+                raise InputError(f"{path}: the output would replace {what}; expected another name")
         if written.count(path) > 1 or any(path in other.parents for other in written):
             raise InputError(f"{path}: two outputs would be in one place; expected different names")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.animate import check_files, combined, numbers, parse_size
+from photoflow.cli.animate import Read, check_files, combined, motion_files, numbers, parse_size
 from photoflow.cli.app import (
     Box,
     Device,
@@ -64,7 +64,6 @@ def poke(
     from photoflow.clip import EXPLAIN_ROWS
     from photoflow.motion import Poke
 
-    check_files(photo, mask, output, False, explain, None)
     times = at or [0.5]
     if len(times) not in (1, len(drag)):
         raise InputError(f"at: expected one time, or one for each of the {len(drag)} drags, got {len(times)}")
@@ -73,10 +72,13 @@ def poke(
     for text, time in zip(drag, times):
         x, y, dx, dy = numbers("drag", text, 4)
         pulls.append(Poke(x, y, dx, dy, at=time, hold=hold, like=str(volume or like)))
+    planned = combined(pulls)
+    read: Read = {"the photo": [photo], "its mask": [mask], "the volume": motion_files(planned)}
+    check_files(read, output, False, explain, None)
     frames = frame_count(seconds, fps)
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
         clip = Animator(device, segmenter, offline).animate(
-            photo, combined(pulls), seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
+            photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
             box=None if box is None else numbers("box", box, 4),
             points=None if point is None else [numbers("point", text, 2) for text in point], report=report,
         )  # fmt: skip

@@ -33,21 +33,26 @@ def sample(
     """Draw how everything in a photo may move, by the learned prior, and keep it (for --motion spectral:FILE)."""
     import torch
 
+    from photoflow.animator import resize_photo
     from photoflow.io import read_photo
     from photoflow.models.device import settled_device
     from photoflow.models.networks import load_network
     from photoflow.motion.learned import sample_volume
+    from photoflow.motion.trajectories import SIDE
 
-    check_sample_files(photo, output)
-    image = torch.from_numpy(read_photo(photo).rgb).permute(2, 0, 1)[None].float() / 255
+    check_sample_files(photo, weights, output)
+    rgb = read_photo(photo).rgb
+    if max(rgb.shape) > SIDE:  # the prior itself sees less, and a larger volume says no more
+        rgb, _ = resize_photo(rgb, SIDE)
+    image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
     network = load_network("spectral", weights, offline=offline).to(settled_device(device))
     volume = sample_volume(network, image, seconds=seconds, seed=seed, steps=steps)
     volume.save(output)
     console.print(sample_report(output, volume), markup=False, soft_wrap=True)
 
 
-def check_sample_files(photo: Path, output: Path) -> None:
-    """Before any work: the result can be written, and does not replace the photo.
+def check_sample_files(photo: Path, weights: str | None, output: Path) -> None:
+    """Before any work: the result can be written, and replaces neither the photo nor the weights.
 
     Raises:
         InputError: it cannot, or would.
@@ -59,6 +64,8 @@ def check_sample_files(photo: Path, output: Path) -> None:
         raise InputError(f"cannot write {output}: expected a suffix .safetensors")
     if output.resolve() == photo.resolve():
         raise InputError(f"{output}: the output would replace the photo; expected another name")
+    if weights is not None and output.resolve() == Path(weights).resolve():
+        raise InputError(f"{output}: the output would replace the weights; expected another name")
 
 
 def sample_report(output: Path, volume: SpectralVolume) -> str:

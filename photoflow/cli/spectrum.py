@@ -36,7 +36,7 @@ def spectrum(
     """Measure how everything in a clip moves, and keep it as a spectral volume (for --motion spectral:FILE)."""
     from photoflow.motion.trajectories import Footage, measure
 
-    check_spectrum_files(video, output, png)
+    check_spectrum_files(video, weights, output, png)
     footage = Footage(video, size, start, seconds)
     measured = measure(footage, frequencies, **flow_network(weights, device, offline))
     measured.volume.save(output)
@@ -48,8 +48,8 @@ def spectrum(
         console.print(line, markup=False, soft_wrap=True)
 
 
-def check_spectrum_files(video: Path, output: Path, png: Path | None) -> None:
-    """Before any work: both results can be written, and replace neither each other nor the clip.
+def check_spectrum_files(video: Path, weights: str | None, output: Path, png: Path | None) -> None:
+    """Before any work: both results can be written, and replace neither each other nor the clip nor the weights.
 
     Raises:
         InputError: they cannot, or would.
@@ -63,6 +63,8 @@ def check_spectrum_files(video: Path, output: Path, png: Path | None) -> None:
             raise InputError(f"cannot write {path}: expected a suffix {' or '.join(suffixes)}")
         if path.resolve() == video.resolve():
             raise InputError(f"{path}: the output would replace the clip; expected another name")
+        if weights is not None and path.resolve() == Path(weights).resolve():
+            raise InputError(f"{path}: the output would replace the weights; expected another name")
 
 
 def flow_network(weights: str | None, device: str, offline: bool) -> dict[str, Any]:

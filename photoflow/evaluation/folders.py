@@ -12,6 +12,7 @@ from photoflow.data.flying_chairs import SPLIT_FILE, FlyingChairs
 from photoflow.errors import InputError
 from photoflow.evaluation.pictures import as_planes
 from photoflow.io import PICTURES, natural_order, read_photo
+from photoflow.metrics.ssim import SIDE
 from photoflow.models.dis import DIS
 
 MASK = "_mask"  # ends the names of pictures that are masks of others
@@ -192,10 +193,12 @@ def _read(files: Sequence[Path], device: str) -> list[Tensor]:
     """Frames of one size, (1, 3, H, W) in [0, 1] each.
 
     Raises:
-        InputError: one cannot be read, or they are of different sizes.
+        InputError: one cannot be read, is too small to be compared, or they are of different sizes.
     """
     frames = [as_planes(read_photo(file).rgb, device) for file in files]
     for file, frame in zip(files, frames):
+        if min(frame.shape[2:]) < SIDE:
+            raise InputError(f"{file}: expected at least {SIDE} pixels a side, got {frame.shape[3]}x{frame.shape[2]}")
         if frame.shape != frames[0].shape:
             sizes = [f"{one.shape[3]}x{one.shape[2]}" for one in (frames[0], frame)]
             raise InputError(f"{file}: expected {sizes[0]} pixels, as the frame before has, got {sizes[1]}")

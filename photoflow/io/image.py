@@ -110,7 +110,7 @@ def has_alpha(path: str | os.PathLike[str]) -> bool:
     try:
         with Image.open(path, formats=_FORMATS) as image:
             return image.mode in _WITH_ALPHA or "transparency" in image.info
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
         return False  # `read_photo` says what is wrong with it
 
 
@@ -147,6 +147,8 @@ def _read_file(path: Path) -> Photo:
         with warnings.catch_warnings(), open(path, "rb") as file:
             warnings.simplefilter("ignore")  # damaged metadata, large pictures: judged below
             return _decode(file, path)
+    except InputError:
+        raise
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except IsADirectoryError as error:

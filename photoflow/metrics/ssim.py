@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from photoflow.metrics.masked import check_alike
 
-_SIDE, _SIGMA = 11, 1.5
+SIDE, _SIGMA = 11, 1.5
 _C1, _C2 = 0.01**2, 0.03**2  # for colours in [0, 1]
 
 
@@ -35,8 +35,8 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
         use_sample_covariance=False)`.
     """
     check_alike("ssim", image, target)
-    if min(image.shape[2:]) < _SIDE:
-        raise ValueError(f"ssim: expected at least {_SIDE} by {_SIDE} pixels, got {tuple(image.shape)}")
+    if min(image.shape[2:]) < SIDE:
+        raise ValueError(f"ssim: expected at least {SIDE} by {SIDE} pixels, got {tuple(image.shape)}")
     x, y = image.float(), target.float()
     mean_x, mean_y, square_x, square_y, product = _windowed(torch.stack([x, y, x * x, y * y, x * y]))
     variances = square_x - mean_x**2 + square_y - mean_y**2
@@ -48,7 +48,7 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
 
 def _windowed(planes: Tensor) -> Tensor:
     """Means under the window, (..., H, W) -> (..., H - 10, W - 10)."""
-    at = torch.arange(_SIDE, dtype=torch.float32, device=planes.device) - _SIDE // 2
+    at = torch.arange(SIDE, dtype=torch.float32, device=planes.device) - SIDE // 2
     weights = torch.exp(-(at**2) / (2 * _SIGMA**2))
     weights = weights / weights.sum()
     # Every plane as a channel with a kernel of its own: five times as fast on a CPU as one picture each.

@@ -35,7 +35,7 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
         WeightsError: no weights are given and none come with photoflow (an untrained network draws nothing that
             anybody wants), or they cannot be had, or belong to no variant of the network.
     """
-    from photoflow.models.weights import shipped
+    from photoflow.models.weights import find, shipped
 
     weights = shipped(kind) if weights is None else weights
     if weights is None:
@@ -43,11 +43,12 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
 
         names = [name for name in REGISTRY if name.startswith(_PUBLISHED[kind])]
         raise WeightsError(f"{kind}: expected weights for it: {kind}=" + " or ".join([*names, "a file"]))
+    path = find(weights, offline=offline, accept_licence=accept_licence)
     faults = []
     for make in _variants(kind):
         network = make()
         try:
-            network.load(weights, offline=offline, accept_licence=accept_licence)
+            network.load(path)
         except WeightsError as fault:
             faults.append(fault)
         else:

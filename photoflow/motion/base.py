@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
+_GOLDEN = (5**0.5 - 1) / 2
 FARTHEST = 1e5  # pixels: no photo is so large, and float32 still tells its pixels' sixty-fourths
 
 
@@ -82,6 +84,24 @@ class Scene:
         """The function t -> angle of an oscillation of about `period` seconds that closes the loop."""
         rate = 2 * math.pi * self.cycles(period) / self.seconds
         return lambda t: rate * t
+
+
+def moments(seconds: float, rate: float, least: int) -> Array:
+    """Times at which to look at a motion that is unknown, in order, (N,) float64.
+
+    They are spread evenly, but no period is a multiple of the steps between them: what comes to rest again and again
+    is not met at rest each time.
+
+    Args:
+        seconds: of the clip; both ends are among them.
+        rate: how many a second.
+        least: how many at least in all.
+
+    Source: the fractional parts of the multiples of the golden ratio: Knuth, "The Art of Computer Programming", volume
+    3, section 6.4, theorem S.
+    """
+    between = np.arange(1, max(least, math.ceil(rate * seconds)) - 1) * _GOLDEN % 1
+    return np.concatenate([[0.0], np.sort(between), [1.0]]) * seconds
 
 
 class MotionField(ABC):
@@ -201,6 +221,11 @@ class Motion(ABC):
     def field(self, scene: Scene) -> MotionField:
         """The displacements that this description means in `scene`."""
 
+    @property
+    def file(self) -> Path | None:
+        """What the motion is read from, where that is a file."""
+        return None
+
     def __add__(self, other: Motion) -> Motion:
         return Sum((self, other)) if isinstance(other, Motion) else NotImplemented
 
@@ -283,6 +308,10 @@ class Scaled(Motion):
     @property
     def in_place(self) -> bool:  # type: ignore[override]
         return self.motion.in_place
+
+    @property
+    def file(self) -> Path | None:
+        return self.motion.file
 
     def field(self, scene: Scene) -> MotionField:
         return self.motion.field(scene).scaled(self.factor)

@@ -77,6 +77,10 @@ class Spectral(Motion):
         """Whether the motion is that of a preset in the wind, and not a clip's."""
         return self.source in PRESETS
 
+    @property
+    def file(self) -> Path | None:
+        return None if self.blows else Path(self.source)
+
     def field(self, scene: Scene) -> MotionField:
         volume = self._blown(scene) if self.blows else self.fitted(scene)
         frequencies = volume.slowed(self.slow).frequencies

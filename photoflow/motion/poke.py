@@ -64,9 +64,13 @@ class Poke(Motion):
             ("dy", -FARTHEST, FARTHEST), ("at", 0, 3600), ("hold", 0.05, 60),
         ):  # fmt: skip
             check_range(self.name, name, getattr(self, name), least, most)
-        if self.like not in PRESETS and not (isinstance(self.like, str) and Path(self.like).suffix):
+        if not isinstance(self.like, str) or not (self.like in PRESETS or Path(self.like).suffix):
             known = ", ".join(PRESETS)
             raise InputError(f"poke: like expects {known}, a .safetensors volume or a video, got {self.like!r}")
+
+    @property
+    def file(self) -> Path | None:
+        return None if self.like in PRESETS else Path(self.like)
 
     def field(self, scene: Scene) -> MotionField:
         if scene.loop and self.at + self.hold >= scene.seconds:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from photoflow import ops
 from photoflow.motion import Motion, MotionField, Scene
+from photoflow.motion.base import moments
 from photoflow.motion.drift import DriftField
 from photoflow.motion.looped import looped
 from photoflow.render.measured import FlowNetwork, MeasuredField
@@ -21,6 +22,7 @@ from photoflow.render.measured import FlowNetwork, MeasuredField
 Array = np.ndarray[Any, Any]
 Window = tuple[slice, slice]
 
+_LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
 GRID = 2  # pixels from one node of a subject's flow to the next: displacements are smooth, and a quarter is quick
 
 
@@ -127,7 +129,7 @@ class SubjectLayer:
 
     def _importance(self, seconds: float) -> Tensor:
         """Softmax metric: the mean length of a displacement, scaled to 0 … 4; (1, 1, h, w) on the flow's grid."""
-        flows = [self.field.flow(float(t)) for t in np.linspace(0, seconds, 8, endpoint=False)]
+        flows = [self.field.flow(float(t)) for t in moments(seconds, 2, 8)]
         mean = torch.stack([torch.hypot(flow[0], flow[1]) for flow in flows]).mean(dim=0)
         return (4 * mean / mean.max().clamp_min(1e-6))[None, None]
 
@@ -241,13 +243,13 @@ def _support(alpha: Array) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _reach(field: MotionField, step: int, seconds: float, samples: int = 48) -> tuple[int, int]:
+def _reach(field: MotionField, step: int, seconds: float) -> tuple[int, int]:
     """Largest displacement in x and y over the clip, whole pixels, with a margin for the times between the samples.
 
     `step` is the pixels from one node of the field's grid to the next.
     """
     largest = np.zeros(2)
-    for t in np.linspace(0, seconds, samples):
+    for t in moments(seconds, *_LOOKED_AT):
         largest = np.maximum(largest, field.flow(float(t)).abs().amax(dim=(1, 2)).cpu().numpy())
     return math.ceil(largest[0] * step * 1.03) + 3, math.ceil(largest[1] * step * 1.03) + 3
 

@@ -14,13 +14,20 @@ from photoflow.errors import InputError
 from photoflow.models.discriminator import PatchDiscriminator
 from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.splat_generator import SIZES, SplatGenerator
-from photoflow.models.vgg import VGG19Features
-from photoflow.models.weights import locate
 from photoflow.ops import backward_warp
 from photoflow.render.generated import moving, thrown
 from photoflow.train.config import TrainingConfig, as_text
 from photoflow.train.light import evenly_lit
-from photoflow.train.losses import SPAN, charbonnier, gradient_penalty, l1, laplacian_l1, psnr
+from photoflow.train.losses import (
+    SPAN,
+    WITHOUT_VGG,
+    charbonnier,
+    gradient_penalty,
+    l1,
+    laplacian_l1,
+    psnr,
+    vgg_distance,
+)
 from photoflow.train.pictures import error, sheet
 from photoflow.train.recipe import Recipe, Terms, Turn
 
@@ -152,11 +159,8 @@ class GanRecipe(Recipe):
             self.turns.append(Turn("critic", self._critic, self._adam(self._critic), self.critic_losses,
                                    config.critic_updates, config.adversarial_from))  # fmt: skip
         self.turns.append(Turn("generator", self.ships, self._adam(self.ships), self.generator_losses))
-        found = locate("vgg19") if config.vgg else None
-        self._features = VGG19Features(found).to(device).eval() if found else None
-        self.facts: dict[str, str] = {}
-        if config.vgg and not found:
-            self.facts["vgg"] = "the weights of VGG-19 are not on this machine: trained without L_vgg"
+        self._vgg_distance = vgg_distance(device) if config.vgg else None
+        self.facts = {"vgg": WITHOUT_VGG} if config.vgg and not self._vgg_distance else {}
         if not self._weights(0.0):
             raise InputError(
                 "expected at least one loss that counts from the start, got none: adversarial begins later, vgg needs "
@@ -191,12 +195,13 @@ class GanRecipe(Recipe):
         losses: dict[str, Callable[[], Tensor]] = {
             "adversarial": lambda: -self._score(seen)(drawn).float().mean(),
             "pixel": lambda: SPAN * l1(drawn, real),
-            "vgg": lambda: self._vgg_distance(drawn, real),
             "cycle": lambda: SPAN * _cycle(drawn, seen),
             "warp": lambda: SPAN * _staying(drawn, seen),
             "charbonnier": lambda: charbonnier(drawn, real),
             "laplacian": lambda: laplacian_l1(drawn, real),
         }
+        if vgg := self._vgg_distance:
+            losses["vgg"] = lambda: vgg(drawn, real)
         terms = {name: weight * losses[name]() for name, weight in self._weights(progress).items()}
         return Terms(terms, {"psnr": psnr(drawn, real)})
 
@@ -209,7 +214,7 @@ class GanRecipe(Recipe):
     def _weights(self, progress: float) -> dict[str, float]:
         """The weights of the generator's losses that count once a share of the training is done; none of them is 0."""
         weights: dict[str, float] = {name: getattr(self.config, name) for name in _LOSSES}
-        if self._features is None:
+        if self._vgg_distance is None:
             weights["vgg"] = 0.0
         if progress < self.config.adversarial_from:
             weights["adversarial"] = 0.0
@@ -236,12 +241,6 @@ class GanRecipe(Recipe):
     def _score(self, seen: Condition) -> Callable[[Tensor], Tensor]:
         """The discriminator's scores D(I1, F, I1', M_occ, candidate) as a function of the candidate."""
         return lambda candidate: self._critic(seen.image, seen.flow, seen.warped, seen.occlusion, candidate)
-
-    def _vgg_distance(self, drawn: Tensor, real: Tensor) -> Tensor:
-        assert self._features is not None
-        with torch.no_grad():
-            wanted = self._features(real)
-        return l1(self._features(drawn), wanted)
 
     def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.Adam(network.parameters(), self.config.rate, betas=self.config.betas)

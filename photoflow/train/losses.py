@@ -8,6 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from photoflow.models.vgg import VGG19Features
+from photoflow.models.weights import locate
+
 SPAN = 2.0
 """The papers' images lie in [-1, 1], those here in [0, 1]: what their differences have to be multiplied by."""
 
@@ -23,6 +26,25 @@ def charbonnier(first: Tensor, second: Tensor, eps: float = 1e-3) -> Tensor:
     Source: Charbonnier et al., "Two deterministic half-quadratic regularization algorithms", ICIP 1994.
     """
     return ((first.float() - second.float()).square() + eps**2).sqrt().mean()
+
+
+WITHOUT_VGG = "the weights of VGG-19 are not on this machine: trained without L_vgg"
+
+
+def vgg_distance(device: str) -> Callable[[Tensor, Tensor], Tensor] | None:
+    """L1 between VGG-19's features of what is drawn and of what is wanted; None where its weights are not on this
+    machine."""
+    found = locate("vgg19")
+    if found is None:
+        return None
+    features = VGG19Features(found).to(device).eval()
+
+    def distance(drawn: Tensor, real: Tensor) -> Tensor:
+        with torch.no_grad():
+            wanted = features(real)
+        return l1(features(drawn), wanted)
+
+    return distance
 
 
 def laplacian_pyramid(image: Tensor, levels: int) -> list[Tensor]:

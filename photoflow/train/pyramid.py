@@ -12,12 +12,10 @@ from torch import Tensor
 from photoflow.errors import InputError
 from photoflow.models.dis import DIS
 from photoflow.models.pyramid import PyramidGenerator, motion_weight
-from photoflow.models.vgg import VGG19Features
-from photoflow.models.weights import locate
 from photoflow.render.generated import thrown
 from photoflow.train.config import TrainingConfig
 from photoflow.train.light import evenly_lit
-from photoflow.train.losses import charbonnier, l1, laplacian_l1, psnr
+from photoflow.train.losses import WITHOUT_VGG, charbonnier, laplacian_l1, psnr, vgg_distance
 from photoflow.train.pictures import error, sheet
 from photoflow.train.recipe import Recipe, Terms, Turn
 
@@ -92,11 +90,8 @@ class PyramidRecipe(Recipe):
         optimiser = torch.optim.Adam(self.ships.parameters(), config.rate, betas=(0.9, 0.99))
         self.turns = [Turn("frame", self.ships, optimiser, self.losses)]
         self._measured = DIS()
-        found = locate("vgg19") if config.vgg else None
-        self._features = VGG19Features(found).to(device).eval() if found else None
-        self.facts: dict[str, str] = {}
-        if config.vgg and not found:
-            self.facts["vgg"] = "the weights of VGG-19 are not on this machine: trained without L_vgg"
+        self._vgg_distance = vgg_distance(device) if config.vgg else None
+        self.facts = {"vgg": WITHOUT_VGG} if config.vgg and not self._vgg_distance else {}
         if not self._weights:
             raise InputError("expected at least one loss that counts, got none: vgg needs the weights of VGG-19")
 
@@ -109,8 +104,10 @@ class PyramidRecipe(Recipe):
         image, flow, real = self._pair(batch)
         drawn = self.ships(image, flow)
         distances: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
-            "charbonnier": charbonnier, "laplacian": laplacian_l1, "vgg": self._vgg_distance,
+            "charbonnier": charbonnier, "laplacian": laplacian_l1,
         }  # fmt: skip
+        if self._vgg_distance:
+            distances["vgg"] = self._vgg_distance
         terms = {name: weight * distances[name](drawn, real) for name, weight in self._weights.items()}
         return Terms(terms, {"psnr": psnr(drawn, real)})
 
@@ -125,7 +122,7 @@ class PyramidRecipe(Recipe):
     def _weights(self) -> dict[str, float]:
         """The weights of the losses that count; none of them is 0."""
         weights: dict[str, float] = {name: getattr(self.config, name) for name in _LOSSES}
-        if self._features is None:
+        if self._vgg_distance is None:
             weights["vgg"] = 0.0
         return {name: weight for name, weight in weights.items() if weight}
 
@@ -136,9 +133,3 @@ class PyramidRecipe(Recipe):
             return batch["image1"], batch["flow"], batch["image2"]
         image, later = batch["image1"], batch.get("middle", batch["image2"])
         return image, self._measured(image, later), later
-
-    def _vgg_distance(self, drawn: Tensor, real: Tensor) -> Tensor:
-        assert self._features is not None
-        with torch.no_grad():
-            wanted = self._features(real)
-        return l1(self._features(drawn), wanted)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from command import run
 
-from photoflow import cli
+from photoflow import cli, motion
 from photoflow.motion.wind import PRESETS
 
 
@@ -96,8 +96,29 @@ def test_what_is_read_is_never_replaced(arguments, files, tmp_path, monkeypatch,
     photo.write_bytes((files / "mask.png").read_bytes())
     arguments = [{"PHOTO": photo, "photo.jpg": files / "photo.jpg"}.get(a, a) for a in arguments]
     code, said = run(monkeypatch, capsys, "animate", *arguments, "--offline")
-    assert code == 2 and "would replace the photo" in said
+    assert code == 2 and ("would replace its mask" if "--mask" in arguments else "would replace the photo") in said
     assert photo.read_bytes() == (files / "mask.png").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [
+        ("animate", ["--motion", "spectral:CLIP", "-o", "CLIP"]),
+        ("animate", ["--motion", "sway", "--motion", "MOTION", "-o", "CLIP"]),
+        ("animate", ["--motion", "MOTION", "-o", "a.mp4", "--save-motion", "MOTION"]),
+        ("animate", ["--motion", "poke x=1 y=1 dx=2 dy=2 like=CLIP", "-o", "CLIP"]),
+        ("poke", ["--drag", "20,20,5,5", "--volume", "CLIP", "-o", "CLIP"]),
+    ],
+)
+def test_what_a_motion_is_read_from_is_never_replaced(command, options, files, tmp_path, monkeypatch, capsys):
+    clip, described = tmp_path / "clip.mp4", tmp_path / "motion.json"
+    clip.write_bytes(b"a clip")
+    motion.save(0.5 * motion.Spectral(str(clip)), described)
+    kept = described.read_bytes()
+    options = [text.replace("CLIP", str(clip)).replace("MOTION", str(described)) for text in options]
+    code, said = run(monkeypatch, capsys, command, files / "photo.jpg", *options, "--offline")
+    assert code == 2 and "would replace" in said and len(said.splitlines()) == 1
+    assert clip.read_bytes() == b"a clip" and described.read_bytes() == kept
 
 
 def test_lack_of_memory_is_one_line(files, tmp_path, monkeypatch, capsys):

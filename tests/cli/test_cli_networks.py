@@ -136,7 +136,7 @@ def test_dis_draws_between_keyframes_without_weights(animate):
         (["--interpolate", "rife", "--weights", "rife=none.pth"], "none.pth: not found"),
         (
             ["--weights", "vae=x.pth"],
-            "weights: expected weights of one of raft, gan, pyramid, rife, amt, refined, got 'vae'",
+            "weights: expected weights of one of raft, gan, pyramid, refined, rife, amt, got 'vae'",
         ),
         (["--weights", "rife"], "weights: expected NETWORK=NAME or NETWORK=FILE, got 'rife'"),
         (["--blueprint", "flow"], "blueprint: expected one of exact, raft, got 'flow'"),

@@ -78,6 +78,7 @@ def test_what_ships_draws_a_motion_that_animate_takes(
         (("photo.png", "--seconds", "0"), "expected above 0 to 120 seconds, got 0"),
         (("photo.png", "--weights", "other.safetensors"), "other.safetensors"),
         (("prior.safetensors", "-o", "prior.safetensors"), "the output would replace the photo"),
+        (("photo.png", "-o", "prior.safetensors"), "the output would replace the weights"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(

@@ -12,6 +12,7 @@ import torch
 from moving import SHIFT
 
 from photoflow.data.flying_chairs import SPLIT_FILE
+from photoflow.errors import InputError
 from photoflow.evaluation import Scores
 from photoflow.evaluation.animation import evaluate_animation
 from photoflow.evaluation.baselines import inverse, middle_by_flow
@@ -20,6 +21,7 @@ from photoflow.evaluation.flow import evaluate_flow, visible
 from photoflow.evaluation.folders import open_pairs_or_frames
 from photoflow.evaluation.interpolation import evaluate_interpolation
 from photoflow.evaluation.render import drawn, evaluate_render
+from photoflow.io import write_image
 from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.registry import WeightsError
@@ -33,6 +35,14 @@ CALLS: list[tuple[int, int]] = []
 def progress():
     CALLS.clear()
     return lambda done, total: CALLS.append((done, total))
+
+
+@pytest.mark.parametrize("evaluate", [evaluate_interpolation, evaluate_render])
+def test_frames_too_small_to_compare_are_named(evaluate, tmp_path, progress):
+    for number in range(3):
+        write_image(tmp_path / f"{number}.png", np.zeros((12, 10, 3), np.uint8))
+    with pytest.raises(InputError, match=r"0.png: expected at least 11 pixels a side, got 10x12"):
+        evaluate(tmp_path, None, device="cpu", progress=progress)
 
 
 def test_render_baselines_move_the_picture_to_the_bit(chairs, device, progress):

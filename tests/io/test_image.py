@@ -141,8 +141,9 @@ def test_bad_files(tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.Monk
     (tmp_path / "empty.jpg").touch()
     (tmp_path / "text.jpg").write_text("hello " * 100)
     for name, message in (("", "is a folder"), ("empty.jpg", "is empty"), ("text.jpg", "is not a JPEG")):
-        with pytest.raises(InputError, match=message):
+        with pytest.raises(InputError, match=message) as fault:
             read_photo(tmp_path / name)
+        assert str(fault.value).count(str(tmp_path)) == 1
     monkeypatch.setattr(image_module, "MAX_MEGAPIXELS", 0.001)
     Image.fromarray(picture).save(tmp_path / "large.png")
     with pytest.raises(InputError, match="70x48, more than"):
@@ -196,3 +197,12 @@ def test_names_that_no_file_can_have(tmp_path: Path) -> None:
     for name in (tmp_path / "file" / "inside.jpg", tmp_path / ("n" * 400), "nul\0.jpg"):
         with pytest.raises(InputError, match="cannot be read"):
             read_photo(name)
+
+
+def test_a_picture_of_any_size_is_asked_for_its_alpha(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("RGBA", (40, 30)).save(tmp_path / "a.png")
+    assert image_module.has_alpha(tmp_path / "a.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # Pillow refuses to open more than twice as many
+    assert not image_module.has_alpha(tmp_path / "a.png")
+    with pytest.raises(InputError, match="more than"):
+        read_photo(tmp_path / "a.png")

@@ -24,5 +24,5 @@ def test_each_loads_and_has_its_card(path: Path) -> None:
     network = load_network(path.stem, None, offline=True)
     assert not network.training
     card = " ".join(path.with_suffix(".md").read_text().split())
-    for word in ("Trained on", "CPU", "Licence", "Limits", "photoflow evaluate"):
+    for word in ("Trained on", "CPU", "Licence", "Limits", "Scores"):
         assert word in card

@@ -14,6 +14,7 @@ import pytest
 
 from photoflow.errors import InputError
 from photoflow.models import weights
+from photoflow.models.networks import load_network
 from photoflow.models.weights import REGISTRY, WeightsError, WeightsFile
 
 CONTENT = b"weights of a network" * 1000
@@ -176,3 +177,16 @@ def test_a_wheel_that_does_not_have_it_names_both_sources(
 def test_nothing_heavy_is_imported() -> None:
     code = "import sys, photoflow.models.weights, photoflow.segment; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_network_of_several_layouts_is_fetched_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+
+    def fails(name: str, **_: bool) -> Path:
+        tried.append(name)
+        raise WeightsError(f"{name}: cannot be fetched")
+
+    monkeypatch.setattr(weights, "fetch", fails)
+    with pytest.raises(WeightsError, match="raft_small: cannot be fetched"):
+        load_network("flow", "raft_small")
+    assert tried == ["raft_small"]

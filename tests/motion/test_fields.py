@@ -8,7 +8,7 @@ import torch
 
 from photoflow import motion
 from photoflow.errors import InputError
-from photoflow.motion.base import affine
+from photoflow.motion.base import affine, moments
 from photoflow.motion.drift import dense_velocity
 
 EVERY = [
@@ -144,3 +144,13 @@ def test_drift_sources_undo_its_flow():
 def test_values_out_of_range_are_named(make, named):
     with pytest.raises(InputError, match=named):
         make()
+
+
+@pytest.mark.parametrize("seconds", [2.0, 47.0, 94.0, 120.0])
+def test_moments_meet_every_phase_of_any_period(seconds):
+    times = moments(seconds, 16, 64)
+    assert times[0] == 0 and times[-1] == seconds and (np.diff(times) > 0).all()
+    assert len(times) == max(64, 16 * seconds) and np.diff(times).max() < 2 * seconds / len(times)
+    for cycles in range(1, int(4 * seconds) + 1):  # up to 4 a second
+        phases = np.sort(times[:-1] * cycles / seconds % 1)
+        assert np.diff(phases, append=1 + phases[0]).max() < 0.125

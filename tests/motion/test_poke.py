@@ -152,6 +152,7 @@ def test_a_plant_swings_back_beyond_its_place(plants):
         ({"hold": 0}, "hold expects a number from 0.05"),
         ({"like": "stone"}, "like expects plant, "),
         ({"like": 3}, "like expects plant, "),
+        ({"like": [1]}, "like expects plant, "),
         ({"like": "nowhere.safetensors"}, "nowhere.safetensors"),
     ],
 )

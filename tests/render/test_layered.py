@@ -57,6 +57,14 @@ def test_the_whole_path_is_inside_the_layer():
     assert min(areas) > 0.97 * alpha.sum() and max(areas) < 1.03 * alpha.sum()
 
 
+def test_a_motion_in_step_with_the_clip_is_not_taken_for_rest():
+    """Looked at once a second it never moves."""
+    alpha = square()
+    for seconds in (24.0, 47.0, 48.0):
+        drawn = renderer(motion.Bounce(height=1, period=1), picture(), alpha, seconds=seconds)
+        assert drawn.cutout(0.25)[..., 3].sum() / 255 > 0.97 * alpha.sum()
+
+
 def test_a_subject_cut_by_the_border_does_not_tear_off_from_it():
     alpha = square(top=36, size=12)  # touches the lower border
     drawn = renderer(motion.Translate(dx=0, dy=-8), np.zeros((48, 64, 3), np.uint8), alpha, loop=False).frame(2.0)

@@ -13,7 +13,6 @@ from torch.testing import assert_close
 from photoflow.errors import InputError
 from photoflow.io import write_image
 from photoflow.models.vgg import VGG19Features
-from photoflow.train import pyramid
 from photoflow.train.losses import charbonnier, laplacian_l1, psnr
 from photoflow.train.recipes import entry_of
 
@@ -43,7 +42,7 @@ def test_losses_are_distances_to_the_later_image() -> None:
 
 def test_vgg_is_used_where_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save(VGG19Features().state_dict(), tmp_path / "vgg19.pth")
-    monkeypatch.setattr(pyramid, "locate", lambda name: tmp_path / "vgg19.pth")
+    monkeypatch.setattr("photoflow.train.losses.locate", lambda name: tmp_path / "vgg19.pth")
     recipe, batch = made()
     terms, _ = losses(recipe, batch)
     terms["vgg"].backward()
@@ -52,7 +51,7 @@ def test_vgg_is_used_where_its_weights_are(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_one_loss_has_to_count(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pyramid, "locate", lambda name: None)
+    monkeypatch.setattr("photoflow.train.losses.locate", lambda name: None)
     with pytest.raises(InputError, match="expected at least one loss that counts, got none: vgg needs the weights"):
         made(charbonnier=0, laplacian=0)
     with pytest.raises(InputError, match="expected at least one loss with a weight above 0, got none"):

@@ -18,7 +18,7 @@ from photoflow.models.splat_generator import SplatGenerator
 from photoflow.models.vgg import VGG19Features
 from photoflow.models.way_evidence import WAYS
 from photoflow.ops import backward_warp
-from photoflow.train import gan, log
+from photoflow.train import gan, log, losses
 from photoflow.train.batches import Feed, Mixture
 from photoflow.train.interpolation import turned
 from photoflow.train.losses import l1
@@ -97,7 +97,7 @@ def test_critic_losses_are_those_of_wgan_gp() -> None:
 
 def test_vgg_is_used_where_its_weights_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.save(VGG19Features().state_dict(), tmp_path / "vgg19.pth")
-    monkeypatch.setattr(gan, "locate", lambda name: tmp_path / "vgg19.pth")
+    monkeypatch.setattr(losses, "locate", lambda name: tmp_path / "vgg19.pth")
     recipe, batch = made("gan", adversarial=0)
     terms, _ = recipe.generator_losses(batch, chance(), 0.0)
     terms["vgg"].backward()
@@ -125,7 +125,7 @@ def test_an_adversarial_loss_may_begin_later(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("settings", [{"vgg": 1}, {"adversarial": 1, "adversarial_from": 0.3}])
 def test_one_loss_has_to_count_from_the_start(settings: dict, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gan, "locate", lambda name: None)
+    monkeypatch.setattr(losses, "locate", lambda name: None)
     with pytest.raises(InputError, match="expected at least one loss that counts from the start, got none"):
         made("gan", **dict.fromkeys(("adversarial", "pixel", "vgg", "cycle", "warp"), 0) | settings)
     made("gan", **dict.fromkeys(("pixel", "vgg", "cycle", "warp"), 0))  # a critic that judges from the start is enough
