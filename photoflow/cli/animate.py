@@ -86,6 +86,8 @@ def animate(
     from photoflow.animator import Animator, frame_count
     from photoflow.clip import EXPLAIN_ROWS
 
+    if all_subjects and subject != 1:
+        raise InputError(f"subject: expected it without --all-subjects, got {subject}")
     words = motion or ["sway"]
     planned = combined([motions.parse(text) for text in words])
     read: Read = {"the photo": [photo], "its mask": [mask], "a motion that is read": motion_files(planned, words)}
@@ -109,8 +111,16 @@ def animate(
             clip.explain(explain, progress=advance)
         if save_motion:
             planned.save(save_motion)
-    said = f"{output}: {len(clip)} frames, {clip.seconds:g} s at {fps:g} fps"
-    console.print(said, markup=False, soft_wrap=True)
+    console.print(clip_report(output, len(clip), fps, clip.seconds), markup=False, soft_wrap=True)
+
+
+def clip_report(output: Path, count: int, fps: float, seconds: float) -> str:
+    """What was written, of so many frames."""
+    from photoflow.io import kept
+
+    frames, rate = kept(output, count, fps)
+    most = f" (of {count}: a GIF has at most {rate:g} a second)" if frames < count else ""
+    return f"{output}: {frames} frames, {seconds:g} s at {rate:g} fps{most}"
 
 
 @app.command("motions")
@@ -129,8 +139,17 @@ def list_motions() -> None:
 
 
 def motion_files(planned: Motion, words: Sequence[str] = ()) -> list[Path | None]:
-    """The files that motions are read from: clips, volumes, and the motion files among the words that say them."""
-    return [part.file for _, part in planned.terms()] + [Path(text) for text in words if text.lower().endswith(".json")]
+    """The files that motions are read from: clips, volumes, and the motion files among the words that say them.
+
+    Raises:
+        InputError: one is not there.
+    """
+    files = [part.file for _, part in planned.terms()]
+    files += [Path(text) for text in words if text.lower().endswith(".json")]
+    for file in files:
+        if file and not file.exists():
+            raise InputError(f"{file}: no such file")
+    return files
 
 
 def check_files(read: Read, output: Path, alpha: bool, explain: Path | None, save_motion: Path | None) -> None:

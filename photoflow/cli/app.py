@@ -26,7 +26,7 @@ app = typer.Typer(
 console = Console(stderr=True, highlight=False)
 
 # Options that several commands have.
-PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP or TIFF.", show_default=False)]
+PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, TIFF, GIF or BMP.", show_default=False)]
 Output = Annotated[Path, typer.Option("-o", "--output", help=".mp4, .webm, .gif, .apng, or a folder for png frames.")]
 Seconds = Annotated[float, typer.Option(help="Length of the clip.")]
 Fps = Annotated[float, typer.Option(help="Frames a second.")]
@@ -48,8 +48,10 @@ AcceptLicence = Annotated[
 
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2, an interrupt in 130 and no file."""
-    # A terminated run cleans up after itself as an interrupted one does.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # A run that is terminated, or whose terminal is closed, cleans up after itself as an interrupted one does.
+    for one in (signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ())):  # Windows has none
+        if signal.getsignal(one) != signal.SIG_IGN:  # nohup
+            signal.signal(one, lambda number, _: sys.exit(128 + number))
     try:
         app()
     except InputError as error:

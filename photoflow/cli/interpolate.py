@@ -19,7 +19,7 @@ def add_frames(
     network: Annotated[
         str | None,
         typer.Option(
-            help="What draws them: dis, which has no weights; refined, better where things move far, and five times "
+            help="What draws them: dis, which has no weights; refined, better where things move far, and seven times "
             "as slow; rife or amt, by weights of theirs.  [rife with weights, else dis]"
         ),
     ] = None,
@@ -33,6 +33,7 @@ def add_frames(
     offline: Offline = False,
 ) -> None:
     """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
+    from photoflow.io import kept
     from photoflow.models.weights import shipped
 
     network = network or ("rife" if weights else "dis")
@@ -57,6 +58,5 @@ def add_frames(
         done = interpolate(frames, target, drawn_by, factor=factor, quality=quality, device=device, progress=advance)
     cuts = f", {done.cuts} scene cut{'s' * (done.cuts != 1)} kept" if done.cuts else ""
     silence = ", without the sound (only .mp4 and .webm keep it)" if done.silenced else ""
-    console.print(
-        f"{target}: {done.frames} frames at {float(done.fps):g} fps{cuts}{silence}", markup=False, soft_wrap=True
-    )
+    count, rate = kept(target, done.frames, float(done.fps))
+    console.print(f"{target}: {count} frames at {rate:g} fps{cuts}{silence}", markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.animate import Read, check_files, combined, motion_files, numbers, parse_size
+from photoflow.cli.animate import Read, check_files, clip_report, combined, motion_files, numbers, parse_size
 from photoflow.cli.app import (
     Box,
     Device,
@@ -39,8 +39,11 @@ def poke(
     at: Annotated[list[float] | None, typer.Option(help="Seconds, when the pull begins; one a drag.  [0.5]")] = None,
     hold: Annotated[float, typer.Option(help="Seconds from there to the release.")] = 0.8,
     like: Annotated[
-        str, typer.Option(help="What the subject moves like: plant, tree, vine, flag, cloth, hair, candle or lantern.")
-    ] = "plant",
+        str | None,
+        typer.Option(
+            help="What the subject moves like: plant, tree, vine, flag, cloth, hair, candle or lantern.  [plant]"
+        ),
+    ] = None,
     volume: Annotated[
         Path | None, typer.Option(help="Spectral volume (.safetensors) or video, in place of --like.")
     ] = None,
@@ -68,14 +71,18 @@ def poke(
     if len(times) not in (1, len(drag)):
         raise InputError(f"at: expected one time, or one for each of the {len(drag)} drags, got {len(times)}")
     times = times * len(drag) if len(times) == 1 else times
+    if like and volume:
+        raise InputError(f"like: expected it or --volume, got {like} and {volume}")
     pulls = []
     for text, time in zip(drag, times):
         x, y, dx, dy = numbers("drag", text, 4)
-        pulls.append(Poke(x, y, dx, dy, at=time, hold=hold, like=str(volume or like)))
+        pulls.append(Poke(x, y, dx, dy, at=time, hold=hold, like=str(volume or like or "plant")))
     planned = combined(pulls)
     read: Read = {"the photo": [photo], "its mask": [mask], "the volume": motion_files(planned)}
     check_files(read, output, False, explain, None)
     frames = frame_count(seconds, fps)
+    if all(pull.at >= seconds for pull in pulls) or not any(pull.dx or pull.dy for pull in pulls):
+        raise InputError(f"drag: expected a pull within the clip's {seconds:g} s, got none")
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
         clip = Animator(device, segmenter, offline).animate(
             photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
@@ -85,5 +92,4 @@ def poke(
         clip.save(output, quality=quality, progress=advance)
         if explain:
             clip.explain(explain, progress=advance)
-    said = f"{output}: {len(clip)} frames, {clip.seconds:g} s at {fps:g} fps"
-    console.print(said, markup=False, soft_wrap=True)
+    console.print(clip_report(output, len(clip), fps, clip.seconds), markup=False, soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -32,6 +33,14 @@ def list_weights() -> None:
         typer.echo(weights.description(name))
 
 
+def shipped_path(name: str) -> Path | None:
+    """The weights of that name that come with photoflow."""
+    from photoflow.models import weights
+    from photoflow.models.networks import KINDS
+
+    return weights.shipped(name) if name in KINDS else None
+
+
 @weights_app.command("get")
 def get_weights(
     name: Annotated[str, typer.Argument(help="One of the names that `photoflow weights list` shows.")],
@@ -40,7 +49,7 @@ def get_weights(
     """Fetch weights, continuing what an earlier attempt left, and print where they are."""
     from photoflow.models import weights
 
-    typer.echo(weights.fetch(name, accept_licence=accept_licence))
+    typer.echo(shipped_path(name) or weights.fetch(name, accept_licence=accept_licence))
 
 
 @weights_app.command("path")
@@ -48,7 +57,7 @@ def show_weights_path(name: Annotated[str, typer.Argument(help="One of the names
     """Print where weights are."""
     from photoflow.models import weights
 
-    path = weights.locate(name)
+    path = shipped_path(name) or weights.locate(name)
     if path is None:
         raise InputError(f"weights '{name}' are not here; `photoflow weights get {name}` fetches them")
     typer.echo(path)

@@ -4,7 +4,7 @@ from photoflow.io.atomic import check_directory, check_target
 from photoflow.io.flow import read_flow, write_flow
 from photoflow.io.folder import FolderReader, natural_order
 from photoflow.io.image import PICTURES, Photo, read_mask, read_photo, write_image
-from photoflow.io.video import VideoReader, VideoWriter, check_output
+from photoflow.io.video import VideoReader, VideoWriter, check_output, kept
 
 __all__ = [
     "PICTURES",
@@ -15,6 +15,7 @@ __all__ = [
     "check_directory",
     "check_output",
     "check_target",
+    "kept",
     "natural_order",
     "read_flow",
     "read_mask",

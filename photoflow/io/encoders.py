@@ -167,18 +167,18 @@ class Gif:
     """GIF that loops for ever, with one palette; ``quality`` has no effect.
 
     A frame's time is rounded to hundredths of a second without adding up the error. Browsers slow delays
-    below 0.02 s down to 0.1 s, so of more than 50 frames a second only those that far apart are kept.
+    below 0.02 s down to 0.1 s, so of more than 50 frames a second 50 are kept, at even distances.
     """
 
-    _MIN_DELAY = 2
+    FASTEST = 50
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._settings = settings
         size = settings.width, settings.height
         self._stream = _Stream(path, "gif", "gif", Fraction(100), *size, "pal8", {}, threads=1)
         self._quantize: Quantizer | None = None
-        self._count = 0
-        self._shown_at = -self._MIN_DELAY
+        self._count = self._kept = 0
+        self._rate = min(settings.fps, Fraction(self.FASTEST))
         self.finish, self.abort = self._stream.finish, self._stream.abort
 
     def write(self, frame: Frame) -> None:
@@ -186,17 +186,16 @@ class Gif:
         if self._quantize is None:
             samples = self._settings.palette or [frame]
             self._quantize = Quantizer(self._settings.width, self._settings.height, samples)
-        now, following = self._time(self._count), self._time(self._count + 1)
+        due = self._count * self._rate / self._settings.fps
         self._count += 1
-        if now - self._shown_at < self._MIN_DELAY:
+        if due < self._kept:
             return
+        now, following = (round(count * 100 / self._rate) for count in (self._kept, self._kept + 1))
+        self._kept += 1
         # a copy: the quantiser compares it with the next frame
         picture = av.VideoFrame.from_ndarray(frame, "rgb24")
-        picture.pts = self._shown_at = now
-        self._stream.encode(self._quantize(picture), now, max(following - now, self._MIN_DELAY))
-
-    def _time(self, count: int) -> int:
-        return round(count * 100 / self._settings.fps)
+        picture.pts = now
+        self._stream.encode(self._quantize(picture), now, following - now)
 
 
 class Apng:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from photoflow.errors import InputError
 from photoflow.io.atomic import check_directory, check_target, naming_errors, replacing
-from photoflow.io.encoders import FORMATS, Encoder, Settings
+from photoflow.io.encoders import FORMATS, Encoder, Gif, Settings
 
 MIN_FPS, MAX_FPS = 0.1, 240
 
@@ -45,6 +45,13 @@ def check_output(path: str | os.PathLike[str], alpha: bool = False) -> Path:
     if folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"cannot write {folder}: the folder is not empty, expected a new or an empty one")
     return folder
+
+
+def kept(path: str | os.PathLike[str], count: int, fps: float) -> tuple[int, float]:
+    """How many of some frames a file of its format keeps, and how many a second: a .gif has no more than 50."""
+    if _kind(path) != ".gif" or fps <= Gif.FASTEST:
+        return count, fps
+    return int((count - 1) * Gif.FASTEST / fps) + 1, Gif.FASTEST
 
 
 class VideoWriter:
@@ -238,6 +245,8 @@ def _kind(path: str | os.PathLike[str]) -> str:
     if text.endswith(("/", os.sep)):
         return ""
     suffix = Path(text).suffix.lower()
+    if text == "-":
+        raise InputError("cannot write to -: a video needs a file, expected its name")
     if suffix not in FORMATS:
         raise InputError(f"cannot write {text}: expected .mp4, .webm, .gif, .apng or a folder "
                          f"(a name without suffix, for PNG files), got '{suffix}'")  # fmt: skip

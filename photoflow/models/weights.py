@@ -148,5 +148,5 @@ def _check_licence(entry: WeightsFile, accept: bool) -> None:
     elif not (record.is_file() and record.read_text() == f"{entry.licence} accepted\n"):
         raise WeightsError(
             f"weights '{entry.name}': their licence {entry.licence} forbids commercial use; accept it with "
-            f"accept_licence=True, or by `photoflow weights get {entry.name} --accept-licence`"
+            f"--accept-licence (accept_licence=True), or by `photoflow weights get {entry.name} --accept-licence`"
         )

@@ -207,8 +207,9 @@ class FlowingLayer:
     def render(self, t: float) -> tuple[Tensor, Window]:
         shown = torch.zeros_like(self._rgb)
         for flow, weight in self.field.sources(t):
-            shown += weight * ops.backward_warp(self._rgb, flow[None], mode="bilinear", padding="reflection")
-        return torch.cat([shown[0] * self._alpha, self._alpha]), self._window
+            # Bicubic: linear reading is sharp at whole pixels and soft between them, so that the water would pulse.
+            shown += weight * ops.backward_warp(self._rgb, flow[None], mode="bicubic", padding="reflection")
+        return torch.cat([shown[0].clamp_(0, 1) * self._alpha, self._alpha]), self._window
 
     def flow(self, t: float) -> tuple[Tensor, Window]:
         """As for any layer, within half a period, after which the material starts again."""

@@ -1,5 +1,6 @@
 """The command line, as a person uses it and misuses it."""
 
+import signal
 import subprocess
 import sys
 
@@ -119,6 +120,40 @@ def test_what_a_motion_is_read_from_is_never_replaced(command, options, files, t
     code, said = run(monkeypatch, capsys, command, files / "photo.jpg", *options, "--offline")
     assert code == 2 and "would replace" in said and len(said.splitlines()) == 1
     assert clip.read_bytes() == b"a clip" and described.read_bytes() == kept
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--subject", "2", "--all-subjects"], "expected it without --all-subjects, got 2"),
+        (["--motion", "spectral:nowhere.mp4"], "nowhere.mp4: no such file"),
+        (["-o", "-"], "a video needs a file"),
+    ],
+)
+def test_what_can_be_said_at_once_is(options, message, files, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("photoflow.segment.Segmenter.__call__", lambda *_, **__: 1 / 0)
+    code, said = run(monkeypatch, capsys, "animate", files / "photo.jpg", *options, "--offline")
+    assert code == 2 and message in said and list(tmp_path.iterdir()) == []
+
+
+def test_a_gif_says_how_many_frames_it_holds(files, tmp_path, monkeypatch, capsys):
+    options = ("--mask", files / "mask.png", "--seconds", "0.2", "--fps", "100", "--offline")
+    code, said = run(monkeypatch, capsys, "animate", files / "photo.jpg", "-o", tmp_path / "a.gif", *options)
+    assert code == 0 and "10 frames, 0.2 s at 50 fps (of 20: a GIF has at most 50 a second)" in " ".join(said.split())
+
+
+def test_a_closed_terminal_ends_as_an_interrupt_does(monkeypatch, capsys):
+    before = {one: signal.getsignal(one) for one in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        assert run(monkeypatch, capsys, "motions")[0] == 0
+        for one in before:
+            with pytest.raises(SystemExit) as ended:
+                signal.raise_signal(one)
+            assert ended.value.code == 128 + one
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def test_lack_of_memory_is_one_line(files, tmp_path, monkeypatch, capsys):

@@ -90,6 +90,9 @@ BEND = ["--volume", "bend.safetensors"]
         (["--drag", "60,30,9,0", "--volume", "text.safetensors"], "text.safetensors"),
         (["--drag", "60,30,9,0", "--loop", "--seconds", "1", *BEND], "expected a loop longer than that"),
         (["--drag", "60,30,9,0", "--seconds", "0"], "seconds: expected"),
+        (["--drag", "60,30,9,0", "--at", "10", "--seconds", "2"], "expected a pull within the clip's 2 s"),
+        (["--drag", "60,30,0,0"], "expected a pull within the clip's 5 s"),
+        (["--drag", "60,30,9,0", "--like", "tree", "--volume", "text.safetensors"], "like: expected it or --volume"),
     ],
     ids=lambda v: " ".join(v) if isinstance(v, list) else "",
 )

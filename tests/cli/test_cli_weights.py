@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -82,3 +83,9 @@ def test_listing_loads_no_library():
     code += "except SystemExit: print(sorted({'torch', 'cv2', 'numpy', 'torchvision'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.rstrip().endswith("[]")
+
+
+@pytest.mark.parametrize("command", ["get", "path"])
+def test_what_comes_with_photoflow_is_there(command, monkeypatch, capsys):
+    code, printed, _ = run(monkeypatch, capsys, command, "refined")
+    assert code == 0 and Path(printed.strip()).name == "refined.safetensors" and Path(printed.strip()).is_file()

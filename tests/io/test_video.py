@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from photoflow.errors import InputError
-from photoflow.io import VideoReader, VideoWriter, check_output, encoders, read_photo
+from photoflow.io import VideoReader, VideoWriter, check_output, encoders, read_photo, video
 
 FORMATS = ["v.mp4", "v.webm", "v.gif", "v.apng", "frames"]
 
@@ -86,13 +86,15 @@ def test_webm_alpha(tmp_path: Path) -> None:
     assert np.abs(np.array(decoded).astype(int) - np.array(frames)).mean() < 3
 
 
-@pytest.mark.parametrize("fps, count, kept", [(30, 30, 30), (12.5, 10, 10), (24, 24, 24), (100, 100, 50)])
+@pytest.mark.parametrize("fps, count, kept", [(30, 30, 30), (12.5, 10, 10), (24, 24, 24), (100, 100, 50), (60, 60, 50)])
 def test_gif_timing_and_loop(tmp_path: Path, fps: float, count: int, kept: int) -> None:
     _write(tmp_path / "v.gif", [np.full((9, 11, 3), 2 * index, np.uint8) for index in range(count)], fps)
     with Image.open(tmp_path / "v.gif") as gif:
         assert gif.info["loop"] == 0 and gif.n_frames == kept and gif.size == (11, 9)
         delays = [gif.seek(index) or gif.info["duration"] for index in range(kept)]
-    assert sum(delays) == pytest.approx(1000 * count / fps) and min(delays) >= 20
+    assert sum(delays) == pytest.approx(1000 * count / fps) and min(delays) >= 20 and max(delays) - min(delays) <= 10
+    assert fps <= 50 or set(delays) == {20}
+    assert video.kept(tmp_path / "v.gif", count, fps) == (kept, min(fps, 50)) and video.kept("v.mp4", 7, 90) == (7, 90)
 
 
 def test_gif_does_not_tremble(tmp_path: Path) -> None:
