@@ -213,10 +213,14 @@ class Animator:
         ]
         # Subjects come with the most prominent first: it is drawn last, in front.
         blueprint = self._network(self._chosen["blueprint"])
-        layers += [
+        moved = [
             SubjectLayer(own, alpha, motion, device=device, blueprint=blueprint, **timing)
             for own, alpha, motion in subjects[::-1]
         ]
+        layers += moved
+        if moved:
+            still = np.minimum.reduce([layer.still for layer in moved])
+            background = behind_what_rests(rgb, background, [(own, alpha) for own, alpha, _ in subjects[::-1]], still)
         moving = np.maximum.reduce([*alphas, *(alpha for alpha, _ in regions)])
         return LayeredRenderer(background, layers, device), moving
 
@@ -349,6 +353,25 @@ def cut_out(rgb: Array, mask: Array) -> tuple[Array, Array]:
 def fill_behind(rgb: Array, alphas: Sequence[Array], subjects: Sequence[Array]) -> Array:
     """The photo without what has the given opacities; none of the subjects, as masks, is copied into its place."""
     return fill_background(rgb, hole_behind(alphas), np.logical_or.reduce([mask > 0.5 for mask in subjects]))
+
+
+def behind_what_rests(rgb: Array, background: Array, subjects: Sequence[tuple[Array, Array]], still: Array) -> Array:
+    """A background over which subjects give the photo again where they stand still, so that a stem that is not theirs
+    is not cut off at their foot.
+
+    Args:
+        rgb: the photo, uint8 (H, W, 3).
+        background: filled in behind them, the same.
+        subjects: their own colours and their opacity, (H, W) in [0, 1], the one in front last.
+        still: (H, W), 1 where nothing ever moves, 0 where the background stays as it was filled.
+    """
+    shown, clear = np.zeros(rgb.shape, np.float32), np.ones((*still.shape, 1), np.float32)
+    for own, alpha in subjects:
+        shown = shown * (1 - alpha[..., None]) + own * alpha[..., None]
+        clear = clear * (1 - alpha[..., None])
+    seen = clear > 0.01  # less of it is not seen, and cannot be told from the photo
+    wanted = np.where(seen, np.clip((rgb - shown) / np.maximum(clear, 0.01), 0, 255), background)
+    return np.asarray(np.rint(background + (wanted - background) * still[..., None]), np.uint8)
 
 
 def hole_behind(alphas: Sequence[Array]) -> Array:

@@ -48,6 +48,27 @@ def test_the_first_frame_is_nearly_the_photo(animator, scene):
     np.testing.assert_allclose(first[inside], photo[inside], atol=1)
 
 
+def test_what_rests_all_the_time_is_the_photo(animator, scene):
+    photo, mask = scene
+    clip = animator.animate(photo, motion.Sway(strength=0), mask=mask, seconds=1, fps=10)
+    assert np.abs(clip[3].astype(int) - photo).max() <= 8 and (clip[3] != photo).any(2).mean() < 0.02
+    outside = cv2.dilate(mask, np.ones((3, 3), np.uint8)) == 0  # the filled rim, too
+    np.testing.assert_array_equal(clip[3][outside], photo[outside])
+
+
+def test_what_touches_a_foot_that_rests_is_not_cut_off_there(animator, scene):
+    """A pot below a plant that sways, and a shadow beside it: they are not the subject's."""
+    photo, mask = scene[0].copy(), scene[1]
+    photo[84:110, 76:84] = (20, 20, 160)
+    photo[80:84, 84:150] = 10
+    photo[mask > 250] = (230, 200, 40)
+    swaying = animator.animate(photo, motion.Sway(strength=1), mask=mask, seconds=1, fps=20)
+    changed = np.mean([np.abs(frame.astype(int) - photo)[86:96, 70:90].max(2) for frame in swaying], axis=0)
+    assert changed.max() <= 8
+    shaken = animator.animate(photo, motion.Translate(dx=0, dy=-9), mask=mask, seconds=1, fps=20)
+    assert np.abs(shaken[10].astype(int) - photo)[86:90, 70:90].max() > 30  # it has left
+
+
 def test_no_ghost_is_left_behind(animator, scene):
     """Where the disc was, there is wall: nothing as bright and yellow as the disc."""
     photo, mask = scene

@@ -23,6 +23,8 @@ Array = np.ndarray[Any, Any]
 Window = tuple[slice, slice]
 
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
+_MOVES = (0.25, 1.0)  # pixels: what moves by less all the time stands still, what moves by more does not
+_NEXT_TO = 0.002  # of the longer side, and 2 pixels: at least the rim that `fill_behind` fills
 GRID = 2  # pixels from one node of a subject's flow to the next: displacements are smooth, and a quarter is quick
 
 
@@ -114,8 +116,9 @@ class SubjectLayer:
             return looped(field, seconds) if loop else field
 
         box = _support(alpha)
-        reach = _reach(field_over(_crop(alpha, box), box[:2], 4), 4, seconds)
-        region = _grown(box, reach, alpha.shape)
+        travel = _travel(field_over(_crop(alpha, box), box[:2], 4), seconds) * 4
+        self.still = _still(travel, alpha, box)
+        region = _grown(box, _reach(travel), alpha.shape)
         # What the picture's border cut off is continued straight on, with mirrored colours, so that
         # a subject that moves away from the border does not tear off from it.
         opacity = _crop(alpha, region, cv2.BORDER_REPLICATE)
@@ -244,15 +247,39 @@ def _support(alpha: Array) -> tuple[int, int, int, int]:
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
-def _reach(field: MotionField, step: int, seconds: float) -> tuple[int, int]:
-    """Largest displacement in x and y over the clip, whole pixels, with a margin for the times between the samples.
-
-    `step` is the pixels from one node of the field's grid to the next.
-    """
-    largest = np.zeros(2)
+def _travel(field: MotionField, seconds: float) -> Array:
+    """The largest displacements in x and y over the clip, (2, h, w) in pixels of the field's grid."""
+    largest = torch.zeros(())
     for t in moments(seconds, *_LOOKED_AT):
-        largest = np.maximum(largest, field.flow(float(t)).abs().amax(dim=(1, 2)).cpu().numpy())
-    return math.ceil(largest[0] * step * 1.03) + 3, math.ceil(largest[1] * step * 1.03) + 3
+        largest = torch.maximum(field.flow(float(t)).abs().cpu(), largest)
+    return largest.numpy()
+
+
+def _reach(travel: Array) -> tuple[int, int]:
+    """The largest displacement in x and y, whole pixels, with a margin for the times between the moments."""
+    x, y = (math.ceil(float(one.max()) * 1.03) + 3 for one in travel)
+    return x, y
+
+
+def _still(travel: Array, alpha: Array, box: tuple[int, int, int, int]) -> Array:
+    """Where the subject and what is next to it never move: float32 (H, W), from 1 down to 0 where they do by a pixel.
+
+    Args:
+        travel: of every fourth pixel of the box, pixels.
+        alpha: (H, W) in [0, 1], its opacity.
+        box: around what is not transparent.
+    """
+    (left, top, right, bottom), (rows, columns) = box, travel.shape[1:]
+    far = F.interpolate(
+        torch.from_numpy(np.hypot(*travel))[None, None], (4 * rows - 3, 4 * columns - 3), mode="bilinear",
+        align_corners=True,
+    )[0, 0].numpy()  # fmt: skip
+    far = cv2.copyMakeBorder(far, 0, 3, 0, 3, cv2.BORDER_REPLICATE)[: bottom - top, : right - left]
+    moved = np.zeros_like(alpha)
+    moved[top:bottom, left:right] = far * (alpha[top:bottom, left:right] > 0)
+    width = 2 * (max(1, round(_NEXT_TO * max(alpha.shape))) + 2) + 1
+    moved = cv2.dilate(moved, np.ones((width, width), np.uint8))
+    return np.asarray(np.clip((_MOVES[1] - moved) / (_MOVES[1] - _MOVES[0]), 0, 1))
 
 
 def _grown(box: tuple[int, int, int, int], reach: tuple[int, int], size: tuple[int, ...]) -> tuple[int, int, int, int]:
