@@ -364,14 +364,23 @@ def behind_what_rests(rgb: Array, background: Array, subjects: Sequence[tuple[Ar
         background: filled in behind them, the same.
         subjects: their own colours and their opacity, (H, W) in [0, 1], the one in front last.
         still: (H, W), 1 where nothing ever moves, 0 where the background stays as it was filled.
+
+    Returns:
+        uint8 (H, W, 3).
     """
-    shown, clear = np.zeros(rgb.shape, np.float32), np.ones((*still.shape, 1), np.float32)
+    filled = (background != rgb).any(axis=2) & (still > 0)
+    photo, rest = rgb[filled].astype(np.float32), still[filled][:, None]
+    shown, clear = np.zeros_like(photo), np.ones_like(rest)
     for own, alpha in subjects:
-        shown = shown * (1 - alpha[..., None]) + own * alpha[..., None]
-        clear = clear * (1 - alpha[..., None])
+        over = alpha[filled][:, None]
+        shown = shown * (1 - over) + own[filled] * over
+        clear = clear * (1 - over)
+    before = background[filled].astype(np.float32)
     seen = clear > 0.01  # less of it is not seen, and cannot be told from the photo
-    wanted = np.where(seen, np.clip((rgb - shown) / np.maximum(clear, 0.01), 0, 255), background)
-    return np.asarray(np.rint(background + (wanted - background) * still[..., None]), np.uint8)
+    wanted = np.where(seen, np.clip((photo - shown) / np.maximum(clear, 0.01), 0, 255), before)
+    result: Array = background.copy()
+    result[filled] = np.rint(before + (wanted - before) * rest)
+    return result
 
 
 def hole_behind(alphas: Sequence[Array]) -> Array:

@@ -104,6 +104,8 @@ class SubjectLayer:
         scale, seconds, loop, device: see `photoflow.motion.Scene`.
         blueprint: measures the flow between the subject and its moved copy, which is what is rendered then; without
             it the planned flow is.
+
+    `still`, float32 (H, W), says where the subject and what is next to it stand still all the time: 1 there.
     """
 
     def __init__(
