@@ -32,6 +32,7 @@ OPTIONS = {
     "blueprint": ("exact", "raft"), "renderer": ("splat", "gan", "pyramid"),
     "interpolate": ("none", "dis", "refined", "rife", "amt"),
 }  # fmt: skip
+MOVES = (0.25, 1.0)  # pixels: what moves by less all the time stands still, what moves by more does not
 LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 
@@ -219,8 +220,9 @@ class Animator:
         ]
         layers += moved
         if moved:
-            still = np.minimum.reduce([layer.still for layer in moved])
-            background = behind_what_rests(rgb, background, [(own, alpha) for own, alpha, _ in subjects[::-1]], still)
+            farthest = np.maximum.reduce([layer.farthest for layer in moved])
+            cut_outs = [(own, alpha) for own, alpha, _ in subjects[::-1]]
+            background = behind_what_rests(rgb, background, cut_outs, farthest)
         moving = np.maximum.reduce([*alphas, *(alpha for alpha, _ in regions)])
         return LayeredRenderer(background, layers, device), moving
 
@@ -355,7 +357,7 @@ def fill_behind(rgb: Array, alphas: Sequence[Array], subjects: Sequence[Array]) 
     return fill_background(rgb, hole_behind(alphas), np.logical_or.reduce([mask > 0.5 for mask in subjects]))
 
 
-def behind_what_rests(rgb: Array, background: Array, subjects: Sequence[tuple[Array, Array]], still: Array) -> Array:
+def behind_what_rests(rgb: Array, background: Array, subjects: Sequence[tuple[Array, Array]], farthest: Array) -> Array:
     """A background over which subjects give the photo again where they stand still, so that a stem that is not theirs
     is not cut off at their foot.
 
@@ -363,11 +365,13 @@ def behind_what_rests(rgb: Array, background: Array, subjects: Sequence[tuple[Ar
         rgb: the photo, uint8 (H, W, 3).
         background: filled in behind them, the same.
         subjects: their own colours and their opacity, (H, W) in [0, 1], the one in front last.
-        still: (H, W), 1 where nothing ever moves, 0 where the background stays as it was filled.
+        farthest: float32 (H, W), how far each pixel of theirs goes at most, pixels.
 
     Returns:
         uint8 (H, W, 3).
     """
+    moved = cv2.dilate(farthest, around(farthest.shape, 2))
+    still = np.clip((MOVES[1] - moved) / (MOVES[1] - MOVES[0]), 0, 1)
     filled = (background != rgb).any(axis=2) & (still > 0)
     photo, rest = rgb[filled].astype(np.float32), still[filled][:, None]
     shown, clear = np.zeros_like(photo), np.ones_like(rest)
@@ -386,7 +390,13 @@ def behind_what_rests(rgb: Array, background: Array, subjects: Sequence[tuple[Ar
 def hole_behind(alphas: Sequence[Array]) -> Array:
     """Where the background is unknown: under the subjects and the rim that they stain; bool (H, W)."""
     opacity = np.maximum.reduce(alphas)
-    width = 2 * max(1, round(0.002 * max(opacity.shape))) + 1
-    covered = cv2.dilate((opacity > 0).astype(np.uint8), np.ones((width, width), np.uint8)) > 0
+    covered = cv2.dilate((opacity > 0).astype(np.uint8), around(opacity.shape)) > 0
     # A subject that leaves next to nothing of the photo: what is left of it must do.
     return np.asarray(opacity > 0.5 if covered.all() else covered)
+
+
+def around(size: tuple[int, ...], more: int = 0) -> Array:
+    """The square that `cv2.dilate` takes, uint8: as wide as the rim that a subject stains in a picture (height, width),
+    and some pixels more on each side."""
+    width = 2 * (max(1, round(0.002 * max(size))) + more) + 1
+    return np.ones((width, width), np.uint8)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,10 +20,12 @@ from photoflow.cli.app import (
     PhotoPath,
     Points,
     Quality,
+    Read,
     Seconds,
     SegmenterName,
     Size,
     app,
+    check_kept,
     console,
     parse_weights,
     progress_bar,
@@ -32,9 +34,6 @@ from photoflow.errors import InputError
 
 if TYPE_CHECKING:
     from photoflow.motion import Motion
-
-
-Read = Mapping[str, Sequence[Path | None]]  # files that are read, by what they are; None: not given
 
 
 @app.command()
@@ -173,9 +172,7 @@ def check_files(read: Read, output: Path, alpha: bool, explain: Path | None, sav
             raise InputError(f"{save_motion}: expected a name that ends in .json for the motion")
     written = [path.resolve() for path in (output, explain, save_motion) if path]
     for path in written:
-        for what, files in read.items():
-            if path in [file.resolve() for file in files if file]:
-                raise InputError(f"{path}: the output would replace {what}; expected another name")
+        check_kept(path, read)
         if written.count(path) > 1 or any(path in other.parents for other in written):
             raise InputError(f"{path}: two outputs would be in one place; expected different names")
 

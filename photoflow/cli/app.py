@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -46,6 +46,9 @@ AcceptLicence = Annotated[
 ]
 
 
+Read = Mapping[str, Sequence[Path | None]]  # files that are read, by what they are; None: not given
+
+
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2, an interrupt in 130 and no file."""
     # A run that is terminated, or whose terminal is closed, cleans up after itself as an interrupted one does.
@@ -73,6 +76,17 @@ def fail(line: str) -> None:
     """Print one line and exit with code 2."""
     console.print(f"photoflow: {' '.join(line.split())}", markup=False, soft_wrap=True)
     sys.exit(2)
+
+
+def check_kept(path: Path, read: Read) -> None:
+    """What is read is not replaced by what is written.
+
+    Raises:
+        InputError: it would be.
+    """
+    for what, files in read.items():
+        if path.resolve() in [file.resolve() for file in files if file]:
+            raise InputError(f"{path}: the output would replace {what}; expected another name")
 
 
 @app.callback(invoke_without_command=True)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from photoflow.cli.app import Device, Offline, app, console
+from photoflow.cli.app import Device, Offline, app, check_kept, console
 from photoflow.errors import InputError
 
 
@@ -64,8 +64,7 @@ def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) 
         check_target(path)
         if path.suffix.lower() not in suffixes:
             raise InputError(f"cannot write {path}: expected a suffix {' or '.join(suffixes)}")
-        if path.resolve() in (first.resolve(), second.resolve()):
-            raise InputError(f"{path}: the output would replace a picture; expected another name")
+        check_kept(path, {"a picture": [first, second]})
     if png and png.resolve() == output.resolve():
         raise InputError(f"{png}: two outputs would be in one place; expected different names")
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.animate import Read, check_files, clip_report, combined, motion_files, numbers, parse_size
+from photoflow.cli.animate import check_files, clip_report, combined, motion_files, numbers, parse_size
 from photoflow.cli.app import (
     Box,
     Device,
@@ -19,6 +19,7 @@ from photoflow.cli.app import (
     PhotoPath,
     Points,
     Quality,
+    Read,
     SegmenterName,
     Size,
     app,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photoflow.cli.app import Device, Offline, app, console
+from photoflow.cli.app import Device, Offline, app, check_kept, console
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,10 +62,7 @@ def check_sample_files(photo: Path, weights: str | None, output: Path) -> None:
     check_target(output)
     if output.suffix.lower() != ".safetensors":
         raise InputError(f"cannot write {output}: expected a suffix .safetensors")
-    if output.resolve() == photo.resolve():
-        raise InputError(f"{output}: the output would replace the photo; expected another name")
-    if weights is not None and output.resolve() == Path(weights).resolve():
-        raise InputError(f"{output}: the output would replace the weights; expected another name")
+    check_kept(output, {"the photo": [photo], "the weights": [Path(weights)] if weights else []})
 
 
 def sample_report(output: Path, volume: SpectralVolume) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photoflow.cli.app import Device, Offline, app, console
+from photoflow.cli.app import Device, Offline, app, check_kept, console
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,10 +61,7 @@ def check_spectrum_files(video: Path, weights: str | None, output: Path, png: Pa
         check_target(path)
         if path.suffix.lower() not in suffixes:
             raise InputError(f"cannot write {path}: expected a suffix {' or '.join(suffixes)}")
-        if path.resolve() == video.resolve():
-            raise InputError(f"{path}: the output would replace the clip; expected another name")
-        if weights is not None and path.resolve() == Path(weights).resolve():
-            raise InputError(f"{path}: the output would replace the weights; expected another name")
+        check_kept(path, {"the clip": [video], "the weights": [Path(weights)] if weights else []})
 
 
 def flow_network(weights: str | None, device: str, offline: bool) -> dict[str, Any]:

@@ -23,8 +23,6 @@ Array = np.ndarray[Any, Any]
 Window = tuple[slice, slice]
 
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
-_MOVES = (0.25, 1.0)  # pixels: what moves by less all the time stands still, what moves by more does not
-_NEXT_TO = 0.002  # of the longer side, and 2 pixels: at least the rim that `fill_behind` fills
 GRID = 2  # pixels from one node of a subject's flow to the next: displacements are smooth, and a quarter is quick
 
 
@@ -105,7 +103,7 @@ class SubjectLayer:
         blueprint: measures the flow between the subject and its moved copy, which is what is rendered then; without
             it the planned flow is.
 
-    `still`, float32 (H, W), says where the subject and what is next to it stand still all the time: 1 there.
+    `farthest`, float32 (H, W), is how far each of the subject's pixels goes at most, pixels; 0 beside it.
     """
 
     def __init__(
@@ -119,7 +117,7 @@ class SubjectLayer:
 
         box = _support(alpha)
         travel = _travel(field_over(_crop(alpha, box), box[:2], 4), seconds) * 4
-        self.still = _still(travel, alpha, box)
+        self.farthest = _farthest(travel, alpha, box)
         region = _grown(box, _reach(travel), alpha.shape)
         # What the picture's border cut off is continued straight on, with mirrored colours, so that
         # a subject that moves away from the border does not tear off from it.
@@ -263,11 +261,11 @@ def _reach(travel: Array) -> tuple[int, int]:
     return x, y
 
 
-def _still(travel: Array, alpha: Array, box: tuple[int, int, int, int]) -> Array:
-    """Where the subject and what is next to it never move: float32 (H, W), from 1 down to 0 where they do by a pixel.
+def _farthest(travel: Array, alpha: Array, box: tuple[int, int, int, int]) -> Array:
+    """How far each pixel of the subject goes at most: float32 (H, W), 0 beside it.
 
     Args:
-        travel: of every fourth pixel of the box, pixels.
+        travel: (2, h, w), of every fourth pixel of the box, pixels.
         alpha: (H, W) in [0, 1], its opacity.
         box: around what is not transparent.
     """
@@ -277,11 +275,9 @@ def _still(travel: Array, alpha: Array, box: tuple[int, int, int, int]) -> Array
         align_corners=True,
     )[0, 0].numpy()  # fmt: skip
     far = cv2.copyMakeBorder(far, 0, 3, 0, 3, cv2.BORDER_REPLICATE)[: bottom - top, : right - left]
-    moved = np.zeros_like(alpha)
-    moved[top:bottom, left:right] = far * (alpha[top:bottom, left:right] > 0)
-    width = 2 * (max(1, round(_NEXT_TO * max(alpha.shape))) + 2) + 1
-    moved = cv2.dilate(moved, np.ones((width, width), np.uint8))
-    return np.asarray(np.clip((_MOVES[1] - moved) / (_MOVES[1] - _MOVES[0]), 0, 1))
+    whole = np.zeros_like(alpha)
+    whole[top:bottom, left:right] = far * (alpha[top:bottom, left:right] > 0)
+    return whole
 
 
 def _grown(box: tuple[int, int, int, int], reach: tuple[int, int], size: tuple[int, ...]) -> tuple[int, int, int, int]:
