@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 
@@ -39,3 +40,10 @@ def tolerance() -> Mapping[object, dict[str, float]]:
         torch.float16: {"rtol": 2e-3, "atol": 2e-3},
         torch.bfloat16: {"rtol": 1e-2, "atol": 1e-2},
     }
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder weights are kept in, in a place of the test's own; not made yet."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    return tmp_path / "torch" / "hub" / "checkpoints"

@@ -94,7 +94,7 @@ def chosen_weights(task: str, weights: str | None) -> tuple[str, str | None]:
     """
     if task not in NETWORKS:
         raise InputError(f"task: expected one of {', '.join(NETWORKS)}, got {task!r}")
-    from photoflow.models.weights import shipped
+    from photoflow.weights.loading import shipped
 
     kinds = NETWORKS[task]
     if weights is None:

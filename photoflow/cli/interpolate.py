@@ -34,7 +34,7 @@ def add_frames(
 ) -> None:
     """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
     from photoflow.io import kept
-    from photoflow.models.weights import shipped
+    from photoflow.weights.loading import shipped
 
     network = network or ("rife" if weights else "dis")
     if network not in ("dis", "refined", "rife", "amt"):

@@ -20,8 +20,8 @@ def list_weights() -> None:
 
     Size, whether they are here, licence, network, what they were trained on, published scores.
     """
-    from photoflow.models import weights
     from photoflow.models.networks import KINDS
+    from photoflow.weights import loading as weights
 
     for kind in KINDS:
         path = weights.shipped(kind)
@@ -35,8 +35,8 @@ def list_weights() -> None:
 
 def shipped_path(name: str) -> Path | None:
     """The weights of that name that come with photoflow."""
-    from photoflow.models import weights
     from photoflow.models.networks import KINDS
+    from photoflow.weights import loading as weights
 
     return weights.shipped(name) if name in KINDS else None
 
@@ -47,7 +47,7 @@ def get_weights(
     accept_licence: AcceptLicence = False,
 ) -> None:
     """Fetch weights, continuing what an earlier attempt left, and print where they are."""
-    from photoflow.models import weights
+    from photoflow.weights import loading as weights
 
     typer.echo(shipped_path(name) or weights.fetch(name, accept_licence=accept_licence))
 
@@ -55,7 +55,7 @@ def get_weights(
 @weights_app.command("path")
 def show_weights_path(name: Annotated[str, typer.Argument(help="One of the names.")]) -> None:
     """Print where weights are."""
-    from photoflow.models import weights
+    from photoflow.weights import loading as weights
 
     path = shipped_path(name) or weights.locate(name)
     if path is None:

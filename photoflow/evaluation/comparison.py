@@ -130,7 +130,7 @@ def network_or_none(kind: str, weights: str | None, notes: list[str], **permits:
         WeightsError: the given weights cannot be used.
     """
     from photoflow.models.networks import load_network
-    from photoflow.models.registry import WeightsError
+    from photoflow.weights.registry import WeightsError
 
     if weights is not None:
         return load_network(kind, weights, **permits)

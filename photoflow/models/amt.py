@@ -136,7 +136,7 @@ class AMT(nn.Module):
         Raises:
             WeightsError: the weights are not to be had, or are those of another network.
         """
-        from photoflow.models.weights import load_weights
+        from photoflow.weights.loading import load_weights
 
         load_weights(self, weights, offline=offline, accept_licence=accept_licence)
 

@@ -53,7 +53,7 @@ class PatchDiscriminator(nn.Module):
             nn.Conv2d(512, 1, 4, 1, padding=1),
         )
         if weights is not None:
-            from photoflow.models.weights import load_weights
+            from photoflow.weights.loading import load_weights
 
             load_weights(self, weights)
 

@@ -99,7 +99,7 @@ class IFNet(nn.Module):
         Raises:
             WeightsError: the weights are not to be had, or are those of another network.
         """
-        from photoflow.models.weights import load_weights
+        from photoflow.weights.loading import load_weights
 
         def without_training_parts(state: dict[str, Tensor]) -> dict[str, Tensor]:
             parts = dict(self.named_children())

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photoflow.errors import InputError
-from photoflow.models.weights import load_weights
+from photoflow.weights.loading import load_weights
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from photoflow.models.registry import WeightsError
+from photoflow.weights.registry import WeightsError
 
 # Which weights in the registry are whose: their names begin so. Most have none.
 _PUBLISHED = {
@@ -35,11 +35,11 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
         WeightsError: no weights are given and none come with photoflow (an untrained network draws nothing that
             anybody wants), or they cannot be had, or belong to no variant of the network.
     """
-    from photoflow.models.weights import find, shipped
+    from photoflow.weights.loading import find, shipped
 
     weights = shipped(kind) if weights is None else weights
     if weights is None:
-        from photoflow.models.registry import REGISTRY
+        from photoflow.weights.registry import REGISTRY
 
         names = [name for name in REGISTRY if name.startswith(_PUBLISHED[kind])]
         raise WeightsError(f"{kind}: expected weights for it: {kind}=" + " or ".join([*names, "a file"]))

@@ -226,7 +226,7 @@ class PyramidGenerator(nn.Module):
         Raises:
             WeightsError: the weights cannot be had, or are not this network's.
         """
-        from photoflow.models.weights import load_weights
+        from photoflow.weights.loading import load_weights
 
         load_weights(self, weights, offline=offline, accept_licence=accept_licence)
 

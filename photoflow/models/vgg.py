@@ -51,7 +51,7 @@ class VGG19Features(nn.Module):
         self.register_buffer("deviation", torch.tensor(_DEVIATION).view(3, 1, 1), persistent=False)
         self.requires_grad_(False)
         if weights is not None:
-            from photoflow.models.weights import load_weights
+            from photoflow.weights.loading import load_weights
 
             load_weights(self, weights, rename=rename)
 

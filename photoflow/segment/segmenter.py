@@ -10,9 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photoflow.errors import InputError
-from photoflow.models import weights
 from photoflow.models.u2net import U2NetP
-from photoflow.models.weights import WeightsError
 from photoflow.segment import grabcut, saliency
 from photoflow.segment.guided import fitting, guided_upsample, shrunk
 from photoflow.segment.prompts import Point, checked_box, checked_mask, checked_points
@@ -31,6 +29,8 @@ from photoflow.segment.subject import (
     split,
     touching,
 )
+from photoflow.weights import loading as weights
+from photoflow.weights.loading import WeightsError
 
 if TYPE_CHECKING:
     from photoflow.models.mask_rcnn import Instances, MaskRCNN

@@ -22,7 +22,6 @@ from torch.nn.parallel import DistributedDataParallel
 from photoflow.data.seeding import generator_of
 from photoflow.errors import InputError
 from photoflow.io.atomic import naming_errors
-from photoflow.models.state_dict import fit, read_state_dict
 from photoflow.train.batches import Feed
 from photoflow.train.checkpoint import (
     CHECKPOINT,
@@ -40,6 +39,7 @@ from photoflow.train.pictures import SHOWN
 from photoflow.train.ranks import Ranks
 from photoflow.train.recipe import Recipe, Terms, Turn
 from photoflow.train.schedule import Plan, Progress, Schedule
+from photoflow.weights.state_dict import fit, read_state_dict
 
 if TYPE_CHECKING:
     from rich.console import Console

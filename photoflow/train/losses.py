@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from photoflow.models.vgg import VGG19Features
-from photoflow.models.weights import locate
+from photoflow.weights.loading import locate
 
 SPAN = 2.0
 """The papers' images lie in [-1, 1], those here in [0, 1]: what their differences have to be multiplied by."""

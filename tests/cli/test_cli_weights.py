@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from photoflow import cli
-from photoflow.models.weights import REGISTRY, WeightsFile
+from photoflow.weights.loading import REGISTRY, WeightsFile
 
 CONTENT = b"weights"
 

@@ -24,9 +24,9 @@ from photoflow.evaluation.render import drawn, evaluate_render
 from photoflow.io import write_image
 from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.pyramid import PyramidGenerator
-from photoflow.models.registry import WeightsError
 from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.motion import Sway
+from photoflow.weights.registry import WeightsError
 
 CALLS: list[tuple[int, int]] = []
 

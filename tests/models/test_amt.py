@@ -152,7 +152,7 @@ def test_overfits_one_batch() -> None:
 
 
 def test_loads_a_file_of_its_own_size_only(tmp_path: Path, network: AMT) -> None:
-    from photoflow.models.weights import WeightsError
+    from photoflow.weights.loading import WeightsError
 
     torch.save(network.state_dict(), tmp_path / "amt.pth")
     pictures = pair(32, 32)

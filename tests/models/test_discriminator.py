@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from photoflow.models.discriminator import PatchDiscriminator
 from photoflow.models.generator import FLOW_UNIT
-from photoflow.models.weights import WeightsError
+from photoflow.weights.loading import WeightsError
 
 CHANNELS = {"image": 3, "flow": 2, "warped": 3, "occlusion": 1, "candidate": 3}
 

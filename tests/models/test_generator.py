@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from photoflow.models.generator import FLOW_UNIT, FlowGuidedGenerator
-from photoflow.models.weights import WeightsError
 from photoflow.ops import backward_warp
+from photoflow.weights.loading import WeightsError
 
 NAMES = ("image", "mask", "flow", "warped", "occlusion")
 

@@ -227,7 +227,7 @@ def test_loads_published_files(tmp_path: Path, older: IFNet) -> None:
 
 
 def test_weights_of_another_version_are_refused(tmp_path: Path, older: IFNet) -> None:
-    from photoflow.models.weights import WeightsError
+    from photoflow.weights.loading import WeightsError
 
     torch.save(older.state_dict(), tmp_path / "older.pth")
     with pytest.raises(WeightsError) as caught:

@@ -10,7 +10,7 @@ import pytest
 
 from photoflow.errors import InputError
 from photoflow.models.mask_rcnn import MaskRCNN
-from photoflow.models.weights import WeightsError
+from photoflow.weights.loading import WeightsError
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchvision")

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 from photoflow.models import pyramid
 from photoflow.models.networks import load_network
 from photoflow.models.pyramid import PyramidConfig, PyramidGenerator, at_scale, motion_weight
-from photoflow.models.weights import WeightsError
+from photoflow.weights.loading import WeightsError
 
 TINY = PyramidConfig((4, 6, 8, 8, 8), (4, 6, 8, 8, 8))
 

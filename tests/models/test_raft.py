@@ -19,7 +19,7 @@ from photoflow.models.networks import load_network
 from photoflow.models.raft import PRESETS, RAFT
 from photoflow.models.raft_names import rename
 from photoflow.models.raft_upsampling import bilinear_upsampling, convex_upsampling
-from photoflow.models.weights import WeightsError
+from photoflow.weights.loading import WeightsError
 
 THEIRS = {"small": raft_small, "large": raft_large}
 MOVE = (5, -3)  # right, down

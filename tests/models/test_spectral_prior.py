@@ -11,7 +11,6 @@ import torch
 from priors import TINY, swaying, tiny
 
 from photoflow.models.networks import load_network
-from photoflow.models.registry import WeightsError
 from photoflow.models.spectral_prior import (
     FRAMES,
     VERSIONS,
@@ -26,6 +25,7 @@ from photoflow.models.spectral_prior import (
 from photoflow.models.spectral_unet import FrequencyAttention, energies, sinusoids
 from photoflow.motion.spectral import SpectralVolume, denormalised, normalised
 from photoflow.train.checkpoint import write_weights
+from photoflow.weights.registry import WeightsError
 
 
 def chance(seed: int = 0) -> torch.Generator:
@@ -231,7 +231,7 @@ def test_weights_bring_scales_and_find_their_variant(tmp_path: Path) -> None:
         loaded = load_network("spectral", tmp_path / "prior.safetensors")
     assert isinstance(loaded, SpectralPrior) and torch.equal(loaded.vae.scales, network.vae.scales)
     assert loaded.vae.size.tolist() == [16, 24]
-    with mock.patch("photoflow.models.weights.shipped", lambda kind: None), pytest.raises(WeightsError) as caught:
+    with mock.patch("photoflow.weights.loading.shipped", lambda kind: None), pytest.raises(WeightsError) as caught:
         load_network("spectral", None)
     assert "spectral: expected weights for it" in str(caught.value)
 

@@ -12,7 +12,7 @@ from torch.testing import assert_close
 
 from photoflow.models.networks import load_network
 from photoflow.models.splat_generator import SIZES, SplatGenerator, SplatMetric, background_motion, filled
-from photoflow.models.weights import WeightsError
+from photoflow.weights.loading import WeightsError
 
 
 def square_over_ramp(height: int = 64, width: int = 96) -> tuple[Tensor, Tensor, Tensor]:

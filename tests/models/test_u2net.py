@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from photoflow.models import weights
 from photoflow.models.u2net import U2NetP
-from photoflow.models.weights import WeightsError
+from photoflow.weights import loading as weights
+from photoflow.weights.loading import WeightsError
 
 
 def test_another_file_is_refused_in_one_line(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from torchvision.models.vgg import cfgs, make_layers
 from torchvision.transforms.functional import normalize
 
 from photoflow.models.vgg import VGG19Features, rename
-from photoflow.models.weights import WeightsError
+from photoflow.weights.loading import WeightsError
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ import pytest
 from pictures import disc_photo, iou
 
 from photoflow.errors import InputError
-from photoflow.models import weights
-from photoflow.models.weights import WeightsError
 from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.segment.segmenter import _is_scenery, _salient
+from photoflow.weights import loading as weights
+from photoflow.weights.loading import WeightsError
 
 
 @pytest.fixture

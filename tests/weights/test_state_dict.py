@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from photoflow.models import weights
-from photoflow.models.weights import WeightsError, load_weights
+from photoflow.weights import loading as weights
+from photoflow.weights.loading import WeightsError, load_weights
 
 torch = pytest.importorskip("torch")
 save_safetensors = pytest.importorskip("safetensors.torch").save_file
@@ -205,7 +205,7 @@ def test_a_file_that_may_not_be_read_is_said(tmp_path: Path) -> None:
 def test_by_name_the_licence_counts_and_by_path_it_does_not(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache.mkdir(parents=True)
     save_zip(GOOD, cache / "tiny.pth")
-    from photoflow.models.download import digest_of
+    from photoflow.weights.download import digest_of
 
     entry = weights.WeightsFile("tiny", "tiny.pth", "", digest_of(cache / "tiny.pth"), 1, "CC-BY-NC-4.0")
     monkeypatch.setitem(weights.REGISTRY, "tiny", entry)

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from photoflow.models.download import has_digest, install
-from photoflow.models.registry import REGISTRY, WeightsError, WeightsFile, entry_of
-from photoflow.models.state_dict import fit, read_state_dict, refuse, without_prefix
+from photoflow.weights.download import has_digest, install
+from photoflow.weights.registry import REGISTRY, WeightsError, WeightsFile, entry_of
+from photoflow.weights.state_dict import fit, read_state_dict, refuse, without_prefix
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -105,7 +105,7 @@ def fetch(name: str, *, offline: bool = False, accept_licence: bool = False) -> 
 
 def shipped(kind: str) -> Path | None:
     """The weights that come with photoflow for a network by `load_network`'s name, or None; a card lies beside them."""
-    path = Path(__file__).parents[1] / "weights" / f"{kind}.safetensors"
+    path = Path(__file__).parent / "shipped" / f"{kind}.safetensors"
     return path if path.is_file() else None
 
 

@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from photoflow.models.registry import WeightsError
+from photoflow.weights.registry import WeightsError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from photoflow.models import download, weights
-from photoflow.models.weights import WeightsError, WeightsFile
+from photoflow.weights import download
+from photoflow.weights import loading as weights
+from photoflow.weights.loading import WeightsError, WeightsFile
 
 CONTENT = bytes(range(256)) * 80
 OTHER = CONTENT[::-1]

@@ -8,9 +8,9 @@ import pytest
 
 import photoflow
 from photoflow.models.networks import KINDS, load_network
-from photoflow.models.weights import shipped
+from photoflow.weights.loading import shipped
 
-FILES = sorted((Path(photoflow.__file__).parent / "weights").glob("*.safetensors"))
+FILES = sorted((Path(photoflow.__file__).parent / "weights/shipped").glob("*.safetensors"))
 
 
 def test_there_are_some_and_together_they_are_small() -> None:

@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from photoflow.errors import InputError
-from photoflow.models import weights
 from photoflow.models.networks import load_network
-from photoflow.models.weights import REGISTRY, WeightsError, WeightsFile
+from photoflow.weights import loading as weights
+from photoflow.weights.loading import REGISTRY, WeightsError, WeightsFile
 
 CONTENT = b"weights of a network" * 1000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -175,7 +175,7 @@ def test_a_wheel_that_does_not_have_it_names_both_sources(
 
 
 def test_nothing_heavy_is_imported() -> None:
-    code = "import sys, photoflow.models.weights, photoflow.segment; sys.exit('torch' in sys.modules)"
+    code = "import sys, photoflow.weights.loading, photoflow.segment; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 

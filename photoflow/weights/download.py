@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from photoflow.models.registry import WeightsError, WeightsFile
+from photoflow.weights.registry import WeightsError, WeightsFile
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0  # without a single byte

@@ -1,0 +1,19 @@
+"""Weights of networks: which there are, how they are fetched and read, and those that come with photoflow."""
+
+from photoflow.weights.loading import (
+    REGISTRY,
+    WeightsError,
+    WeightsFile,
+    cache_folder,
+    description,
+    fetch,
+    find,
+    load_weights,
+    locate,
+    shipped,
+)
+
+__all__ = [
+    "REGISTRY", "WeightsError", "WeightsFile", "cache_folder", "description", "fetch", "find", "load_weights", "locate",
+    "shipped",
+]  # fmt: skip
