@@ -13,10 +13,10 @@ import cv2
 import numpy as np
 
 from photoflow.clip import Clip
+from photoflow.device import check_device, settled_device
 from photoflow.errors import InputError
 from photoflow.io import Photo, read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
-from photoflow.models.device import check_device, settled_device
 from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Motion, Sway
 from photoflow.motion.base import Sum

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from torch import nn
 
+from photoflow.device import settled_device
 from photoflow.errors import InputError
 from photoflow.io import FolderReader, VideoReader, VideoWriter, check_output
 from photoflow.io.sound import has_sound, keeps_sound
-from photoflow.models.device import settled_device
 from photoflow.render.interpolated import FrameMaker
 
 Array = np.ndarray[Any, Any]

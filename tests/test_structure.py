@@ -10,7 +10,7 @@ import photoflow
 PACKAGE = Path(photoflow.__file__).parent
 # From the ground up; a module imports from its own room and from the lines before its own.
 ORDER = [
-    {"errors", "_C"}, {"ops", "io", "viz"}, {"weights"}, {"models"}, {"metrics"}, {"segment"}, {"motion"},
+    {"errors", "_C"}, {"ops", "io", "viz"}, {"device", "weights"}, {"models"}, {"metrics"}, {"segment"}, {"motion"},
     {"render"}, {"interpolation"}, {"data"}, {"train"}, {"clip"}, {"animator"}, {"evaluation"}, {"cli"},
 ]  # fmt: skip
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}

@@ -60,10 +60,10 @@ def evaluate(
     kind, source = chosen_weights(task, weights)
     planned = planned_motion(task, motion)
     check_outputs(json, report, training)
+    from photoflow.device import settled_device
     from photoflow.evaluation import write_report, write_scores
     from photoflow.evaluation.comparison import network_or_none
     from photoflow.evaluation.training import training_figure
-    from photoflow.models.device import settled_device
 
     curves = training_figure(training) if training else None
     chosen, notes = settled_device(device), list[str]()

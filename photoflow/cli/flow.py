@@ -79,7 +79,7 @@ def measure_flow(
     """
     import torch
 
-    from photoflow.models.device import settled_device
+    from photoflow.device import settled_device
     from photoflow.models.networks import load_network
     from photoflow.models.raft import RAFT
 

@@ -34,8 +34,8 @@ def sample(
     import torch
 
     from photoflow.animator import resize_photo
+    from photoflow.device import settled_device
     from photoflow.io import read_photo
-    from photoflow.models.device import settled_device
     from photoflow.models.networks import load_network
     from photoflow.motion.learned import sample_volume
     from photoflow.motion.trajectories import SIDE

@@ -70,12 +70,12 @@ def flow_network(weights: str | None, device: str, offline: bool) -> dict[str, A
     Raises:
         InputError: the device is not there, or the weights are not or not RAFT's.
     """
-    from photoflow.models.device import check_device
+    from photoflow.device import check_device
 
     check_device(device)
     if weights is None:
         return {}
-    from photoflow.models.device import settled_device
+    from photoflow.device import settled_device
     from photoflow.models.networks import load_network
 
     chosen = settled_device(device)

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from photoflow.device import fast_inference
 from photoflow.evaluation.baselines import splatted, warped
 from photoflow.evaluation.comparison import OURS, Evaluation, Figure, Progress, compare
 from photoflow.evaluation.folders import open_pairs_or_frames
 from photoflow.evaluation.pictures import as_bytes, difference, embedded, flow_picture, wheel
 from photoflow.evaluation.scores import decibels
 from photoflow.metrics import l1, psnr, ssim
-from photoflow.models.precision import fast_inference
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.render.generated import draw, moving, thrown
 

@@ -154,7 +154,7 @@ def _by_network(first: Array, network: FlowNetwork, device: str) -> Callable[[Ar
     """As `_dis`, by a network; it is not told of the frame before."""
     import torch
 
-    from photoflow.models.precision import fast_inference
+    from photoflow.device import fast_inference
 
     still = _planes(first).to(device)
 

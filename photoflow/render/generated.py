@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from photoflow import ops
-from photoflow.models.precision import fast_inference
+from photoflow.device import fast_inference
 from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.render.renderer import Renderer

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from photoflow.device import fast_inference
 from photoflow.models import dis_interpolation, motion_evidence
 from photoflow.models.dis_interpolation import DISInterpolation
 from photoflow.models.ifnet import IFNet
-from photoflow.models.precision import fast_inference
 from photoflow.models.refined_interpolation import RefinedInterpolation
 from photoflow.render.renderer import Renderer
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from photoflow.models.precision import fast_inference
+from photoflow.device import fast_inference
 from photoflow.motion import MotionField
 
 

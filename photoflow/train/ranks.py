@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch import distributed as dist
 
-from photoflow.models.device import settled_device
+from photoflow.device import settled_device
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,14 @@
-"""Where networks run."""
+"""Where networks run, and in which precision."""
 
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from photoflow.errors import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 
 def check_device(device: str) -> None:
@@ -39,3 +43,17 @@ def settled_device(device: str) -> str:
     if device != "cpu" and not info["cuda_loaded"]:
         raise InputError(f"device: {device!r} cannot be used; built were {info['summary']}")
     return device
+
+
+def fast_inference(device: str) -> torch.autocast:
+    """A context in which products are done in the half precision that the device is quick in.
+
+    float16 on CUDA; bfloat16 on a CPU that multiplies matrices of it in hardware (AMX), where it is several times
+    faster than float32; on any other CPU nothing changes.
+    """
+    import torch
+
+    kind = device.partition(":")[0]
+    if kind == "cpu":
+        return torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_amx_tile_supported())
+    return torch.autocast(kind, torch.float16)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from photoflow.models.precision import fast_inference
+from photoflow.device import fast_inference
 
 
 @pytest.mark.parametrize(("amx", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
