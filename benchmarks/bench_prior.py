@@ -23,7 +23,7 @@ from photoflow.data import open_source
 from photoflow.data.spectral_volumes import SAMPLES
 from photoflow.io.atomic import write_bytes
 from photoflow.models.networks import load_network
-from photoflow.models.spectral_prior import Guidance, SpectralPrior, amplitudes, displacement, velocity
+from photoflow.models.spectral.prior import Guidance, SpectralPrior, amplitudes, displacement, velocity
 
 Array = np.ndarray[Any, Any]
 Record = dict[str, Any]

@@ -176,7 +176,7 @@ class Animator:
     def _network(self, kind: str) -> Any:
         """The network of a kind, loaded when it is first asked for; None for what needs no network."""
         if kind == "dis":
-            from photoflow.models.dis_interpolation import DISInterpolation
+            from photoflow.models.dis import DISInterpolation
 
             return DISInterpolation()
         if kind in KINDS and kind not in self._networks:

@@ -10,10 +10,10 @@ from unittest import mock
 import torch
 from torch import Tensor
 
-from photoflow.models import spectral_prior
-from photoflow.models.spectral_prior import PriorConfig
-from photoflow.models.spectral_unet import UNetConfig
-from photoflow.models.spectral_vae import VAEConfig
+from photoflow.models.spectral import prior as spectral_prior
+from photoflow.models.spectral.prior import PriorConfig
+from photoflow.models.spectral.unet import UNetConfig
+from photoflow.models.spectral.vae import VAEConfig
 
 TINY = PriorConfig(
     (16, 24), 4, VAEConfig(channels=(8, 16), blocks=1), UNetConfig((16, 24), blocks=1, attended=1, image=4, heads=2)

@@ -19,7 +19,7 @@ from photoflow import cli
 from photoflow.interpolation import CutDetector, between, check_target, interpolate, open_frames
 from photoflow.io import FolderReader, VideoReader, VideoWriter, write_image
 from photoflow.models.amt import AMT
-from photoflow.models.dis_interpolation import DISInterpolation
+from photoflow.models.dis import DISInterpolation
 from photoflow.models.frame_pair import Interpolated
 from photoflow.models.ifnet import IFNet
 from photoflow.models.networks import load_network

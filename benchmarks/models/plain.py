@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from benchmarks.ops.bench_flow_attention import plain as attention
-from photoflow.models import amt, amt_parts, generator, ifnet
+from photoflow.models import generator, ifnet
+from photoflow.models.amt import amt
+from photoflow.models.amt import parts as amt_parts
 
 _NETWORKS: tuple[ModuleType, ...] = (amt, amt_parts, generator, ifnet)
 

@@ -47,7 +47,7 @@ def add_frames(
             f"weights: expected --weights with {named}, say, or a file; untrained, no network interpolates"
         )
     from photoflow.interpolation import check_target, interpolate, open_frames
-    from photoflow.models.dis_interpolation import DISInterpolation
+    from photoflow.models.dis import DISInterpolation
     from photoflow.models.networks import load_network
 
     frames = open_frames(source, fps)

@@ -20,7 +20,7 @@ from photoflow.data.source import Batch
 from photoflow.data.video_folder import VIDEOS
 from photoflow.errors import InputError
 from photoflow.io import VideoReader, natural_order
-from photoflow.models.spectral_prior import RECORD
+from photoflow.models.spectral.prior import RECORD
 from photoflow.motion.spectral import SpectralVolume
 from photoflow.motion.trajectories import trajectories
 from photoflow.motion.wind import wind_volume

@@ -16,7 +16,7 @@ from photoflow.evaluation.errors import ErrorCounts
 from photoflow.evaluation.folders import open_pairs
 from photoflow.evaluation.pictures import as_bytes, embedded, flow_picture, heat, wheel
 from photoflow.metrics import endpoint_error, epe, outlier_rate
-from photoflow.models.dis import DIS, PRESETS
+from photoflow.models.dis.dis import DIS, PRESETS
 from photoflow.models.networks import load_network
 
 Sample = dict[str, Tensor]
@@ -36,7 +36,7 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
 
     Args:
         data: a folder as FlyingChairs' is.
-        network: RAFT or `photoflow.models.refined_dis.RefinedDIS`, on `device`; None: the one whose weights come with
+        network: RAFT or `photoflow.models.dis.RefinedDIS`, on `device`; None: the one whose weights come with
             photoflow.
         device: where it runs.
         progress: called after every pair.

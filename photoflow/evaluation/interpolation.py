@@ -15,8 +15,7 @@ from photoflow.evaluation.folders import open_triplets
 from photoflow.evaluation.pictures import as_bytes, as_planes, difference, embedded
 from photoflow.evaluation.scores import decibels
 from photoflow.metrics import interpolation_error, psnr, ssim
-from photoflow.models.dis import DIS
-from photoflow.models.dis_interpolation import DISInterpolation
+from photoflow.models.dis import DIS, DISInterpolation
 from photoflow.render.interpolated import FrameMaker
 
 Sample = dict[str, Tensor]
@@ -36,7 +35,7 @@ def evaluate_interpolation(data: Path, network: Any, *, device: str, progress: P
 
     Args:
         data: see `photoflow.evaluation.folders.open_triplets`.
-        network: `photoflow.models.refined_interpolation.RefinedInterpolation`, `photoflow.models.ifnet.IFNet` or
+        network: `photoflow.models.dis.RefinedInterpolation`, `photoflow.models.ifnet.IFNet` or
             `photoflow.models.amt.AMT`; None: DIS interpolation is photoflow's.
         device: where it runs.
         progress: called after every triplet.

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from photoflow.models._contract import InstanceNorm, check_planes, cropped, margins_to, padded
 from photoflow.ops import flow_attention
+from photoflow.weights import Loadable
 
 FLOW_UNIT = 64.0
 """Pixels of motion that the generator and the discriminator see as 1. They learn from moves of up to 50 pixels along
@@ -57,7 +58,7 @@ class ResidualBlock(nn.Module):
         return change.add_(x)
 
 
-class FlowGuidedGenerator(nn.Module):
+class FlowGuidedGenerator(Loadable, nn.Module):
     """Draws the photo after a motion: encoder, flow attention at a quarter of the size, six residual blocks, decoder.
 
         layer                                        output             parameters
@@ -101,16 +102,6 @@ class FlowGuidedGenerator(nn.Module):
         )
         if weights is not None:
             self.load(weights)
-
-    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
-        """Load weights.
-
-        Raises:
-            WeightsError: the weights cannot be had, or are not this network's.
-        """
-        from photoflow.weights.loading import load_weights
-
-        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
 
     def forward(self, image: Tensor, mask: Tensor, flow: Tensor, warped: Tensor, occlusion: Tensor) -> Tensor:
         """Draw the image after the motion.

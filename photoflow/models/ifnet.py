@@ -13,6 +13,7 @@ from torch.nn import functional
 from photoflow.models._contract import cropped, margins_to, padded
 from photoflow.models.frame_pair import Interpolated, as_coordinates, check_pair, resize, time_of
 from photoflow.ops import backward_warp
+from photoflow.weights import Loadable
 
 _FLOWS = 4  # x and y into the first image, x and y into the second
 _SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -55,7 +56,7 @@ class _Estimate(NamedTuple):
     carried: Tensor | None
 
 
-class IFNet(nn.Module):
+class IFNet(Loadable, nn.Module):
     """The frame at time t between two images.
 
     A pyramid of blocks estimates where each pixel of the new frame lies in either image (the intermediate flows) and
@@ -93,19 +94,10 @@ class IFNet(nn.Module):
         if weights is not None:
             self.load(weights)
 
-    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
-        """Load weights, also as published: with entries of parts that only training has.
-
-        Raises:
-            WeightsError: the weights are not to be had, or are those of another network.
-        """
-        from photoflow.weights.loading import load_weights
-
-        def without_training_parts(state: dict[str, Tensor]) -> dict[str, Tensor]:
-            parts = dict(self.named_children())
-            return {name: tensor for name, tensor in state.items() if name.partition(".")[0] in parts}
-
-        load_weights(self, weights, rename=without_training_parts, offline=offline, accept_licence=accept_licence)
+    def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return a checkpoint's entries without those of parts that only training has."""
+        parts = dict(self.named_children())
+        return {name: tensor for name, tensor in state.items() if name.partition(".")[0] in parts}
 
     def forward(
         self,

@@ -64,7 +64,7 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
 
         return [RAFT.large, RAFT.small]
     if kind == "flow":
-        from photoflow.models.refined_dis import RefinedDIS
+        from photoflow.models.dis import RefinedDIS
 
         return [*_variants("raft"), RefinedDIS]
     if kind == "gan":
@@ -83,12 +83,12 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
 
         return [lambda version=version: IFNet(version) for version in VERSIONS]  # type: ignore[misc]
     if kind == "refined":
-        from photoflow.models.refined_interpolation import RefinedInterpolation
+        from photoflow.models.dis import RefinedInterpolation
 
         return [RefinedInterpolation]
     if kind == "spectral":
-        from photoflow.models.spectral_prior import VERSIONS as PRIORS
-        from photoflow.models.spectral_prior import SpectralPrior
+        from photoflow.models.spectral.prior import VERSIONS as PRIORS
+        from photoflow.models.spectral.prior import SpectralPrior
 
         return [lambda version=version: SpectralPrior(version) for version in PRIORS]  # type: ignore[misc]
     from photoflow.models.amt import AMT, SIZES

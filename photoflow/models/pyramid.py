@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
 from photoflow.models.splat_generator import ResidualBlock, background_motion, filled
 from photoflow.ops import forward_splat
+from photoflow.weights import Loadable
 
 _NAME = "PyramidGenerator"
 _FRONT = 4.0  # how much the largest weight counts more than none, as a logarithm
@@ -180,7 +181,7 @@ class Synthesis(nn.Module):
         return 2 * torch.tanh(change), kept
 
 
-class PyramidGenerator(nn.Module):
+class PyramidGenerator(Loadable, nn.Module):
     """Draws the photo after a motion, by the renderer of Generative Image Dynamics.
 
         features_j        = the photo's at scale j
@@ -219,16 +220,6 @@ class PyramidGenerator(nn.Module):
         self._factor = 2 ** (len(config.features) - 1)
         if weights is not None:
             self.load(weights)
-
-    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
-        """Load weights.
-
-        Raises:
-            WeightsError: the weights cannot be had, or are not this network's.
-        """
-        from photoflow.weights.loading import load_weights
-
-        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
 
     def forward(self, image: Tensor, flow: Tensor, weight: Tensor | None = None) -> Tensor:
         """Draw the image after the motion.

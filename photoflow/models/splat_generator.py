@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
 from photoflow.models.generator import FLOW_UNIT, FlowAttention
 from photoflow.ops import forward_splat
+from photoflow.weights import Loadable
 
 _NAME = "SplatGenerator"
 _FACTOR = 16  # by which the metric's smallest features are smaller than the image
@@ -179,7 +180,7 @@ class Painter(nn.Module):
         return 2 * torch.tanh(change), gate
 
 
-class SplatGenerator(nn.Module):
+class SplatGenerator(Loadable, nn.Module):
     """Draws the photo after a motion: thrown along the flow, with a learned order, and painted where that is wrong.
 
         front, source, trust = metric(photo, mask, flow)
@@ -208,16 +209,6 @@ class SplatGenerator(nn.Module):
         self.painter = Painter(width, blocks)
         if weights is not None:
             self.load(weights)
-
-    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
-        """Load weights.
-
-        Raises:
-            WeightsError: the weights cannot be had, or are not this network's.
-        """
-        from photoflow.weights.loading import load_weights
-
-        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
 
     def forward(self, image: Tensor, mask: Tensor, flow: Tensor) -> Tensor:
         """Draw the image after the motion.

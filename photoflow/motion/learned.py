@@ -30,7 +30,7 @@ def sample_volume(
     The photo is made as small as those of the training, and the motion as large as the photo.
 
     Args:
-        network: `photoflow.models.spectral_prior.SpectralPrior` with its weights, on any device.
+        network: `photoflow.models.spectral.prior.SpectralPrior` with its weights, on any device.
         image: (1, 3, H, W), RGB in [0, 1].
         seconds: of the record, after which the motion repeats in any case. The prior is of records of 5 seconds; of
             other lengths the motion is slower or faster.
@@ -52,7 +52,7 @@ def sample_volume(
     """
     import torch
 
-    from photoflow.models.spectral_prior import Guidance, fitting, shrunk
+    from photoflow.models.spectral.prior import Guidance, fitting, shrunk
 
     if image.dim() != 4 or image.shape[0] != 1:
         raise InputError(f"learned motion: expected an image (1, 3, H, W), got {tuple(image.shape)}")

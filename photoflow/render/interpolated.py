@@ -11,10 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from photoflow.device import fast_inference
-from photoflow.models import dis_interpolation, motion_evidence
-from photoflow.models.dis_interpolation import DISInterpolation
+from photoflow.models.dis import DISInterpolation, RefinedInterpolation, dis_interpolation, flow_candidates
 from photoflow.models.ifnet import IFNet
-from photoflow.models.refined_interpolation import RefinedInterpolation
 from photoflow.render.renderer import Renderer
 
 Array = np.ndarray[Any, Any]
@@ -28,8 +26,8 @@ class FrameMaker:
 
     Args:
         network: `photoflow.models.ifnet.IFNet`, `photoflow.models.amt.AMT` or
-            `photoflow.models.refined_interpolation.RefinedInterpolation`, with its weights, or
-            `photoflow.models.dis_interpolation.DISInterpolation`; it is moved to `device`.
+            `photoflow.models.dis.RefinedInterpolation`, with its weights, or
+            `photoflow.models.dis.DISInterpolation`; it is moved to `device`.
         device: where it runs.
     """
 
@@ -68,7 +66,7 @@ class FrameMaker:
         if isinstance(network, DISInterpolation):
             options["flows"] = self._measured(first, second, dis_interpolation.measured)
         if isinstance(network, RefinedInterpolation):
-            options["candidates"] = self._measured(first, second, motion_evidence.measured)
+            options["candidates"] = self._measured(first, second, flow_candidates.measured)
         return options
 
     def _measured(self, first: Tensor, second: Tensor, measure: Callable[[Tensor, Tensor], Any]) -> Any:

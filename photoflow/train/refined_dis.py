@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 
 from photoflow.errors import InputError
-from photoflow.models.motion_evidence import evidence, measured, reduced, reduction
-from photoflow.models.refined_dis import RefinedDIS
+from photoflow.models.dis import RefinedDIS
+from photoflow.models.dis.flow_candidates import evidence, measured, reduced, reduction
 from photoflow.train.config import TrainingConfig
 from photoflow.train.pictures import sheet
 from photoflow.train.places import drawn, of_places

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from photoflow.errors import InputError
-from photoflow.models.motion_evidence import measured, reduced, reduction
-from photoflow.models.refined_interpolation import RefinedInterpolation, readings, shares_of, split
-from photoflow.models.way_evidence import way_evidence, way_planes, ways_at
+from photoflow.models.dis.flow_candidates import measured, reduced, reduction
+from photoflow.models.dis.frame_candidates import way_evidence, way_planes, ways_at
+from photoflow.models.dis.refined_interpolation import RefinedInterpolation, readings, shares_of, split
 from photoflow.train.config import TrainingConfig
 from photoflow.train.interpolation import turned
 from photoflow.train.pictures import error, sheet

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 
 from photoflow.data.spectral_volumes import SAMPLES
 from photoflow.errors import InputError
-from photoflow.models.spectral_prior import VERSIONS, SpectralPrior, amplitudes, displacement
-from photoflow.models.spectral_vae import LATENTS, LEAST_SCALE
+from photoflow.models.spectral.prior import VERSIONS, SpectralPrior, amplitudes, displacement
+from photoflow.models.spectral.vae import LATENTS, LEAST_SCALE
 from photoflow.train.config import TrainingConfig
 from photoflow.train.losses import l1, multi_scale_gradient
 from photoflow.train.pictures import sheet

@@ -2,6 +2,7 @@
 
 from photoflow.weights.loading import (
     REGISTRY,
+    Loadable,
     WeightsError,
     WeightsFile,
     cache_folder,
@@ -14,6 +15,6 @@ from photoflow.weights.loading import (
 )
 
 __all__ = [
-    "REGISTRY", "WeightsError", "WeightsFile", "cache_folder", "description", "fetch", "find", "load_weights", "locate",
-    "shipped",
+    "REGISTRY", "Loadable", "WeightsError", "WeightsFile", "cache_folder", "description", "fetch", "find",
+    "load_weights", "locate", "shipped",
 ]  # fmt: skip

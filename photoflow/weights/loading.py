@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from photoflow.weights.download import has_digest, install
 from photoflow.weights.registry import REGISTRY, WeightsError, WeightsFile, entry_of
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 __all__ = [
-    "REGISTRY", "WeightsError", "WeightsFile", "cache_folder", "description", "fetch", "find", "load_weights", "locate",
-    "shipped",
+    "REGISTRY", "Loadable", "WeightsError", "WeightsFile", "cache_folder", "description", "fetch", "find",
+    "load_weights", "locate", "shipped",
 ]  # fmt: skip
 
 
@@ -48,6 +48,29 @@ def load_weights(
     path = find(weights, offline=offline, accept_licence=accept_licence)
     state = without_prefix(read_state_dict(path), network)
     fit(network, state if rename is None else rename(state), path)
+
+
+class Loadable:
+    """A network that loads its own weights: `class Network(Loadable, nn.Module)`."""
+
+    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
+        """Load weights, also as published: all of them, or none.
+
+        Args:
+            weights: a name in `REGISTRY`, or a file; see `load_weights`.
+            offline: never fetch.
+            accept_licence: accept a licence that forbids commercial use.
+
+        Raises:
+            WeightsError: the weights cannot be had, or are those of another network.
+        """
+        load_weights(
+            cast("nn.Module", self), weights, rename=self.renamed, offline=offline, accept_licence=accept_licence
+        )
+
+    def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return a checkpoint's entries under the network's own names, without those it has no use for."""
+        return state
 
 
 def find(weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> Path:

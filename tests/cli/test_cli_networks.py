@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 
 from photoflow import cli
 from photoflow.models.amt import AMT
-from photoflow.models.dis_interpolation import DISInterpolation
+from photoflow.models.dis import DISInterpolation
 from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.ifnet import IFNet
 from photoflow.models.networks import load_network

@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 
 from photoflow.io import read_photo
 from photoflow.models.networks import load_network
-from photoflow.models.spectral_prior import SpectralPrior
+from photoflow.models.spectral.prior import SpectralPrior
 from photoflow.motion import SpectralVolume
 from photoflow.motion.learned import sample_volume
 

@@ -10,7 +10,7 @@ from priors import swaying, tiny
 from photoflow.data.spectral_volumes import WindVolumes
 from photoflow.errors import InputError
 from photoflow.models.networks import load_network
-from photoflow.models.spectral_prior import SpectralPrior
+from photoflow.models.spectral.prior import SpectralPrior
 from photoflow.motion.learned import sample_volume
 
 

@@ -5,8 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from photoflow.models import dis_interpolation, motion_evidence
-from photoflow.models.dis_interpolation import DISInterpolation
+from photoflow.models.dis import DISInterpolation, dis_interpolation, flow_candidates
 from photoflow.models.frame_pair import Interpolated
 from photoflow.models.networks import load_network
 from photoflow.render.interpolated import FrameMaker, InterpolatedRenderer
@@ -122,7 +121,7 @@ def test_a_picture_is_sent_to_the_device_once():
 
 @pytest.mark.parametrize(
     ("network", "measurer"),
-    [(DISInterpolation(), dis_interpolation), (load_network("refined", None), motion_evidence)],
+    [(DISInterpolation(), dis_interpolation), (load_network("refined", None), flow_candidates)],
     ids=["dis", "refined"],
 )
 def test_motion_that_frames_start_from_is_measured_once_between_two_pictures(network, measurer, monkeypatch):

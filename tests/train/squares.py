@@ -14,7 +14,8 @@ import torch
 from rich.console import Console
 from torch.nn import functional
 
-from photoflow.models import generator, ifnet, pyramid, raft
+from photoflow.models import generator, ifnet, pyramid
+from photoflow.models.raft import raft
 from photoflow.train.batches import Mixture
 from photoflow.train.loop import Outcome, train
 from photoflow.train.recipes import entry_of

@@ -11,12 +11,12 @@ import torch
 from squares import TINY, Squares, narrow, run
 
 from photoflow.errors import InputError
-from photoflow.models.motion_evidence import CANDIDATES, EVIDENCE, measured
+from photoflow.models.dis.flow_candidates import CANDIDATES, EVIDENCE, measured
+from photoflow.models.dis.frame_candidates import WAYS
+from photoflow.models.dis.refined_interpolation import READINGS
 from photoflow.models.networks import load_network
-from photoflow.models.refined_interpolation import READINGS
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.models.vgg import VGG19Features
-from photoflow.models.way_evidence import WAYS
 from photoflow.ops import backward_warp
 from photoflow.train import gan, log, losses
 from photoflow.train.batches import Feed, Mixture

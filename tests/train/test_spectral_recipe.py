@@ -19,7 +19,7 @@ from photoflow.cli import train as command  # noqa: F401  (registers the command
 from photoflow.data.spectral_volumes import SAMPLES
 from photoflow.errors import InputError
 from photoflow.models.networks import load_network
-from photoflow.models.spectral_prior import Guidance, amplitudes, loop_loss
+from photoflow.models.spectral.prior import Guidance, amplitudes, loop_loss
 from photoflow.motion.spectral import SpectralVolume, amplitude_scales
 from photoflow.train import log, spectral
 from photoflow.train.loop import train

@@ -10,7 +10,7 @@ from passing import passing
 from skimage import data
 from torch import Tensor
 
-from photoflow.models.dis_interpolation import DISInterpolation, measured
+from photoflow.models.dis.dis_interpolation import DISInterpolation, measured
 from photoflow.ops import backward_warp
 
 

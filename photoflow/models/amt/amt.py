@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from photoflow.models._contract import cropped, margins_to, padded
-from photoflow.models.amt_parts import (
+from photoflow.models.amt.parts import (
     CorrelationEncoder,
     FieldsDecoder,
     FirstDecoder,
@@ -19,6 +19,7 @@ from photoflow.models.amt_parts import (
 )
 from photoflow.models.frame_pair import Interpolated, check_pair, resize, time_of
 from photoflow.ops import Correlation, backward_warp
+from photoflow.weights import Loadable
 
 _LEVELS = 4
 _RADIUS = 3
@@ -75,7 +76,7 @@ SIZES = {
 }  # fmt: skip
 
 
-class AMT(nn.Module):
+class AMT(Loadable, nn.Module):
     """The frame at time t between two images.
 
     Two flows, from the new frame to either image, are refined from 1/8 to 1/2 of the size; each step looks up, in
@@ -129,16 +130,6 @@ class AMT(nn.Module):
         config = self.config
         found = 2 * _LEVELS * (2 * _RADIUS + 1) ** 2
         return Update(features, found, config.correlation, config.flow, config.mixed, config.hidden)
-
-    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
-        """Load weights, also as published.
-
-        Raises:
-            WeightsError: the weights are not to be had, or are those of another network.
-        """
-        from photoflow.weights.loading import load_weights
-
-        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
 
     def forward(
         self, img0: Tensor, img1: Tensor, t: float | Tensor = 0.5, details: bool = False

@@ -48,7 +48,7 @@ def test_correlations_may_be_computed_where_they_are_read(network: AMT, monkeypa
 
     with torch.no_grad():
         wanted = network(*pictures)
-        monkeypatch.setattr("photoflow.models.amt.Correlation", without_a_volume)
+        monkeypatch.setattr("photoflow.models.amt.amt.Correlation", without_a_volume)
         assert largest(network(*pictures) - wanted) < 1e-4
     assert [one.method for one in methods] == ["direct"]
 

@@ -17,8 +17,8 @@ from torchvision.models.optical_flow import raft_large, raft_small
 
 from photoflow.models.networks import load_network
 from photoflow.models.raft import PRESETS, RAFT
-from photoflow.models.raft_names import rename
-from photoflow.models.raft_upsampling import bilinear_upsampling, convex_upsampling
+from photoflow.models.raft.names import rename
+from photoflow.models.raft.upsampling import bilinear_upsampling, convex_upsampling
 from photoflow.weights.loading import WeightsError
 
 THEIRS = {"small": raft_small, "large": raft_large}

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoflow.models._contract import check_planes
-from photoflow.models.dis import DIS
+from photoflow.models.dis.dis import DIS
 from photoflow.models.frame_pair import Interpolated, as_coordinates, check_pair, time_of
 from photoflow.ops import backward_warp
 

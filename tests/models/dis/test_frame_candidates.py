@@ -8,8 +8,8 @@ from passing import PART, passing
 from torch import Tensor
 
 from photoflow.models.dis import DIS
-from photoflow.models.motion_evidence import Candidates, measured, reduction
-from photoflow.models.way_evidence import EVIDENCE, WAYS, Ways, halves, way_evidence, way_planes, ways_at
+from photoflow.models.dis.flow_candidates import Candidates, measured, reduction
+from photoflow.models.dis.frame_candidates import EVIDENCE, WAYS, Ways, halves, way_evidence, way_planes, ways_at
 from photoflow.ops import backward_warp
 
 # Where in the evidence what lies: eight misfits at the pixel, then in three sizes of surroundings, then all four beside

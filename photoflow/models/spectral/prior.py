@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
-from photoflow.models.diffusion import NoiseSchedule, SelfGuidance, classifier_free, sample
-from photoflow.models.spectral_unet import UNETS, FrequencyCoordination, SliceUNet, UNetConfig
-from photoflow.models.spectral_vae import LATENTS, PARTS, VAES, SpectralVAE, VAEConfig
+from photoflow.models.spectral.diffusion import NoiseSchedule, SelfGuidance, classifier_free, sample
+from photoflow.models.spectral.unet import UNETS, FrequencyCoordination, SliceUNet, UNetConfig
+from photoflow.models.spectral.vae import LATENTS, PARTS, VAES, SpectralVAE, VAEConfig
+from photoflow.weights import Loadable
 
 RECORD = 5.0
 """Seconds of the records that the prior is of: the paper's 150 frames at 30 a second."""
@@ -55,7 +56,7 @@ class Guidance:
             in units of the sum of all frequencies' scales, so that u does not depend on sizes. In these units the
             paper's 200 makes samples move less rather than in a circle; what closes loops is the corrections.
         recurrences: how often each step of a loop is taken.
-        corrections: see `photoflow.models.diffusion.SelfGuidance`; 0: the paper's.
+        corrections: see `photoflow.models.spectral.diffusion.SelfGuidance`; 0: the paper's.
 
     Source: Li et al., "Generative Image Dynamics", section 6 and 7: w = 1.75, u = 200, 2 recurrences.
     """
@@ -83,7 +84,7 @@ class Calibration(nn.Module):
         return volume * self.logarithms.exp()[:, None, None, None]
 
 
-class SpectralPrior(nn.Module):
+class SpectralPrior(Loadable, nn.Module):
     """Draws spectral volumes for pictures.
 
     An autoencoder makes latents of each frequency; a U-Net removes noise from them, one frequency at a time; attention
@@ -114,16 +115,6 @@ class SpectralPrior(nn.Module):
         self.calibration = Calibration(self.config.frequencies)
         if weights is not None:
             self.load(weights)
-
-    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
-        """Load weights.
-
-        Raises:
-            WeightsError: the weights cannot be had, or are not this network's.
-        """
-        from photoflow.weights.loading import load_weights
-
-        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
 
     def encoded(self, parts: Tensor) -> Tensor:
         """What the diffusion is of: normalised parts of some frequencies (N, 4, H, W) -> latents (N, 4, h, w)."""

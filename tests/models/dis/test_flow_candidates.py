@@ -9,8 +9,8 @@ from far_motion import far
 from skimage import data
 from torch import Tensor
 
-from photoflow.models.dis import DIS, consistent
-from photoflow.models.motion_evidence import (
+from photoflow.models.dis.dis import DIS, consistent
+from photoflow.models.dis.flow_candidates import (
     CANDIDATES,
     EVIDENCE,
     MISSED,

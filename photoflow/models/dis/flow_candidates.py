@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from photoflow.models.affine_motions import AffineMotion, affine_motions, missed_motions
-from photoflow.models.dis import DIS, consistent, grey
-from photoflow.models.edge_aware import edge_aware_mean
+from photoflow.models.dis.affine_motions import AffineMotion, affine_motions, missed_motions
+from photoflow.models.dis.dis import DIS, consistent, grey
+from photoflow.models.dis.edge_aware import edge_aware_mean
 from photoflow.ops import backward_warp
 
 Array = np.ndarray[Any, Any]

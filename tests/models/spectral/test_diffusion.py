@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from photoflow.models.diffusion import NoiseSchedule, SelfGuidance, classifier_free, sample
+from photoflow.models.spectral.diffusion import NoiseSchedule, SelfGuidance, classifier_free, sample
 
 MEAN, SPREAD = 0.7, 0.4
 

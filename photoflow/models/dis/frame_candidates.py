@@ -8,8 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from photoflow.models.edge_aware import edge_aware_mean
-from photoflow.models.motion_evidence import MISSED, MOTIONS, Candidates, length, reduced, slopes
+from photoflow.models.dis.edge_aware import edge_aware_mean
+from photoflow.models.dis.flow_candidates import MISSED, MOTIONS, Candidates, length, reduced, slopes
 from photoflow.ops import backward_warp, forward_splat
 
 _AFFINE = 4  # of those in the first image's flow, beside those that it has missed
@@ -52,7 +52,7 @@ def ways_at(img0: Tensor, img1: Tensor, time: Tensor, candidates: Candidates) ->
         img0: (B, 3, H, W), RGB in [0, 1], the frame at time 0.
         img1: at time 1.
         time: (B, 1, 1, 1), from 0 to 1.
-        candidates: `motion_evidence.measured` between the images.
+        candidates: `flow_candidates.measured` between the images.
     """
     forth, back = candidates.flows[:, 0], candidates.back
     known = [*range(1, 1 + _AFFINE), *range(1 + MOTIONS, 1 + MOTIONS + MISSED)]
@@ -118,7 +118,7 @@ def way_planes(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, candidates:
     """What speaks for and against each way, before it is put together.
 
     Args:
-        img0: (B, 3, H, W), RGB in [0, 1], of sides that are multiples of r, their `motion_evidence.reduction`.
+        img0: (B, 3, H, W), RGB in [0, 1], of sides that are multiples of r, their `flow_candidates.reduction`.
         img1: another of the same shape.
         time: (B, 1, 1, 1), from 0 to 1.
         ways: of them.

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from photoflow.models.edge_aware import edge_aware_mean
+from photoflow.models.dis.edge_aware import edge_aware_mean
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

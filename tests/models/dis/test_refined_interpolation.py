@@ -7,10 +7,10 @@ import torch
 from filling import fill, largest, pair
 from torch import Tensor
 
-from photoflow.models.dis_interpolation import DISInterpolation
-from photoflow.models.motion_evidence import measured
-from photoflow.models.refined_interpolation import READINGS, RefinedInterpolation, shares_of, split
-from photoflow.models.way_evidence import EVIDENCE, WAYS
+from photoflow.models.dis import DISInterpolation
+from photoflow.models.dis.flow_candidates import measured
+from photoflow.models.dis.frame_candidates import EVIDENCE, WAYS
+from photoflow.models.dis.refined_interpolation import READINGS, RefinedInterpolation, shares_of, split
 from photoflow.ops import backward_warp
 
 

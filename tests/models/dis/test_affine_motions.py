@@ -8,8 +8,8 @@ import torch
 from far_motion import far
 from torch import Tensor
 
-from photoflow.models.affine_motions import affine_motions, missed_motions
-from photoflow.models.dis import DIS, consistent, grey
+from photoflow.models.dis.affine_motions import affine_motions, missed_motions
+from photoflow.models.dis.dis import DIS, consistent, grey
 
 
 def turned(angle: float, across: float, size: tuple[int, int]) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from priors import TINY, swaying, tiny
 
 from photoflow.models.networks import load_network
-from photoflow.models.spectral_prior import (
+from photoflow.models.spectral.prior import (
     FRAMES,
     VERSIONS,
     Guidance,
@@ -22,7 +22,7 @@ from photoflow.models.spectral_prior import (
     loop_loss,
     velocity,
 )
-from photoflow.models.spectral_unet import FrequencyAttention, energies, sinusoids
+from photoflow.models.spectral.unet import FrequencyAttention, energies, sinusoids
 from photoflow.motion.spectral import SpectralVolume, denormalised, normalised
 from photoflow.train.checkpoint import write_weights
 from photoflow.weights.registry import WeightsError

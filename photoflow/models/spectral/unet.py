@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from photoflow.models.spectral_vae import LATENTS, Upsample
+from photoflow.models.spectral.vae import LATENTS, Upsample
 
 _UNBOUND = 1e4  # no latent is so large; half precision still has it
 _POOLED = (1, 2, 4)  # latents on a side, averaged; then all of them

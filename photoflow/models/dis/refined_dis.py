@@ -9,13 +9,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
-from photoflow.models.choice import Choice
-from photoflow.models.motion_evidence import EVIDENCE, Candidates, evidence, measured, reduction
+from photoflow.models.dis.candidate_scorer import CandidateScorer
+from photoflow.models.dis.flow_candidates import EVIDENCE, Candidates, evidence, measured, reduction
 
 _ROWS = 2  # at once: what they take fits the caches
 
 
-class RefinedDIS(Choice):
+class RefinedDIS(CandidateScorer):
     """DIS at full resolution, and the affine motions of background and objects: a network chooses among them.
 
     DIS blurs the edges of what moves, what is hidden in the second image it can only guess, and small things that move
@@ -32,7 +32,7 @@ class RefinedDIS(Choice):
         WeightsError: the weights are not to be had, or are those of another network.
 
     Source: choosing among candidate flows: Lempitsky et al., "FusionFlow: Discrete-Continuous Optimization for Optical
-    Flow Estimation", CVPR 2008; here the choice is learned, and what joins pixels is a filter: see `motion_evidence`.
+    Flow Estimation", CVPR 2008; here the choice is learned, and what joins pixels is a filter: see `flow_candidates`.
     """
 
     def __init__(self, weights: str | Path | None = None) -> None:

@@ -10,10 +10,9 @@ from filling import fill
 from skimage import data
 from torch import Tensor
 
-from photoflow.models.dis import DIS
-from photoflow.models.motion_evidence import CANDIDATES, EVIDENCE, Candidates, evidence, measured
+from photoflow.models.dis import DIS, RefinedDIS
+from photoflow.models.dis.flow_candidates import CANDIDATES, EVIDENCE, Candidates, evidence, measured
 from photoflow.models.networks import load_network
-from photoflow.models.refined_dis import RefinedDIS
 
 
 @pytest.fixture(scope="module")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch
 from torch import Tensor, nn
+
+from photoflow.weights import Loadable
 
 WIDTH = 48
 _NEVER = -1e4  # the score of what is not to be chosen
 
 
-class Choice(nn.Module):
+class CandidateScorer(Loadable, nn.Module):
     """Two layers, the same for all candidates and places, that see a candidate's evidence; then two more, which see
     what that made of the others, too: their mean, and their largest.
 
@@ -26,16 +26,6 @@ class Choice(nn.Module):
         self.own, self.others, self.score = (
             nn.Linear(n, m) for n, m in ((WIDTH, WIDTH), (2 * WIDTH, WIDTH), (WIDTH, scores))
         )
-
-    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
-        """Load weights.
-
-        Raises:
-            WeightsError: the weights are not to be had, or are those of another network.
-        """
-        from photoflow.weights.loading import load_weights
-
-        load_weights(self, weights, offline=offline, accept_licence=accept_licence)
 
     def scores(self, seen: Tensor, shares: Tensor) -> Tensor:
         """The logarithm of how likely each candidate is, but for a constant, with a gradient.

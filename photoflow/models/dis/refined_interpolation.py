@@ -9,11 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoflow.models._contract import cropped, margins_to, padded
-from photoflow.models.choice import WIDTH, Choice
-from photoflow.models.dis_interpolation import DISInterpolation, moved
+from photoflow.models.dis.candidate_scorer import WIDTH, CandidateScorer
+from photoflow.models.dis.dis_interpolation import DISInterpolation, moved
+from photoflow.models.dis.flow_candidates import Candidates, measured, reduction
+from photoflow.models.dis.frame_candidates import EVIDENCE, WayPlanes, halves, way_evidence, way_planes, ways_at
 from photoflow.models.frame_pair import Interpolated, check_pair, time_of
-from photoflow.models.motion_evidence import Candidates, measured, reduction
-from photoflow.models.way_evidence import EVIDENCE, WayPlanes, halves, way_evidence, way_planes, ways_at
 
 READINGS = 3
 """Scores of each way: that both images show it, the first alone, or the second alone."""
@@ -21,7 +21,7 @@ _AT_FIRST = 3.0  # untrained, DIS interpolation draws a third or more, and the o
 _ROWS = 2  # at once: what they take fits the caches
 
 
-class RefinedInterpolation(Choice):
+class RefinedInterpolation(CandidateScorer):
     """The frame at time t between two images: of what each way of moving brings there from either image, a network says
     how much counts.
 
@@ -37,7 +37,7 @@ class RefinedInterpolation(Choice):
     Raises:
         WeightsError: the weights are not to be had, or are those of another network.
 
-    Source: as `photoflow.models.refined_dis.RefinedDIS`, for frames instead of flow.
+    Source: as `photoflow.models.dis.refined_dis.RefinedDIS`, for frames instead of flow.
     """
 
     def __init__(self, weights: str | Path | None = None) -> None:
@@ -64,7 +64,7 @@ class RefinedInterpolation(Choice):
             img1: (B, 3, H, W), the frame at time 1.
             t: time from 0 to 1, or a tensor of them, B or (B, 1, 1, 1).
             details: return flows and mask too: those of the likeliest way.
-            candidates: `photoflow.models.motion_evidence.measured` between the images, which is the same for every
+            candidates: `photoflow.models.dis.flow_candidates.measured` between the images, which is the same for every
                 time; None: it is measured.
 
         Returns:

@@ -12,9 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from photoflow.models._contract import InstanceNorm, check_planes, cropped, margins_to, padded
-from photoflow.models.raft_names import rename
-from photoflow.models.raft_upsampling import FACTOR, MaskPredictor, bilinear_upsampling, convex_upsampling
+from photoflow.models.raft.names import rename
+from photoflow.models.raft.upsampling import FACTOR, MaskPredictor, bilinear_upsampling, convex_upsampling
 from photoflow.ops import Correlation
+from photoflow.weights import Loadable
 
 _LEVELS = 4  # of the correlation pyramid
 _LEAST = 2 * 2 ** (_LEVELS - 1) * FACTOR  # with 128 pixels the last level still has 2 to interpolate between
@@ -239,7 +240,7 @@ class UpdateBlock(nn.Module):
         return hidden, self.flow_head(hidden)
 
 
-class RAFT(nn.Module):
+class RAFT(Loadable, nn.Module):
     """The optical flow from one image to another.
 
     Features of both images at an eighth of their size are compared pair by pair; from zero, the flow is updated again
@@ -280,15 +281,9 @@ class RAFT(nn.Module):
         """RAFT: 5.3 M parameters."""
         return cls(PRESETS["large"], weights)
 
-    def load(self, weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> None:
-        """Load weights, with the names of torchvision's checkpoints or of the paper's authors'.
-
-        Raises:
-            WeightsError: the weights cannot be had, or are not this network's.
-        """
-        from photoflow.weights.loading import load_weights
-
-        load_weights(self, weights, rename=rename, offline=offline, accept_licence=accept_licence)
+    def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return the entries of torchvision's checkpoints, or of the paper's authors', under this network's names."""
+        return rename(state)
 
     def forward(
         self, image1: Tensor, image2: Tensor, updates: int = 12, every_update: bool = False
