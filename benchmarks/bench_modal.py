@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.bench_ops import machine, save_both
-from photoflow.motion.modal import Simulation
+from photoflow.motion.simulation import Simulation
 from photoflow.motion.spectral import SpectralVolume
 
 RESULTS = Path(__file__).parent / "results"

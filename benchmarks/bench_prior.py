@@ -19,13 +19,13 @@ from scipy.stats import ks_2samp
 from torch import Tensor
 
 from benchmarks.bench_ops import machine
+from photoflow.arrays import Array
 from photoflow.data import open_source
 from photoflow.data.spectral_volumes import SAMPLES
 from photoflow.io.atomic import write_bytes
 from photoflow.models.networks import load_network
 from photoflow.models.spectral.prior import Guidance, SpectralPrior, amplitudes, displacement, velocity
 
-Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
 TOGETHER = 8  # samples drawn at once

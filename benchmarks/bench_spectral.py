@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks.bench_ops import machine
 from photoflow.animator import Animator
+from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.io.atomic import write_bytes
 from photoflow.metrics import intensity_steps, motion_steps, seam, seam_to_median
@@ -29,7 +30,6 @@ from photoflow.motion.trajectories import Footage, fidelity, trajectories
 from photoflow.motion.wind import PRESETS
 from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
-Array = np.ndarray[Any, Any]
 Record = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
 COMPARED = ("flower_0_loop", "candle_2_loop", "cloth_loop", "tree_0_loop")  # of the clips, to compare methods on

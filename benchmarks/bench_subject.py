@@ -10,16 +10,15 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.io import read_mask, read_photo
 from photoflow.segment import Segmenter
 from photoflow.segment.grabcut import cut_box, cut_salient
 
-Array = np.ndarray[Any, Any]
 RESULTS = Path(__file__).parent / "results"
 
 

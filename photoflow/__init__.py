@@ -7,8 +7,10 @@ Animator().animate("cat.jpg", motion.Sway(strength=0.6, period=2.0), seconds=4, 
 from __future__ import annotations
 
 import importlib
+import sys
 from typing import TYPE_CHECKING, Any
 
+from photoflow.deprecated import OldModules
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Animator", "Clip", "InputError", "__version__", "build_info", "io", "motion", "ops", "segment", "viz"]
+
+sys.meta_path.append(OldModules())  # asked last, for what no longer exists
 
 # Names are looked up when they are first used, so that `import photoflow` loads no library and no file.
 _HOMES = {"Animator": "photoflow.animator", "Clip": "photoflow.clip"}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.clip import Clip
 from photoflow.device import check_device, settled_device
 from photoflow.errors import InputError
@@ -19,13 +20,11 @@ from photoflow.io import Photo, read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Motion, Sway
-from photoflow.motion.base import Sum
+from photoflow.motion.motion import Sum
 from photoflow.render.background import fill_background
 from photoflow.segment import Segmenter
 from photoflow.segment.matting import matte
 from photoflow.segment.selection import TOO_SMALL, scaled_selection
-
-Array = np.ndarray[Any, Any]
 
 LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
 OPTIONS = {

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from photoflow import viz
+from photoflow.arrays import Array
 from photoflow.io import VideoWriter, check_directory, check_output, write_image
-from photoflow.motion.base import moments
+from photoflow.motion.scene import moments
 
 if TYPE_CHECKING:
     from photoflow.render.renderer import Renderer
 
-Array = np.ndarray[Any, Any]
 
 EXPLAIN_ROWS = 600  # of the x-t slice, at most: a long clip is sampled
 

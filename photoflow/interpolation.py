@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import repeat
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from torch import nn
 
+from photoflow.arrays import Array
 from photoflow.device import settled_device
 from photoflow.errors import InputError
 from photoflow.io import FolderReader, VideoReader, VideoWriter, check_output
 from photoflow.io.sound import has_sound, keeps_sound
 from photoflow.render.interpolated import FrameMaker
 
-Array = np.ndarray[Any, Any]
 Reader = VideoReader | FolderReader
 
 MOST_HELD = 4  # frames' worth of time; a picture that is shown longer stands still until the last one

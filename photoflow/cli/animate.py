@@ -92,7 +92,7 @@ def animate(
     read: Read = {"the photo": [photo], "its mask": [mask], "a motion that is read": motion_files(planned, words)}
     check_files(read, output, alpha, explain, save_motion)
     region = None if transfer_from is None else numbers("transfer-from", transfer_from, 4)
-    planned = motions.adjusted(planned, wind=wind, region=region)
+    planned = motions.with_overrides(planned, wind=wind, region=region)
     frames = frame_count(seconds, fps)
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
         animator = Animator(
@@ -115,9 +115,9 @@ def animate(
 
 def clip_report(output: Path, count: int, fps: float, seconds: float) -> str:
     """What was written, of so many frames."""
-    from photoflow.io import kept
+    from photoflow.io import output_frames_and_rate
 
-    frames, rate = kept(output, count, fps)
+    frames, rate = output_frames_and_rate(output, count, fps)
     most = f" (of {count}: a GIF has at most {rate:g} a second)" if frames < count else ""
     return f"{output}: {frames} frames, {seconds:g} s at {rate:g} fps{most}"
 

@@ -33,7 +33,7 @@ def add_frames(
     offline: Offline = False,
 ) -> None:
     """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
-    from photoflow.io import kept
+    from photoflow.io import output_frames_and_rate
     from photoflow.weights.loading import shipped
 
     network = network or ("rife" if weights else "dis")
@@ -58,5 +58,5 @@ def add_frames(
         done = interpolate(frames, target, drawn_by, factor=factor, quality=quality, device=device, progress=advance)
     cuts = f", {done.cuts} scene cut{'s' * (done.cuts != 1)} kept" if done.cuts else ""
     silence = ", without the sound (only .mp4 and .webm keep it)" if done.silenced else ""
-    count, rate = kept(target, done.frames, float(done.fps))
+    count, rate = output_frames_and_rate(target, done.frames, float(done.fps))
     console.print(f"{target}: {count} frames at {rate:g} fps{cuts}{silence}", markup=False, soft_wrap=True)

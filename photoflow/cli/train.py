@@ -49,10 +49,10 @@ def train(
     if (minutes is None) == (steps is None):
         raise InputError("expected either --minutes or --steps")
     from photoflow.data import open_source
-    from photoflow.train.batches import Mixture
     from photoflow.train.checkpoint import check_place
+    from photoflow.train.distributed import process_group
+    from photoflow.train.feed import Mixture
     from photoflow.train.loop import train as run
-    from photoflow.train.ranks import process_group
     from photoflow.train.recipes import entry_of
     from photoflow.train.schedule import Plan
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
 
 import cv2
 import numpy as np
 
-Array = np.ndarray[Any, Any]
+from photoflow.arrays import Array
+
 Draw = np.random.Generator
 
 _FINER = 4  # the silhouettes are drawn as many times larger, for smooth edges

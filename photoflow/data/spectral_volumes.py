@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from photoflow.arrays import Array
 from photoflow.data.picture_bank import PictureBank
 from photoflow.data.seeding import check_seed, check_size, generator_of
 from photoflow.data.silhouettes import SILHOUETTES, silhouette
@@ -24,8 +25,6 @@ from photoflow.models.spectral.prior import RECORD
 from photoflow.motion.spectral import SpectralVolume
 from photoflow.motion.trajectories import trajectories
 from photoflow.motion.wind import wind_volume
-
-Array = np.ndarray[Any, Any]
 
 # Measuring a record is what costs: so many samples share so many records, which are kept.
 SAMPLES, RECORDS = 2048, 32

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from photoflow.arrays import Array
 from photoflow.data.seeding import check_seed, check_size, generator_of
 from photoflow.data.source import Batch
 from photoflow.errors import InputError
@@ -27,8 +28,6 @@ FRAMES = 9  # of a piece
 STEPS = 4  # frames from one of a triplet to the next, at most
 TRIES = 8  # triplets that are looked at for one with motion and without a cut
 LEAST_CHANGE, MOST_CHANGE = 0.012, 0.25  # from the first to the last, mean of blocks of 8 x 8 pixels
-
-Array = np.ndarray[Any, Any]
 
 
 class VideoFolder:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from photoflow.animator import Animator, hole_behind
+from photoflow.arrays import Array
 from photoflow.clip import Clip
 from photoflow.errors import InputError
 from photoflow.evaluation.baselines import FlowMethod, filled
@@ -27,7 +28,6 @@ from photoflow.motion import Motion
 from photoflow.segment import NoSubjectError
 from photoflow.viz import draw_trajectories, flow_to_rgb, grid_points, strip
 
-Array = np.ndarray[Any, Any]
 Frames = Callable[[float], Array]
 
 METHODS = {

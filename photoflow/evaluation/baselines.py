@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import cv2
 import numpy as np
@@ -11,10 +10,10 @@ import torch
 from torch import Tensor
 
 from photoflow import ops
+from photoflow.arrays import Array
 from photoflow.evaluation.pictures import as_bytes, as_planes
 from photoflow.render.generated import thrown
 
-Array = np.ndarray[Any, Any]
 FlowMethod = Callable[[Tensor, Tensor], Tensor]
 
 _FARNEBACK = (0.5, 5, 21, 5, 7, 1.5)  # scale of the pyramid, levels, window, iterations, polynomial's side and sigma

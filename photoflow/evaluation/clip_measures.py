@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 from torch import Tensor
 
+from photoflow.arrays import Array
 from photoflow.evaluation.scores import MOST_DECIBELS
 from photoflow.metrics import seam, smoothness
-
-Array = np.ndarray[Any, Any]
 
 
 class ClipMeasures:

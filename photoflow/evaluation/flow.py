@@ -16,7 +16,7 @@ from photoflow.evaluation.errors import ErrorCounts
 from photoflow.evaluation.folders import open_pairs
 from photoflow.evaluation.pictures import as_bytes, embedded, flow_picture, heat, wheel
 from photoflow.metrics import endpoint_error, epe, outlier_rate
-from photoflow.models.dis.dis import DIS, PRESETS
+from photoflow.models.dis import DIS, PRESETS
 from photoflow.models.networks import load_network
 
 Sample = dict[str, Tensor]

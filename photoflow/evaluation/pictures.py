@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import base64
 import html
-from typing import Any
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from photoflow.arrays import Array
 from photoflow.viz import colour_wheel_legend, flow_to_rgb
-
-Array = np.ndarray[Any, Any]
 
 WIDEST = 960  # pixels of a picture in the page, so that a page of large photos can still be sent
 _QUALITY = 90

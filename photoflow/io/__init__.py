@@ -1,10 +1,11 @@
 """Files: photos and masks, videos, optical flow. No torch in here."""
 
+from photoflow.deprecated import old_names
 from photoflow.io.atomic import check_directory, check_target
 from photoflow.io.flow import read_flow, write_flow
 from photoflow.io.folder import FolderReader, natural_order
 from photoflow.io.image import PICTURES, Photo, read_mask, read_photo, write_image
-from photoflow.io.video import VideoReader, VideoWriter, check_output, kept
+from photoflow.io.video import VideoReader, VideoWriter, check_output, output_frames_and_rate
 
 __all__ = [
     "PICTURES",
@@ -15,11 +16,13 @@ __all__ = [
     "check_directory",
     "check_output",
     "check_target",
-    "kept",
     "natural_order",
+    "output_frames_and_rate",
     "read_flow",
     "read_mask",
     "read_photo",
     "write_flow",
     "write_image",
 ]
+
+__getattr__ = old_names(__name__, {"kept": "output_frames_and_rate"})

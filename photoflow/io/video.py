@@ -47,7 +47,7 @@ def check_output(path: str | os.PathLike[str], alpha: bool = False) -> Path:
     return folder
 
 
-def kept(path: str | os.PathLike[str], count: int, fps: float) -> tuple[int, float]:
+def output_frames_and_rate(path: str | os.PathLike[str], count: int, fps: float) -> tuple[int, float]:
     """How many of some frames a file of its format keeps, and how many a second: a .gif has no more than 50."""
     if _kind(path) != ".gif" or fps <= Gif.FASTEST:
         return count, fps

@@ -6,19 +6,26 @@
 True
 """
 
-from photoflow.motion.base import AffineField, ModalField, Motion, MotionField, Scene
+from photoflow.deprecated import old_names
 from photoflow.motion.drift import Drift
-from photoflow.motion.file import MOTIONS, from_dict, load, parse, save
-from photoflow.motion.modal import Simulation
-from photoflow.motion.natural import Spectral, adjusted
+from photoflow.motion.field import AffineField, ModalField, MotionField
+from photoflow.motion.motion import Motion
 from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
 from photoflow.motion.path import Path
 from photoflow.motion.poke import Poke
+from photoflow.motion.scene import Scene
+from photoflow.motion.serialization import from_dict, load, named, parse, save
+from photoflow.motion.simulation import Simulation
 from photoflow.motion.spectral import SpectralField, SpectralVolume
+from photoflow.motion.spectral_motion import Spectral, with_overrides
 from photoflow.motion.sway import Sway
+
+MOTIONS = named()
 
 __all__ = [
     "MOTIONS", "AffineField", "Bounce", "Breathe", "Drift", "Float", "ModalField", "Motion", "MotionField",
     "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume", "Sway", "Swing", "Translate",
-    "adjusted", "from_dict", "load", "parse", "save",
+    "from_dict", "load", "parse", "save", "with_overrides",
 ]  # fmt: skip
+
+__getattr__ = old_names(__name__, {"adjusted": "with_overrides"})

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, ClassVar
 import cv2
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.base import Array, Motion, MotionField, Scene, check_points, check_range
+from photoflow.motion.field import MotionField
+from photoflow.motion.motion import Motion, check_points, check_range
+from photoflow.motion.scene import Scene
 
 if TYPE_CHECKING:
     from torch import Tensor

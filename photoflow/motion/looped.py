@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from photoflow.motion.base import Array, MotionField
+from photoflow.arrays import Array
+from photoflow.motion.field import MotionField
 from photoflow.motion.parametric import smoothstep
 
 if TYPE_CHECKING:

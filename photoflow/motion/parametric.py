@@ -7,17 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.base import (
-    AffineField,
-    Array,
-    Motion,
-    MotionField,
-    Scene,
-    affine,
-    check_points,
-    check_range,
-)
+from photoflow.motion.field import AffineField, MotionField, affine
+from photoflow.motion.motion import Motion, check_points, check_range
+from photoflow.motion.scene import Scene
 
 PLACES = ("top", "bottom", "left", "right", "centre")
 

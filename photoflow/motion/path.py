@@ -7,9 +7,12 @@ from typing import ClassVar
 
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.base import AffineField, Array, Motion, MotionField, Scene, affine, check_points
+from photoflow.motion.field import AffineField, MotionField, affine
+from photoflow.motion.motion import Motion, check_points
 from photoflow.motion.parametric import smoothstep
+from photoflow.motion.scene import Scene
 
 
 @dataclass(frozen=True)

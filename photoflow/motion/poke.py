@@ -11,11 +11,13 @@ import cv2
 import numpy as np
 
 from photoflow.errors import InputError
-from photoflow.motion.base import FARTHEST, Motion, MotionField, Scene, check_range
-from photoflow.motion.modal import Simulation
-from photoflow.motion.natural import Spectral
+from photoflow.motion.field import MotionField
+from photoflow.motion.motion import FARTHEST, Motion, check_range
 from photoflow.motion.parametric import smoothstep
+from photoflow.motion.scene import Scene
+from photoflow.motion.simulation import Simulation
 from photoflow.motion.spectral import SpectralVolume
+from photoflow.motion.spectral_motion import Spectral
 from photoflow.motion.wind import PRESETS, wind_volume
 
 if TYPE_CHECKING:
@@ -46,7 +48,7 @@ class Poke(Motion):
             which lie on the photo as for `photoflow.motion.Spectral`.
 
     Source: Generative Image Dynamics (Li et al. 2024), section 6, "Interactive dynamics"; see
-        `photoflow.motion.modal.Simulation`.
+        `photoflow.motion.simulation.Simulation`.
     """
 
     name: ClassVar[str] = "poke"

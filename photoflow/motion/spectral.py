@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.base import Array, MotionField
+from photoflow.motion.field import MotionField
 
 if TYPE_CHECKING:
     from torch import Tensor

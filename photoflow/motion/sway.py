@@ -10,8 +10,11 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.base import Array, ModalField, Motion, MotionField, Scene, check_range
+from photoflow.motion.field import ModalField, MotionField
+from photoflow.motion.motion import Motion, check_range
+from photoflow.motion.scene import Scene
 
 SIDES = ("bottom", "top", "left", "right")
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import cv2
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.io import VideoReader
-from photoflow.motion.base import Array
 from photoflow.motion.looped import closes, with_closed_end
 from photoflow.motion.spectral import FREQUENCIES, SpectralVolume
 

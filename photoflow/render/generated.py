@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -10,12 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from photoflow import ops
+from photoflow.arrays import Array
 from photoflow.device import fast_inference
 from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.render.renderer import Renderer
-
-Array = np.ndarray[Any, Any]
 
 _STILL = 1.0  # pixels
 SEAM = 4  # pixels over which a generated region passes into the photo

@@ -10,12 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from photoflow.arrays import Array
 from photoflow.device import fast_inference
 from photoflow.models.dis import DISInterpolation, RefinedInterpolation, dis_interpolation, flow_candidates
 from photoflow.models.ifnet import IFNet
 from photoflow.render.renderer import Renderer
-
-Array = np.ndarray[Any, Any]
 
 LARGE = 2560  # pixels; a longer frame's flow is estimated at half its size, as RIFE's author advises for 4K
 STILL = 3  # of 255: what an interpolation changes by no more, where both keyframes agree, stands still

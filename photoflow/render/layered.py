@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import cv2
 import numpy as np
@@ -13,13 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from photoflow import ops
+from photoflow.arrays import Array
 from photoflow.motion import Motion, MotionField, Scene
-from photoflow.motion.base import moments
 from photoflow.motion.drift import DriftField
 from photoflow.motion.looped import looped
-from photoflow.render.measured import FlowNetwork, MeasuredField
+from photoflow.motion.scene import moments
+from photoflow.render.measured_flow import FlowNetwork, MeasuredField
 
-Array = np.ndarray[Any, Any]
 Window = tuple[slice, slice]
 
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed

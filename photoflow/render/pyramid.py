@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import torch
 
+from photoflow.arrays import Array
 from photoflow.models.pyramid import PyramidGenerator
-from photoflow.render.generated import Array, GeneratedRenderer
+from photoflow.render.generated import GeneratedRenderer
 from photoflow.render.renderer import Renderer
 
 MOMENTS = 16  # of a clip: more do not change the mean of a motion as smooth as those that photos make

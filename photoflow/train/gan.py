@@ -17,7 +17,7 @@ from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.ops import backward_warp
 from photoflow.render.generated import moving, thrown
 from photoflow.train.config import TrainingConfig, as_text
-from photoflow.train.light import evenly_lit
+from photoflow.train.exposure import evenly_lit
 from photoflow.train.losses import (
     SPAN,
     WITHOUT_VGG,

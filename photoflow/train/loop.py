@@ -22,7 +22,6 @@ from torch.nn.parallel import DistributedDataParallel
 from photoflow.data.seeding import generator_of
 from photoflow.errors import InputError
 from photoflow.io.atomic import naming_errors
-from photoflow.train.batches import Feed
 from photoflow.train.checkpoint import (
     CHECKPOINT,
     WEIGHTS,
@@ -33,10 +32,11 @@ from photoflow.train.checkpoint import (
     save_checkpoint,
     write_weights,
 )
+from photoflow.train.distributed import Ranks
+from photoflow.train.feed import Feed
 from photoflow.train.interrupt import interruptible
 from photoflow.train.log import Journal
 from photoflow.train.pictures import SHOWN
-from photoflow.train.ranks import Ranks
 from photoflow.train.recipe import Recipe, Terms, Turn
 from photoflow.train.schedule import Plan, Progress, Schedule
 from photoflow.weights.state_dict import fit, read_state_dict

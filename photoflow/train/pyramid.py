@@ -14,7 +14,7 @@ from photoflow.models.dis import DIS
 from photoflow.models.pyramid import PyramidGenerator, motion_weight
 from photoflow.render.generated import thrown
 from photoflow.train.config import TrainingConfig
-from photoflow.train.light import evenly_lit
+from photoflow.train.exposure import evenly_lit
 from photoflow.train.losses import WITHOUT_VGG, charbonnier, laplacian_l1, psnr, vgg_distance
 from photoflow.train.pictures import error, sheet
 from photoflow.train.recipe import Recipe, Terms, Turn

@@ -12,8 +12,8 @@ from photoflow.models.dis import RefinedDIS
 from photoflow.models.dis.flow_candidates import evidence, measured, reduced, reduction
 from photoflow.train.config import TrainingConfig
 from photoflow.train.pictures import sheet
-from photoflow.train.places import drawn, of_places
 from photoflow.train.recipe import Recipe, Terms, Turn
+from photoflow.train.sampling import drawn, of_places
 
 if TYPE_CHECKING:
     import numpy as np

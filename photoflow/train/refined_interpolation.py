@@ -15,8 +15,8 @@ from photoflow.models.dis.refined_interpolation import RefinedInterpolation, rea
 from photoflow.train.config import TrainingConfig
 from photoflow.train.interpolation import turned
 from photoflow.train.pictures import error, sheet
-from photoflow.train.places import drawn, of_places
 from photoflow.train.recipe import Recipe, Terms, Turn
+from photoflow.train.sampling import drawn, of_places
 
 if TYPE_CHECKING:
     import numpy as np

@@ -94,7 +94,10 @@ def test_gif_timing_and_loop(tmp_path: Path, fps: float, count: int, kept: int) 
         delays = [gif.seek(index) or gif.info["duration"] for index in range(kept)]
     assert sum(delays) == pytest.approx(1000 * count / fps) and min(delays) >= 20 and max(delays) - min(delays) <= 10
     assert fps <= 50 or set(delays) == {20}
-    assert video.kept(tmp_path / "v.gif", count, fps) == (kept, min(fps, 50)) and video.kept("v.mp4", 7, 90) == (7, 90)
+    assert video.output_frames_and_rate(tmp_path / "v.gif", count, fps) == (
+        kept,
+        min(fps, 50),
+    ) and video.output_frames_and_rate("v.mp4", 7, 90) == (7, 90)
 
 
 def test_gif_does_not_tremble(tmp_path: Path) -> None:

@@ -8,8 +8,9 @@ import torch
 
 from photoflow import motion
 from photoflow.errors import InputError
-from photoflow.motion.base import affine, moments
 from photoflow.motion.drift import dense_velocity
+from photoflow.motion.field import affine
+from photoflow.motion.scene import moments
 
 EVERY = [
     motion.Sway(), motion.Sway(strength=1.5, period=0.7, base="left"), motion.Float(), motion.Breathe(),

@@ -6,7 +6,7 @@ import torch
 
 from photoflow import motion
 from photoflow.metrics import motion_steps, seam
-from photoflow.motion.base import MotionField
+from photoflow.motion.field import MotionField
 from photoflow.motion.looped import LoopedField, closes, looped, with_closed_end
 from photoflow.render.layered import SubjectLayer
 

@@ -8,7 +8,7 @@ import torch
 
 from photoflow import motion
 from photoflow.errors import InputError
-from photoflow.motion.base import Scene
+from photoflow.motion.scene import Scene
 from photoflow.motion.spectral import SpectralVolume
 
 WIDTH, HEIGHT = 60, 80

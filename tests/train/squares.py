@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from photoflow.models import generator, ifnet, pyramid
 from photoflow.models.raft import raft
-from photoflow.train.batches import Mixture
+from photoflow.train.feed import Mixture
 from photoflow.train.loop import Outcome, train
 from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan

@@ -19,7 +19,7 @@ from photoflow.models.splat_generator import SplatGenerator
 from photoflow.models.vgg import VGG19Features
 from photoflow.ops import backward_warp
 from photoflow.train import gan, log, losses
-from photoflow.train.batches import Feed, Mixture
+from photoflow.train.feed import Feed, Mixture
 from photoflow.train.interpolation import turned
 from photoflow.train.losses import l1
 from photoflow.train.recipes import entry_of

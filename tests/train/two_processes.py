@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from squares import TINY, mixed, narrow
 
+from photoflow.train.distributed import process_group
 from photoflow.train.loop import train
-from photoflow.train.ranks import process_group
 from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
-Array = np.ndarray[Any, Any]
+from photoflow.arrays import Array
 
 _FITTED = 4  # every fourth pixel along x and y is asked
 _INLIER = 1.5  # pixels

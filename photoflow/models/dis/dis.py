@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
 import numpy as np
 import torch
 from torch import Tensor
 
+from photoflow.arrays import Array
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
 from photoflow.ops import backward_warp
-
-Array = np.ndarray[Any, Any]
 
 PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from photoflow.arrays import Array
 from photoflow.models.dis.affine_motions import AffineMotion, affine_motions, missed_motions
 from photoflow.models.dis.dis import DIS, consistent, grey
 from photoflow.models.dis.edge_aware import edge_aware_mean
 from photoflow.ops import backward_warp
-
-Array = np.ndarray[Any, Any]
 
 MOTIONS, MISSED = 8, 3  # affine ones, beside the flow itself
 CANDIDATES = 1 + MOTIONS + MISSED

@@ -8,7 +8,7 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from photoflow.motion.base import Array
+from photoflow.arrays import Array
 from photoflow.motion.spectral import SpectralVolume
 
 WIDEST = 0.9  # pixels by which neighbours may part in an own picture: at 1 there is a gap between them
@@ -17,7 +17,7 @@ RADII = (0.005, 0.01, 0.02, 0.04)  # of the longer side: standard deviations of 
 _TIMES = 24  # of a record, at which its motion is looked at
 
 
-def untorn(volume: SpectralVolume, own: bool) -> SpectralVolume:
+def repair_tears(volume: SpectralVolume, own: bool) -> SpectralVolume:
     """The volume, smoothed around the places where it would tear the picture that it moves.
 
     Where one thing passes before another the motion of a clip jumps.

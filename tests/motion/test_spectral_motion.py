@@ -157,10 +157,10 @@ def test_a_source_that_cannot_be_read_is_named(tmp_path, volume):
 def test_wind_and_region_reach_the_motions_that_have_them():
     plant, clip, sway = Spectral("plant"), Spectral("c.mp4"), motion.Sway()
     mixed = plant.on(2) + 0.5 * (clip + sway)
-    changed = motion.adjusted(mixed, wind=0.9, region=(1, 2, 3, 4))
+    changed = motion.with_overrides(mixed, wind=0.9, region=(1, 2, 3, 4))
     assert changed == Spectral("plant", wind=0.9).on(2) + 0.5 * (Spectral("c.mp4", region=(1, 2, 3, 4)) + sway)
-    assert motion.adjusted(mixed) == mixed
+    assert motion.with_overrides(mixed) == mixed
     with pytest.raises(InputError, match="wind: expected a motion that it moves, such as spectral:plant"):
-        motion.adjusted(clip + sway, wind=0.9)
+        motion.with_overrides(clip + sway, wind=0.9)
     with pytest.raises(InputError, match=r"expected a motion from a clip"):
-        motion.adjusted(plant + sway, region=(1, 2, 3, 4))
+        motion.with_overrides(plant + sway, region=(1, 2, 3, 4))

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from photoflow.motion.anatomy import CELLS, MARGIN, anatomy
+from photoflow.motion.wind.subject_shape import CELLS, MARGIN, subject_shape
 
 
 def hook_shape():
@@ -20,7 +20,7 @@ def at(build, x, y):
 
 
 def test_the_way_goes_through_the_subject():
-    build = anatomy(hook_shape(), "foot")
+    build = subject_shape(hook_shape(), "foot")
     assert max(build.mask.shape) == CELLS + 2 * MARGIN
     pixels = build.distance * build.cell[0]
     assert pixels[at(build, 16, 94)] < 3
@@ -34,7 +34,7 @@ def test_the_way_goes_through_the_subject():
 
 def test_distance_in_the_open_is_euclidean():
     mask = np.ones((120, 120), np.float32)
-    build = anatomy(mask, "hook")
+    build = subject_shape(mask, "hook")
     row, column = np.argwhere(build.held)[0]
     inside = build.mask > 0.5
     true = np.hypot(build.places[..., 0] - column, build.places[..., 1] - row)
@@ -42,7 +42,7 @@ def test_distance_in_the_open_is_euclidean():
 
 
 def test_turning_every_piece_turns_the_whole():
-    build = anatomy(hook_shape(), "hook")
+    build = subject_shape(hook_shape(), "hook")
     angle, foot = 0.3, build.places[build.held][0]
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     moved = build.along_paths((build.pieces @ turn.T - build.pieces).astype(np.float64))
@@ -54,7 +54,7 @@ def test_turning_every_piece_turns_the_whole():
 def test_anchors_lie_where_the_subject_is_held(hold, where):
     mask = np.zeros((100, 100), np.float32)
     mask[10:90, 20:80] = 1
-    build = anatomy(mask, hold)
+    build = subject_shape(mask, hold)
     near = build.places[build.held] * build.cell + build.origin
     axis = 0 if hold == "upwind" else 1
     assert np.abs(near[:, axis] - where[axis]).max() < 3
@@ -65,18 +65,18 @@ def test_things_apart_have_anchors_and_lengths_of_their_own():
     mask = np.zeros((80, 160), np.float32)
     cv2.ellipse(mask, (40, 40), (12, 30), 0, 0, 360, 1, -1)
     cv2.ellipse(mask, (120, 50), (10, 15), 0, 0, 360, 1, -1)
-    build = anatomy(mask, "hook", least=0.05)
+    build = subject_shape(mask, "hook", least=0.05)
     left, right = build.parts[at(build, 40, 60)], build.parts[at(build, 120, 60)]
     assert {int(left), int(right)} == {0, 1}
     assert build.lengths[left] / build.lengths[right] == pytest.approx(2, rel=0.1)
-    assert len(anatomy(mask, "hook", least=0.5).lengths) == 1
+    assert len(subject_shape(mask, "hook", least=0.5).lengths) == 1
 
 
 def test_a_stem_thinner_than_a_cell_carries_its_head():
     mask = np.zeros((1200, 900), np.float32)
     cv2.circle(mask, (450, 250), 180, 1, -1)
     mask[400:1150, 448:452] = 1
-    build = anatomy(mask, "foot")
+    build = subject_shape(mask, "foot")
     assert len(build.lengths) == 1
     assert build.distance[at(build, 450, 100)] * build.cell[0] == pytest.approx(1050, rel=0.06)
 
@@ -85,5 +85,5 @@ def test_thickness():
     mask = np.zeros((200, 200), np.float32)
     cv2.circle(mask, (100, 60), 50, 1, -1)
     mask[100:190, 97:104] = 1
-    build = anatomy(mask, "foot")
+    build = subject_shape(mask, "foot")
     assert build.thickness[at(build, 100, 60)] > 5 * build.thickness[at(build, 100, 160)]

@@ -7,14 +7,14 @@ from functools import cached_property
 
 import numpy as np
 
-from photoflow.motion.base import Array
+from photoflow.arrays import Array
 
 GUSTS = 0.22  # hertz: what swells and calms more slowly is felt as gusts
 WAVES = 48  # plane waves that make up a random field
 
 
 @dataclass(frozen=True, eq=False)
-class Air:
+class Turbulence:
     """The wind over a subject for the length of a record, after which it repeats.
 
     Args:

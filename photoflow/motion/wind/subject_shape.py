@@ -9,17 +9,17 @@ from functools import cached_property
 import cv2
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.base import Array
 
-CELLS = 80  # along the mask's longer side: the grid of the anatomy is the same whatever the mask's resolution
+CELLS = 80  # along the mask's longer side: the grid of the shape is the same whatever the mask's resolution
 MARGIN = 13  # cells around the mask: motion is wanted a little beyond it
 OUTSIDE = 4.0  # how much longer a way outside the mask counts: paths keep to the subject, and still cross small gaps
 HOLDS = ("foot", "top", "upwind", "hook")
 
 
 @dataclass(frozen=True, eq=False)
-class Anatomy:
+class SubjectShape:
     """A subject on a grid of its own, `CELLS` along its longer side.
 
     Args:
@@ -168,7 +168,7 @@ class Anatomy:
         return np.asarray(cv2.GaussianBlur(thickness, (0, 0), 1.5))
 
     def onto(self, maps: Array, size: tuple[int, int]) -> Array:
-        """Complex maps of the anatomy's grid at the pixels of its mask: (..., h, w) -> (..., *size) complex64."""
+        """Complex maps of the shape's grid at the pixels of its mask: (..., h, w) -> (..., *size) complex64."""
         x = ((np.arange(size[1]) - self.origin[0]) / self.cell[0]).astype(np.float32)
         y = ((np.arange(size[0]) - self.origin[1]) / self.cell[1]).astype(np.float32)
         x, y = np.meshgrid(np.clip(x, 0, self.mask.shape[1] - 1), np.clip(y, 0, self.mask.shape[0] - 1))
@@ -180,7 +180,9 @@ class Anatomy:
         return full
 
 
-def anatomy(mask: Array, hold: str, upwind: tuple[float, float] = (-1.0, 0.0), least: float = 0.1) -> Anatomy:
+def subject_shape(
+    mask: Array, hold: str, upwind: tuple[float, float] = (-1.0, 0.0), least: float = 0.1
+) -> SubjectShape:
     """The build of the subject of a mask.
 
     Args:
@@ -201,11 +203,11 @@ def anatomy(mask: Array, hold: str, upwind: tuple[float, float] = (-1.0, 0.0), l
     anchors = np.zeros(coarse.shape, np.int32)
     for number, label in enumerate(1 + np.flatnonzero(areas >= least * areas.max()), start=1):
         anchors[_anchors(labels == label, hold, upwind)] = number
-    return Anatomy(np.maximum(coarse, solid * np.float32(0.5)), anchors, origin, cell)
+    return SubjectShape(np.maximum(coarse, solid * np.float32(0.5)), anchors, origin, cell)
 
 
 def _coarse(mask: Array) -> tuple[Array, tuple[float, float], tuple[float, float]]:
-    """The mask on the anatomy's grid, the pixel of its first cell, and the pixels from cell to cell."""
+    """The mask on the shape's grid, the pixel of its first cell, and the pixels from cell to cell."""
     given = np.asarray(mask, dtype=np.float32)
     if given.ndim != 2 or given.size == 0 or not (given.min() >= 0 and given.max() <= 1):
         raise InputError(f"wind: expected a mask (h, w) with values from 0 to 1, got shape {np.shape(mask)}")

@@ -102,7 +102,7 @@ def test_parse(text, expected):
     ("text", "named"),
     [
         ("", "unknown motion ''"),
-        ("dance", "unknown motion 'dance'; expected one of sway"),
+        ("dance", "unknown motion 'dance'; expected one of bounce"),
         ("sway strength", "expected PARAMETER=VALUE"),
         ("sway@x", "subject number after @"),
         ("sway strength=abc", "strength expects a number"),

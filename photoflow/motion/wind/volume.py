@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.air import Air
-from photoflow.motion.anatomy import anatomy
-from photoflow.motion.base import Array
-from photoflow.motion.response import STEEPEST, Response
 from photoflow.motion.spectral import FREQUENCIES, SpectralVolume
-from photoflow.motion.wind_presets import PRESETS, Mode, Preset
+from photoflow.motion.wind.oscillators import STEEPEST, Oscillators
+from photoflow.motion.wind.presets import PRESETS, Mode, Preset
+from photoflow.motion.wind.subject_shape import subject_shape
+from photoflow.motion.wind.turbulence import Turbulence
 
 __all__ = ["PRESETS", "STEEPEST", "Mode", "Preset", "wind_volume"]
 
@@ -71,12 +71,12 @@ def wind_volume(
     _check("seconds", seconds, 86400, low=0.01)
     turn = math.radians(direction)
     along = (round(math.cos(turn), 12), round(math.sin(turn), 12))
-    build = anatomy(mask, preset.hold, (-along[0], -along[1]), preset.least)
+    build = subject_shape(mask, preset.hold, (-along[0], -along[1]), preset.least)
     size = (np.shape(mask)[0], np.shape(mask)[1])
     if wind * strength == 0:
         return SpectralVolume(np.zeros((count, 2, *size), np.complex64), seconds)
-    air = Air(float(seconds), wind, along, gustiness, int(count), int(seed))
-    cells = Response(build, preset, air).coefficients(strength)
+    air = Turbulence(float(seconds), wind, along, gustiness, int(count), int(seed))
+    cells = Oscillators(build, preset, air).coefficients(strength)
     return SpectralVolume(build.onto(cells * np.reshape(build.cell, (2, 1, 1)), size), seconds)
 
 

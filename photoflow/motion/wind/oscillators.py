@@ -9,10 +9,10 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from photoflow.motion.air import Air
-from photoflow.motion.anatomy import Anatomy
-from photoflow.motion.base import Array
-from photoflow.motion.wind_presets import Mode, Preset
+from photoflow.arrays import Array
+from photoflow.motion.wind.presets import Mode, Preset
+from photoflow.motion.wind.subject_shape import SubjectShape
+from photoflow.motion.wind.turbulence import Turbulence
 
 STEEPEST = 0.3  # of the displacement's gradient: at 1 neighbours would meet and the picture would fold
 NOTHING = 1e-6  # of a subject's length: what does not move cannot be brought to move
@@ -51,8 +51,8 @@ class Pose:
         return Pose(*(part.real @ cos - part.imag @ sin for part in (self.turn, self.stretch, self.shift)))
 
 
-class Response:
-    """The answer of one subject to one wind, on the grid of the subject's anatomy.
+class Oscillators:
+    """The answer of one subject to one wind, on the grid of the subject's shape.
 
     Args:
         build: the subject.
@@ -60,7 +60,7 @@ class Response:
         air: the wind.
     """
 
-    def __init__(self, build: Anatomy, preset: Preset, air: Air) -> None:
+    def __init__(self, build: SubjectShape, preset: Preset, air: Turbulence) -> None:
         self.build, self.preset, self.air = build, preset, air
         self._height, self._parts = build.height.ravel(), build.parts.ravel()
         self._length = build.length.ravel()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from photoflow.motion import SpectralVolume
-from photoflow.motion.untorn import untorn
+from photoflow.motion.tear_repair import repair_tears
 
 
 def jumping(x, y, height=60, width=80):
@@ -23,7 +23,7 @@ def steps(volume, axis):
 @pytest.mark.parametrize("own", [True, False])
 def test_a_gap_is_closed_and_nothing_far_from_it_changes(own):
     torn = jumping(5, 0)
-    whole = untorn(torn, own)
+    whole = repair_tears(torn, own)
     assert steps(torn, 2).max() == 5 and steps(whole, 2).max() < 1
     far = np.abs(np.arange(80) - 39.5) > 25
     np.testing.assert_array_equal(whole.coefficients[..., far], torn.coefficients[..., far])
@@ -31,11 +31,11 @@ def test_a_gap_is_closed_and_nothing_far_from_it_changes(own):
 
 def test_things_slide_along_each_other_in_their_own_picture_alone():
     sliding = jumping(0, 5)
-    assert untorn(sliding, own=True) is sliding
-    assert steps(untorn(sliding, own=False), 2).max() < 0.75
+    assert repair_tears(sliding, own=True) is sliding
+    assert steps(repair_tears(sliding, own=False), 2).max() < 0.75
 
 
 @pytest.mark.parametrize("own", [True, False])
 def test_smooth_motion_stays_as_it_is(own):
     volume = jumping(0.5, 0)
-    assert untorn(volume, own) is volume
+    assert repair_tears(volume, own) is volume

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.base import FARTHEST, Array
+from photoflow.motion.motion import FARTHEST
 from photoflow.motion.spectral import SpectralVolume
 
 if TYPE_CHECKING:

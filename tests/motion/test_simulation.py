@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from photoflow.errors import InputError
-from photoflow.motion import modal
-from photoflow.motion.modal import HOLDABLE, Simulation
+from photoflow.motion import simulation as modal
+from photoflow.motion.simulation import HOLDABLE, Simulation
 from photoflow.motion.spectral import SpectralVolume
 
 SIZE = (48, 40)

@@ -13,10 +13,13 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
+from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.base import Array, Motion, MotionField, On, Scaled, Scene, Sum, check_range
+from photoflow.motion.field import MotionField
+from photoflow.motion.motion import Motion, On, Scaled, Sum, check_range
+from photoflow.motion.scene import Scene
 from photoflow.motion.spectral import SpectralVolume, closing_frequencies
-from photoflow.motion.untorn import untorn
+from photoflow.motion.tear_repair import repair_tears
 from photoflow.motion.wind import PRESETS, wind_volume
 
 VOLUME = ".safetensors"
@@ -133,8 +136,8 @@ class Spectral(Motion):
         return values
 
 
-def adjusted(motion: Motion, *, wind: float | None = None, region: tuple[float, ...] | None = None) -> Motion:
-    """The same motion with another wind in its presets and another region of its clips.
+def with_overrides(motion: Motion, *, wind: float | None = None, region: tuple[float, ...] | None = None) -> Motion:
+    """Return the same motion with another wind in its presets and another region of its clips.
 
     Args:
         motion: spectral, or made of motions of which some are.
@@ -189,7 +192,7 @@ def _prepared(path: str, changed: int, region: tuple[float, ...] | None, strengt
     volume, full = _volume_of(path, changed)
     if region is not None:
         volume = _part(volume, region, full, path)
-    return untorn(volume.magnified(strength), own)
+    return repair_tears(volume.magnified(strength), own)
 
 
 def _alike(size: tuple[float, float], other: tuple[float, float]) -> bool:

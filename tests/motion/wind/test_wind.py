@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from photoflow.errors import InputError
-from photoflow.motion.air import Air
-from photoflow.motion.anatomy import anatomy
-from photoflow.motion.wind import PRESETS, STEEPEST, wind_volume
+from photoflow.motion.wind.subject_shape import subject_shape
+from photoflow.motion.wind.turbulence import Turbulence
+from photoflow.motion.wind.volume import PRESETS, STEEPEST, wind_volume
 
 SECONDS = 5.0
 
@@ -62,7 +62,7 @@ def test_every_kind_closes_its_loop_and_does_not_fold(kind):
 def test_what_is_held_rests_and_free_ends_move(kind):
     mask, preset = shape(), PRESETS[kind]
     moved = rms(frames(in_wind(kind)))
-    build = anatomy(mask, preset.hold)
+    build = subject_shape(mask, preset.hold)
     height, held = build.onto(np.stack([build.height, build.held]).astype(complex), mask.shape).real
     free = moved[(mask > 0.5) & (height > 0.8)]
     assert moved[(mask > 0.5) & (held > 0.5)].mean() < 0.25 * free.mean()
@@ -112,7 +112,7 @@ def test_power_falls_with_frequency(kind):
 
 def test_the_wind_s_power_falls_as_one_over_f():
     for wind, gustiness in ((0.2, 0.0), (1.0, 1.0)):
-        power = Air(SECONDS, wind, (1.0, 0.0), gustiness, 16, 0).power(np.array([0.01, 2.0, 4.0, 8.0]))
+        power = Turbulence(SECONDS, wind, (1.0, 0.0), gustiness, 16, 0).power(np.array([0.01, 2.0, 4.0, 8.0]))
         assert power[0] > 3 * power[1]
         np.testing.assert_allclose(power[2:] / power[1:-1], 0.5, atol=0.03)
 
@@ -168,7 +168,7 @@ def test_gusts_swell_and_calm():
     def unevenness(gustiness):
         swells = []
         for seed in range(20):
-            air = Air(40.0, 0.5, (1.0, 0.0), gustiness, 120, seed)
+            air = Turbulence(40.0, 0.5, (1.0, 0.0), gustiness, 120, seed)
             push = air.pressure(air.waves(np.zeros((1, 2), np.float32), 1.0, 5), 6, 1)[0, 0] * (air.frequencies > 0.8)
             loudness = np.abs(np.fft.ifft(np.pad(push, (1, 400)))) ** 2
             swells.append(loudness.reshape(26, 20).mean(axis=1).std() / loudness.mean())

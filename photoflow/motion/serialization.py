@@ -7,39 +7,16 @@ import json
 import os
 import reprlib
 import shlex
-from pathlib import Path as FilePath
+from pathlib import Path
 from typing import Any
 
 from photoflow.errors import InputError
-from photoflow.motion.base import Motion, On, Scaled, Sum
-from photoflow.motion.drift import Drift
-from photoflow.motion.natural import Spectral
-from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
-from photoflow.motion.path import Path
-from photoflow.motion.poke import Poke
-from photoflow.motion.sway import Sway
-
-VERSION = 1
-
-# The motions that stand alone, in the order in which they are listed to a person.
-MOTIONS: dict[str, type[Motion]] = {
-    m.name: m for m in (Sway, Float, Breathe, Swing, Bounce, Translate, Path, Drift, Spectral, Poke)
-}
-_KINDS: dict[str, type[Motion]] = MOTIONS | {m.name: m for m in (Sum, Scaled, On)}
+from photoflow.motion.motion import KINDS, VERSION, Motion
 
 
 def save(motion: Motion, path: str | os.PathLike[str]) -> None:
-    """Write a motion to a JSON file, beside the target first and then renamed over it.
-
-    Raises:
-        InputError: the suffix is not .json, or the folder does not exist or cannot be written to.
-    """
-    from photoflow.io.atomic import write_bytes
-
-    if FilePath(path).suffix.lower() != ".json":
-        raise InputError(f"cannot write {path}: a motion file is expected to end in .json")
-    text = json.dumps({"photoflow": "motion", "version": VERSION, "motion": motion.to_dict()}, indent=2) + "\n"
-    write_bytes(path, text.encode())
+    """Write a motion to a JSON file; see `Motion.save`."""
+    motion.save(path)
 
 
 def load(path: str | os.PathLike[str]) -> Motion:
@@ -49,7 +26,7 @@ def load(path: str | os.PathLike[str]) -> Motion:
         InputError: no such file, not a motion file, another version, or a value out of its range.
     """
     try:
-        document = json.loads(FilePath(path).read_text(encoding="utf-8"))
+        document = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise InputError(f"{path}: cannot read the motion file ({error.strerror})") from error
     except (ValueError, RecursionError) as error:
@@ -65,6 +42,11 @@ def load(path: str | os.PathLike[str]) -> Motion:
         raise InputError(f"{path}: {error}") from error
 
 
+def named() -> dict[str, type[Motion]]:
+    """Return the motions that a person asks for by name, in the order of their names."""
+    return {name: kind for name, kind in sorted(KINDS.items()) if not kind.combines}
+
+
 def from_dict(values: Any) -> Motion:
     """The motion that `Motion.to_dict` described.
 
@@ -72,9 +54,9 @@ def from_dict(values: Any) -> Motion:
         InputError: an unknown type or parameter, a missing one, or a value out of its range.
     """
     found = values.get("type") if isinstance(values, dict) else values
-    kind = _KINDS.get(found) if isinstance(values, dict) and isinstance(found, str) else None
+    kind = KINDS.get(found) if isinstance(values, dict) and isinstance(found, str) else None
     if kind is None:
-        raise InputError(f"unknown motion {reprlib.repr(found)}; expected one of {', '.join(_KINDS)}")
+        raise InputError(f"unknown motion {reprlib.repr(found)}; expected one of {', '.join(KINDS)}")
     given = {key: value for key, value in values.items() if key != "type"}
     if "motion" in given:
         given["motion"] = from_dict(given["motion"])
@@ -121,15 +103,15 @@ def parse(text: str) -> Motion:
     except ValueError as error:
         raise InputError(f"motion {text!r}: expected a closing quote") from error
     name, source, subject = _head(head)
-    if name not in MOTIONS:
-        raise InputError(f"unknown motion {name!r}; expected one of {', '.join(MOTIONS)}, or a .json motion file")
+    if name not in KINDS or KINDS[name].combines:
+        raise InputError(f"unknown motion {name!r}; expected one of {', '.join(named())}, or a .json motion file")
     given: dict[str, Any] = {} if source is None else {"source": source}
     for word in words:
         key, separator, value = word.partition("=")
         if not separator or not value:
             raise InputError(f"motion {name}: expected PARAMETER=VALUE, got {word!r}")
         given[key] = _value(key, value)
-    motion = build(MOTIONS[name], given)
+    motion = build(KINDS[name], given)
     if subject is None:
         return motion
     if not subject.isdecimal():

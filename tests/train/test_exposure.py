@@ -8,7 +8,7 @@ from squares import Squares, smooth
 from torch.nn import functional
 
 from photoflow.data import ProceduralChairs
-from photoflow.train.light import evenly_lit
+from photoflow.train.exposure import evenly_lit
 
 
 @pytest.mark.parametrize(("gain", "lift"), [(0.9, 0.02), (1.1, -0.03), (1.0, 0.03)])

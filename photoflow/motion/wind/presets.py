@@ -36,7 +36,7 @@ class Preset:
     """How a kind of subject moves in the wind.
 
     Args:
-        hold: where it is held; see `photoflow.motion.anatomy.anatomy`.
+        hold: where it is held; see `photoflow.motion.wind.subject_shape.subject_shape`.
         reach: how far the first mode moves the free ends at a wind of 0.5, root mean square, lengths of the subject.
         modes: the ways in which it moves; the mean wind leans it in the way of the first.
         lag: seconds by which free ends follow the anchors.
@@ -45,7 +45,7 @@ class Preset:
         quickens: 0 to 1: how much the frequencies follow the wind.
         lean: how far the mean wind displaces the free ends, against the reach.
         strand: 1: places move alike that are near each other; towards 0: those that hang on the same anchor.
-        least: see `photoflow.motion.anatomy.anatomy`.
+        least: see `photoflow.motion.wind.subject_shape.subject_shape`.
     """
 
     hold: str

@@ -1,0 +1,134 @@
+"""Displacement fields: where every pixel of a region is at any time."""
+
+from __future__ import annotations
+
+import copy
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from photoflow.arrays import Array
+from photoflow.motion.scene import Scene
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class MotionField(ABC):
+    """The displacement of every pixel of a region at any time, relative to the photo."""
+
+    @abstractmethod
+    def flow(self, t: float) -> Tensor:
+        """Displacement from the photo to time `t`.
+
+        Args:
+            t: seconds, any real number.
+
+        Returns:
+            (2, h, w) float32, pixels, channel 0 = x right, 1 = y down.
+        """
+
+    @abstractmethod
+    def scaled(self, factor: float) -> MotionField:
+        """The same motion with displacements `factor` times as large."""
+
+
+class AffineField(MotionField):
+    """A field that is an affine map of the region at every moment: shifts, rotations, scalings.
+
+    F_t(x, y) = M(t) (x, y, 1)^T
+
+    Args:
+        scene: gives the region's size and the device.
+        matrix: t -> (2, 3) displacement matrix M in pixels of the region; see `affine`.
+    """
+
+    def __init__(self, scene: Scene, matrix: Callable[[float], Array]) -> None:
+        self.scene, self.matrix = scene, matrix
+
+    def flow(self, t: float) -> Tensor:
+        import torch
+
+        x, y = (torch.from_numpy(axis).to(self.scene.device) for axis in self.scene.grid)
+        rows = self.matrix(t)
+        # The outer sum of a row and a column: two small vectors and one pass over the region.
+        return torch.stack([float(a) * x + (float(b) * y + float(c)) for a, b, c in rows])
+
+    def scaled(self, factor: float) -> MotionField:
+        return AffineField(self.scene, lambda t: factor * self.matrix(t))
+
+
+def affine(
+    centre: tuple[float, float],
+    *,
+    angle: float = 0.0,
+    scale: tuple[float, float] = (1.0, 1.0),
+    shift: tuple[float, float] = (0.0, 0.0),
+) -> Array:
+    """Displacement matrix of: scale about `centre`, turn about it, then shift.
+
+    Args:
+        centre: (x, y) pixels.
+        angle: radians, clockwise as seen (y points down).
+        scale: factors in x and y.
+        shift: (x, y) pixels.
+
+    Returns:
+        (2, 3) float64 M with displacement = M (x, y, 1)^T.
+    """
+    cos, sin = math.cos(angle), math.sin(angle)
+    linear = np.array([[cos * scale[0], -sin * scale[1]], [sin * scale[0], cos * scale[1]]])
+    centre_, shift_ = np.asarray(centre, dtype=np.float64), np.asarray(shift, dtype=np.float64)
+    return np.column_stack([linear - np.eye(2), centre_ - linear @ centre_ + shift_])
+
+
+class ModalField(MotionField):
+    """A field that is a sum of fixed shapes with changing amounts.
+
+    F_t(p) = sum_k S_k(p) q_k(t)
+
+    Args:
+        shapes: (K, 2, h, w) float32, pixels: the mode shapes S.
+        amounts: t -> the K numbers q(t).
+        device: where `flow` is wanted.
+
+    Source: Generative Image Dynamics (Li et al. 2024), sec. 6, where the spectral volume is read
+        as a modal basis.
+    """
+
+    def __init__(self, shapes: Array, amounts: Callable[[float], Sequence[float]], device: str = "cpu") -> None:
+        import torch
+
+        self.shapes = torch.as_tensor(np.ascontiguousarray(shapes, dtype=np.float32), device=device)
+        self.amounts = amounts
+
+    def flow(self, t: float) -> Tensor:
+        import torch
+
+        amounts = torch.tensor(self.amounts(t), dtype=torch.float32, device=self.shapes.device)
+        flow: Tensor = torch.tensordot(amounts, self.shapes, dims=1)
+        return flow
+
+    def scaled(self, factor: float) -> MotionField:
+        field = copy.copy(self)
+        field.shapes = factor * self.shapes
+        return field
+
+
+class SumField(MotionField):
+    """The sum of several fields over the same region."""
+
+    def __init__(self, fields: Sequence[MotionField]) -> None:
+        self.fields = fields
+
+    def flow(self, t: float) -> Tensor:
+        total = self.fields[0].flow(t)
+        for field in self.fields[1:]:
+            total = total + field.flow(t)
+        return total
+
+    def scaled(self, factor: float) -> MotionField:
+        return SumField([field.scaled(factor) for field in self.fields])

@@ -1,0 +1,187 @@
+"""Motions: descriptions of how a subject moves, free of any photo."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import reprlib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from photoflow.errors import InputError
+from photoflow.io.atomic import write_bytes
+from photoflow.motion.field import MotionField, SumField
+from photoflow.motion.scene import Scene
+
+VERSION = 1  # of motion files
+FARTHEST = 1e5  # pixels: no photo is so large, and float32 still tells its pixels' sixty-fourths
+
+KINDS: dict[str, type[Motion]] = {}  # every kind of motion by its name, as classes are defined
+
+
+@dataclass(frozen=True)
+class Motion(ABC):
+    """A description of how a subject moves, free of any photo; immutable.
+
+    Motions add (`a + b`), scale (`0.5 * a`), act on one of several subjects (`a.on(2)`), and are
+    saved and loaded as small JSON files (`save`, `load`).
+    """
+
+    name: ClassVar[str]
+    combines: ClassVar[bool] = False  # made of other motions, and so none that a person asks for by its name
+    # True for a motion whose material flows inside a region that stays where it is (water, clouds).
+    in_place: ClassVar[bool] = False
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "name" in cls.__dict__:
+            KINDS[cls.name] = cls
+
+    @abstractmethod
+    def field(self, scene: Scene) -> MotionField:
+        """The displacements that this description means in `scene`."""
+
+    @property
+    def file(self) -> Path | None:
+        """What the motion is read from, where that is a file."""
+        return None
+
+    def __add__(self, other: Motion) -> Motion:
+        return Sum((self, other)) if isinstance(other, Motion) else NotImplemented
+
+    def __mul__(self, factor: float) -> Motion:
+        return Scaled(float(factor), self) if isinstance(factor, (int, float)) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def on(self, subject: int) -> Motion:
+        """The same motion for subject number `subject` alone (1 = the first)."""
+        return On(subject, self)
+
+    def terms(self) -> Iterator[tuple[int | None, Motion]]:
+        """The motion's parts as (subject, motion): what is added up, None where no subject is named."""
+        yield None, self
+
+    def to_dict(self) -> dict[str, Any]:
+        """The description as plain values, as it stands in a motion file."""
+        values = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
+        return {"type": self.name, **values}
+
+    def save(self, path: Any) -> None:
+        """Write the motion to a JSON file that `photoflow.motion.load` reads, beside it first and then renamed over it.
+
+        Raises:
+            InputError: the suffix is not .json, or the folder does not exist or cannot be written to.
+        """
+        if Path(path).suffix.lower() != ".json":
+            raise InputError(f"cannot write {path}: a motion file is expected to end in .json")
+        text = json.dumps({"photoflow": "motion", "version": VERSION, "motion": self.to_dict()}, indent=2) + "\n"
+        write_bytes(path, text.encode())
+
+
+@dataclass(frozen=True)
+class Sum(Motion):
+    """Several motions at once: their displacements add up."""
+
+    name: ClassVar[str] = "sum"
+    combines: ClassVar[bool] = True
+    motions: tuple[Motion, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "motions", tuple(self.motions))
+        if not self.motions:
+            raise InputError("sum: expected at least one motion, got none")
+
+    def terms(self) -> Iterator[tuple[int | None, Motion]]:
+        for motion in self.motions:
+            yield from motion.terms()
+
+    def field(self, scene: Scene) -> MotionField:
+        return SumField([motion.field(scene) for motion in self.motions])
+
+
+@dataclass(frozen=True)
+class Scaled(Motion):
+    """A motion whose displacements are multiplied by a factor: damped below 1, magnified above."""
+
+    name: ClassVar[str] = "scaled"
+    combines: ClassVar[bool] = True
+    factor: float
+    motion: Motion
+
+    def __post_init__(self) -> None:
+        check_range("scaled", "factor", self.factor, -100, 100)
+
+    def terms(self) -> Iterator[tuple[int | None, Motion]]:
+        for subject, motion in self.motion.terms():
+            yield subject, self if motion is self.motion else Scaled(self.factor, motion)
+
+    @property
+    def in_place(self) -> bool:  # type: ignore[override]
+        return self.motion.in_place
+
+    @property
+    def file(self) -> Path | None:
+        return self.motion.file
+
+    def field(self, scene: Scene) -> MotionField:
+        return self.motion.field(scene).scaled(self.factor)
+
+
+@dataclass(frozen=True)
+class On(Motion):
+    """A motion for one of several subjects."""
+
+    name: ClassVar[str] = "on"
+    combines: ClassVar[bool] = True
+    subject: int
+    motion: Motion
+
+    def __post_init__(self) -> None:
+        if isinstance(self.subject, bool) or not isinstance(self.subject, int) or self.subject < 1:
+            raise InputError(f"on: expected a subject number from 1 on, got {self.subject!r}")
+
+    def terms(self) -> Iterator[tuple[int | None, Motion]]:
+        for _, motion in self.motion.terms():
+            yield self.subject, motion
+
+    def field(self, scene: Scene) -> MotionField:
+        return self.motion.field(scene)
+
+
+def check_range(motion: str, name: str, value: float, low: float, high: float) -> None:
+    """Raise an InputError unless `value` is a number in [low, high]."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # NaN fails the comparison too
+        raise InputError(f"{motion}: {name} expects a number from {low:g} to {high:g}, got {value!r}")
+
+
+def check_points(motion: str, name: str, points: Any, columns: int, least: int) -> tuple[tuple[float, ...], ...]:
+    """`points` as a tuple of tuples of `columns` floats in reach of a photo, at least `least` of them.
+
+    Raises:
+        InputError: they are not.
+    """
+    message = (
+        f"{motion}: {name} expects at least {least} group(s) of {columns} numbers from {-FARTHEST:g} to {FARTHEST:g}, "
+        f"got {reprlib.repr(points)}"
+    )
+    try:
+        rows = tuple(tuple(float(v) for v in row) for row in points)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(message) from error
+    # NaN fails the comparison too.
+    if len(rows) < least or any(len(r) != columns or not all(abs(v) <= FARTHEST for v in r) for r in rows):
+        raise InputError(message)
+    return rows
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Motion):
+        return value.to_dict()
+    if isinstance(value, tuple):
+        return [_plain(v) for v in value]
+    return value
