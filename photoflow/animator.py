@@ -1,38 +1,37 @@
-"""The whole story on one page: a photo, its subject, a motion, a clip."""
+"""The whole story on one page: a photo, its stage, a motion, a clip."""
 
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.clip import Clip
 from photoflow.device import check_device, settled_device
 from photoflow.errors import InputError
-from photoflow.io import Photo, read_photo
+from photoflow.io import read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Motion, Sway
 from photoflow.motion.motion import Sum
-from photoflow.render.background import fill_background
-from photoflow.segment import Segmenter
-from photoflow.segment.matting import matte
-from photoflow.segment.selection import TOO_SMALL, scaled_selection
+from photoflow.segment import NoSubjectError, Segmenter
+from photoflow.segment.selection import transparency
+from photoflow.stage import Layer, Stage
+from photoflow.stage.file import SUFFIX
+from photoflow.stage.progress import Progress, silent
+from photoflow.stage.working_size import Size, over_white
 
-LONGEST_SIDE = 1920  # of a clip whose size nobody named: every player shows that
 OPTIONS = {
     "blueprint": ("exact", "raft"), "renderer": ("splat", "gan", "pyramid"),
     "interpolate": ("none", "dis", "refined", "rife", "amt"),
 }  # fmt: skip
-MOVES = (0.25, 1.0)  # pixels: what moves by less all the time stands still, what moves by more does not
-LOOK_SIDE = 960  # the subject is looked for on at least so many pixels, where the photo has them
 
 
 if TYPE_CHECKING:
@@ -98,79 +97,144 @@ class Animator:
             segmenter = Segmenter(device=device, offline=offline, method=segmenter)
         self.segmenter = segmenter
 
+    def prepare(
+        self,
+        photo: Any,
+        *,
+        size: Size = None,
+        layers: Mapping[str, Mapping[str, Any]] | None = None,
+        report: Callable[[str], None] = silent,
+        cancel: threading.Event | None = None,
+    ) -> Stage:
+        """Prepare a photo to be animated: find what is in it, or take what is said to be, and cut it out.
+
+        What is behind a layer is filled in when it first moves.
+
+        Args:
+            photo: a path, a PIL image, a numpy array (H, W[, 3|4]) or a torch tensor (C, H, W).
+            size: longest side in pixels, (width, height) to fit into, or "original"; by default the photo's own size
+                with the longest side at most 1920.
+            layers: what is to be a layer, by its name: keywords of `Stage.add`, as in {"water": {"mask": "water.png"}}.
+                None: what stands out, as `subject-1`, `subject-2`, ..., or what the photo's own transparency says.
+            report: receives one line after every step.
+            cancel: set from another thread, it ends the work after the present step.
+
+        Returns:
+            A stage, to which more layers can be added. It has none, and its `note` says why, where nothing stands out.
+
+        Raises:
+            InputError: bad input, or nothing is where it is said to be.
+            Cancelled: it was cancelled.
+        """
+        progress = Progress(report, cancel)
+        stage = self._prepared(photo, size, layers, progress)
+        for layer in stage.layers:
+            layer.cut_out()
+            progress.done(f"cut out: {layer.name}")
+        return stage
+
     def animate(
         self,
         photo: Any,
-        motion: Motion | None = None,
+        motion: Motion | Mapping[int | str, Motion] | None = None,
         *,
         seconds: float = 4.0,
         fps: float = 30.0,
         loop: bool = True,
-        size: int | tuple[int, int] | str | None = None,
+        size: Size = None,
         mask: Any = None,
         box: Sequence[float] | None = None,
-        points: Sequence[Sequence[float]] | None = None,
+        points: Sequence[Any] | None = None,
+        layers: Mapping[str, Mapping[str, Any]] | None = None,
         subject: int | str = 1,
+        border_pins: bool = True,
         keyframe_fps: float | None = None,
-        report: Callable[[str], None] = lambda line: None,
+        report: Callable[[str], None] = silent,
+        cancel: threading.Event | None = None,
     ) -> Clip:
-        """Plan the clip: find the subject, cut it out, fill in behind it, and lay out its motion.
+        """Plan a clip: prepare the photo, unless it is a stage already, and lay out what moves how.
 
         Args:
-            photo: a path, a PIL image, a numpy array (H, W[, 3|4]) or a torch tensor (C, H, W).
-            motion: what moves and how; `Sway()` by default.
+            photo: a photo as `prepare` takes it; or a `Stage`, or the path of a .stage file.
+            motion: what moves and how: a motion, `Sway()` by default; or for each layer that moves, by its name or
+                number, its own motion.
             seconds: length of the clip, up to an hour.
             fps: frames a second, 0.1 to 240.
             loop: the end leads into the beginning.
-            size: longest side in pixels, (width, height), or "original"; by default the photo's
-                own size with the longest side at most 1920.
-            mask: the subject, where it is known: a path or an array (H, W) of the photo's size.
-            box: (x, y, width, height) around the subject, pixels of the photo.
-            points: (x, y) on the subject, pixels of the photo.
-            subject: which of several subjects moves: 1 = the first, … or "all".
+            size, layers: of a photo, see `prepare`; a stage has its size and its layers.
+            mask, box, points: the one thing in a photo that is to be a layer, see `Stage.add`; in place of `layers`.
+            subject: the layer that a motion moves which names none: its number, 1 = the first, its name, or "all".
+            border_pins: a subject that the picture's border cuts off is held there.
             keyframe_fps: keyframes a second where frames are interpolated, at most `fps`; a quarter of it by default.
             report: receives one line after every step.
+            cancel: set from another thread, it ends the work after the present step.
 
         Returns:
-            The clip; its frames are rendered when they are asked for.
+            The clip; its frames are rendered when they are asked for. What is done to the stage afterwards leaves it
+            as it is.
 
         Raises:
             InputError: bad input, or a photo in which no subject was found.
+            Cancelled: it was cancelled.
         """
-        motion = Sway() if motion is None else motion
-        if not isinstance(motion, Motion):
-            raise InputError(f"motion: expected one of photoflow.motion, for instance Sway(), got {motion!r}")
+        parts = parts_of(motion)
         count = frame_count(seconds, fps)
         rate = keyframe_rate(keyframe_fps, fps, self._chosen["interpolate"])
         if self._device.startswith("cuda"):
             self._settled_device()  # nothing is looked for on a device that is not there
         for value in self._chosen.values():
             self._network(value)  # nor is anything looked for where a network cannot be had
-        picture = read_photo(photo)
-        colours = over_white(picture)
-        rgb, scale = resize_photo(colours, size)
-        # The subject of a small clip is found on a larger picture, where its outline is finer.
-        side = max(*rgb.shape[:2], min(LOOK_SIDE, max(colours.shape)))
-        look, look_scale = (rgb, scale) if side == max(rgb.shape) else resize_photo(colours, side)
-        selection = scaled_selection(picture, look.shape[:2], look_scale, mask, box, points)
-        parts = list(motion.terms())
-        if not selection and all(part.in_place for _, part in parts):
-            masks, said = [np.ones(rgb.shape[:2], np.float32)], "the whole picture"
+        progress, one = Progress(report, cancel), {"mask": mask, "box": box, "points": points}
+        if any(value is not None for value in one.values()):
+            if layers is not None:
+                raise InputError("layers: expected them, or one mask, box or points, got both")
+            layers = {"subject-1": one}
+        if isinstance(photo, Stage) or is_stage_file(photo):
+            if size is not None or layers is not None:
+                raise InputError(
+                    "stage: it has its size and layers; expected neither size, layers, mask, box nor points"
+                )
+            stage = photo if isinstance(photo, Stage) else Stage.load(photo, self.segmenter)
         else:
-            found = self.segmenter(look, **selection)
-            masks, said = [resize_mask(s.mask, rgb.shape[:2]) for s in found.subjects], found.method
-        report(f"subject: {said}")
-        plans = assign(parts, masks, subject)
-        del picture, colours, look
-        timing = {"scale": scale, "seconds": float(count / fps), "loop": loop}
-        renderer, moving = self._lay_out(rgb, plans, masks, timing)
+            stage = self._prepared(photo, size, layers, progress, all(part.in_place for _, part in parts))
+        timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
+        plans = assign(parts, stage, subject)
+        for layer in stage.layers:
+            if layer.given and layer not in dict(plans):
+                progress.done(f"{layer.name}: it stays, no motion is for it")
+        renderer, moving = self._lay_out(stage, plans, timing, border_pins, progress)
         if generator := self._network(self._chosen["renderer"]):
-            renderer = self._generated(renderer, rgb, moving, generator, [number / fps for number in range(count)])
+            times = [number / fps for number in range(count)]
+            renderer = self._generated(renderer, stage.photo, moving, generator, times)
         if interpolator := self._network(self._chosen["interpolate"]):
             from photoflow.render.interpolated import InterpolatedRenderer
 
             renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
-        return Clip(renderer, rgb, moving, fps, count)
+        return Clip(renderer, stage.photo, moving, fps, count)
+
+    def _prepared(
+        self,
+        photo: Any,
+        size: Size,
+        layers: Mapping[str, Mapping[str, Any]] | None,
+        progress: Progress,
+        everything: bool = False,
+    ) -> Stage:
+        """Return a stage with the layers that are said, or found; with `everything`, none is looked for."""
+        picture = read_photo(photo)
+        stage = Stage.of(over_white(picture), size, self.segmenter)
+        if layers is None and (cut := transparency(picture)) is not None:
+            layers = {"subject-1": {"mask": cut}}
+        progress.check()
+        if layers is not None:
+            for name, said in layers.items():
+                stage.add(name, **said)
+                progress.done(f"{name}: {stage.layers[-1].source}" if len(layers) > 1 else f"subject: {stage.note}")
+        else:
+            if not everything:
+                stage.find()
+            progress.done(f"subject: {stage.note or 'the whole picture'}")
+        return stage
 
     def _network(self, kind: str) -> Any:
         """The network of a kind, loaded when it is first asked for; None for what needs no network."""
@@ -195,35 +259,39 @@ class Animator:
         return GeneratedRenderer(exact, rgb, moving, generator, self._settled_device())
 
     def _lay_out(
-        self, rgb: Array, plans: Sequence[tuple[Array, Motion]], masks: Sequence[Array], timing: dict[str, Any]
+        self,
+        stage: Stage,
+        plans: Sequence[tuple[Layer, Motion]],
+        timing: dict[str, Any],
+        border_pins: bool,
+        progress: Progress,
     ) -> tuple[Renderer, Array]:
-        """The renderer of the planned motions, and the soft mask of all that moves."""
-        subjects = [(*cut_out(rgb, mask), motion) for mask, motion in plans if not motion.in_place]
-        regions = [(soft_region(mask), motion) for mask, motion in plans if motion.in_place]
-        alphas = [alpha for _, alpha, _ in subjects]
-        flowing = [mask for mask, motion in plans if motion.in_place]
-        others = [mask for mask in masks if not any(mask is region for region in flowing)]
-        background = fill_behind(rgb, alphas, others) if subjects else rgb
+        """Return the renderer of the planned motions, and the soft mask of all that moves."""
+        subjects = [(layer.as_region(False), motion) for layer, motion in plans if not motion.in_place]
+        regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place]
+        planned = {layer for layer, _ in plans}
+        staying = [layer for layer in stage.layers if layer not in planned and not layer.region]
+        whole = stage.compose([layer for layer, _ in subjects], staying, progress)
         device = self._settled_device()
-        from photoflow.render.layered import FlowingLayer, Layer, LayeredRenderer, SubjectLayer
+        from photoflow.render.layered import FlowingLayer, LayeredRenderer, SubjectLayer
+        from photoflow.render.layered import Layer as DrawnLayer
 
         # Water flows behind what stands in it, so its own colours are those of the filled background.
-        layers: list[Layer] = [
-            FlowingLayer(background, alpha, motion, device=device, **timing) for alpha, motion in regions
+        drawn: list[DrawnLayer] = [
+            FlowingLayer(whole.background, layer.alpha, motion, device=device, **timing)
+            for layer, motion in regions[::-1]
         ]
-        # Subjects come with the most prominent first: it is drawn last, in front.
         blueprint = self._network(self._chosen["blueprint"])
-        moved = [
-            SubjectLayer(own, alpha, motion, device=device, blueprint=blueprint, **timing)
-            for own, alpha, motion in subjects[::-1]
-        ]
-        layers += moved
-        if moved:
-            farthest = np.maximum.reduce([layer.farthest for layer in moved])
-            cut_outs = [(own, alpha) for own, alpha, _ in subjects[::-1]]
-            background = behind_what_rests(rgb, background, cut_outs, farthest)
-        moving = np.maximum.reduce([*alphas, *(alpha for alpha, _ in regions)])
-        return LayeredRenderer(background, layers, device), moving
+        drawn += [
+            SubjectLayer(
+                layer.colours, layer.alpha, motion, drawn=cutout, border_pins=border_pins, extend=layer.continued,
+                device=device, blueprint=blueprint, **timing,
+            )
+            for (layer, motion), cutout in reversed(list(zip(subjects, whole.cutouts)))
+        ]  # fmt: skip
+        moving = np.maximum.reduce([layer.alpha for layer, _ in (*subjects, *regions)])
+        progress.check()
+        return LayeredRenderer(whole.background, drawn, device), moving
 
     def _settled_device(self) -> str:
         self._loading.join()
@@ -265,137 +333,75 @@ def keyframe_rate(rate: float | None, fps: float, interpolate: str) -> float:
     return float(rate)
 
 
-def over_white(photo: Photo) -> Array:
-    """The photo's colours, uint8 (H, W, 3); white shows where it is transparent."""
-    if photo.alpha is None:
-        return photo.rgb
-    opacity = photo.alpha[..., None].astype(np.float32) / 255
-    return np.asarray(photo.rgb * opacity + 255 * (1 - opacity) + 0.5, dtype=np.uint8)
-
-
-def resize_photo(rgb: Array, size: int | tuple[int, int] | str | None) -> tuple[Array, float]:
-    """The photo at the clip's size, and the clip's pixels per pixel of the photo; see `Animator.animate`.
-
-    Raises:
-        InputError: the size is not one.
-    """
-    height, width = rgb.shape[:2]
-    if size is None:
-        scale = min(1.0, LONGEST_SIDE / max(height, width))
-    elif size == "original":
-        scale = 1.0
-    else:
-        limits: Any = (size, size) if _is_number(size) else size
-        if len(limits) != 2 or not all(_is_number(v) and 16 <= v <= 16384 for v in limits):
-            raise InputError(f"size: expected a side of 16 to 16384 pixels, WIDTHxHEIGHT or original, got {size!r}")
-        scale = min(float(limits[0]) / width, float(limits[1]) / height)
-    if scale == 1:
-        return rgb, 1.0
-    target = max(2, round(width * scale)), max(2, round(height * scale))
-    return cv2.resize(rgb, target, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC), scale
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, Real)  # numpy's numbers too
 
 
-def resize_mask(mask: Array, size: tuple[int, ...]) -> Array:
-    """The mask, float32 (H, W), at another size (height, width)."""
-    return mask if mask.shape == size else cv2.resize(mask, size[::-1], interpolation=cv2.INTER_AREA)
+def parts_of(motion: Motion | Mapping[int | str, Motion] | None) -> list[tuple[int | str | None, Motion]]:
+    """Return what moves how: (layer's number or name, or None where none is named; motion).
+
+    Raises:
+        InputError: it is no motion, or a motion for one layer names another.
+    """
+    if motion is None:
+        return [(None, Sway())]
+    if isinstance(motion, Motion):
+        return list(motion.terms())
+    if not isinstance(motion, Mapping) or not motion or not all(isinstance(one, Motion) for one in motion.values()):
+        raise InputError(
+            "motion: expected one of photoflow.motion, for instance Sway(), or a dictionary of them by layer, "
+            f"got {motion!r}"
+        )
+    parts: list[tuple[int | str | None, Motion]] = []
+    for name, one in motion.items():
+        for target, part in one.terms():
+            if target is not None:
+                raise InputError(f"motion {part.name}: for layer {name!r} it names {target!r}; expected one of both")
+            parts.append((name, part))
+    return parts
 
 
 def assign(
-    parts: Sequence[tuple[int | None, Motion]], masks: Sequence[Array], subject: int | str
-) -> list[tuple[Array, Motion]]:
-    """Which subject moves how: (mask, motion) for every subject that moves.
+    parts: Sequence[tuple[int | str | None, Motion]], stage: Stage, subject: int | str
+) -> list[tuple[Layer, Motion]]:
+    """Return which layer moves how, for every layer that moves, in the order of the stage.
 
     Args:
-        parts: motions with the number of their subject; those without one go to `subject`.
-        masks: of the subjects that were found.
-        subject: a number from 1 on, or "all".
+        parts: motions with the number or name of their layer; those without one go to `subject`.
+        stage: has the layers.
+        subject: a number from 1 on, a name, or "all". What flows in place and names no layer takes the whole picture,
+            where no person said a layer.
 
     Raises:
-        InputError: there is no such subject, or motions do not go together.
+        InputError: there is no such layer, or motions do not go together.
+        NoSubjectError: the stage has no layer.
     """
-    numbers = range(1, len(masks) + 1)
-    if subject != "all" and subject not in numbers:
-        raise InputError(f"subject: expected a number from 1 to {len(masks)} (subjects found) or all, got {subject!r}")
-    for number, motion in parts:
-        if number is not None and number not in numbers:
-            raise InputError(f"motion {motion.name}: subject {number} was not found; there are {len(masks)}")
-    plans = []
-    for number in numbers:
-        own = [m for wanted, m in parts if wanted == number or (wanted is None and subject in ("all", number))]
-        if len(own) > 1 and any(m.in_place for m in own):
-            raise InputError("drift: it flows inside its region and cannot be added to another motion of the same one")
-        if own:
-            plans.append((masks[number - 1], own[0] if len(own) == 1 else Sum(tuple(own))))
-    return plans
+    if subject != 1 and all(name is not None for name, _ in parts):
+        raise InputError(f"subject: expected a motion that names no layer, to move {subject!r}, got none")
+    own: dict[Layer, list[Motion]] = {}
+    picture = stage.whole_picture()
+    said = any(layer.given for layer in stage.layers)
+    for name, motion in parts:
+        if name is None and motion.in_place and subject == 1 and not said and all(part.in_place for _, part in parts):
+            targets: Sequence[Layer] = [picture]
+        elif not stage.layers:
+            raise NoSubjectError(stage.note or "the stage has no layer")
+        elif name is None and subject == "all":
+            targets = stage.layers
+        else:
+            targets = [stage.layer(subject if name is None else name)]
+        for layer in targets:
+            own.setdefault(layer, []).append(motion)
+    for layer, motions in own.items():
+        if len(motions) > 1 and any(one.in_place for one in motions):
+            raise InputError(
+                f"drift: it flows inside its region and cannot be added to another motion of it ({layer.name})"
+            )
+    order = [*stage.layers, picture]
+    plans = sorted(own.items(), key=lambda plan: order.index(plan[0]))
+    return [(layer, motions[0] if len(motions) == 1 else Sum(tuple(motions))) for layer, motions in plans]
 
 
-def soft_region(mask: Array) -> Array:
-    """The mask with an edge a few pixels soft, for a region that stays where it is."""
-    width = 0.004 * max(mask.shape)
-    return np.asarray(cv2.GaussianBlur(mask, (0, 0), width), dtype=np.float32)
-
-
-def cut_out(rgb: Array, mask: Array) -> tuple[Array, Array]:
-    """The subject's own colours, uint8 (H, W, 3), and its opacity, float32 (H, W).
-
-    Raises:
-        InputError: nothing of the subject is left at the clip's size.
-    """
-    alpha, own = matte(rgb, mask) if (mask > 0.5).any() else (mask, rgb)
-    if not (alpha > 0.5).any():
-        raise InputError(TOO_SMALL)
-    return own, alpha
-
-
-def fill_behind(rgb: Array, alphas: Sequence[Array], subjects: Sequence[Array]) -> Array:
-    """The photo without what has the given opacities; none of the subjects, as masks, is copied into its place."""
-    return fill_background(rgb, hole_behind(alphas), np.logical_or.reduce([mask > 0.5 for mask in subjects]))
-
-
-def behind_what_rests(rgb: Array, background: Array, subjects: Sequence[tuple[Array, Array]], farthest: Array) -> Array:
-    """A background over which subjects give the photo again where they stand still, so that a stem that is not theirs
-    is not cut off at their foot.
-
-    Args:
-        rgb: the photo, uint8 (H, W, 3).
-        background: filled in behind them, the same.
-        subjects: their own colours and their opacity, (H, W) in [0, 1], the one in front last.
-        farthest: float32 (H, W), how far each pixel of theirs goes at most, pixels.
-
-    Returns:
-        uint8 (H, W, 3).
-    """
-    moved = cv2.dilate(farthest, around(farthest.shape, 2))
-    still = np.clip((MOVES[1] - moved) / (MOVES[1] - MOVES[0]), 0, 1)
-    filled = (background != rgb).any(axis=2) & (still > 0)
-    photo, rest = rgb[filled].astype(np.float32), still[filled][:, None]
-    shown, clear = np.zeros_like(photo), np.ones_like(rest)
-    for own, alpha in subjects:
-        over = alpha[filled][:, None]
-        shown = shown * (1 - over) + own[filled] * over
-        clear = clear * (1 - over)
-    before = background[filled].astype(np.float32)
-    seen = clear > 0.01  # less of it is not seen, and cannot be told from the photo
-    wanted = np.where(seen, np.clip((photo - shown) / np.maximum(clear, 0.01), 0, 255), before)
-    result: Array = background.copy()
-    result[filled] = np.rint(before + (wanted - before) * rest)
-    return result
-
-
-def hole_behind(alphas: Sequence[Array]) -> Array:
-    """Where the background is unknown: under the subjects and the rim that they stain; bool (H, W)."""
-    opacity = np.maximum.reduce(alphas)
-    covered = cv2.dilate((opacity > 0).astype(np.uint8), around(opacity.shape)) > 0
-    # A subject that leaves next to nothing of the photo: what is left of it must do.
-    return np.asarray(opacity > 0.5 if covered.all() else covered)
-
-
-def around(size: tuple[int, ...], more: int = 0) -> Array:
-    """The square that `cv2.dilate` takes, uint8: as wide as the rim that a subject stains in a picture (height, width),
-    and some pixels more on each side."""
-    width = 2 * (max(1, round(0.002 * max(size))) + more) + 1
-    return np.ones((width, width), np.uint8)
+def is_stage_file(photo: Any) -> bool:
+    """Return whether a photo is given as the path of a stage file."""
+    return isinstance(photo, str | os.PathLike) and Path(photo).suffix.lower() == SUFFIX

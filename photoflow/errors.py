@@ -1,8 +1,11 @@
-"""The one error that photoflow raises for what a person handed it."""
+"""Errors that every room raises."""
+
+from __future__ import annotations
 
 
 class InputError(ValueError):
-    """Bad input; its message is one line that names what was expected and what was found.
+    """A problem with what the person gave: one line that names it and what was expected."""
 
-    The command line prints the line and exits with code 2.
-    """
+
+class Cancelled(Exception):
+    """Work that was cancelled between two of its steps, as it was asked to be."""

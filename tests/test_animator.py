@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from photoflow import Animator, InputError, motion
-from photoflow.animator import assign, frame_count, resize_photo
+from photoflow.animator import assign, frame_count
 from photoflow.io import VideoReader
 from photoflow.segment import Segmentation, Segmenter, Subject
+from photoflow.stage import Layer, Stage
+from photoflow.stage.working_size import resize_photo
 
 
 @pytest.fixture(scope="module")
@@ -136,18 +138,30 @@ def test_cutouts_are_transparent_around_the_subject(animator, scene):
 
 
 def test_who_moves_how():
-    a, b, c = (np.full((2, 2), v, np.float32) for v in (1, 2, 3))
-    sway, swing = motion.Sway(), motion.Swing()
-    assert assign([(None, sway)], [a, b, c], 2) == [(b, sway)]
-    assert [m for _, m in assign([(None, sway)], [a, b], "all")] == [sway, sway]
-    assert [m for _, m in assign([(None, sway), (2, swing)], [a, b], 1)] == [sway, swing]
-    assert assign([(None, sway), (1, swing)], [a], 1)[0][1] == sway + swing
-    with pytest.raises(InputError, match="number from 1 to 2"):
-        assign([(None, sway)], [a, b], 3)
-    with pytest.raises(InputError, match="subject 4 was not found"):
-        assign([(4, sway)], [a, b], 1)
+    sway, swing, drift = motion.Sway(), motion.Swing(), motion.Drift(arrows=((0, 0, 1, 1),))
+    photo = np.zeros((2, 2, 3), np.uint8)
+    layers = [Layer(name, photo, np.full((2, 2), 255, np.uint8), "hand") for name in ("a", "b", "c")]
+    a, b, c = layers
+
+    def stage(count):
+        return Stage(photo, (2, 2), 1.0, layers=layers[:count])
+
+    assert assign([(None, sway)], stage(3), 2) == [(b, sway)]
+    assert assign([("c", swing), (None, sway)], stage(3), "b") == [(b, sway), (c, swing)]
+    assert [m for _, m in assign([(None, sway)], stage(2), "all")] == [sway, sway]
+    assert [m for _, m in assign([(None, sway), (2, swing)], stage(2), 1)] == [sway, swing]
+    assert assign([(None, sway), (1, swing)], stage(1), 1) == [(a, sway + swing)]
+    ((picture, _),) = assign([(None, drift)], stage(2), 1)
+    assert picture.region and picture.mask.min() == 255
+    assert assign([(None, drift)], stage(2), 2) == [(b, drift)]
+    with pytest.raises(InputError, match="number from 1 to 2 or a layer's name, got 3"):
+        assign([(None, sway)], stage(2), 3)
+    with pytest.raises(InputError, match="layer 'dog': expected one of a, b"):
+        assign([("dog", sway)], stage(2), 1)
     with pytest.raises(InputError, match="cannot be added"):
-        assign([(None, sway), (1, motion.Drift(arrows=((0, 0, 1, 1),)))], [a], 1)
+        assign([(None, sway), (1, drift)], stage(1), 1)
+    with pytest.raises(InputError, match="no subject found"):
+        assign([(None, sway)], stage(0), 1)
 
 
 def test_sizes_may_be_any_numbers():
@@ -185,7 +199,8 @@ def test_lengths_out_of_range(seconds, fps):
         ({"mask": np.zeros((120, 160), np.uint8)}, "mask"),
         ({"mask": np.full((120, 160), 255, np.uint8)}, "mask"),
         ({"mask": np.ones((10, 10), np.uint8)}, "mask: expected 160x120"),
-        ({"box": (1, 2, 30, 40), "points": [(3, 4)]}, "only one of"),
+        ({"box": (1, 2, 30, 40), "mask": np.ones((120, 160), bool)}, "only one of"),
+        ({"not_points": [(3, 4)]}, "expected a mask, a box or a point on it"),
         ({"subject": 3}, "subject: expected a number from 1"),
         ({"size": "big"}, "size: expected"),
     ],

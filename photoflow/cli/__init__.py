@@ -1,6 +1,18 @@
 """The command line: a command a file; each parses, hands over to the library, and reports."""
 
-from photoflow.cli import animate, build_info, evaluate, flow, interpolate, poke, sample, spectrum, train, weights
+from photoflow.cli import (
+    animate,
+    build_info,
+    evaluate,
+    flow,
+    interpolate,
+    poke,
+    prepare,
+    sample,
+    spectrum,
+    train,
+    weights,
+)
 from photoflow.cli.app import main
 
 __all__ = [
@@ -11,6 +23,7 @@ __all__ = [
     "interpolate",
     "main",
     "poke",
+    "prepare",
     "sample",
     "spectrum",
     "train",

@@ -10,15 +10,13 @@ import typer
 
 from photoflow.cli.app import (
     AcceptLicence,
-    Box,
+    BorderPins,
     Device,
     Fps,
     Loop,
-    Mask,
     Offline,
     Output,
     PhotoPath,
-    Points,
     Quality,
     Read,
     Seconds,
@@ -27,9 +25,11 @@ from photoflow.cli.app import (
     app,
     check_kept,
     console,
+    parse_size,
     parse_weights,
     progress_bar,
 )
+from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, numbers, staged
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,11 +54,13 @@ def animate(
     fps: Fps = 30.0,
     size: Size = None,
     loop: Loop = True,
-    mask: Mask = None,
-    box: Box = None,
+    mask: Masks = None,
+    box: Boxes = None,
     point: Points = None,
-    subject: Annotated[int, typer.Option(help="Which of several subjects moves.")] = 1,
+    not_point: NotPoints = None,
+    subject: Annotated[str, typer.Option(help="Number or name of the layer that a motion without @ moves.")] = "1",
     all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
+    border_pins: BorderPins = True,
     alpha: Annotated[bool, typer.Option("--alpha", help="The subject alone, over nothing (webm, apng, png).")] = False,
     quality: Quality = 80,
     explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
@@ -85,11 +87,16 @@ def animate(
     from photoflow.animator import Animator, frame_count
     from photoflow.clip import EXPLAIN_ROWS
 
-    if all_subjects and subject != 1:
+    if all_subjects and subject != "1":
         raise InputError(f"subject: expected it without --all-subjects, got {subject}")
     words = motion or ["sway"]
     planned = combined([motions.parse(text) for text in words])
-    read: Read = {"the photo": [photo], "its mask": [mask], "a motion that is read": motion_files(planned, words)}
+    options = LayerOptions(mask, box, point, not_point)
+    read: Read = {
+        "the photo": [photo],
+        "its mask": options.files,
+        "a motion that is read": motion_files(planned, words),
+    }
     check_files(read, output, alpha, explain, save_motion)
     region = None if transfer_from is None else numbers("transfer-from", transfer_from, 4)
     planned = motions.with_overrides(planned, wind=wind, region=region)
@@ -99,11 +106,11 @@ def animate(
             device, segmenter, offline, blueprint=blueprint, renderer=renderer, interpolate=interpolate,
             weights=parse_weights(weights or []), accept_licence=accept_licence,
         )  # fmt: skip
+        source, layers = staged(animator, photo, size, options, report)
         clip = animator.animate(
-            photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
-            box=None if box is None else numbers("box", box, 4),
-            points=None if point is None else [numbers("point", text, 2) for text in point],
-            subject="all" if all_subjects else subject, keyframe_fps=keyframe_fps, report=report,
+            source, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), layers=layers,
+            subject="all" if all_subjects else int(subject) if subject.isdecimal() else subject,
+            border_pins=border_pins, keyframe_fps=keyframe_fps, report=report,
         )  # fmt: skip
         clip.save(output, quality=quality, alpha=alpha, progress=advance)
         if explain:
@@ -183,29 +190,3 @@ def combined(parts: list[Any]) -> Any:
     for part in parts[1:]:
         total = total + part
     return total
-
-
-def numbers(name: str, text: str, count: int) -> tuple[float, ...]:
-    """`count` numbers from a text with commas between them."""
-    try:
-        values = tuple(float(v) for v in text.split(","))
-    except ValueError:
-        values = ()
-    if len(values) != count:
-        raise InputError(f"{name}: expected {count} numbers with commas between them, got {text!r}")
-    return values
-
-
-def parse_size(text: str | None) -> int | tuple[int, int] | str | None:
-    """A side, a pair of sides or "original"."""
-    if text is None or text == "original":
-        return text
-    try:
-        sides = [int(v) for v in text.lower().split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) == 1:
-        return sides[0]
-    if len(sides) == 2:
-        return sides[0], sides[1]
-    raise InputError(f"size: expected a number of pixels, WIDTHxHEIGHT or original, got {text!r}")

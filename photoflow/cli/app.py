@@ -26,7 +26,10 @@ app = typer.Typer(
 console = Console(stderr=True, highlight=False)
 
 # Options that several commands have.
-PhotoPath = Annotated[Path, typer.Argument(help="JPEG, PNG, WebP, TIFF, GIF or BMP.", show_default=False)]
+PhotoPath = Annotated[
+    Path,
+    typer.Argument(help="JPEG, PNG, WebP, TIFF, GIF, BMP, or a .stage of photoflow prepare.", show_default=False),
+]
 Output = Annotated[Path, typer.Option("-o", "--output", help=".mp4, .webm, .gif, .apng, or a folder for png frames.")]
 Seconds = Annotated[float, typer.Option(help="Length of the clip.")]
 Fps = Annotated[float, typer.Option(help="Frames a second.")]
@@ -34,10 +37,10 @@ Size = Annotated[
     str | None, typer.Option(help="Longest side in pixels, WIDTHxHEIGHT to fit into, or original.  [at most 1920]")
 ]
 Loop = Annotated[bool, typer.Option("--loop/--no-loop", help="The end leads into the beginning.")]
-Mask = Annotated[Path | None, typer.Option(help="Picture of the photo's size, white where the subject is.")]
-Box = Annotated[str | None, typer.Option(help="X,Y,W,H around the subject, in pixels.")]
-Points = Annotated[list[str] | None, typer.Option("--point", help="X,Y on the subject, in pixels; may be repeated.")]
-SegmenterName = Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp or grabcut.")]
+BorderPins = Annotated[
+    bool, typer.Option("--border-pins/--no-border-pins", help="The border holds a subject that it cuts off.")
+]
+SegmenterName = Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp, grabcut or sam2.")]
 Quality = Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")]
@@ -62,7 +65,7 @@ def main() -> None:
     except Exception as error:
         if not is_out_of_memory(error):
             raise
-        advice = "; a smaller --size needs less" if sys.argv[1:2] in (["animate"], ["poke"]) else ""
+        advice = "; a smaller --size needs less" if sys.argv[1:2] in (["animate"], ["poke"], ["prepare"]) else ""
         fail(f"not enough memory{advice}")
 
 
@@ -119,6 +122,21 @@ def progress_bar(frames: int) -> Iterator[tuple[Callable[[], None], Callable[[st
             progress.advance(task)
 
         yield advance, report
+
+
+def parse_size(text: str | None) -> int | tuple[int, int] | str | None:
+    """Return a side, a pair of sides or "original"."""
+    if text is None or text == "original":
+        return text
+    try:
+        sides = [int(v) for v in text.lower().split("x")]
+    except ValueError:
+        sides = []
+    if len(sides) == 1:
+        return sides[0]
+    if len(sides) == 2:
+        return sides[0], sides[1]
+    raise InputError(f"size: expected a number of pixels, WIDTHxHEIGHT or original, got {text!r}")
 
 
 def parse_weights(texts: list[str]) -> dict[str, str]:

@@ -7,25 +7,25 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.animate import check_files, clip_report, combined, motion_files, numbers, parse_size
+from photoflow.cli.animate import check_files, clip_report, combined, motion_files
 from photoflow.cli.app import (
-    Box,
+    BorderPins,
     Device,
     Fps,
     Loop,
-    Mask,
     Offline,
     Output,
     PhotoPath,
-    Points,
     Quality,
     Read,
     SegmenterName,
     Size,
     app,
     console,
+    parse_size,
     progress_bar,
 )
+from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, numbers, staged
 from photoflow.errors import InputError
 
 
@@ -54,9 +54,11 @@ def poke(
     fps: Fps = 30.0,
     size: Size = None,
     loop: Loop = False,
-    mask: Mask = None,
-    box: Box = None,
+    mask: Masks = None,
+    box: Boxes = None,
     point: Points = None,
+    not_point: NotPoints = None,
+    border_pins: BorderPins = True,
     quality: Quality = 80,
     explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
     segmenter: SegmenterName = "auto",
@@ -79,16 +81,18 @@ def poke(
         x, y, dx, dy = numbers("drag", text, 4)
         pulls.append(Poke(x, y, dx, dy, at=time, hold=hold, like=str(volume or like or "plant")))
     planned = combined(pulls)
-    read: Read = {"the photo": [photo], "its mask": [mask], "the volume": motion_files(planned)}
+    options = LayerOptions(mask, box, point, not_point)
+    read: Read = {"the photo": [photo], "its mask": options.files, "the volume": motion_files(planned)}
     check_files(read, output, False, explain, None)
     frames = frame_count(seconds, fps)
     if all(pull.at >= seconds for pull in pulls) or not any(pull.dx or pull.dy for pull in pulls):
         raise InputError(f"drag: expected a pull within the clip's {seconds:g} s, got none")
     with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
-        clip = Animator(device, segmenter, offline).animate(
-            photo, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), mask=mask,
-            box=None if box is None else numbers("box", box, 4),
-            points=None if point is None else [numbers("point", text, 2) for text in point], report=report,
+        animator = Animator(device, segmenter, offline)
+        source, layers = staged(animator, photo, size, options, report)
+        clip = animator.animate(
+            source, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), layers=layers,
+            border_pins=border_pins, report=report,
         )  # fmt: skip
         clip.save(output, quality=quality, progress=advance)
         if explain:

@@ -33,12 +33,12 @@ def sample(
     """Draw how everything in a photo may move, by the learned prior, and keep it (for --motion spectral:FILE)."""
     import torch
 
-    from photoflow.animator import resize_photo
     from photoflow.device import settled_device
     from photoflow.io import read_photo
     from photoflow.models.networks import load_network
     from photoflow.motion.learned import sample_volume
     from photoflow.motion.trajectories import SIDE
+    from photoflow.stage.working_size import resize_photo
 
     check_sample_files(photo, weights, output)
     rgb = read_photo(photo).rgb

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import torch
 
-from photoflow.animator import Animator, hole_behind
+from photoflow.animator import Animator
 from photoflow.arrays import Array
 from photoflow.clip import Clip
 from photoflow.errors import InputError
@@ -26,6 +26,7 @@ from photoflow.io import read_photo
 from photoflow.models.dis import DIS
 from photoflow.motion import Motion
 from photoflow.segment import NoSubjectError
+from photoflow.stage.composition import hole_behind
 from photoflow.viz import draw_trajectories, flow_to_rgb, grid_points, strip
 
 Frames = Callable[[float], Array]
@@ -116,7 +117,7 @@ def swept(clip: Clip) -> Array:
     """Where the subject is at any time, with the rim that it stains at its first place; bool (H, W)."""
     sweep = hole_behind([clip.mask])
     for cutout in clip.cutouts():
-        sweep |= cutout[..., 3] > 0
+        sweep |= hole_behind([cutout[..., 3]])  # what it is drawn with reaches into its rim
     return sweep
 
 

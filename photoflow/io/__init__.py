@@ -4,7 +4,7 @@ from photoflow.deprecated import old_names
 from photoflow.io.atomic import check_directory, check_target
 from photoflow.io.flow import read_flow, write_flow
 from photoflow.io.folder import FolderReader, natural_order
-from photoflow.io.image import PICTURES, Photo, read_mask, read_photo, write_image
+from photoflow.io.image import PICTURES, Photo, read_labels, read_mask, read_photo, write_image
 from photoflow.io.video import VideoReader, VideoWriter, check_output, output_frames_and_rate
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "natural_order",
     "output_frames_and_rate",
     "read_flow",
+    "read_labels",
     "read_mask",
     "read_photo",
     "write_flow",

@@ -103,6 +103,50 @@ def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     return np.asarray(grey / np.float32(1 if grey.max() == 1 else 255), np.float32)
 
 
+def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32] | None:
+    """Read a map of labels: a picture in which each number, palette entry or colour is a thing of its own.
+
+    Args:
+        path: an image file of any format that ``read_photo`` reads.
+
+    Returns:
+        int32 (H, W), 0 = no thing: the entries of a palette with colours; the values of a grey picture of which none is
+        in the upper half of its range, where as a mask it would be empty; or the colours but black of a picture in
+        which no more than 256 stand, numbered from 1 on in the order of their red, green and blue. None for a picture
+        of another kind, which may be a mask of one thing.
+
+    Raises:
+        InputError: as for ``read_photo``.
+    """
+    photo = read_photo(Path(path))
+    if photo.alpha is not None:
+        return None
+    brightest = photo.rgb.max(axis=2)
+    coloured = bool((brightest - photo.rgb.min(axis=2)).max() > 16)  # JPEG may tint a grey picture by less
+    numbers = _numbers_of(path, coloured)
+    if numbers is None and coloured:
+        code = np.tensordot(photo.rgb.astype(np.int32), (1 << 16, 1 << 8, 1), axes=1)
+        colours, order = np.unique(code, return_inverse=True)
+        numbers = order.reshape(code.shape) + (colours[0] != 0) if len(colours) <= 256 else None
+    return None if numbers is None else np.asarray(numbers, np.int32)
+
+
+def _numbers_of(path: str | os.PathLike[str], coloured: bool) -> NDArray[Any] | None:
+    """Return the numbers that stand in a picture, upright, where they are labels; None where they are shades."""
+    from PIL import Image
+
+    with warnings.catch_warnings(), Image.open(path, formats=_FORMATS) as image:
+        warnings.simplefilter("ignore")  # `read_photo` has read it already
+        deep = image.mode[0] == "I"
+        if not (image.mode == "P" if coloured else image.mode == "L" or deep):
+            return None
+        orientation, numbers = _orientation(image), np.asarray(image)
+    if not coloured and (numbers.max() <= 1 or numbers.max() > (32767 if deep and numbers.max() > 255 else 127)):
+        return None
+    upright: NDArray[Any] = _upright(numbers, orientation) if orientation in _ORIENTATION else numbers
+    return upright
+
+
 def has_alpha(path: str | os.PathLike[str]) -> bool:
     """Whether a picture has transparency, by its header alone; a file that is no picture has none."""
     from PIL import Image, UnidentifiedImageError

@@ -7,6 +7,7 @@ from photoflow.metrics.epe import ERROR_EDGES, cumulative, endpoint_error, epe, 
 from photoflow.metrics.interpolation_error import interpolation_error
 from photoflow.metrics.l1 import l1
 from photoflow.metrics.psnr import psnr
+from photoflow.metrics.rest_error import rest_error
 from photoflow.metrics.seam import intensity_steps, motion_steps, seam, seam_to_median
 from photoflow.metrics.smoothness import smoothness
 from photoflow.metrics.ssim import ssim
@@ -23,6 +24,7 @@ __all__ = [
     "motion_steps",
     "outlier_rate",
     "psnr",
+    "rest_error",
     "seam",
     "seam_to_median",
     "smoothness",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import cv2
@@ -33,6 +34,7 @@ class U2NetP:
             self._net = cv2.dnn.readNetFromONNX(str(path))
         except cv2.error as error:
             raise WeightsError(f"U²-Net-p: expected an ONNX network in {path}, got another file") from error
+        self._lock = threading.Lock()  # OpenCV's network holds its input: it is no function
 
     def __call__(self, rgb: npt.NDArray[np.uint8], size: int = 320) -> npt.NDArray[np.float32]:
         """Saliency of one picture, squeezed to a square as in training.
@@ -48,6 +50,7 @@ class U2NetP:
         small = cv2.resize(rgb, (size, size), interpolation=cv2.INTER_AREA).astype(np.float32)
         small /= max(float(small.max()), 1.0)
         small = (small - _MEAN) / _STD
-        self._net.setInput(np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
-        saliency = self._net.forward().reshape(-1, size, size)[0]
+        with self._lock:
+            self._net.setInput(np.ascontiguousarray(small.transpose(2, 0, 1)[None]))
+            saliency = self._net.forward().reshape(-1, size, size)[0].copy()
         return np.asarray(np.clip(saliency, 0.0, 1.0), np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import reprlib
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from photoflow.motion.field import MotionField, SumField
 from photoflow.motion.scene import Scene
 
 VERSION = 1  # of motion files
+NAME = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)  # what layers may be called
 FARTHEST = 1e5  # pixels: no photo is so large, and float32 still tells its pixels' sixty-fourths
 
 KINDS: dict[str, type[Motion]] = {}  # every kind of motion by its name, as classes are defined
@@ -34,6 +36,8 @@ class Motion(ABC):
     combines: ClassVar[bool] = False  # made of other motions, and so none that a person asks for by its name
     # True for a motion whose material flows inside a region that stays where it is (water, clouds).
     in_place: ClassVar[bool] = False
+    # True for a motion that takes the subject away as a whole: the picture's border does not hold it.
+    leaves: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -57,11 +61,15 @@ class Motion(ABC):
 
     __rmul__ = __mul__
 
-    def on(self, subject: int) -> Motion:
-        """The same motion for subject number `subject` alone (1 = the first)."""
+    def on(self, subject: int | str) -> Motion:
+        """Return the same motion for one layer alone.
+
+        Args:
+            subject: its number, 1 = the first, or its name.
+        """
         return On(subject, self)
 
-    def terms(self) -> Iterator[tuple[int | None, Motion]]:
+    def terms(self) -> Iterator[tuple[int | str | None, Motion]]:
         """The motion's parts as (subject, motion): what is added up, None where no subject is named."""
         yield None, self
 
@@ -95,9 +103,13 @@ class Sum(Motion):
         if not self.motions:
             raise InputError("sum: expected at least one motion, got none")
 
-    def terms(self) -> Iterator[tuple[int | None, Motion]]:
+    def terms(self) -> Iterator[tuple[int | str | None, Motion]]:
         for motion in self.motions:
             yield from motion.terms()
+
+    @property
+    def leaves(self) -> bool:  # type: ignore[override]
+        return any(motion.leaves for motion in self.motions)
 
     def field(self, scene: Scene) -> MotionField:
         return SumField([motion.field(scene) for motion in self.motions])
@@ -115,13 +127,17 @@ class Scaled(Motion):
     def __post_init__(self) -> None:
         check_range("scaled", "factor", self.factor, -100, 100)
 
-    def terms(self) -> Iterator[tuple[int | None, Motion]]:
+    def terms(self) -> Iterator[tuple[int | str | None, Motion]]:
         for subject, motion in self.motion.terms():
             yield subject, self if motion is self.motion else Scaled(self.factor, motion)
 
     @property
     def in_place(self) -> bool:  # type: ignore[override]
         return self.motion.in_place
+
+    @property
+    def leaves(self) -> bool:  # type: ignore[override]
+        return self.motion.leaves
 
     @property
     def file(self) -> Path | None:
@@ -133,18 +149,37 @@ class Scaled(Motion):
 
 @dataclass(frozen=True)
 class On(Motion):
-    """A motion for one of several subjects."""
+    """A motion for one of several layers.
+
+    Args:
+        subject: its number, 1 = the first, or its name.
+        motion: how it moves.
+    """
 
     name: ClassVar[str] = "on"
     combines: ClassVar[bool] = True
-    subject: int
+    subject: int | str
     motion: Motion
 
     def __post_init__(self) -> None:
-        if isinstance(self.subject, bool) or not isinstance(self.subject, int) or self.subject < 1:
-            raise InputError(f"on: expected a subject number from 1 on, got {self.subject!r}")
+        named = isinstance(self.subject, str) and NAME.fullmatch(self.subject)
+        numbered = isinstance(self.subject, int) and not isinstance(self.subject, bool) and self.subject >= 1
+        if not (named or numbered):
+            raise InputError(f"on: expected a subject's number from 1 on, or its name, got {self.subject!r}")
 
-    def terms(self) -> Iterator[tuple[int | None, Motion]]:
+    @property
+    def in_place(self) -> bool:  # type: ignore[override]
+        return self.motion.in_place
+
+    @property
+    def leaves(self) -> bool:  # type: ignore[override]
+        return self.motion.leaves
+
+    @property
+    def file(self) -> Path | None:
+        return self.motion.file
+
+    def terms(self) -> Iterator[tuple[int | str | None, Motion]]:
         for _, motion in self.motion.terms():
             yield self.subject, motion
 

@@ -61,6 +61,7 @@ class Translate(Motion):
     """
 
     name: ClassVar[str] = "translate"
+    leaves: ClassVar[bool] = True
     dx: float = 40.0
     dy: float = 0.0
 

@@ -29,6 +29,7 @@ class Path(Motion):
     """
 
     name: ClassVar[str] = "path"
+    leaves: ClassVar[bool] = True
     points: tuple[tuple[float, ...], ...]
     closed: bool = False
 

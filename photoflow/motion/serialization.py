@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from photoflow.errors import InputError
-from photoflow.motion.motion import KINDS, VERSION, Motion
+from photoflow.motion.motion import KINDS, NAME, VERSION, Motion
 
 
 def save(motion: Motion, path: str | os.PathLike[str]) -> None:
@@ -81,10 +81,10 @@ def build(kind: type[Motion], given: dict[str, Any]) -> Motion:
 
 
 def parse(text: str) -> Motion:
-    """A motion from the words of a command line.
+    """Return the motion that the words of a command line say.
 
-    `NAME[:SOURCE][@SUBJECT] [PARAMETER=VALUE ...]`, where a value is a number, a word, `true`/`false`, or
-    points `x,y;x,y`, quoted where it has spaces; or the path of a motion file.
+    `NAME[:SOURCE][@LAYER] [PARAMETER=VALUE ...]`, where a layer is a number or a name and a value is a number, a word,
+    `true`/`false`, or points `x,y;x,y`, quoted where it has spaces; or `FILE.json[@LAYER]`, a motion file.
 
     Raises:
         InputError: it is neither.
@@ -93,40 +93,43 @@ def parse(text: str) -> Motion:
     Sway(strength=0.8, period=3.0, base='bottom')
     >>> parse("path@2 points=0,0;40,-20 closed=true").to_dict()["subject"]
     2
-    >>> parse("spectral:clip.mp4 strength=2") == parse("spectral source=clip.mp4 strength=2")
+    >>> parse("spectral:clip.mp4@rose strength=2") == parse("spectral source=clip.mp4 strength=2").on("rose")
     True
     """
-    if text.lower().endswith(".json"):
-        return load(text)
+    whole, target = _addressed(text)
+    if whole.lower().endswith(".json"):
+        return _on(load(whole), target)
     try:
         head, *words = shlex.split(text) or [""]
     except ValueError as error:
         raise InputError(f"motion {text!r}: expected a closing quote") from error
-    name, source, subject = _head(head)
+    head, target = _addressed(head)
+    name, colon, source = head.partition(":")
+    if not colon and "@" in head:
+        bad = head.partition("@")[2]
+        raise InputError(f"motion {name.partition('@')[0]}: expected a layer's number or name after @, got {bad!r}")
     if name not in KINDS or KINDS[name].combines:
         raise InputError(f"unknown motion {name!r}; expected one of {', '.join(named())}, or a .json motion file")
-    given: dict[str, Any] = {} if source is None else {"source": source}
+    given: dict[str, Any] = {"source": source} if colon else {}
     for word in words:
         key, separator, value = word.partition("=")
         if not separator or not value:
             raise InputError(f"motion {name}: expected PARAMETER=VALUE, got {word!r}")
         given[key] = _value(key, value)
-    motion = build(KINDS[name], given)
-    if subject is None:
+    return _on(build(KINDS[name], given), target)
+
+
+def _addressed(text: str) -> tuple[str, str | None]:
+    """Split `...@LAYER`; after an @ that is part of a source there is no layer's number or name."""
+    before, _, after = text.rpartition("@")
+    is_layer = after.isdecimal() or NAME.fullmatch(after)
+    return (before, after) if before and is_layer else (text, None)
+
+
+def _on(motion: Motion, target: str | None) -> Motion:
+    if target is None:
         return motion
-    if not subject.isdecimal():
-        raise InputError(f"motion {name}: expected a subject number after @, got {subject!r}")
-    return motion.on(int(subject))
-
-
-def _head(text: str) -> tuple[str, str | None, str | None]:
-    """Name, source and subject of `NAME[:SOURCE][@SUBJECT]`; a source's own @ is none before a number."""
-    name, colon, source = text.partition(":")
-    if not colon:
-        name, at, subject = text.partition("@")
-        return name, None, subject if at else None
-    path, at, subject = source.rpartition("@")
-    return (name, path, subject) if at and subject.isdecimal() else (name, source, None)
+    return motion.on(int(target) if target.isdecimal() else target)
 
 
 def _value(key: str, text: str) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import cv2
@@ -17,10 +19,14 @@ from photoflow.arrays import Array
 from photoflow.motion import Motion, MotionField, Scene
 from photoflow.motion.drift import DriftField
 from photoflow.motion.looped import looped
+from photoflow.motion.pinned import PinnedField, pin_weights
 from photoflow.motion.scene import moments
+from photoflow.render.continuation import Margins, continued
 from photoflow.render.measured_flow import FlowNetwork, MeasuredField
 
 Window = tuple[slice, slice]
+Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom exclusive
+Extension = Callable[[Margins], tuple[Array, Array, tuple[int, int]]]
 
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
 GRID = 2  # pixels from one node of a subject's flow to the next: displacements are smooth, and a quarter is quick
@@ -33,7 +39,10 @@ class Layer(Protocol):
     """
 
     def render(self, t: float) -> tuple[Tensor, Window]:
-        """(4, h, w) float32 at time t: RGB premultiplied by alpha, and alpha, in [0, 1]."""
+        """Draw the layer: (4, h, w) float32 at time t, RGB premultiplied by alpha, and alpha, in [0, 1]."""
+
+    def cutout(self, t: float) -> tuple[Tensor, Window]:
+        """Draw the layer as `render` does, for a picture in which nothing is behind it."""
 
     def flow(self, t: float) -> tuple[Tensor, Window]:
         """(2, h, w) float32: how far each pixel of the photo has moved by time t; 0 where the layer is not."""
@@ -71,7 +80,7 @@ class LayeredRenderer:
         _, height, width = self._background.shape
         canvas = torch.zeros((4, height, width), device=self._background.device)
         for layer in self.layers:
-            rgba, window = layer.render(t)
+            rgba, window = layer.cutout(t)
             place = canvas[:, window[0], window[1]]
             place.copy_(torch.addcmul(rgba, place, 1 - rgba[3:]))
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
@@ -87,6 +96,25 @@ class LayeredRenderer:
         return total
 
 
+@dataclass(frozen=True)
+class Cutout:
+    """A subject as it is drawn over what is behind it.
+
+    Args:
+        box: (left, top, right, bottom), the part of the picture that it covers, right and bottom exclusive.
+        rgba: (h, w, 4) float32 in [0, 1] over that box: RGB premultiplied by alpha, and alpha.
+    """
+
+    box: Box
+    rgba: Array
+
+    @classmethod
+    def of(cls, rgb: Array, alpha: Array) -> Cutout:
+        """Return the subject with these colours, uint8 (H, W, 3), and this opacity, float32 (H, W) in [0, 1]."""
+        box = support(alpha)
+        return cls(box, premultiplied(crop(rgb, box), crop(alpha, box)))
+
+
 class SubjectLayer:
     """A subject that moves over the background.
 
@@ -95,40 +123,73 @@ class SubjectLayer:
     colours themselves would blur them anew at every fraction of a pixel, and the sharpness would
     pulse with the motion.
 
+    A subject that the picture's border cuts off is held there, unless its motion takes it away as a whole: then it
+    is continued beyond the border with its own texture.
+
     Args:
         rgb: uint8 (H, W, 3), the subject's own colours.
-        alpha: float32 (H, W) in [0, 1], its opacity.
+        alpha: float32 (H, W) in [0, 1], its opacity, which is what the motion sees.
         motion: how it moves.
         scale, seconds, loop, device: see `photoflow.motion.Scene`.
+        drawn: the subject as it is drawn, which may reach beyond `alpha`; by default `rgb` and `alpha`.
+        border_pins: whether the border may hold it.
+        extend: continues the subject beyond the picture, as `photoflow.render.continuation.continued` does.
         blueprint: measures the flow between the subject and its moved copy, which is what is rendered then; without
             it the planned flow is.
-
-    `farthest`, float32 (H, W), is how far each of the subject's pixels goes at most, pixels; 0 beside it.
     """
 
     def __init__(
         self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str,
+        drawn: Cutout | None = None, border_pins: bool = True, extend: Extension | None = None,
         blueprint: FlowNetwork | None = None,
     ) -> None:  # fmt: skip
-        def field_over(mask: Array, corner: tuple[int, int], step: int) -> MotionField:
-            place, whole = (corner[0] / step, corner[1] / step), (alpha.shape[1] / step, alpha.shape[0] / step)
-            field = motion.field(Scene(_coarse(mask, step), place, scale / step, seconds, loop, device, whole))
-            return looped(field, seconds) if loop else field
+        drawn = drawn or Cutout.of(rgb, alpha)
+        pins: Array | None = None
 
-        box = _support(alpha)
-        travel = _travel(field_over(_crop(alpha, box), box[:2], 4), seconds) * 4
-        self.farthest = _farthest(travel, alpha, box)
-        region = _grown(box, _reach(travel), alpha.shape)
-        # What the picture's border cut off is continued straight on, with mirrored colours, so that
-        # a subject that moves away from the border does not tear off from it.
-        opacity = _crop(alpha, region, cv2.BORDER_REPLICATE)
-        self.field = field_over(_crop(alpha, region, cv2.BORDER_CONSTANT), region[:2], GRID)
-        self._rgba = torch.from_numpy(_premultiplied(_crop(rgb, region), opacity))[None].to(device)
+        def field_over(mask: Array, region: Box, step: int) -> MotionField:
+            place, whole = (region[0] / step, region[1] / step), (alpha.shape[1] / step, alpha.shape[0] / step)
+            field = motion.field(Scene(coarse(mask, step), place, scale / step, seconds, loop, device, whole))
+            field = looped(field, seconds) if loop else field
+            if pins is None:
+                return field
+            weights = crop(pins, region, cv2.BORDER_REPLICATE)[::step, ::step]
+            return PinnedField(field, torch.from_numpy(np.ascontiguousarray(weights)).to(device))
+
+        reach = _reach(_travel(field_over(crop(alpha, drawn.box), drawn.box, 4), seconds) * 4)
+        if border_pins and not motion.leaves:
+            pins = pin_weights(alpha, max(reach))
+        region = _grown(drawn.box, reach, alpha.shape)
+        mask = crop(alpha, region, cv2.BORDER_CONSTANT)
+        self.field = field_over(mask, region, GRID)
+        self._alone = rgb, alpha, region, device  # what `cutout` draws, once it is asked for
+        self._plain: Tensor | None = None
+        self._rgba = self._planes(drawn, None if pins is not None else extend or partial(continued, rgb, alpha))
+        self._mask = torch.from_numpy(mask > 0.5).to(device)
         self._metric = self._importance(seconds)
         self._rim = _rim(self._rgba[:, 3:])
         self._window, self._inside = _windows(region, alpha.shape)
         if blueprint is not None:
             self.field = MeasuredField(self.field, self._rgba, self._moved, blueprint, GRID)
+
+    def _planes(self, drawn: Cutout, extend: Extension | None) -> Tensor:
+        """Return the subject over its region, (1, 4, H, W), and beyond the picture what `extend` makes of it there."""
+        _, alpha, region, device = self._alone
+        left, top, right, bottom = region
+        height, width = alpha.shape
+        whole = np.zeros((bottom - top, right - left, 4), np.float32)
+        beyond: Margins = (max(0, -left), max(0, -top), max(0, right - width), max(0, bottom - height))
+        if extend is not None and max(beyond) > 0:
+            colours, opacity, corner = extend(beyond)
+            own = left - corner[0], top - corner[1], right - corner[0], bottom - corner[1]
+            whole[:] = premultiplied(crop(colours, own), crop(opacity, own))
+            inside = np.s_[max(0, -top) : height - top, max(0, -left) : width - left]
+            whole[inside] = 0
+        x, y = drawn.box[0] - left, drawn.box[1] - top
+        whole[y : y + drawn.rgba.shape[0], x : x + drawn.rgba.shape[1]] = drawn.rgba
+        if extend is None and max(beyond) > 0:  # nothing comes from there, but the bicubic kernel reads it
+            rows, columns = (np.clip(np.arange(a, b), 0, n - 1) - a for a, b, n in ((top, bottom, height), (left, right, width)))  # fmt: skip  # noqa: E501
+            whole = whole[rows[:, None], columns]
+        return torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1)))[None].to(device)
 
     def _importance(self, seconds: float) -> Tensor:
         """Softmax metric: the mean length of a displacement, scaled to 0 … 4; (1, 1, h, w) on the flow's grid."""
@@ -137,12 +198,22 @@ class SubjectLayer:
         return (4 * mean / mean.max().clamp_min(1e-6))[None, None]
 
     def render(self, t: float) -> tuple[Tensor, Window]:
+        return self._draw(self._rgba, t)
+
+    def cutout(self, t: float) -> tuple[Tensor, Window]:
+        """Draw the subject with its own opacity alone: what was left of the photo around it is not part of it."""
+        if self._plain is None:
+            rgb, alpha, *_ = self._alone
+            self._plain = self._planes(Cutout.of(rgb, alpha), None)
+        return self._draw(self._plain, t)
+
+    def _draw(self, rgba: Tensor, t: float) -> tuple[Tensor, Window]:
         flow = self.field.flow(t)[None]
         nodes, inside, window = self._visible(flow[0])
         back = self._inverse(flow)[:, :, nodes[0], nodes[1]].mul(-GRID)
         back[:, 0] += GRID * nodes[1].start  # the warp counts from the window's own corner
         back[:, 1] += GRID * nodes[0].start
-        rgba = ops.backward_warp(self._rgba, _dense(back), mode="bicubic", padding="zeros")[0]
+        rgba = ops.backward_warp(rgba, _dense(back), mode="bicubic", padding="zeros")[0]
         rgba = rgba[:, inside[0], inside[1]]
         alpha = rgba[3].clamp_(0, 1)
         # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
@@ -181,7 +252,7 @@ class SubjectLayer:
         return (rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2])
 
     def flow(self, t: float) -> tuple[Tensor, Window]:
-        flow = _dense(self.field.flow(t)[None])[0] * GRID * (self._rgba[0, 3:] > 0.5)
+        flow = _dense(self.field.flow(t)[None])[0] * GRID * self._mask
         return flow[:, self._inside[0], self._inside[1]], self._window
 
 
@@ -198,13 +269,13 @@ class FlowingLayer:
     def __init__(
         self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str
     ) -> None:
-        box = _support(alpha)
-        field = motion.field(Scene(_crop(alpha, box), box[:2], scale, seconds, loop, device))
+        box = support(alpha)
+        field = motion.field(Scene(crop(alpha, box), box[:2], scale, seconds, loop, device))
         assert isinstance(field, DriftField)
         self.field = field
-        planes = np.ascontiguousarray(_crop(rgb, box).transpose(2, 0, 1), dtype=np.float32) / 255
+        planes = np.ascontiguousarray(crop(rgb, box).transpose(2, 0, 1), dtype=np.float32) / 255
         self._rgb = torch.from_numpy(planes)[None].to(device)
-        self._alpha = torch.from_numpy(np.ascontiguousarray(_crop(alpha, box)))[None].to(device)
+        self._alpha = torch.from_numpy(np.ascontiguousarray(crop(alpha, box)))[None].to(device)
         self._window, _ = _windows(box, alpha.shape)
 
     def render(self, t: float) -> tuple[Tensor, Window]:
@@ -214,12 +285,15 @@ class FlowingLayer:
             shown += weight * ops.backward_warp(self._rgb, flow[None], mode="bicubic", padding="reflection")
         return torch.cat([shown[0].clamp_(0, 1) * self._alpha, self._alpha]), self._window
 
+    def cutout(self, t: float) -> tuple[Tensor, Window]:
+        return self.render(t)
+
     def flow(self, t: float) -> tuple[Tensor, Window]:
         """As for any layer, within half a period, after which the material starts again."""
         return self.field.flow(t) * (self._alpha > 0.5), self._window
 
 
-def _coarse(mask: Array, step: int) -> Array:
+def coarse(mask: Array, step: int) -> Array:
     """Every `step`th pixel of the mask; of what is thinner than that, the surroundings too."""
     nodes = mask[::step, ::step]
     if nodes.max() >= 0.5 * mask.max():
@@ -241,7 +315,7 @@ def _rim(alpha: Tensor) -> tuple[Tensor, Tensor]:
     return rows, columns
 
 
-def _support(alpha: Array) -> tuple[int, int, int, int]:
+def support(alpha: Array) -> Box:
     """(left, top, right, bottom) of what is not transparent, right and bottom exclusive."""
     columns, rows = np.flatnonzero(alpha.any(axis=0)), np.flatnonzero(alpha.any(axis=1))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
@@ -261,26 +335,7 @@ def _reach(travel: Array) -> tuple[int, int]:
     return x, y
 
 
-def _farthest(travel: Array, alpha: Array, box: tuple[int, int, int, int]) -> Array:
-    """How far each pixel of the subject goes at most: float32 (H, W), 0 beside it.
-
-    Args:
-        travel: (2, h, w), of every fourth pixel of the box, pixels.
-        alpha: (H, W) in [0, 1], its opacity.
-        box: around what is not transparent.
-    """
-    (left, top, right, bottom), (rows, columns) = box, travel.shape[1:]
-    far = F.interpolate(
-        torch.from_numpy(np.hypot(*travel))[None, None], (4 * rows - 3, 4 * columns - 3), mode="bilinear",
-        align_corners=True,
-    )[0, 0].numpy()  # fmt: skip
-    far = cv2.copyMakeBorder(far, 0, 3, 0, 3, cv2.BORDER_REPLICATE)[: bottom - top, : right - left]
-    whole = np.zeros_like(alpha)
-    whole[top:bottom, left:right] = far * (alpha[top:bottom, left:right] > 0)
-    return whole
-
-
-def _grown(box: tuple[int, int, int, int], reach: tuple[int, int], size: tuple[int, ...]) -> tuple[int, int, int, int]:
+def _grown(box: Box, reach: tuple[int, int], size: tuple[int, ...]) -> Box:
     """The region that the subject sweeps: beyond the picture's border only where the border cuts the subject.
 
     Its sides are made whole steps of the flow's grid and one pixel, so that the grid's ends are the region's.
@@ -294,7 +349,7 @@ def _grown(box: tuple[int, int, int, int], reach: tuple[int, int], size: tuple[i
     return left - (right - left - 1) % GRID, top - (bottom - top - 1) % GRID, right, bottom
 
 
-def _crop(picture: Array, region: tuple[int, int, int, int], border: int = cv2.BORDER_REFLECT_101) -> Array:
+def crop(picture: Array, region: Box, border: int = cv2.BORDER_REFLECT_101) -> Array:
     """The region of a picture; what lies beyond the picture is made as `border` says."""
     height, width = picture.shape[:2]
     left, top, right, bottom = region
@@ -305,7 +360,7 @@ def _crop(picture: Array, region: tuple[int, int, int, int], border: int = cv2.B
     return cv2.copyMakeBorder(inside, *beyond, border)
 
 
-def _windows(region: tuple[int, int, int, int], size: tuple[int, ...]) -> tuple[Window, Window]:
+def _windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
     """Where the region's visible part lies: as (rows, columns) of the picture, and of the region."""
     height, width = size
     left, top, right, bottom = region
@@ -314,12 +369,11 @@ def _windows(region: tuple[int, int, int, int], size: tuple[int, ...]) -> tuple[
     return (rows, columns), inside
 
 
-def _premultiplied(rgb: Array, alpha: Array) -> Array:
-    """(4, h, w) float32: colours times alpha in [0, 1], and alpha."""
-    rgba = np.empty((4, *alpha.shape), np.float32)
-    rgba[3] = alpha
-    for channel in range(3):
-        np.multiply(rgb[..., channel], alpha * np.float32(1 / 255), out=rgba[channel])
+def premultiplied(rgb: Array, alpha: Array) -> Array:
+    """Return (h, w, 4) float32: colours times alpha in [0, 1], and alpha."""
+    rgba = np.empty((*alpha.shape, 4), np.float32)
+    rgba[..., 3] = alpha
+    np.multiply(rgb, alpha[..., None] * np.float32(1 / 255), out=rgba[..., :3])
     return rgba
 
 

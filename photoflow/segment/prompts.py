@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,24 @@ from photoflow.io import read_mask
 from photoflow.segment.subject import Box, Mask
 
 Point = tuple[float, float]
+Stroke = tuple[Point, ...]  # a line through points; a single point is one too
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """What a person says of one thing, in pixels of the picture in which it is looked for.
+
+    Args:
+        mask: float32 (H, W) in [0, 1], about where it is, or None.
+        box: X, Y, W, H around it, or None.
+        add: strokes on it.
+        remove: strokes beside it.
+    """
+
+    mask: Mask | None = None
+    box: Box | None = None
+    add: tuple[Stroke, ...] = ()
+    remove: tuple[Stroke, ...] = ()
 
 
 def checked_mask(mask: Any, shape: tuple[int, int]) -> Mask:
@@ -73,6 +92,31 @@ def checked_points(points: Sequence[Sequence[float]], shape: tuple[int, int]) ->
         checked.append((x, y))
     if not checked:
         raise InputError("point: expected at least one X,Y, got none")
+    return checked
+
+
+def checked_strokes(name: str, strokes: Sequence[Any] | None, shape: tuple[int, int]) -> list[Stroke]:
+    """Return points and lines of points as strokes.
+
+    Args:
+        name: of one of them, for the error.
+        strokes: points (X, Y) and sequences of such points, in any mixture; None: none.
+        shape: (H, W) of the photo.
+
+    Raises:
+        InputError: something else, or beside the picture.
+    """
+    if strokes is None:
+        return []
+    if not len(strokes):
+        raise InputError(f"{name}: expected at least one X,Y, got none")
+    checked: list[Stroke] = []
+    for stroke in strokes:
+        try:
+            is_point = all(np.ndim(value) == 0 for value in stroke)
+        except (TypeError, ValueError):
+            raise InputError(f"{name}: expected X,Y in pixels, got {stroke!r}") from None
+        checked.append(tuple(checked_points([stroke] if is_point else stroke, shape)))
     return checked
 
 

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from photoflow.errors import InputError
 from photoflow.models.u2net import U2NetP
-from photoflow.segment import grabcut, saliency
+from photoflow.segment import grabcut, saliency, sam2
 from photoflow.segment.guided import fitting, guided_upsample, shrunk
-from photoflow.segment.prompts import Point, checked_box, checked_mask, checked_points
+from photoflow.segment.prompts import Point, Prompts, Stroke, checked_box, checked_mask, checked_points
+from photoflow.segment.refine import corrected
 from photoflow.segment.subject import (
     Bits,
     Box,
@@ -35,7 +38,7 @@ from photoflow.weights.loading import WeightsError
 if TYPE_CHECKING:
     from photoflow.models.mask_rcnn import Instances, MaskRCNN
 
-METHODS = ("auto", "mask_rcnn", "u2netp", "grabcut")
+METHODS = ("auto", "mask_rcnn", "u2netp", "grabcut", "sam2")
 _WORK_SIDE = 960
 _MAX_SUBJECTS = 8
 _SURE_PEAK, _SURE_MEAN, _LEAST_AREA, _MOST_AREA = 0.75, 0.64, 0.001, 0.75
@@ -43,13 +46,15 @@ _SURE_MEAN_CLOSE = 0.85  # of something that was only seen from close by
 
 
 class Segmenter:
-    """Finds subjects; holds the networks it has loaded, so make it once.
+    """Finds subjects; holds the networks it has loaded, so make it once. Threads may share it.
 
     Args:
         device: where torch runs Mask R-CNN, "auto" is CUDA where torch has it; U²-Net-p and GrabCut run on the CPU.
         offline: never fetch weights.
         method: "auto" takes the best that is at hand: Mask R-CNN, else U²-Net-p, else GrabCut. One of
-            "mask_rcnn", "u2netp", "grabcut" takes that one, and fails where its weights are missing.
+            "mask_rcnn", "u2netp", "grabcut" takes that one, and fails where its weights are missing. What a person
+            points at is cut out by SAM 2.1 where that is at hand (`photoflow.segment.sam2`), else by these; "sam2"
+            takes it, and U²-Net-p where nobody points at anything.
 
     Raises:
         InputError: unknown method.
@@ -61,6 +66,8 @@ class Segmenter:
         self._device, self._offline, self._method = device, offline, method
         self._mask_rcnn: MaskRCNN | None = None
         self._u2netp: U2NetP | None = None
+        self._sam2: sam2.SAM2 | None = None
+        self._loading = threading.RLock()  # each network is loaded once, whoever asks first
         self._missing: dict[str, str] = {}
 
     def __call__(
@@ -100,6 +107,75 @@ class Segmenter:
         if points is not None:
             return self._at_points(rgb, checked_points(points, shape))
         return self._automatic(rgb)
+
+    def select(self, rgb: npt.NDArray[np.uint8], prompts: Prompts) -> Segmentation:
+        """Find the one thing that a person says.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+            prompts: in its pixels: a mask, a box or strokes on the thing; with them strokes that correct it.
+
+        Returns:
+            One subject.
+
+        Raises:
+            NoSubjectError: nothing stands out there, or the corrections leave nothing.
+            InputError: nothing says where the thing is.
+            WeightsError: the method asked for has no weights here.
+        """
+        if prompts.mask is None and prompts.box is None and not prompts.add:
+            raise InputError("subject: expected a mask, a box or a point on it; a point beside it only takes away")
+        if prompts.mask is not None:
+            found = Segmentation((_subject(prompts.mask, "subject", 1.0),), "the given mask")
+        elif (network := self._prompted()) is not None:
+            mask = network(rgb, prompts)
+            if not (mask > 0.5).any():
+                raise NoSubjectError("nothing stands out there")
+            return Segmentation((_subject(mask, "subject", 1.0),), "SAM 2.1")
+        elif prompts.box is not None:
+            found = self(rgb, box=prompts.box)
+        else:
+            found = self(rgb, points=[point for stroke in prompts.add for point in stroke])
+        is_line = any(len(stroke) > 1 for stroke in prompts.add)
+        add = prompts.add if prompts.mask is not None or prompts.box is not None or is_line else ()
+        if not (add or prompts.remove):
+            return found
+        first = found.subjects[0]
+        mask = self.refine(rgb, first.mask, add, prompts.remove)
+        return Segmentation((_subject(mask, first.label, first.score),), f"{found.method}, corrected")
+
+    def refine(self, rgb: npt.NDArray[np.uint8], mask: Mask, add: Sequence[Stroke], remove: Sequence[Stroke]) -> Mask:
+        """Return a mask, (H, W) float32 in [0, 1], as strokes on the thing and beside it correct it.
+
+        Args:
+            rgb: (H, W, 3) uint8.
+            mask: (H, W) in [0, 1].
+            add, remove: in pixels.
+
+        Raises:
+            NoSubjectError: nothing is left.
+        """
+        work = _reduced(rgb)
+        scale, shape = work.shape[1] / rgb.shape[1], (work.shape[0], work.shape[1])
+        small = shrunk(mask, shape)
+        bits = corrected(
+            work, small > 0.5, *([tuple(_scaled_points(list(s), scale, shape)) for s in part] for part in (add, remove))
+        )
+        if not bits.any():
+            raise NoSubjectError("nothing is left of it")
+        # Where nothing was corrected the mask stays as fine as it was.
+        same = cv2.resize((bits == (small > 0.5)).astype(np.uint8), rgb.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+        same = cv2.erode(same, np.ones((5, 5), np.uint8)) > 0
+        return np.where(same, mask, _at_photo_size(rgb, work, bits.astype(np.float32)))
+
+    def _prompted(self) -> sam2.SAM2 | None:
+        """Return SAM 2.1, where it is asked for or at hand."""
+        if self._method not in ("auto", "sam2"):
+            return None
+        with self._loading:
+            if self._sam2 is None and (self._method == "sam2" or sam2.at_hand()):
+                self._sam2 = sam2.SAM2(self._device, offline=self._offline or self._method == "auto")
+        return self._sam2
 
     def _automatic(self, rgb: npt.NDArray[np.uint8]) -> Segmentation:
         work = _reduced(rgb)
@@ -186,23 +262,25 @@ class Segmenter:
         """What Mask R-CNN finds, or None where it is not to be used or not at hand."""
         if self._method not in ("auto", "mask_rcnn"):
             return None
-        if self._mask_rcnn is None:
-            path = self._weights("mask_rcnn", "Mask R-CNN")
-            if path is None:
-                return None
-            from photoflow.models.mask_rcnn import MaskRCNN
+        with self._loading:
+            if self._mask_rcnn is None:
+                path = self._weights("mask_rcnn", "Mask R-CNN")
+                if path is None:
+                    return None
+                from photoflow.models.mask_rcnn import MaskRCNN
 
-            self._mask_rcnn = MaskRCNN(path, self._device)
+                self._mask_rcnn = MaskRCNN(path, self._device)
         return self._mask_rcnn(work)
 
     def _network(self) -> U2NetP | None:
         """U²-Net-p, or None where it is not to be used or not at hand."""
         if self._method == "grabcut":
             return None
-        if self._u2netp is None:
-            path = self._weights("u2netp", "U²-Net-p")
-            self._u2netp = None if path is None else U2NetP(path)
-        return self._u2netp
+        with self._loading:
+            if self._u2netp is None:
+                path = self._weights("u2netp", "U²-Net-p")
+                self._u2netp = None if path is None else U2NetP(path)
+            return self._u2netp
 
     def _weights(self, name: str, title: str) -> Path | None:
         """The weights' file; a failed fetch is remembered and said, and fatal if the method was asked for."""

@@ -21,6 +21,7 @@ class NoSubjectError(InputError):
     """The photo has no subject that stands out; the person has to point at one."""
 
     def __init__(self, reason: str) -> None:
+        self.reason = reason
         super().__init__(f"no subject found: {reason}; choose one with --mask FILE, --box X,Y,W,H or --point X,Y")
 
 

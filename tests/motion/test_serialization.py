@@ -104,7 +104,7 @@ def test_parse(text, expected):
         ("", "unknown motion ''"),
         ("dance", "unknown motion 'dance'; expected one of bounce"),
         ("sway strength", "expected PARAMETER=VALUE"),
-        ("sway@x", "subject number after @"),
+        ("sway@2x", "number or name after @"),
         ("sway strength=abc", "strength expects a number"),
         ("path points=0,0", "at least 2 group"),
         ("sway:plant", "sway: unknown parameter 'source'"),

@@ -1,0 +1,51 @@
+"""photoflow prepare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from photoflow.cli.app import Device, Offline, SegmenterName, Size, app, check_kept, console, parse_size
+from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, loaded
+from photoflow.errors import InputError
+
+
+@app.command()
+def prepare(
+    photo: Annotated[Path, typer.Argument(help="A photo, or a .stage to add layers to.", show_default=False)],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="A .stage file.  [the photo's name]")] = None,
+    size: Size = None,
+    mask: Masks = None,
+    box: Boxes = None,
+    point: Points = None,
+    not_point: NotPoints = None,
+    segmenter: SegmenterName = "auto",
+    device: Device = "auto",
+    offline: Offline = False,
+) -> None:
+    """Prepare a photo once, to animate it many times: find what is in it, cut it out, fill in what is behind."""
+    from photoflow.animator import Animator, is_stage_file
+    from photoflow.io import check_target
+    from photoflow.stage.file import SUFFIX
+
+    output = output or Path(photo.name).with_suffix(SUFFIX)
+    if output.suffix.lower() != SUFFIX:
+        raise InputError(f"{output}: expected a name that ends in {SUFFIX}")
+    check_target(output)
+    options = LayerOptions(mask, box, point, not_point)
+    check_kept(output, {"what is prepared": [photo], "its mask": options.files})
+
+    def report(line: str) -> None:
+        console.print(line, markup=False, soft_wrap=True)
+
+    animator = Animator(device, segmenter, offline)
+    if is_stage_file(photo):
+        stage = loaded(photo, animator.segmenter, size, options, report)
+    else:
+        stage = animator.prepare(photo, size=parse_size(size), layers=options.layers() or None, report=report)
+    stage.fill(report)
+    stage.save(output)
+    named = ", ".join(layer.name + (f" ({layer.kind})" if layer.kind else "") for layer in stage.layers)
+    report(f"{output}: {stage.width}x{stage.height}, {named or f'no layer: {stage.note}'}")

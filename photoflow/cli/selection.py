@@ -1,0 +1,155 @@
+"""Which things of a photo are said on the command line: options that may be repeated and mixed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from photoflow.errors import InputError
+
+if TYPE_CHECKING:
+    from photoflow.animator import Animator
+    from photoflow.segment import Segmenter
+    from photoflow.stage import Stage
+
+Masks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--mask",
+        help="[NAME=]FILE: picture of the photo's size, white where a thing is, or with a label for each thing. Like "
+        "--box and --point it may be repeated, and each makes a layer.",
+    ),
+]
+Boxes = Annotated[list[str] | None, typer.Option("--box", help="[NAME=]X,Y,W,H around a thing, in pixels.")]
+Points = Annotated[
+    list[str] | None,
+    typer.Option("--point", help="[NAME=]X,Y on a thing, in pixels; those of one name belong together."),
+]
+NotPoints = Annotated[
+    list[str] | None, typer.Option("--not-point", help="[NAME=]X,Y beside it: what is there does not belong to it.")
+]
+
+_NAMED = re.compile(r"([A-Za-z_][\w-]*)=(.*)", re.ASCII | re.DOTALL)
+Said = Mapping[str, Mapping[str, Any]]  # what is said of each layer: keywords of `Stage.add`
+
+
+@dataclass(frozen=True)
+class LayerOptions:
+    """The texts of the options that say layers; None: not given."""
+
+    masks: Sequence[str] | None
+    boxes: Sequence[str] | None
+    points: Sequence[str] | None
+    not_points: Sequence[str] | None
+
+    @property
+    def files(self) -> list[Path]:
+        """Return the files among `[NAME=]FILE`."""
+        return [Path(_split(text, "mask")[1]) for text in self.masks or ()]
+
+    def layers(self, taken: Iterable[str] = ()) -> Said:
+        """Return what is said of each layer, in the order masks, boxes, points.
+
+        What has no name is called `subject-1`, `subject-2`, ...; points without a name are together one layer, and
+        points beside a thing without a name go with the one layer that has none.
+
+        Args:
+            taken: names that there are already.
+
+        Raises:
+            InputError: a text cannot be read, two masks or boxes have one name, or a point is beside no thing.
+        """
+        said: dict[str, dict[str, Any]] = {}
+        used, unnamed = set(taken), list[str]()
+
+        def own(name: str | None) -> dict[str, Any]:
+            if name is None:
+                name = next(free for n in range(1, 10_000) if (free := f"subject-{n}") not in used)
+                unnamed.append(name)
+            used.add(name)
+            return said.setdefault(name, {})
+
+        for option, texts in (("mask", self.masks), ("box", self.boxes)):
+            for text in texts or ():
+                name, value = _split(text, option)
+                layer = own(name)
+                if option in layer:
+                    raise InputError(f"{option}: expected one for each name, got two for {name}")
+                layer[option] = value if option == "mask" else numbers(option, value, 4)
+        together = None
+        for text in self.points or ():
+            name, value = _split(text, "point")
+            layer = (together or own(None)) if name is None else own(name)
+            together = layer if name is None else together
+            layer.setdefault("points", []).append(numbers("point", value, 2))
+        for text in self.not_points or ():
+            name, value = _split(text, "not-point")
+            if name is None and together is None and len(unnamed) != 1:
+                raise InputError(f"not-point: expected NAME=X,Y, got {text!r}, since not just one layer has no name")
+            if name is not None and name not in said:
+                raise InputError(f"not-point: expected a mask, a box or a point of {name}, too")
+            layer = said[name] if name is not None else together or said[unnamed[0]]
+            layer.setdefault("not_points", []).append(numbers("not-point", value, 2))
+        return said
+
+
+def staged(
+    animator: Animator, photo: Path, size: str | None, options: LayerOptions, report: Callable[[str], None]
+) -> tuple[Stage | Path, Said | None]:
+    """Return what is animated, and the layers that are said of it: of a stage, they are in it already.
+
+    Raises:
+        InputError: the stage cannot be read, or what is said does not fit it.
+    """
+    from photoflow.animator import is_stage_file
+
+    if not is_stage_file(photo):
+        return photo, options.layers() or None
+    return loaded(photo, animator.segmenter, size, options, report), None
+
+
+def loaded(
+    path: Path, segmenter: Segmenter, size: str | None, options: LayerOptions, report: Callable[[str], None]
+) -> Stage:
+    """Return the stage of a file with the layers that are said added to it.
+
+    Raises:
+        InputError: the stage cannot be read, or what is said does not fit it.
+    """
+    from photoflow.stage import Stage
+
+    if size is not None:
+        raise InputError("size: a stage has its size; expected none")
+    stage = Stage.load(path, segmenter)
+    for name, what in options.layers(layer.name for layer in stage.layers).items():
+        stage.add(name, **what)
+        report(f"{name}: {stage.layers[-1].source}")
+    return stage
+
+
+def numbers(name: str, text: str, count: int) -> tuple[float, ...]:
+    """Return `count` numbers from a text with commas between them.
+
+    Raises:
+        InputError: it holds something else.
+    """
+    try:
+        values = tuple(float(v) for v in text.split(","))
+    except ValueError:
+        values = ()
+    if len(values) != count:
+        raise InputError(f"{name}: expected {count} numbers with commas between them, got {text!r}")
+    return values
+
+
+def _split(text: str, option: str) -> tuple[str | None, str]:
+    """Split `[NAME=]VALUE`; a file whose own name looks so is that file."""
+    named = _NAMED.fullmatch(text)
+    if named is None or (option == "mask" and Path(text).exists()):
+        return None, text
+    return named[1], named[2]

@@ -1,0 +1,63 @@
+"""Corrections by hand: what belongs to a subject after all, and what does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from photoflow.segment import grabcut
+from photoflow.segment.prompts import Stroke
+from photoflow.segment.subject import Bits, bounding_box, padded
+
+REACH = 0.12  # of the picture's diagonal: how far from a stroke a correction goes
+BRUSH = 0.006  # of the diagonal: half the width of a stroke
+
+
+def corrected(rgb: npt.NDArray[np.uint8], bits: Bits, add: Sequence[Stroke], remove: Sequence[Stroke]) -> Bits:
+    """Return a mask as strokes correct it, by the photo's colours around them.
+
+    Around the strokes GrabCut decides anew, with the strokes themselves certain; of what changes, only what a stroke
+    touches is kept. Farther away the mask stays as it is.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        bits: (H, W) bool.
+        add: what belongs to the subject, pixels.
+        remove: what does not.
+    """
+    shape = bits.shape[0], bits.shape[1]
+    more, less = painted(add, shape), painted(remove, shape)
+    touched = more | less
+    radius = REACH * float(np.hypot(*shape))
+    near = cv2.distanceTransform((~touched).astype(np.uint8), cv2.DIST_L2, 5) <= radius
+    labels = np.where(bits, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
+    labels[near] = np.where(bits, cv2.GC_PR_FGD, cv2.GC_PR_BGD)[near]
+    labels[more], labels[less] = cv2.GC_FGD, cv2.GC_BGD
+    left, top, width, height = padded(bounding_box(near), 0.3, shape)
+    window = np.s_[top : top + height, left : left + width]
+    cut = bits.copy()
+    cut[window] = grabcut.cut(rgb[window], labels[window])
+    result = bits | _at(cut & ~bits & near, more)
+    return np.asarray((result & ~_at(~cut & bits & near, less) | more) & ~less)
+
+
+def painted(strokes: Sequence[Stroke], shape: tuple[int, int]) -> Bits:
+    """Return where strokes are, as wide as a brush: (H, W) bool."""
+    canvas = np.zeros(shape, np.uint8)
+    radius = max(2, round(BRUSH * float(np.hypot(*shape))))
+    for stroke in strokes:
+        line = np.rint(np.array(stroke)).astype(np.int32)
+        cv2.polylines(canvas, [line], False, 1, 2 * radius + 1)
+        for x, y in line:
+            cv2.circle(canvas, (int(x), int(y)), radius, 1, -1)
+    return canvas > 0
+
+
+def _at(bits: Bits, strokes: Bits) -> Bits:
+    """Return the connected parts of a mask that strokes touch."""
+    reached = cv2.dilate(strokes.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    _, labels = cv2.connectedComponents(bits.astype(np.uint8))
+    return np.asarray(np.isin(labels, np.unique(labels[reached & bits])) & bits)

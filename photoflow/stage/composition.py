@@ -1,0 +1,167 @@
+"""What is drawn where layers move: the background behind them, and each of them over it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from photoflow.arrays import Array
+from photoflow.render.background import fill_background
+from photoflow.render.layered import Cutout, support
+from photoflow.stage.layer import Layer
+
+NOISE = 4.0  # grey levels by which a fill may differ from the photo and still explain it
+CERTAIN = 20.0  # grey levels above those at which the difference is the subject's without doubt
+MARGIN = 4  # pixels around a hole, of which the evidence sees some
+VEIL = 0.05  # opacity at which the photo's background is no longer seen
+
+
+@dataclass(frozen=True)
+class Composition:
+    """What is drawn where some layers move: at rest it adds up to the photo.
+
+    Args:
+        background: uint8 (H, W, 3), the photo with the layers' holes filled in.
+        cutouts: of each layer that moves, in the order of the layers, how it is drawn over that.
+    """
+
+    background: Array
+    cutouts: tuple[Cutout, ...]
+
+
+def fill_behind(photo: Array, moving: Sequence[Layer], others: Sequence[Layer]) -> Array:
+    """Return the photo without the subjects that move, uint8 (H, W, 3).
+
+    Args:
+        photo: uint8 (H, W, 3).
+        moving: the subjects that leave a hole.
+        others: the subjects that stay; no subject is copied into the hole.
+    """
+    subjects = np.logical_or.reduce([layer.mask > 127 for layer in (*moving, *others)])
+    return fill_background(photo, hole_behind([layer.alpha for layer in moving]), subjects)
+
+
+def compose(photo: Array, filled: Array, moving: Sequence[Layer]) -> Composition:
+    """Divide the photo among its background and the subjects that move, so that at rest nothing of it is lost.
+
+    What the fill does not explain belongs to the subject: whiskers, stems and shadows at its edge move with it, and
+    the frame in which nothing has moved is the photo. Of a pixel I, with a fill B in the hole:
+
+        B' = I + (B - I) max(e, min(alpha / VEIL, 1))       the fill, feathered into the photo at the hole's edge
+        alpha' = max(alpha, m, e)                           e: evidence that the fill is wrong
+        F' = (I - (1 - alpha') B') / alpha'                 m: the least opacity at which F' is a colour
+
+    Where several holes meet the residue goes to the subject in front.
+
+    Args:
+        photo: I, uint8 (H, W, 3).
+        filled: B, the same, from `fill_behind`.
+        moving: the subjects, the one in front first.
+
+    Returns:
+        The background B' and each subject's alpha' and F', premultiplied.
+    """
+    alphas, width = [layer.alpha for layer in moving], rim(photo.shape)
+    hole = hole_behind(alphas)
+    window = _around(hole | (np.maximum.reduce(alphas) > 0))
+    picture, below = photo[window].astype(np.float32), filled[window].astype(np.float32)
+    near = [alpha[window] for alpha in alphas]
+    share = np.minimum(np.maximum.reduce(near) / np.float32(VEIL), 1)
+    share = np.maximum(evidence(picture, below, hole[window], width), share)
+    behind = np.rint(picture + (below - picture) * share[..., None])
+    background = filled.copy()
+    background[window] = behind
+    # From the back to the front. `below` is what is behind a subject without any residue: its evidence is told by that.
+    cutouts = []
+    for number in reversed(range(len(moving))):
+        alpha, colours = near[number], moving[number].colours[window]
+        own = reached(alpha, width)
+        for in_front in near[:number]:
+            own &= ~reached(in_front, width)
+        part = _around(own | (alpha > 0))
+        rgba = _cut(picture[part], behind[part], below[part], colours[part], alpha[part], own[part], width)
+        below[part] += (colours[part] - below[part]) * alpha[part][..., None]
+        # As the renderer does, which keeps the picture in bytes.
+        behind[part] = np.floor(behind[part] * (1 - rgba[..., 3:]) + rgba[..., :3] * 255 + np.float32(0.5))
+        left, top = window[1].start + part[1].start, window[0].start + part[0].start
+        cutouts.append(Cutout((left, top, left + rgba.shape[1], top + rgba.shape[0]), rgba))
+    return Composition(background, tuple(cutouts[::-1]))
+
+
+def _around(bits: Array) -> tuple[slice, slice]:
+    """Return the rows and columns of what is true, with a margin in which the evidence can fade."""
+    height, width = bits.shape
+    left, top, right, bottom = support(bits)
+    return slice(max(0, top - MARGIN), min(height, bottom + MARGIN)), slice(
+        max(0, left - MARGIN), min(width, right + MARGIN)
+    )
+
+
+def _cut(picture: Array, behind: Array, below: Array, colours: Array, alpha: Array, own: Array, width: int) -> Array:
+    """Return a subject as it is drawn, (h, w, 4) float32, premultiplied.
+
+    Args:
+        picture: float32 (h, w, 3), the photo, 0 to 255.
+        behind: what is drawn below the subject.
+        below: the same without feather and residue: what the subject is told apart from.
+        colours: uint8 (h, w, 3), its own.
+        alpha: (h, w), its opacity.
+        own: bool (h, w), where it has to make up for what is missing of the photo.
+        width: see `rim`.
+    """
+    opacity = np.maximum(alpha, np.maximum(least_opacity(picture, behind), evidence(picture, below, own, width)))
+    opacity = np.where(own, opacity, alpha)[..., None]
+    missing = np.clip(picture - (1 - opacity) * behind, 0, 255 * opacity)
+    drawn = np.where(own[..., None], missing, colours * opacity) / np.float32(255)
+    return np.concatenate([drawn, opacity], axis=2).astype(np.float32)
+
+
+def evidence(photo: Array, filled: Array, hole: Array, width: int) -> Array:
+    """Return how sure it is that a fill is not what the photo shows, float32 (H, W) in [0, 1]; 0 outside the hole.
+
+    Args:
+        photo: (H, W, 3), 0 to 255.
+        filled: the same.
+        hole: bool (H, W). Towards its edge, where both pass into each other, the evidence fades.
+        width: see `rim`.
+    """
+    apart = np.abs(photo.astype(np.float32) - filled).max(axis=2)
+    apart = cv2.GaussianBlur(cv2.dilate(apart, np.ones((3, 3), np.uint8)), (0, 0), 1.0)
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
+    certain = smoothstep((apart - NOISE) / CERTAIN) * smoothstep(depth / (2 * width + 1))
+    return np.asarray(certain, np.float32)
+
+
+def least_opacity(picture: Array, behind: Array) -> Array:
+    """Return the least opacity at which some colour over `behind` gives the picture, (H, W); both 0 to 255."""
+    brighter = (picture - behind) / np.maximum(255 - behind, 1e-6)
+    darker = (behind - picture) / np.maximum(behind, 1e-6)
+    return np.asarray(np.maximum(brighter, darker).max(axis=2), np.float32).clip(0, 1)
+
+
+def smoothstep(u: Array) -> Array:
+    """Return 0 below 0, 1 above 1, and between them a rise without slope at either end."""
+    u = np.clip(u, 0, 1)
+    return np.asarray(u * u * (3 - 2 * u))
+
+
+def hole_behind(alphas: Sequence[Array]) -> Array:
+    """Return where the background is unknown: under the subjects and the rim that they stain; bool (H, W)."""
+    opacity = np.maximum.reduce(alphas)
+    covered = reached(opacity, rim(opacity.shape))
+    # A subject that leaves next to nothing of the photo: what is left of it must do.
+    return np.asarray(opacity > 0.5 if covered.all() else covered)
+
+
+def reached(alpha: Array, width: int) -> Array:
+    """Return where a subject is, with a rim of so many pixels around it; bool (H, W)."""
+    side = 2 * width + 1
+    return np.asarray(cv2.dilate((alpha > 0).astype(np.uint8), np.ones((side, side), np.uint8)) > 0)
+
+
+def rim(size: tuple[int, ...]) -> int:
+    """Return how wide the rim is that a subject stains in a picture (height, width), pixels."""
+    return max(1, round(0.002 * max(size)))

@@ -1,0 +1,195 @@
+"""Stage files: one zip of PNG pictures and a JSON document, read without running anything."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from photoflow.arrays import Array
+from photoflow.errors import InputError
+from photoflow.io.atomic import write_bytes
+from photoflow.io.image import MAX_MEGAPIXELS
+from photoflow.motion.motion import NAME
+
+VERSION = 1
+SUFFIX = ".stage"
+MAX_BYTES = 1 << 30  # of a file, and of all that is in it
+MAX_DOCUMENT = 1 << 20  # bytes of the JSON document
+MAX_LAYERS = 256
+_DOCUMENT = "stage.json"
+_DATE = (1980, 1, 1, 0, 0, 0)  # the same stage gives the same bytes
+_LAYER: dict[str, Any] = {"name": str, "source": str, "kind": (str, type(None)), "region": bool, "given": bool}
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What stands in a stage file.
+
+    Args:
+        document: its JSON document, checked.
+        pictures: by name, uint8 (H, W) or (H, W, 3).
+    """
+
+    document: Mapping[str, Any]
+    pictures: Mapping[str, Array]
+
+
+def write(path: str | os.PathLike[str], document: Mapping[str, Any], pictures: Mapping[str, Array]) -> None:
+    """Write a stage file, beside its target first and then renamed over it.
+
+    Raises:
+        InputError: the suffix is not .stage, or the folder does not exist or cannot be written to.
+    """
+    if Path(path).suffix.lower() != SUFFIX:
+        raise InputError(f"cannot write {path}: a stage is expected to end in {SUFFIX}")
+    whole = {"photoflow": "stage", "version": VERSION, **document}
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
+        archive.writestr(zipfile.ZipInfo(_DOCUMENT, _DATE), json.dumps(whole, indent=1) + "\n")
+        for name, picture in pictures.items():
+            archive.writestr(zipfile.ZipInfo(f"{name}.png", _DATE), _encoded(picture))
+    write_bytes(path, packed.getvalue())
+
+
+def read(path: str | os.PathLike[str]) -> Contents:
+    """Read and check a stage file.
+
+    Raises:
+        InputError: in one line: no such file, not a stage, damaged, too large, or of another version.
+    """
+    try:
+        size = os.path.getsize(path)
+        if size > MAX_BYTES:
+            raise InputError(f"{path}: a stage of more than {MAX_BYTES >> 20} MB; expected a smaller one")
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            return _read(archive)
+    except InputError as error:
+        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot read the stage ({error.strerror or error})") from error
+    except zipfile.BadZipFile as error:
+        raise InputError(f"{path}: not a stage, or a damaged one; expected a file of `photoflow prepare`") from error
+    # What the zip format can make Python's reader raise on bytes that were changed.
+    except (zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, OverflowError, MemoryError) as error:
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise InputError(f"{path}: a damaged stage ({reason}); expected a file of `photoflow prepare`") from error
+
+
+def _read(archive: zipfile.ZipFile) -> Contents:
+    members = archive.infolist()
+    names = [member.filename for member in members]
+    if _DOCUMENT not in names:
+        raise InputError(f"not a stage: expected {_DOCUMENT} in it")
+    if len(set(names)) < len(names):
+        raise InputError("a damaged stage: something is in it twice")
+    if sum(member.file_size for member in members) > MAX_BYTES or archive.getinfo(_DOCUMENT).file_size > MAX_DOCUMENT:
+        raise InputError("a stage with too much in it")
+    document = _document(archive.read(_DOCUMENT))
+    width, height = document["size"]
+    count = len(document["layers"])
+    shapes: dict[str, tuple[int, ...]] = {"photo": (height, width, 3)}
+    if document["look"] is not None:
+        shapes["look"] = (*document["look"][::-1], 3)
+    shapes |= {f"mask-{number}": (height, width) for number in range(1, count + 1)}
+    optional: dict[str, tuple[int, ...]] = {}
+    for number in range(1, count + 1):
+        optional |= {f"alpha-{number}": (height, width), f"colours-{number}": (height, width, 3)}
+    optional |= {f"fill-{number}": (height, width, 3) for number in range(1, len(document["fills"]) + 1)}
+    pictures = {}
+    for name, shape in (shapes | optional).items():
+        if f"{name}.png" in names:
+            pictures[name] = _decoded(archive.read(f"{name}.png"), name, shape)
+        elif name in shapes:
+            raise InputError(f"a damaged stage: {name}.png is missing")
+    return Contents(document, pictures)
+
+
+def _document(text: bytes) -> dict[str, Any]:
+    """Return the checked document.
+
+    Raises:
+        InputError: it is not a stage's, or of another version, or a value is not what it should be.
+    """
+    try:
+        document = json.loads(text.decode())
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"a damaged stage: {_DOCUMENT} is not JSON") from error
+    if not isinstance(document, dict) or document.get("photoflow") != "stage":
+        raise InputError(f'not a stage: expected "photoflow": "stage" in {_DOCUMENT}')
+    if document.get("version") != VERSION:
+        found = repr(document.get("version"))[:40]
+        raise InputError(f"a stage of version {found}; this photoflow reads version {VERSION}")
+    look = document.get("look")
+    _expect(_is_size(document.get("size")), "size")
+    _expect(_is_size(document.get("photo")), "photo")
+    _expect(look is None or _is_size(look), "look")
+    _expect(isinstance(document.get("note"), str), "note")
+    for name in ("scale", "look_scale"):
+        _expect(isinstance(document.get(name), (int, float)) and 0 < document[name] < 1e4, name)
+    layers, fills = document.get("layers"), document.get("fills")
+    _expect(isinstance(layers, list) and len(layers) <= MAX_LAYERS and all(map(_is_layer, layers)), "layers")
+    _expect(len({layer["name"] for layer in document["layers"]}) == len(document["layers"]), "layers")
+    _expect(isinstance(fills, list) and len(fills) <= MAX_LAYERS, "fills")
+    for fill in document["fills"]:
+        _expect(isinstance(fill, dict) and {"moving", "others"} == fill.keys(), "fills")
+        _expect(all(_are_numbers(numbers, len(document["layers"])) for numbers in fill.values()), "fills")
+    return document
+
+
+def _expect(condition: bool, name: str) -> None:
+    if not condition:
+        raise InputError(f"a damaged stage: {name!r} in {_DOCUMENT} is not what it should be")
+
+
+def _is_size(value: Any) -> bool:
+    whole = isinstance(value, list) and len(value) == 2 and all(type(v) is int and v >= 1 for v in value)
+    return bool(whole and value[0] * value[1] <= MAX_MEGAPIXELS * 1_000_000)
+
+
+def _is_layer(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() == _LAYER.keys()
+        and all(isinstance(value[key], kind) for key, kind in _LAYER.items())
+        and NAME.fullmatch(value["name"]) is not None
+    )
+
+
+def _are_numbers(value: Any, count: int) -> bool:
+    return isinstance(value, list) and all(type(v) is int and 0 <= v < count for v in value)
+
+
+def _encoded(picture: Array) -> bytes:
+    pixels = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".png", pixels, [cv2.IMWRITE_PNG_COMPRESSION, 3])
+    data: bytes = encoded.tobytes()
+    return data
+
+
+def _decoded(data: bytes, name: str, shape: Sequence[int]) -> Array:
+    """Return a picture of exactly this shape; the size in its header is looked at before anything is decoded.
+
+    Raises:
+        InputError: it is no PNG of that shape.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+            if image.size == (shape[1], shape[0]) and image.mode == ("RGB" if len(shape) == 3 else "L"):
+                return np.array(image, np.uint8)
+    except Exception as error:  # a damaged PNG raises OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
+        raise InputError(f"a damaged stage: {name}.png cannot be read") from error
+    raise InputError(f"a damaged stage: {name}.png is not a PNG of {shape[1]}x{shape[0]}")

@@ -1,0 +1,120 @@
+"""A layer: one thing of the photo that may move by itself."""
+
+from __future__ import annotations
+
+import threading
+
+import cv2
+import numpy as np
+
+from photoflow.arrays import Array
+from photoflow.errors import InputError
+from photoflow.render.continuation import Margins, continued
+from photoflow.segment.matting import matte
+from photoflow.segment.selection import TOO_SMALL
+
+STEP = 64  # pixels: a continuation is made a little wider than is asked for, and serves the next motion too
+
+
+class Layer:
+    """One thing of the photo that may move by itself; immutable, and shared by stages and threads.
+
+    It is cut out when its alpha or its colours are first asked for.
+
+    Args:
+        name: letters, digits, - and _, see `photoflow.motion.motion.NAME`.
+        photo: uint8 (H, W, 3), the photo at its working size.
+        mask: uint8 (H, W), 255 where the thing is.
+        source: what found it, in words.
+        kind: what it is ("cat"), where that is known.
+        region: whether its material flows inside a place that stays (water, clouds); else it is a subject, which is
+            cut out and leaves a hole behind.
+        given: whether a person said it, and it was not found by itself.
+
+    Masks and opacities are of 256 levels, so that a stage file holds them exactly.
+    """
+
+    def __init__(
+        self, name: str, photo: Array, mask: Array, source: str, kind: str | None = None, region: bool = False,
+        given: bool = False,
+    ) -> None:  # fmt: skip
+        self.name, self.photo, self.mask, self.source = name, photo, mask, source
+        self.kind, self.region, self.given = kind, region, given
+        self._cut_out: tuple[Array, Array] | None = None
+        self._continued: dict[Margins, tuple[Array, Array, tuple[int, int]]] = {}
+        self._twin: Layer | None = None  # the same thing as a region, or as a subject
+        self._lock = threading.Lock()
+
+    @property
+    def alpha(self) -> Array:
+        """Return the soft opacity, float32 (H, W) in [0, 1].
+
+        Raises:
+            InputError: nothing of the thing is left at this size.
+        """
+        opacity: Array = self.levels / np.float32(255)
+        return opacity
+
+    @property
+    def levels(self) -> Array:
+        """Return the soft opacity as uint8 (H, W)."""
+        return self.cut_out()[0]
+
+    @property
+    def colours(self) -> Array:
+        """Return the thing's own colours, uint8 (H, W, 3), without those of what is behind its soft edge."""
+        return self.cut_out()[1]
+
+    @property
+    def is_cut_out(self) -> bool:
+        """Return whether alpha and colours are known already."""
+        return self._cut_out is not None
+
+    def cut_out(self) -> tuple[Array, Array]:
+        """Return opacity, uint8 (H, W), and colours, uint8 (H, W, 3), computed once."""
+        with self._lock:
+            if self._cut_out is None:
+                self._cut_out = self._softened() if self.region else self._matted()
+            return self._cut_out
+
+    def know(self, levels: Array, colours: Array) -> None:
+        """Take opacity, uint8 (H, W), and colours, uint8 (H, W, 3), from a file in place of computing them."""
+        self._cut_out = levels, colours
+
+    def continued(self, beyond: Margins) -> tuple[Array, Array, tuple[int, int]]:
+        """Continue the thing beyond the picture's border; see `photoflow.render.continuation.continued`."""
+        left, top, right, bottom = (-(-side // STEP) * STEP for side in beyond)
+        margins = left, top, right, bottom
+        colours, alpha = self.colours, self.alpha
+        with self._lock:
+            if margins not in self._continued:
+                self._continued = {margins: continued(colours, alpha, margins)}
+            return self._continued[margins]
+
+    def as_region(self, region: bool) -> Layer:
+        """Return the same thing as a region, or as a subject."""
+        if region == self.region:
+            return self
+        with self._lock:
+            if self._twin is None:
+                self._twin = Layer(self.name, self.photo, self.mask, self.source, self.kind, region, self.given)
+            return self._twin
+
+    def _matted(self) -> tuple[Array, Array]:
+        mask: Array = self.mask / np.float32(255)
+        if not (mask > 0.5).any():
+            raise InputError(TOO_SMALL)
+        alpha, colours = matte(self.photo, mask)
+        if not (alpha > 0.5).any():
+            raise InputError(TOO_SMALL)
+        return as_levels(alpha), colours
+
+    def _softened(self) -> tuple[Array, Array]:
+        """A region's edge is a few pixels soft; its colours are the photo's."""
+        width = 0.004 * max(self.mask.shape)
+        return as_levels(cv2.GaussianBlur(self.mask / np.float32(255), (0, 0), width)), self.photo
+
+
+def as_levels(mask: Array) -> Array:
+    """Return a mask, float in [0, 1], as uint8 levels."""
+    return np.asarray(np.rint(np.clip(mask, 0, 1) * 255), np.uint8)

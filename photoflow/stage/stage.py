@@ -1,0 +1,409 @@
+"""The stage: a photo prepared once, and animated many times."""
+
+from __future__ import annotations
+
+import copy
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from photoflow.arrays import Array
+from photoflow.errors import InputError
+from photoflow.motion.motion import NAME
+from photoflow.segment import NoSubjectError, Segmenter
+from photoflow.segment.labels import split_labels
+from photoflow.segment.selection import TOO_SMALL, Selection
+from photoflow.stage import file
+from photoflow.stage.composition import Composition, compose, fill_behind
+from photoflow.stage.layer import Layer, as_levels
+from photoflow.stage.progress import Progress, silent
+from photoflow.stage.working_size import LOOK_SIDE, resize_mask, resize_photo
+
+KEPT = 4  # sets of layers that move, whose fill and composition are kept: some 20 MB each at 1280x853
+
+FillKey = tuple[frozenset[Layer], frozenset[Layer]]
+
+
+class Stage:
+    """A photo with its layers and what is behind them.
+
+    Editing a stage (`add`, `refine`, `remove`, `arrange`) changes what is animated from then on: clips that were made
+    before keep the layers they were made of, and what did not change is not computed again. `copy` gives a stage of
+    its own that shares all of it. Threads may share a stage.
+
+    Args:
+        photo: uint8 (H, W, 3), at its working size.
+        photo_size: (width, height) of the photo itself, of whose pixels a person speaks.
+        scale: working pixels per pixel of the photo.
+        look: uint8 (h, w, 3), the photo at the size at which things are looked for in it; None: the working size.
+        look_scale: pixels of that per pixel of the photo.
+        segmenter: finds things in it.
+        layers: the one in front first.
+        note: how they were found, or why none was.
+    """
+
+    def __init__(
+        self, photo: Array, photo_size: tuple[int, int], scale: float, *, look: Array | None = None,
+        look_scale: float | None = None, segmenter: Segmenter | None = None, layers: Sequence[Layer] = (),
+        note: str = "",
+    ) -> None:  # fmt: skip
+        self.photo, self.photo_size, self.scale, self.note = photo, photo_size, scale, note
+        self.look = photo if look is None else look
+        self.look_scale = scale if look_scale is None else look_scale
+        self.segmenter = segmenter or Segmenter()
+        self._layers = tuple(layers)
+        self._lock = threading.RLock()
+        self._composing = threading.Lock()
+        self._fills: OrderedDict[FillKey, Array] = OrderedDict()
+        self._compositions: OrderedDict[tuple[tuple[Layer, ...], frozenset[Layer]], Composition] = OrderedDict()
+
+    @classmethod
+    def of(cls, rgb: Array, size: Any = None, segmenter: Segmenter | None = None) -> Stage:
+        """Return a stage of a photo, without layers.
+
+        Args:
+            rgb: uint8 (H, W, 3).
+            size: see `photoflow.stage.working_size.resize_photo`.
+            segmenter: finds things in it.
+
+        Raises:
+            InputError: the size is not one.
+        """
+        photo, scale = resize_photo(rgb, size)
+        # In a small picture things are looked for on a larger one, where outlines are finer.
+        side = max(*photo.shape[:2], min(LOOK_SIDE, max(rgb.shape)))
+        look, look_scale = (None, None) if side == max(photo.shape) else resize_photo(rgb, side)
+        whole = rgb.shape[1], rgb.shape[0]
+        return cls(photo, whole, scale, look=look, look_scale=look_scale, segmenter=segmenter)
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """Return the layers, the one in front first."""
+        return self._layers
+
+    @property
+    def width(self) -> int:
+        """Return the pixels of a row."""
+        return int(self.photo.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Return the pixels of a column."""
+        return int(self.photo.shape[0])
+
+    def layer(self, name: int | str) -> Layer:
+        """Return a layer by its name, or its number: 1 = the first.
+
+        Raises:
+            InputError: there is none.
+        """
+        layers = self._layers
+        if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
+            if 1 <= name <= len(layers):
+                return layers[name - 1]
+            known = f"a number from 1 to {len(layers)} or a layer's name" if layers else "a stage with layers"
+            raise InputError(f"subject: expected {known}, got {name}")
+        found = next((layer for layer in layers if layer.name == name), None)
+        if found is None:
+            known = ", ".join(layer.name for layer in layers) or "none: the stage has no layer"
+            raise InputError(f"layer {name!r}: expected one of {known}")
+        return found
+
+    def copy(self) -> Stage:
+        """Return a stage of its own that shares the photo, the layers and all that was computed for them."""
+        with self._lock, self._composing:
+            other = copy.copy(self)
+            other._lock, other._composing = threading.RLock(), threading.Lock()
+            other._fills, other._compositions = OrderedDict(self._fills), OrderedDict(self._compositions)
+            return other
+
+    def find(self) -> None:
+        """Add what stands out in the photo as layers `subject-1`, `subject-2`, ..., the most prominent in front.
+
+        Where nothing does, none is added, and `note` says why.
+        """
+        try:
+            found = self.segmenter(self.look)
+        except NoSubjectError as error:
+            self.note = error.reason
+            return
+        self.note = found.method
+        for number, subject in enumerate(found.subjects, 1):
+            mask, kind = (
+                resize_mask(subject.mask, self.photo.shape[:2]),
+                None if subject.label == "subject" else subject.label,
+            )
+            self._append(Layer(f"subject-{number}", self.photo, as_levels(mask), found.method, kind))
+
+    def add(
+        self, name: str, *, mask: Any = None, box: Sequence[float] | None = None, points: Sequence[Any] | None = None,
+        not_points: Sequence[Any] | None = None, strokes: Sequence[Any] | None = None,
+        not_strokes: Sequence[Any] | None = None,
+        kind: str | None = None, region: bool = False,
+    ) -> Stage:  # fmt: skip
+        """Add a layer behind those there are; a mask of several labels adds a layer `NAME-LABEL` for each.
+
+        What is said adds up: a mask or a box, and points and strokes on the thing, or beside it. All coordinates are
+        pixels of the photo.
+
+        Args:
+            name: letters, digits, - and _; no layer may have it yet.
+            mask: a path or an array of the photo's size, see `photoflow.segment.prompts.checked_mask`; of whole numbers
+                or a palette, each but 0 is a label.
+            box: (x, y, width, height) around the thing.
+            points: (x, y) on it.
+            not_points: (x, y) beside it.
+            strokes: lines of points (x, y) over it.
+            not_strokes: the same beside it.
+            kind: what it is.
+            region: whether it is a place in which material flows, and not a thing that is cut out.
+
+        Returns:
+            The stage itself.
+
+        Raises:
+            InputError: the name is none or is taken, nothing is said, or it does not fit the photo.
+            NoSubjectError: nothing stands out where it is said to be.
+        """
+        selection = Selection(mask, box, points, not_points, strokes, not_strokes)
+        return self.add_selected(name, selection, kind=kind, region=region)
+
+    def add_selected(self, name: str, selection: Selection, *, kind: str | None = None, region: bool = False) -> Stage:
+        """Add what a selection says, as `add` does."""
+        self._check_free(name)
+        labels = split_labels(selection.mask)
+        if len(labels) == 1:
+            selection = replace(selection, mask=next(iter(labels.values())))
+        if len(labels) <= 1:
+            self._add(name, selection, kind, region)
+            return self
+        selection.expect_mask_alone(name)
+        for label in labels:
+            self._check_free(f"{name}-{label}")
+        for label, mask in labels.items():
+            self._add(f"{name}-{label}", Selection(mask=mask), kind, region)
+        return self
+
+    def refine(self, name: int | str, *, add: Sequence[Any] = (), remove: Sequence[Any] = ()) -> Stage:
+        """Correct what belongs to a layer.
+
+        Args:
+            name: of the layer, or its number.
+            add: points (x, y) and strokes (lines of points) that belong to it, pixels of the photo.
+            remove: the same that do not.
+
+        Returns:
+            The stage itself.
+
+        Raises:
+            InputError: there is no such layer, nothing is said, or something lies beside the photo.
+            NoSubjectError: nothing of it is left.
+        """
+        old = self.layer(name)
+        prompts = Selection(points=add or None, not_points=remove or None).scaled(
+            self.photo_size, self.scale, self.photo.shape[:2]
+        )
+        if not (prompts.add or prompts.remove):
+            raise InputError(f"layer {old.name!r}: expected points or strokes to add or to remove, got none")
+        found = self.segmenter.refine(self.photo, old.mask / np.float32(255), prompts.add, prompts.remove)
+        new = Layer(
+            old.name, self.photo, as_levels(found), f"{old.source}, corrected by hand", old.kind, old.region, given=True
+        )
+        with self._lock:
+            self._layers = tuple(new if layer is old else layer for layer in self._layers)
+        return self
+
+    def remove(self, name: int | str) -> Stage:
+        """Take a layer away; it stays in the photo. Returns the stage itself.
+
+        Raises:
+            InputError: there is no such layer.
+        """
+        gone = self.layer(name)
+        with self._lock:
+            self._layers = tuple(layer for layer in self._layers if layer is not gone)
+        return self
+
+    def arrange(self, names: Sequence[int | str]) -> Stage:
+        """Bring the layers into an order. Returns the stage itself.
+
+        Args:
+            names: of all layers, or their numbers, the one in front first.
+
+        Raises:
+            InputError: one is missing, unknown or named twice.
+        """
+        with self._lock:
+            layers = tuple(self.layer(name) for name in names)
+            if len(layers) != len(self._layers) or set(layers) != set(self._layers):
+                raise InputError(f"arrange: expected each of {', '.join(one.name for one in self._layers)} once")
+            self._layers = layers
+        return self
+
+    def fill(self, report: Callable[[str], None] = silent) -> None:
+        """Do all that a first clip would wait for: cut out every layer, and fill in what is behind the first subject.
+
+        Args:
+            report: receives one line after every step.
+        """
+        progress = Progress(report)
+        for layer in self.layers:
+            fresh = not layer.is_cut_out
+            layer.cut_out()
+            if fresh:
+                progress.done(f"cut out: {layer.name}")
+        subjects = [layer for layer in self.layers if not layer.region]
+        if subjects:
+            self.compose(subjects[:1], subjects[1:], progress)
+
+    def whole_picture(self) -> Layer:
+        """Return a region of all the picture, which is none of the stage's layers."""
+        everything = np.full(self.photo.shape[:2], 255, np.uint8)
+        return Layer("picture", self.photo, everything, "the whole picture", region=True)
+
+    def compose(
+        self,
+        moving: Sequence[Layer],
+        staying: Sequence[Layer] = (),
+        progress: Progress = Progress(),  # noqa: B008
+    ) -> Composition:
+        """Return what is drawn where some subjects move; computed once for each set of them.
+
+        Args:
+            moving: subjects, the one in front first; none: the photo is what is drawn.
+            staying: those that stay where they are, and are not copied into the holes.
+            progress: is told of each step.
+
+        Raises:
+            InputError: a subject is too small to be cut out, or covers the whole photo.
+            Cancelled: between two steps.
+        """
+        if not moving:
+            return Composition(self.photo, ())
+        for layer in moving:
+            progress.check()
+            fresh = not layer.is_cut_out
+            layer.cut_out()
+            if fresh:
+                progress.done(f"cut out: {layer.name}")
+        key = tuple(moving), frozenset(staying)
+        with self._composing:
+            if key not in self._compositions:
+                self._compositions[key] = compose(self.photo, self._filled(moving, key[1], progress), moving)
+            _refresh(self._compositions, key)
+            return self._compositions[key]
+
+    def _filled(self, moving: Sequence[Layer], others: frozenset[Layer], progress: Progress) -> Array:
+        key = frozenset(moving), others
+        if key not in self._fills:
+            progress.check()
+            self._fills[key] = fill_behind(self.photo, moving, sorted(others, key=lambda one: one.name))
+            progress.done(f"filled behind: {', '.join(layer.name for layer in moving)}")
+        _refresh(self._fills, key)
+        return self._fills[key]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the stage to a file: one zip of PNG and JSON, beside its target first and then renamed over it.
+
+        What was computed is in it: masks, opacities and colours, and the fills behind the layers that there are.
+
+        Args:
+            path: ends in .stage.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        with self._lock, self._composing:
+            layers, fills = self._layers, list(self._fills.items())
+        pictures: dict[str, Array] = {"photo": self.photo}
+        if self.look is not self.photo:
+            pictures["look"] = self.look
+        described, places = [], {layer: number for number, layer in enumerate(layers)}
+        for number, layer in enumerate(layers, 1):
+            described.append({
+                "name": layer.name, "source": layer.source, "kind": layer.kind, "region": layer.region,
+                "given": layer.given,
+            })  # fmt: skip
+            pictures[f"mask-{number}"] = layer.mask
+            if layer.is_cut_out and not layer.region:
+                pictures[f"alpha-{number}"], pictures[f"colours-{number}"] = layer.cut_out()
+        known = []
+        for (moving, others), filled in fills:
+            if moving | others <= places.keys():
+                known.append(
+                    {"moving": sorted(places[one] for one in moving), "others": sorted(places[one] for one in others)}
+                )
+                pictures[f"fill-{len(known)}"] = filled
+        document = {
+            "photo": list(self.photo_size), "size": [self.width, self.height], "scale": self.scale,
+            "look": None if self.look is self.photo else [self.look.shape[1], self.look.shape[0]],
+            "look_scale": self.look_scale, "note": self.note, "layers": described, "fills": known,
+        }  # fmt: skip
+        file.write(path, document, pictures)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], segmenter: Segmenter | None = None) -> Stage:
+        """Read a stage that `save` wrote; nothing in it is run.
+
+        Args:
+            path: of the file.
+            segmenter: finds things that are added to it.
+
+        Raises:
+            InputError: no such file, or in one line why it is not a stage that can be read.
+        """
+        contents = file.read(path)
+        document, pictures = contents.document, contents.pictures
+        photo = pictures["photo"]
+        layers = []
+        for number, values in enumerate(document["layers"], 1):
+            layer = Layer(photo=photo, mask=pictures[f"mask-{number}"], **values)
+            if not layer.region and f"alpha-{number}" in pictures and f"colours-{number}" in pictures:
+                layer.know(pictures[f"alpha-{number}"], pictures[f"colours-{number}"])
+            layers.append(layer)
+        stage = cls(
+            photo, tuple(document["photo"]), document["scale"], look=pictures.get("look"),
+            look_scale=document["look_scale"], segmenter=segmenter, layers=layers, note=document["note"],
+        )  # fmt: skip
+        for number, fill in enumerate(document["fills"], 1):
+            if f"fill-{number}" in pictures:
+                moving, others = (frozenset(layers[i] for i in fill[which]) for which in ("moving", "others"))
+                stage._fills[moving, others] = pictures[f"fill-{number}"]
+        return stage
+
+    def _add(self, name: str, selection: Selection, kind: str | None, region: bool) -> None:
+        size = self.photo.shape[:2]
+        if selection.is_mask_alone:
+            # Nothing is looked for: the mask goes from the photo's size to the working size at once.
+            mask, said = selection.mask_at(self.photo_size, size), "the given mask"
+        else:
+            prompts = selection.scaled(self.photo_size, self.look_scale, self.look.shape[:2])
+            found = self.segmenter.select(self.look, prompts)
+            mask, said = resize_mask(found.subjects[0].mask, size), found.method
+        if not (mask > 0.5).any():
+            raise InputError(TOO_SMALL)
+        self.note = said if not self._layers else self.note
+        self._append(Layer(name, self.photo, as_levels(mask), said, kind, region, given=True))
+
+    def _append(self, layer: Layer) -> None:
+        with self._lock:
+            self._check_free(layer.name)
+            self._layers = (*self._layers, layer)
+
+    def _check_free(self, name: str) -> None:
+        if not isinstance(name, str) or not NAME.fullmatch(name):
+            raise InputError(f"layer {name!r}: expected a name of letters, digits, - and _ that begins with a letter")
+        if any(layer.name == name for layer in self._layers):
+            raise InputError(f"layer {name!r}: there is one of this name; expected another name")
+
+
+def _refresh(cache: OrderedDict[Any, Any], key: Any) -> None:
+    """Make an entry the last one to be dropped when there are more than `KEPT`."""
+    cache.move_to_end(key)
+    while len(cache) > KEPT:
+        cache.popitem(last=False)
