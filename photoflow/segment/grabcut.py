@@ -91,6 +91,16 @@ def cut_salient(rgb: npt.NDArray[np.uint8]) -> Bits:
     return cut(rgb, labels)
 
 
+def main_colours(colours: npt.NDArray[np.float32], count: int) -> npt.NDArray[np.float32]:
+    """Return the colours that stand best for many, by k-means: (N, 3) -> (K, 3), K = `count` or N if that is less."""
+    if len(colours) <= count:
+        return colours
+    cv2.setRNGSeed(0)  # its first guess is drawn at random; the same photo shall give the same mask
+    stop = (cv2.TERM_CRITERIA_MAX_ITER, 20, 0.0)
+    _, _, centres = cv2.kmeans(colours, count, np.empty(0), stop, 1, cv2.KMEANS_PP_CENTERS)
+    return np.asarray(centres, np.float32)
+
+
 def _colour_saliency(rgb: npt.NDArray[np.uint8]) -> Mask:
     """Distance in CIE Lab to the nearest of the border's main colours, weighted towards the centre."""
     height, width = rgb.shape[:2]
@@ -98,9 +108,7 @@ def _colour_saliency(rgb: npt.NDArray[np.uint8]) -> Mask:
     lab = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2Lab), (0, 0), 2.0)
     border = np.concatenate([lab[:6].reshape(-1, 3), lab[-6:].reshape(-1, 3)])
     border = np.concatenate([border, lab[:, :6].reshape(-1, 3), lab[:, -6:].reshape(-1, 3)])
-    cv2.setRNGSeed(0)
-    stop = (cv2.TERM_CRITERIA_MAX_ITER, 20, 0.0)
-    _, _, centres = cv2.kmeans(border, _BORDER_COLOURS, np.empty(0), stop, 1, cv2.KMEANS_PP_CENTERS)
+    centres = main_colours(border, _BORDER_COLOURS)
     distance = np.min(np.linalg.norm(lab[:, :, None] - centres, axis=-1), axis=-1)
     axis = np.linspace(-1, 1, 160, dtype=np.float32)
     weighted = distance * np.exp(-1.5 * (axis[:, None] ** 2 + axis**2))

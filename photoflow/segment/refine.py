@@ -13,6 +13,7 @@ from photoflow.segment.prompts import Stroke
 from photoflow.segment.subject import Bits, bounding_box, padded
 
 REACH = 0.12  # of the picture's diagonal: how far from a stroke a correction goes
+COLOURS = 5  # that stand for those of a place
 BRUSH = 0.006  # of the diagonal: half the width of a stroke
 
 
@@ -35,6 +36,9 @@ def corrected(rgb: npt.NDArray[np.uint8], bits: Bits, add: Sequence[Stroke], rem
     near = cv2.distanceTransform((~touched).astype(np.uint8), cv2.DIST_L2, 5) <= radius
     labels = np.where(bits, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
     labels[near] = np.where(bits, cv2.GC_PR_FGD, cv2.GC_PR_BGD)[near]
+    # GrabCut begins with what looks like the strokes on their side, or its models would learn the mistake.
+    labels[near & ~bits & _alike(rgb, more, ~bits & ~near)] = cv2.GC_PR_FGD
+    labels[near & bits & _alike(rgb, less, bits & ~less)] = cv2.GC_PR_BGD
     labels[more], labels[less] = cv2.GC_FGD, cv2.GC_BGD
     left, top, width, height = padded(bounding_box(near), 0.3, shape)
     window = np.s_[top : top + height, left : left + width]
@@ -54,6 +58,18 @@ def painted(strokes: Sequence[Stroke], shape: tuple[int, int]) -> Bits:
         for x, y in line:
             cv2.circle(canvas, (int(x), int(y)), radius, 1, -1)
     return canvas > 0
+
+
+def _alike(rgb: npt.NDArray[np.uint8], here: Bits, there: Bits) -> Bits:
+    """Return which pixels have a colour nearer to those of one place than to those of another: (H, W) bool."""
+    if not here.any() or not there.any():
+        return np.zeros_like(here)
+    lab = cv2.cvtColor(cv2.GaussianBlur(rgb, (0, 0), 1.0), cv2.COLOR_RGB2Lab).astype(np.float32)
+    near, far = (
+        np.min([np.square(lab - colour).sum(axis=2) for colour in grabcut.main_colours(lab[place], COLOURS)], axis=0)
+        for place in (here, there)
+    )
+    return np.asarray(near < far)
 
 
 def _at(bits: Bits, strokes: Bits) -> Bits:

@@ -15,7 +15,7 @@ from photoflow.segment.prompts import Prompts, Stroke
 from photoflow.segment.subject import Mask
 from photoflow.weights import WeightsError
 
-SOURCE = "facebook/sam2.1-hiera-tiny"  # Apache-2.0, 156 MB
+SOURCE = "facebook/sam2.1-hiera-tiny"  # Apache-2.0, 156 MB; or the path of a folder that holds a model
 MOST_POINTS = 16  # of a stroke
 
 
@@ -25,10 +25,10 @@ def at_hand() -> bool:
         return False
     from huggingface_hub import try_to_load_from_cache
 
-    return all(
-        (Path(SOURCE) / name).is_file() or isinstance(try_to_load_from_cache(SOURCE, name), str)
-        for name in ("config.json", "model.safetensors")
-    )
+    needed = ("config.json", "model.safetensors")
+    if Path(SOURCE).is_absolute():
+        return all((Path(SOURCE) / name).is_file() for name in needed)
+    return all(isinstance(try_to_load_from_cache(SOURCE, name), str) for name in needed)
 
 
 class SAM2:
