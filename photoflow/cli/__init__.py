@@ -1,4 +1,4 @@
-"""The command line: a command a file; each parses, hands over to the library, and reports."""
+"""The command line, one command per file: each parses its arguments, calls the library, and reports the result."""
 
 from photoflow.cli import animate, build_info, evaluate, flow, interpolate, poke, sample, spectrum, train, weights
 from photoflow.cli.app import main
