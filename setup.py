@@ -1,10 +1,10 @@
-"""Builds the operators: photoflow._C (CPU, always) and photoflow._cuda (CUDA, where a usable toolkit is found).
+"""Build of the operators: photoflow._C (CPU, always) and photoflow._cuda (CUDA, if a usable toolkit is found).
 
 PHOTOFLOW_CUDA=auto|0|1      auto (default) compiles CUDA where it can, 0 never does, 1 fails where it cannot
 PHOTOFLOW_CUDA_ARCHS="8.0 9.0+PTX"   architectures; TORCH_CUDA_ARCH_LIST does the same. Without them: those of the
                              GPUs in this machine, or if it has none 8.0 and 9.0 with PTX, which newer ones can run
-CUDA_HOME, CUDA_PATH         the toolkit's root; without them nvcc on PATH, where torch finds one and pip's packages
-                             are looked at (building/cuda_toolkit.py)
+CUDA_HOME, CUDA_PATH         the toolkit's root; without them nvcc on PATH, the toolkit that torch finds and pip's
+                             packages are tried (building/cuda_toolkit.py)
 """
 
 from __future__ import annotations
@@ -21,13 +21,16 @@ from torch.utils import cpp_extension
 sys.path.insert(0, str(Path(__file__).resolve().parent / "building"))
 from cuda_toolkit import find_toolkit, output_of
 
-ARCHITECTURES = ["8.0", "9.0+PTX"]  # what runs on every GPU since Ampere: code for 8.x, for 9.0, and PTX for newer
+ARCHITECTURES = ["8.0", "9.0+PTX"]  # covers every GPU since Ampere: code for 8.x, for 9.0, and PTX for newer
 STABLE_ABI = ["-DTORCH_TARGET_VERSION=0x020a000000000000"]  # the stable ABI of torch 2.10
 PYTHON_310 = "0x030A0000"
 
 
 def architectures(root: Path) -> list[str]:
-    """The architectures to compile for: those asked for, or of this machine's GPUs, or the default; if nvcc can."""
+    """Return the architectures to compile for: those asked for, else those of this machine's GPUs, else the default.
+
+    All but those asked for are limited to the ones that nvcc knows.
+    """
     asked = os.environ.get("PHOTOFLOW_CUDA_ARCHS") or os.environ.get("TORCH_CUDA_ARCH_LIST")
     if asked:
         return re.split(r"[\s;,]+", asked.strip())
@@ -70,7 +73,7 @@ if not isinstance(toolkit, str):
 else:
     built = f"CPU operators only: {toolkit}"
 
-# Every warning about our sources, none about torch's headers.
+# Show every warning about our sources, but none about torch's headers.
 warnings = ["-Wall", "-Wextra", *(flag for path in cpp_extension.include_paths() for flag in ("-isystem", path))]
 optimise = ["-O3", "-g0", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden"]
 modules = [
@@ -97,7 +100,7 @@ if not isinstance(toolkit, str):
 
 
 class Build(cpp_extension.BuildExtension):  # type: ignore[misc]
-    """Says in one line what it built."""
+    """Build command that reports in one line what it built."""
 
     def run(self) -> None:
         super().run()

@@ -1,4 +1,4 @@
-"""Measurements, one question a file: `python -m benchmarks animate`."""
+"""Benchmarks, one question per file: `python -m benchmarks animate`."""
 
 import sys
 from pathlib import Path

@@ -1,8 +1,8 @@
-"""How long does a clip take, and how much memory?
+"""Time and memory of animating a clip.
 
-Each case runs the command line in a process of its own, so that imports count and the peak of
-the memory is that of the case alone. Baseline of the rendering: the encoder alone, which writes
-the same number of ready-made frames in the same run.
+Each case runs in its own process, so that imports count and the peak memory is that of the case
+alone. The baseline of rendering is the encoder alone, which writes the same number of ready-made
+frames in the same run.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 
 RESULTS = Path(__file__).parent / "results"
 
-# Run in a process of its own; prints one JSON line.
+# Run in its own process; prints one JSON line.
 CHILD = """
 import json, resource, sys, time
 begun = time.perf_counter()
@@ -89,20 +89,20 @@ def main() -> None:
 
 
 def child(code: str, arguments: list[object]) -> dict[str, float]:
-    """What `code` prints in a process of its own."""
+    """Run `code` in its own process and return the numbers that it prints as its last line, JSON."""
     done = subprocess.run([sys.executable, "-c", code, json.dumps(arguments)], stdout=subprocess.PIPE, check=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
 
 
 def astronaut() -> str:
-    """The path of a photo that comes with an installed package."""
+    """Return the path of scikit-image's photo of an astronaut."""
     import skimage.data
 
     return os.path.join(os.path.dirname(skimage.data.__file__), "astronaut.png")
 
 
 def resized(photo: str, folder: str, width: int) -> tuple[str, float]:
-    """The photo cropped to 3:2 and brought to `width` pixels, as a JPEG file; and the factor."""
+    """Crop a photo to 3:2 and resize it to `width` pixels; return the path of the JPEG file and the scale."""
     import cv2
 
     picture = cv2.imread(photo)
@@ -115,7 +115,7 @@ def resized(photo: str, folder: str, width: int) -> tuple[str, float]:
 
 
 def machine() -> dict[str, object]:
-    """What the numbers were measured on."""
+    """Describe the machine that the numbers were measured on."""
     import torch
 
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
@@ -130,7 +130,7 @@ def machine() -> dict[str, object]:
 
 
 def table(document: dict[str, object]) -> str:
-    """The results as Markdown."""
+    """Format the results as Markdown."""
     about = ", ".join(f"{k} {v}" for k, v in dict(document["machine"]).items())  # type: ignore[call-overload]
     lines = [f"`python -m benchmarks animate` on {document['photo']}, motion {document['motion']}; {about}", ""]
     lines.append(

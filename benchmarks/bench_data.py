@@ -1,8 +1,7 @@
-"""How many samples a minute does a source give? On the CPU with one thread, whose own time is measured: that of other
-processes does not count.
+"""Samples a minute of each training source; on the CPU with one thread, where only this process's CPU time counts.
 
-Where FlyingChairs lies in a folder, also how like it the samples are: the lengths of their flows, and the end-point
-error of OpenCV's DIS flow, which has learned from neither.
+If a folder with FlyingChairs is given, the samples are also compared with it: by the lengths of their flows, and by the
+end-point error of OpenCV's DIS flow, which was trained on neither.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def main() -> None:
 
 
 def speed(source: Source, batches: int, count: int, device: str) -> Record:
-    """Samples a minute, by the median batch, and how far batches spread."""
+    """Measure the median milliseconds per sample, their spread over the batches, and the mean samples a minute."""
     clock = time.process_time if device == "cpu" else time.perf_counter
     source.batch(0, count)
     times = []
@@ -78,7 +77,7 @@ def speed(source: Source, batches: int, count: int, device: str) -> Record:
 
 
 def likeness(batches: list[Batch]) -> Record:
-    """The lengths of the flows, pixels, and the end-point error of DIS (medium)."""
+    """Measure the lengths of the flows, pixels, and the end-point error of DIS (medium)."""
     method = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     lengths, errors = [], []
     for batch in batches:

@@ -1,7 +1,7 @@
-"""How fast is drag and release: a step of 1/60 s and the displacement of every pixel, against plain PyTorch?
+"""Speed of drag and release: a step of 1/60 s and the displacement of every pixel, against plain PyTorch.
 
-The baselines advance as many oscillators by one explicit Euler step, as the paper does, and add up the modes with one
-call of PyTorch; the methods take turns at every step, so that what else the machine does disturbs all alike.
+The baselines advance as many oscillators by one explicit Euler step, as in the paper, and sum up the modes with one
+call of PyTorch. The methods take turns at every step, so that other load on the machine affects all of them equally.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def noise(count: int, height: int, width: int) -> SpectralVolume:
-    """A volume whose frequencies all have the same share in the motion's energy, so that none can be left out."""
+    """Draw a random volume whose frequencies have equal kinetic energy, so that no mode can be left out."""
     draw = np.random.default_rng(0)
     parts = draw.normal(size=(2, count, 2, height, width)).astype(np.float32)
     parts /= np.maximum(np.arange(count), 1)[:, None, None, None]
@@ -58,7 +58,7 @@ def noise(count: int, height: int, width: int) -> SpectralVolume:
 
 
 def measured(volume: SpectralVolume) -> dict[str, dict[str, list[float]]]:
-    """Seconds of every step and field: a second in the hand, two of ringing after it."""
+    """Measure the seconds of every step with its displacement: one second of dragging, two after the release."""
     simulation = Simulation(volume)
     height, width = volume.size
     simulation.drag(width / 2, height / 2, 0.1 * width, -0.05 * height)
@@ -80,13 +80,13 @@ def measured(volume: SpectralVolume) -> dict[str, dict[str, list[float]]]:
 
 
 def stepped(simulation: Simulation) -> Tensor:
-    """One frame of a player."""
+    """Compute one frame as a player does: a step and the displacement."""
     simulation.step(1 / 60)
     return simulation.displacement()
 
 
 class Plain:
-    """The paper's equations written down with PyTorch."""
+    """The paper's equations in plain PyTorch."""
 
     def __init__(self, volume: SpectralVolume) -> None:
         self.modes = torch.from_numpy(volume.coefficients[1:])
@@ -95,30 +95,30 @@ class Plain:
         self.state = torch.ones((2, len(self.omega)), dtype=torch.complex128)
 
     def step(self) -> Tensor:
-        """Coordinates one explicit Euler step of 1/60 s later, (K - 1,) complex."""
+        """Advance by one explicit Euler step of 1/60 s; return the coordinates, (K - 1,) complex."""
         place, speed = self.state
         change = -(0.6 + 0.06 * self.omega**2) * speed - self.omega**2 * place
         self.state = torch.stack([place + speed / 60, speed + change / 60])
         return self.state[0].to(torch.complex64)
 
     def by_einsum(self) -> Tensor:
-        """The real part of the sum of complex modes."""
+        """Compute the displacement as the real part of the sum of the complex modes."""
         return torch.einsum("kchw,k->chw", self.modes, self.step()).real
 
     def by_tensordot(self) -> Tensor:
-        """The sum of the modes' real and imaginary parts."""
+        """Compute the displacement as the sum of the modes' real and imaginary parts."""
         amounts = self.step()
         return torch.tensordot(torch.cat([amounts.real, amounts.imag]), self.planes, dims=1)
 
 
 def summary(seconds: list[float]) -> dict[str, float]:
-    """Milliseconds of a frame, and frames a second."""
+    """Summarise the times: median and 95th percentile in milliseconds, and frames a second."""
     median, worst = statistics.median(seconds), float(np.percentile(seconds, 95))
     return {"median_ms": 1e3 * median, "p95_ms": 1e3 * worst, "frames_a_second": 1 / median}
 
 
 def table(document: dict[str, Any]) -> str:
-    """The measurements as Markdown."""
+    """Format the measurements as Markdown."""
     about = ", ".join(f"{key} {value}" for key, value in document["machine"].items())
     lines = [
         f"`python -m benchmarks modal`; {about}", "",

@@ -1,7 +1,7 @@
-"""How fast are the networks, and how much memory do they take, beside torchvision's or plain PyTorch's twins?
+"""Speed and memory of the networks, compared with twins from torchvision or in plain PyTorch.
 
-A twin has the same weights: RAFT's is torchvision's; that of the others is the same network whose operators are
-grid_sample, an all-pairs volume and convolutions with a sigmoid.
+A twin has the same weights. RAFT's twin is torchvision's RAFT; the twin of any other network is the same network with
+its operators replaced by grid_sample, an all-pairs volume, and convolutions with a sigmoid.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ from photoflow.models.raft import RAFT
 RESULTS = Path(__file__).parent / "results"
 SIZES = ((384, 512), (720, 1280), (1080, 1920))
 WARM_UP = (128, 160)
-BUDGET = 10.0  # seconds that the repetitions of both may take
+BUDGET = 10.0  # seconds for the repetitions of both
 REPETITIONS = (3, 15)  # of each, at least and at most
-LONG = 8.0  # seconds; what takes longer is called once more after the first call
+LONG = 8.0  # seconds; slower networks are called only once more after the first call
 Record = dict[str, Any]
 Call = Callable[[Tensor, Tensor], Tensor]  # two pictures of a pair
 
 
 @dataclass(frozen=True)
 class Twins:
-    """A network and what it is compared with.
+    """A network and its twin.
 
     Args:
         ours: the network.
-        twin: what computes the same.
-        rival: what the twin is called.
+        twin: computes the same.
+        rival: name of the twin in the results.
     """
 
     ours: Call
@@ -57,7 +57,7 @@ class Twins:
 
 
 def raft(size: str, device: str) -> Twins:
-    """Ours and torchvision's, of one random state dict."""
+    """Build our RAFT and torchvision's from one random state dict."""
     theirs: nn.Module = getattr(optical_flow, f"raft_{size}")(weights=None)
     with tempfile.TemporaryDirectory() as folder:
         torch.save(theirs.state_dict(), Path(folder, "raft.pth"))
@@ -67,11 +67,11 @@ def raft(size: str, device: str) -> Twins:
 
 
 def plain_twin(network: nn.Module, device: str) -> Twins:
-    """A network, and the same with plain operators."""
+    """Pair a network with itself, run with plain operators."""
     network = network.eval().to(device)
 
     def ours(one: Tensor, two: Tensor) -> Tensor:
-        if isinstance(network, FlowGuidedGenerator):  # of a flow of up to 20 pixels; any mask will do
+        if isinstance(network, FlowGuidedGenerator):  # a flow of up to 20 pixels; the values of the mask do not matter
             plane = one[:, :1]
             return network(one, plane, 20 * torch.cat([plane, plane], 1), two, plane)
         return network(one, two)  # type: ignore[no-any-return]
@@ -113,13 +113,13 @@ def main() -> None:
             for record in both(name, size, dtype, options.device):
                 records.append(record)
                 print(line(record), flush=True)
-            if target is not None:  # after every case: a run that is broken off leaves what it has measured
+            if target is not None:  # after every case, so that an interrupted run leaves its results
                 save_both(document, target, table(document))
     print(table(document))
 
 
 def fast_halves(device: str) -> list[torch.dtype]:
-    """The half precision that is worth measuring: none on a processor that has to imitate it."""
+    """Return the half precision worth measuring; none on a processor that emulates it."""
     if device == "cuda":
         return [torch.float16]
     able = torch.cpu.get_capabilities()
@@ -127,7 +127,7 @@ def fast_halves(device: str) -> list[torch.dtype]:
 
 
 def both(name: str, size: tuple[int, int], dtype: torch.dtype, device: str) -> list[Record]:
-    """The measurements of a network and of its twin, called in turns: what else the machine does slows them alike."""
+    """Measure a network and its twin, called in turns, so that other load on the machine slows both equally."""
     with contestants(device) as call:
         firsts: dict[bool, First] = {ours: call(begin, ours, name, size, dtype, device) for ours in (True, False)}
         times: dict[bool, list[float]] = {ours: [] for ours in firsts}
@@ -150,9 +150,9 @@ def both(name: str, size: tuple[int, int], dtype: torch.dtype, device: str) -> l
 
 @contextmanager
 def contestants(device: str) -> Iterator[Callable[..., Any]]:
-    """How to call `begin` and `again` for either of the two.
+    """Yield a function that calls `begin` or `again` for either of the two networks.
 
-    On the CPU they have a process each: memory that one leaves behind would seem to spare the other some.
+    On the CPU each has its own process: memory that one leaves free would make the other appear to need less.
     """
     if device != "cpu":
         yield lambda function, *arguments: function(*arguments)
@@ -163,8 +163,10 @@ def contestants(device: str) -> Iterator[Callable[..., Any]]:
 
 
 class First(NamedTuple):
-    """What the first call of a method gives: its result in float32 on the CPU, its memory in MiB, and its time, which
-    says how often to call it but does not count: memory is new to it."""
+    """Outcome of the first call of a method: its result in float32 on the CPU, its time, and its memory in MiB.
+
+    The time decides how often the method is called, but is not counted, as the first call has to allocate memory.
+    """
 
     method: str
     result: Tensor
@@ -172,11 +174,11 @@ class First(NamedTuple):
     peak_mb: float
 
 
-_calls: dict[bool, Callable[[], Tensor]] = {}  # of this process: ours, the twin's
+_calls: dict[bool, Callable[[], Tensor]] = {}  # of this process: True for our network, False for the twin
 
 
 def begin(ours: bool, name: str, size: tuple[int, int], dtype: torch.dtype, device: str) -> First:
-    """Make one of the two networks and call it for a pair of pictures."""
+    """Build one of the two networks and call it for a pair of pictures."""
     torch.manual_seed(0)
     twins = NETWORKS[name](device)
     network = twins.ours if ours else twins.twin
@@ -195,18 +197,18 @@ def begin(ours: bool, name: str, size: tuple[int, int], dtype: torch.dtype, devi
 
 
 def again(ours: bool, device: str) -> float:
-    """Milliseconds of another call."""
+    """Measure another call, milliseconds."""
     return once(_calls[ours], device)
 
 
 def statistics_of(times: list[float]) -> dict[str, float]:
-    """median_ms, spread (half the distance of the quartiles), repetitions."""
+    """Compute median_ms, spread (half the distance of the quartiles) and repetitions."""
     low, middle, high = statistics.quantiles(times, n=4) if len(times) > 1 else 3 * times
     return {"median_ms": middle, "spread": (high - low) / 2, "repetitions": len(times)}
 
 
 def moved_pictures(size: tuple[int, int], device: str) -> list[Tensor]:
-    """A picture, smooth but for some noise, and the same moved by (3, 5) pixels: (1, 3, H, W) in [0, 1] each."""
+    """Draw a smooth picture with some noise, and the same moved by (3, 5) pixels: (1, 3, H, W) in [0, 1] each."""
     height, width = size
     coarse = torch.rand(1, 3, height // 16 + 2, width // 16 + 2)
     picture = nn.functional.interpolate(coarse, size, mode="bicubic")
@@ -215,7 +217,7 @@ def moved_pictures(size: tuple[int, int], device: str) -> list[Tensor]:
 
 
 def line(record: Record) -> str:
-    """A measurement in one line."""
+    """Format a measurement in one line."""
     return (
         f"{record['network']:12} {record['size']:10} {record['dtype']:8} {record['method']:12} "
         f"{record['median_ms']:10.1f} ms ± {record['spread']:.1f} ({record['repetitions']})  "
@@ -224,7 +226,7 @@ def line(record: Record) -> str:
 
 
 def table(document: dict[str, Any]) -> str:
-    """The measurements as Markdown: ours beside its twin."""
+    """Format the measurements as Markdown, ours beside its twin."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in document["measurements"]:
         groups.setdefault((record["network"], record["size"], record["dtype"]), []).append(record)

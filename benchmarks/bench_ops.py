@@ -1,4 +1,4 @@
-"""How fast are the operators, beside plain PyTorch, the same compiled, and the other implementations there are?"""
+"""Speed of the operators, compared with plain PyTorch, the same compiled, and other implementations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def main() -> None:
             records += found
             for record in found:
                 print(line(record), flush=True)
-            if options.json is not None:  # after every case: a run that is broken off leaves what it has measured
+            if options.json is not None:  # after every case, so that an interrupted run leaves its results
                 save_both(document, options.json, table(document))
     target = options.json
     if target is None and not options.quick and not options.op:
@@ -59,7 +59,7 @@ def save_both(document: dict[str, Any], target: Path, markdown: str) -> None:
 
 
 def line(record: Record) -> str:
-    """A measurement in one line."""
+    """Format a measurement in one line."""
     return (
         f"{record['op']:18} {record['direction']:16} {record['shape']:18} {record['dtype']:8} {record['method']:24} "
         f"{record['median_ms']:9.3f} ms ± {record['spread']:.3f}  cold {record['cold_ms']:.3f}  "
@@ -68,7 +68,7 @@ def line(record: Record) -> str:
 
 
 def table(document: dict[str, Any]) -> str:
-    """The measurements as Markdown: ours beside the better of plain and compiled PyTorch, and the peers."""
+    """Format the measurements as Markdown: ours beside the faster of plain and compiled PyTorch, and the peers."""
     groups: dict[tuple[str, ...], dict[str, Record]] = {}
     for record in document["measurements"]:
         key = tuple(record[name] for name in ("op", "direction", "shape", "dtype"))
@@ -85,7 +85,7 @@ def table(document: dict[str, Any]) -> str:
 
 
 def row(methods: dict[str, Record]) -> str:
-    """The part of a table row that tells of the methods."""
+    """Format the part of a table row that compares the methods."""
     ours = methods[OURS]
     rivals = [methods[name] for name in (PLAIN, COMPILED) if name in methods]
     best = min(rivals, key=lambda record: float(record["median_ms"])) if rivals else None
@@ -103,7 +103,7 @@ def row(methods: dict[str, Record]) -> str:
 
 
 def peers(methods: Iterable[Record], ours: Record) -> str:
-    """The other implementations with their ratio to ours."""
+    """Format the other implementations with their ratio to ours."""
     others = [record for record in methods if record["method"] not in (OURS, PLAIN, COMPILED)]
     return ", ".join(f"{o['method']} {milliseconds(o)} ({o['median_ms'] / ours['median_ms']:.2f}×)" for o in others)
 
@@ -113,7 +113,7 @@ def milliseconds(record: Record) -> str:
 
 
 def machine(device: str, rate: float | None) -> dict[str, Any]:
-    """What the numbers were measured on."""
+    """Describe the machine that the numbers were measured on."""
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     info: dict[str, Any] = {"device": device, "name": device_name(device), "cores": os.cpu_count()}
     if rate:
@@ -125,7 +125,7 @@ def machine(device: str, rate: float | None) -> dict[str, Any]:
 
 
 def device_name(device: str) -> str:
-    """The processor's or the GPU's name."""
+    """Return the name of the processor or the GPU."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     info = Path("/proc/cpuinfo")

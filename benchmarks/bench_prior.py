@@ -1,9 +1,9 @@
-"""Does the learned prior draw motion like that of its training set, where the photo has it, and do its loops close?
+"""Quality of the learned prior: amplitudes like those of its training set, motion in the right places, closed loops.
 
-Samples for photos of the training data are compared with other samples of that data: by the root mean square amplitude
-over a picture, frequency by frequency in a two-sample Kolmogorov-Smirnov test, and at all frequencies together by the
-largest of its statistics (how often is it as large when samples are exchanged at random?). Motion is in pixels of the
-size that the prior was trained at.
+The prior's samples for photos of the training data are compared with other samples of that data by the root mean square
+amplitude over a picture: for each frequency in a two-sample Kolmogorov-Smirnov test, and for all frequencies together
+in a permutation test of the largest Kolmogorov-Smirnov statistic. Motion is in pixels of the size that the prior was
+trained at.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from photoflow.models.spectral.prior import Guidance, SpectralPrior, amplitudes,
 Record = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
 TOGETHER = 8  # samples drawn at once
-APART = SAMPLES // TOGETHER  # batches that lie so far apart are of other records: their samples are independent
-LEVEL = 0.05  # of significance
-LOOP = 0.8  # of a record
+APART = SAMPLES // TOGETHER  # batches this far apart come from different records, so that they are independent
+LEVEL = 0.05  # level of significance
+LOOP = 0.8  # length of the loops, as a share of a record
 STEERED = ((0.0, 0), (10.0, 0), (200.0, 0), (0.0, 3), (10.0, 3))  # u of the self-guidance, corrections
-LOOPED = 4  # photos
-EXCHANGES = 2000  # of samples between the sides, to know what chance does
+LOOPED = 4  # photos that loops are drawn for
+EXCHANGES = 2000  # random permutations of the test
 
 
 def main() -> None:
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def spreads(volumes: dict[str, Tensor]) -> list[Record]:
-    """Of each frequency: the medians, and the p-value of each but the first being spread as the first is."""
+    """Compare amplitudes at each frequency: the medians, and the p-values of having the first set's distribution."""
     spread = {name: amplitudes(volume).double().numpy() for name, volume in volumes.items()}
     reference, *others = spread
     return [
@@ -94,10 +94,10 @@ def spreads(volumes: dict[str, Tensor]) -> list[Record]:
 
 
 def alike_at_all(volumes: dict[str, Tensor]) -> dict[str, float]:
-    """The p-value of each but the first being spread as the first is, at all frequencies together.
+    """Compute the p-value of each set but the first having the first one's distribution, over all frequencies.
 
-    Of 16 frequencies that are spread alike, tests at 5 % reject 0.8; this test rejects such a set in 5 % of all cases,
-    however much the frequencies of a sample have in common.
+    Separate tests at 5 % reject on average 0.8 of 16 frequencies of equal distribution. This permutation test rejects
+    such a set in 5 % of all cases, however strongly the frequencies of a sample depend on each other.
     """
     spread = {name: amplitudes(volume).double().numpy() for name, volume in volumes.items()}
     reference, *others = spread
@@ -115,16 +115,22 @@ def alike_at_all(volumes: dict[str, Tensor]) -> dict[str, float]:
 
 
 def largest_statistic(first: Array, second: Array) -> float:
-    """Of the Kolmogorov-Smirnov statistics of all columns of two sets of samples, the largest: how far apart the shares
-    of each that are below some value are, at most."""
+    """Compute the largest Kolmogorov-Smirnov statistic over all columns of two sets of samples.
+
+    The statistic of a column is the largest difference between the two sets' shares of samples below a value.
+    """
     order = np.concatenate([first, second]).argsort(0)
     steps = np.where(order < len(first), 1 / len(first), -1 / len(second))
     return float(np.abs(steps.cumsum(0)).max())
 
 
 def places(drawn: Tensor, true: Tensor) -> Record:
-    """Is the motion where the photo has it? The share of the drawn energy in that half of the pixels which truly moves
-    most, beside the truth's own share, and that of samples drawn for other photos."""
+    """Measure whether the drawn motion is in the right places.
+
+    Returns:
+        The share of energy in the half of the pixels that moves most in truth: of the samples drawn for the photo
+        ("own"), of the truth ("true"), and of samples drawn for another photo ("another's").
+    """
     energy = {name: volume[:, 1:].square().sum((1, 2)).flatten(1) for name, volume in (("own", drawn), ("true", true))}
     energy["another's"] = energy["own"].roll(1, 0)
     moves = energy["true"] > energy["true"].median(dim=1, keepdim=True).values
@@ -132,7 +138,7 @@ def places(drawn: Tensor, true: Tensor) -> Record:
 
 
 def loops(prior: SpectralPrior, images: Tensor, steps: int) -> list[Record]:
-    """How far apart the ends of loops are, and how much they move, by how they are steered."""
+    """Measure the gap and the jump in velocity at the seam of loops, and their motion, for each way of steering."""
     records = []
     for closing, corrections in STEERED:
         guidance = Guidance(loop=LOOP, closing=closing, corrections=corrections)
@@ -150,7 +156,7 @@ def loops(prior: SpectralPrior, images: Tensor, steps: int) -> list[Record]:
 
 
 def page(document: Record) -> str:
-    """The results as Markdown."""
+    """Format the results as Markdown."""
     size, rows = document["size"], document["amplitudes"]
     alike = {name: sum(row["p"][name] >= LEVEL for row in rows) for name in rows[0]["p"]}
     lines = [

@@ -1,8 +1,8 @@
-"""How much of real motion is left in a spectral volume, and how well do its loops close?
+"""Fidelity of spectral volumes to real motion, and seams of their loops.
 
-Each video of DATA, a loop, is measured, turned into its volume and back, and its first frame is animated with that
-volume. The first frames of some are animated by every preset too. Motion is in pixels of the measured size, intensity
-in steps of 255.
+The motion of each video of DATA, a loop, is measured, turned into its volume and back, and the video's first frame is
+animated with that volume. The first frames of some videos are also animated by every preset. Motion is in pixels of the
+measured size, intensity on a scale of 0 to 255.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
 Record = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
-COMPARED = ("flower_0_loop", "candle_2_loop", "cloth_loop", "tree_0_loop")  # of the clips, to compare methods on
-# Clips whose first frames presets animate: left, top, width and height of an ellipse that is taken for the subject.
+COMPARED = ("flower_0_loop", "candle_2_loop", "cloth_loop", "tree_0_loop")  # clips on which methods are compared
+# Clips whose first frames are animated by presets: left, top, width and height of the ellipse used as the subject.
 SUBJECTS = {
     "pink-rose_loop": (0.26, 0.05, 0.48, 0.85), "tree_0_loop": (0.22, 0.05, 0.62, 0.8),
     "cloth_loop": (0.5, 0.05, 0.3, 0.4), "candle_2_loop": (0.45, 0.28, 0.06, 0.2),
@@ -74,7 +74,7 @@ def main() -> None:
 
 
 def clip_record(footage: Footage, count: int) -> Record:
-    """What is left of the clip's motion in its volume, and both loops' seams."""
+    """Measure how much of a clip's motion its volume keeps, and the seams of the clip and of our loop."""
     measured = trajectories(footage)
     is_loop = closes(measured)
     kept = measured if is_loop else with_closed_end(measured)
@@ -94,7 +94,7 @@ def seams(steps: list[float]) -> Record:
 
 
 def our_loop(photo: Array, volume: SpectralVolume, frames: int) -> tuple[Iterator[Array], Iterator[Array]]:
-    """The displacements and the frames of the photo, all of which moves as the volume says."""
+    """Return the displacements and the frames of a photo that is moved as a whole by a volume."""
     with tempfile.TemporaryDirectory() as folder:
         volume.save(Path(folder, "volume.safetensors"))
         everything = np.ones(photo.shape[:2], np.float32)
@@ -106,7 +106,7 @@ def our_loop(photo: Array, volume: SpectralVolume, frames: int) -> tuple[Iterato
 
 
 def preset_seams(photo: Array, place: tuple[float, float, float, float]) -> Record:
-    """The seams of a photo's loops by every preset; its subject is an ellipse, whose place is in shares of it."""
+    """Measure the seams of a photo's loops by every preset; the subject is an ellipse, in shares of the photo."""
     height, width = photo.shape[:2]
     y, x = np.mgrid[:height, :width]
     left, top, wide, high = place
@@ -120,9 +120,10 @@ def preset_seams(photo: Array, place: tuple[float, float, float, float]) -> Reco
 
 
 def method_errors(frames: list[Array]) -> Record:
-    """How unlike the first frame are the others where the trajectories of some methods say that its pixels are?
+    """Compare methods by the photometric error of their trajectories.
 
-    The mean difference of grey levels, of 255; "still": without any motion.
+    Each frame is read at the places where a method finds the first frame's pixels, and compared with the first frame:
+    mean difference of grey levels, on a scale of 0 to 255. "still" assumes no motion.
     """
     grey = [cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]
     methods: dict[str, Callable[[], Array]] = {
@@ -145,7 +146,7 @@ def flow_method(preset: str, finest: int | None = None) -> Any:
 
 
 def direct(grey: list[Array], method: Any, started: bool = True) -> Array:
-    """From the first frame to each one, started from the flow to the one before or from nothing."""
+    """Measure flows from the first frame to each frame, started from the flow to the frame before or from zero."""
     flows = [np.zeros((*grey[0].shape, 2), np.float32)]
     for frame in grey[1:]:
         flows.append(method.calc(grey[0], frame, flows[-1].copy() if started else None))
@@ -153,7 +154,7 @@ def direct(grey: list[Array], method: Any, started: bool = True) -> Array:
 
 
 def joined(grey: list[Array], method: Any) -> Array:
-    """Flows from frame to frame, one after the other."""
+    """Measure flows from frame to frame and join them to flows from the first frame."""
     flows = [np.zeros((*grey[0].shape, 2), np.float32)]
     for before, after in pairwise(grey):
         flows.append(flows[-1] + looked_up(method.calc(before, after, None), flows[-1]))
@@ -175,7 +176,7 @@ def photometric_error(grey: list[Array], flows: Array) -> float:
 
 
 def page(document: Record) -> str:
-    """The records as tables."""
+    """Format the records as tables in Markdown."""
     about = document["machine"]
     lines = [
         f"`python -m benchmarks spectral DATA`, longest side {document['size']} px, {document['frequencies']} "

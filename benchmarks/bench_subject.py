@@ -1,6 +1,6 @@
-"""How well is the subject found? Mean IoU with true masks, against GrabCut alone in the same run.
+"""Quality of the subject's mask: mean IoU with true masks, against GrabCut alone in the same run.
 
-DATA holds a folder a sequence, as DAVIS does, each with `00000.jpg` and its mask `00000_mask.png`.
+DATA holds one folder per sequence, as in DAVIS, each with `00000.jpg` and its mask `00000_mask.png`.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def main() -> None:
 
 
 def box_of(true: Array) -> tuple[int, int, int, int]:
-    """(x, y, width, height) around the mask."""
+    """Return the bounding box (x, y, width, height) of the mask."""
     x, y = np.flatnonzero(true.any(axis=0)), np.flatnonzero(true.any(axis=1))
     return int(x[0]), int(y[0]), int(x[-1] - x[0] + 1), int(y[-1] - y[0] + 1)
 
 
 def inmost(true: Array) -> tuple[int, int]:
-    """The pixel of the mask that is farthest from its edge."""
+    """Return the pixel of the mask that is farthest from its edge."""
     import cv2
 
     distance = cv2.distanceTransform(np.pad(true.astype(np.uint8), 1), cv2.DIST_L2, 5)[1:-1, 1:-1]

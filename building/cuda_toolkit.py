@@ -1,4 +1,4 @@
-"""Finds a CUDA toolkit to compile with: one that is installed on the machine, or the compiler from pip's packages."""
+"""Search for a CUDA toolkit to compile with: one installed on the machine, or the compiler from pip's packages."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from typing import NamedTuple
 from torch.utils import cpp_extension
 
 PIP_SINCE = 13  # the packages for CUDA 12 and before have no nvcc
-# What compiling takes. nvcc's own package asks for any version of the others, and they must be the same.
+# The packages that compiling needs. nvcc's package accepts any version of the others, but all must be the same.
 PIP_PARTS = "nvcc,nvvm,crt,cudart,cccl"
 PROBE = "#include <cuda_fp16.h>\n__global__ void probe(__half* x) { *x = __float2half(1.0f); }\n"
 
 
 class Toolkit(NamedTuple):
-    """A toolkit that can compile: its folder, its version such as "13.2", and where it comes from."""
+    """A toolkit that can compile: its folder, its version such as "13.2", and whether it comes from pip."""
 
     root: Path
     version: str
@@ -32,7 +32,7 @@ class Toolkit(NamedTuple):
 
     @property
     def runtime_library(self) -> str:
-        """What the linker calls the CUDA runtime. Pip's packages lack the name without a version."""
+        """Return the CUDA runtime's name for the linker. Pip's packages only have the file name with a version."""
         folders = [self.root / "lib64", self.root / "lib"]
         if any((folder / "libcudart.so").exists() for folder in folders):
             return "cudart"
@@ -41,13 +41,13 @@ class Toolkit(NamedTuple):
 
 
 def find_toolkit(cuda: str) -> Toolkit | str:
-    """A toolkit of the same major version as `cuda`, torch's own version such as "13.2", or why there is none."""
+    """Return a toolkit of the same major version as `cuda`, torch's version such as "13.2", or the reason for none."""
     major, reasons = cuda.split(".")[0], []
     for root in installed_roots():
         version = toolkit_version(root)
         if version and version.split(".")[0] == major:
             return Toolkit(root, version)
-        # Most places do not exist; say so only of what is there or was asked for.
+        # Most candidates do not exist; report only those that do or that the environment names.
         if root.exists() or root in named_roots():
             reasons.append(f"{root} has " + (f"CUDA {version}" if version else "no cuda_runtime.h or no nvcc"))
     for root in [] if named_roots() else pip_roots(major):
@@ -64,28 +64,28 @@ def find_toolkit(cuda: str) -> Toolkit | str:
 
 
 def named_roots() -> list[Path]:
-    """The toolkit that the environment names, which is taken at its word."""
+    """Return the toolkits that the environment names; if there are any, no other place is searched."""
     return [Path(os.environ[name]) for name in ("CUDA_HOME", "CUDA_PATH") if os.environ.get(name)]
 
 
 def installed_roots() -> list[Path]:
-    """Where a toolkit may be installed, best first."""
+    """Return the folders where a toolkit may be installed, best first."""
     if named := named_roots():
         return named
     roots = []
     nvcc = shutil.which("nvcc")
     if nvcc:
         roots.append(Path(nvcc).resolve().parents[1])
-        # nvcc on PATH may be a script that calls the real one, which tells where it lives.
+        # nvcc on PATH may be a script that calls the real one, whose dry run prints its folder.
         top = re.search(r"^#\$ TOP=(.+)$", output_of(nvcc, "--dryrun", "-x", "cu", "-c", os.devnull), re.MULTILINE)
         if top:
             roots.append(Path(top[1].strip()).resolve())
-    # Without nvcc on PATH torch has looked where toolkits usually are.
+    # torch also looks in the usual places when nvcc is not on PATH.
     return [*roots, Path(cpp_extension.CUDA_HOME)] if cpp_extension.CUDA_HOME else roots
 
 
 def pip_roots(major: str) -> list[Path]:
-    """Where pip's packages have put a compiler."""
+    """Return the folders where pip's packages have installed a compiler."""
     packages = importlib.util.find_spec("nvidia")
     places = packages.submodule_search_locations if packages else None
     roots = [Path(place) / f"cu{major}" for place in places or ()]
@@ -93,12 +93,12 @@ def pip_roots(major: str) -> list[Path]:
 
 
 def pip_requirement(cuda: str) -> str | None:
-    """What pip is asked for to get a compiler of version `cuda`, or None if it has none."""
+    """Return the pip requirement of a compiler of version `cuda`, or None if pip has none."""
     return f"cuda-toolkit[{PIP_PARTS}]=={cuda}.*" if int(cuda.split(".")[0]) >= PIP_SINCE else None
 
 
 def toolkit_version(root: Path) -> str | None:
-    """The version of the toolkit at a root, or None if it cannot compile."""
+    """Return the version of the toolkit at a root, or None if its headers or its nvcc are missing."""
     if not (root / "include" / "cuda_runtime.h").is_file():
         return None
     release = re.search(r"release (\d+\.\d+)", output_of(str(root / "bin" / "nvcc"), "--version"))
@@ -106,7 +106,10 @@ def toolkit_version(root: Path) -> str | None:
 
 
 def probe(root: Path) -> str | None:
-    """Compile a few lines; None if it works, or what was said. Pip's packages may be incomplete or of two versions."""
+    """Compile a few lines and return None on success, else the first line of the compiler's output.
+
+    Pip's packages need this test, as they may be incomplete or of different versions.
+    """
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder, "probe.cu"), Path(folder, "probe.o")
         source.write_text(PROBE)
@@ -115,7 +118,7 @@ def probe(root: Path) -> str | None:
 
 
 def output_of(*command: str) -> str:
-    """What a command prints, on either stream; empty if it cannot run."""
+    """Return the output of a command, stdout then stderr; empty if it cannot run."""
     try:
         ran = subprocess.run(command, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""Makes the pictures of the README from photos that come with scikit-image: python docs/make_media.py."""
+"""Script that makes the README's pictures from photos that come with scikit-image: python docs/make_media.py."""
 
 import os
 import shutil
@@ -42,13 +42,13 @@ def main() -> None:
 
 
 def surface() -> np.ndarray:
-    """Mask of the coffee in its cup."""
+    """Return the mask of the coffee in its cup."""
     mask = np.zeros(cv2.imread(str(PHOTOS / "coffee.png")).shape[:2], np.uint8)
     return cv2.ellipse(mask, COFFEE["centre"], COFFEE["axes"], 0, 0, 360, 255, -1)
 
 
 def ring() -> str:
-    """Arrows that go round the cup, as words of the command line."""
+    """Return arrows that go round the cup, in the notation of the command line."""
     (x, y), (a, b) = COFFEE["centre"], np.multiply(COFFEE["axes"], 0.6)
     turns = [(2 * np.pi * i / 8, 2 * np.pi * i / 8 + 0.5) for i in range(8)]
     ends = [(x + a * np.cos(s), y + b * np.sin(s), x + a * np.cos(e), y + b * np.sin(e)) for s, e in turns]
@@ -56,7 +56,7 @@ def ring() -> str:
 
 
 def explain(animator: Animator) -> None:
-    """The pictures of --explain, side by side."""
+    """Write the pictures of --explain, side by side."""
     folder = Path(tempfile.mkdtemp())
     animator.animate(PHOTOS / "astronaut.png", motion.Sway(), size=320).explain(folder)
     names = ("mask", "flow", "trajectories", "xt")

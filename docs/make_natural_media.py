@@ -1,4 +1,4 @@
-"""Makes the README's pictures of natural motion: python docs/make_natural_media.py SWAY.
+"""Script that makes the README's pictures of natural motion: python docs/make_natural_media.py SWAY.
 
 SWAY is a folder with tree_0_loop.mp4, pink-rose_loop.mp4 and candle_2_loop.mp4 (CC0, generative-dynamics.github.io).
 """
@@ -20,7 +20,7 @@ WIDTH, SECONDS, GAP = 320, 4, 8
 
 
 class Example(NamedTuple):
-    """A clip, what its first frame is animated by, and the line that is shown, as a share of the height."""
+    """A clip, the preset that animates its first frame, and the row that is shown, as a share of the height."""
 
     clip: str
     preset: str
@@ -57,11 +57,11 @@ def main(folder: Path) -> None:
 
 
 def spectra(clip: Path, preset: str, mask: np.ndarray) -> np.ndarray:
-    """Power of the clip's motion and of the preset's, over the subject, frequency by frequency."""
+    """Plot the power of the clip's motion and of the preset's, over the subject, frequency by frequency."""
     found = measure(Footage(clip, WIDTH)).volume
     blown = wind_volume(mask, preset, seconds=found.seconds, count=found.count)
     volumes = {clip.name: found.masked(mask), f"spectral:{preset}": blown.masked(mask)}
-    # The mean is where things are, not how they move.
+    # Frequency 0 is left out: the mean is a position, not a motion.
     curves = {name: (list(one.frequencies[1:]), list(one.power[1:])) for name, one in volumes.items()}
     return viz.spectrum_plot(curves, WIDTH, 220)
 
@@ -72,7 +72,7 @@ def smaller(frame: np.ndarray) -> np.ndarray:
 
 
 def flames(photo: np.ndarray) -> np.ndarray:
-    """Mask of what is nearly white, and the glow around it; wax is red."""
+    """Return the mask of all nearly white pixels and the glow around them; the wax is red."""
     white = (photo.min(axis=2) > 110).astype(np.uint8)
     return 255 * cv2.dilate(white, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (9, 9)))
 

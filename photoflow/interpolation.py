@@ -1,4 +1,4 @@
-"""More frames for a video: a network draws those between its own, but none across a scene cut."""
+"""Frame interpolation for videos: a network draws frames between those of a video, except across scene cuts."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ from photoflow.render.interpolated import FrameMaker
 
 Reader = VideoReader | FolderReader
 
-MOST_HELD = 4  # frames' worth of time; a picture that is shown longer stands still until the last one
+MOST_HELD = 4  # frame times; a picture that is shown longer stands still, and only its last frame time is interpolated
 _PALETTE_SAMPLES = 8
 
 
 @dataclass(frozen=True)
 class Done:
-    """What became of a video.
+    """Result of an interpolation.
 
     Args:
-        frames: how many were written.
-        fps: of them, a second.
-        cuts: scene cuts that were found.
-        silenced: whether the video's sound was left out, as the output's format keeps none.
+        frames: number of frames written.
+        fps: frames a second of the output.
+        cuts: number of scene cuts found.
+        silenced: whether the video's sound was left out because the output's format cannot hold it.
     """
 
     frames: int
@@ -45,19 +45,19 @@ class Done:
 
 
 def open_frames(source: str | os.PathLike[str], fps: float = 30.0) -> Reader:
-    """A reader of a video file or of a folder of pictures, of which `fps` are shown a second.
+    """Open a video file, or a folder of pictures, which are shown at `fps` a second.
 
     Raises:
-        InputError: it is neither, or holds nothing that can be read.
+        InputError: the source is neither, or holds nothing that can be read.
     """
     return FolderReader(source, fps) if Path(source).is_dir() else VideoReader(source)
 
 
 def check_target(frames: Reader, target: str | os.PathLike[str]) -> None:
-    """Before any work: the output can be written, can keep what the frames have, and does not replace them.
+    """Check before any work that the output can be written, keeps transparency, and does not replace the input.
 
     Raises:
-        InputError: it cannot, or does.
+        InputError: one of these does not hold.
     """
     if check_output(target, frames.alpha).resolve() == frames.path.resolve():
         raise InputError(f"{frames.path}: the output would replace the input; expected another name")
@@ -75,22 +75,22 @@ def interpolate(
 ) -> Done:
     """Write a video with `factor` times the frames a second.
 
-    Frames are read, drawn and written one after the other: memory does not grow with the length. Those that are read
-    are written as they are, each at the place of the new rate that is nearest to its time; the last one is held, so
+    Frames are read, drawn and written one after the other: memory does not grow with the length. Frames of the input
+    are written unchanged, each at the time of the new rate that is nearest to its own; the last one is repeated, so
     that the video lasts as long as before. Across a scene cut nothing is drawn: the frame before it is repeated.
-    Transparency is kept, and so is the first sound track of a video where the output is .mp4 or .webm.
+    Transparency is kept, and so is the first sound track of a video if the output is .mp4 or .webm.
 
     Args:
         frames: from `open_frames`.
         target: see `photoflow.io.check_output`.
-        network: an interpolating one with its weights, called (img0, img1, t, details=...) as `IFNet` and `AMT` are.
+        network: an interpolation network with its weights, called (img0, img1, t, details=...) like `IFNet` and `AMT`.
         factor: 2 or more.
         quality: 0 to 100.
         device: "auto", "cpu", "cuda" or "cuda:1".
         progress: called after every frame.
 
     Returns:
-        How many frames were written, and what was found.
+        The number of frames written, their rate, the number of scene cuts, and whether sound was left out.
 
     Raises:
         InputError: an argument is out of its range, the input is damaged, or the output cannot be written.
@@ -118,18 +118,18 @@ def between(
     make: Callable[[Array, Array, float], Array],
     is_cut: Callable[[Array, Array], bool],
 ) -> Iterator[Array]:
-    """The frames of a video at a higher rate, as they become known.
+    """Yield the frames of a video at a higher rate, one by one while the input is read.
 
     Args:
-        frames: (seconds, picture), the first at 0. Each goes to the nearest place of the new rate, so that an uneven
-            video comes out even and in time.
+        frames: (seconds, picture), the first at 0. Each is moved to the nearest time of the new rate, so that a video
+            of uneven frame times becomes even and stays in time.
         rate: frames a second of the result.
-        factor: places between two frames of an even video; the last frame is held for so many.
-        make: the picture at t in (0, 1) between two.
-        is_cut: whether two frames are of different scenes.
+        factor: output frames per frame of an even video; the last frame is repeated so often.
+        make: draws the picture at t in (0, 1) between two pictures.
+        is_cut: tells whether two frames belong to different scenes.
 
     Yields:
-        Pictures.
+        Pictures, of the shape and dtype of the input.
     """
     before: Array | None = None
     place = 0
@@ -149,15 +149,15 @@ def between(
 
 
 class CutDetector:
-    """Finds scene cuts in a video, pair by pair.
+    """Detector of scene cuts in a video, called for each pair of neighbouring frames.
 
-    Each small block of a frame is looked for in the other, around its own place. After a cut most blocks are not
-    found; within a scene they are, also where the camera or the subject is quick. Brightness and contrast are evened
-    out first: a flash or a fade is no cut. How much change is unusual also depends on what the scene has shown so
-    far.
+    Each small block of one frame is searched for in the other, near its own place. After a cut most blocks are not
+    found; within a scene they are, even if the camera or the subject is quick. Brightness and contrast are equalised
+    first, so that a flash or a fade does not count as a cut. The threshold also depends on the changes that the scene
+    has shown so far.
 
-    On ten DAVIS sequences the change is at most 0.16 from frame to frame and 0.32 where every second frame is left
-    out, and at least 0.45 between sequences.
+    On ten DAVIS sequences the change is at most 0.16 from frame to frame and 0.32 if every second frame is left out,
+    and at least 0.45 between sequences.
     """
 
     SIDE = 80  # pixels of the longer side that is looked at
@@ -171,7 +171,7 @@ class CutDetector:
         self._usual: deque[float] = deque(maxlen=9)
 
     def __call__(self, before: Array, after: Array) -> bool:
-        """Whether two frames that follow each other, uint8 (H, W, 3 or 4), are of different scenes."""
+        """Return whether two consecutive frames, uint8 (H, W, 3 or 4), belong to different scenes."""
         change = self.change(before, after)
         usual = float(np.median(self._usual)) if self._usual else 0.0
         cut = change > max(self.LEAST, self.UNUSUAL * usual)
@@ -183,15 +183,15 @@ class CutDetector:
         return cut
 
     def change(self, before: Array, after: Array) -> float:
-        """The share of two frames' contrast that the one leaves unexplained of the other, from 0 to 1."""
+        """Measure the share of the frames' contrast, 0 to 1, that one frame does not explain of the other."""
         old, new = self._small(before), self._small(after)
         gain = np.clip((old.std() + 1e-3) / (new.std() + 1e-3), 0.5, 2)
         new = (new - new.mean()) * gain + old.mean()
         colours = [picture.reshape(-1, 3) for picture in (old, new)]
         contrast = sum(colour.var(axis=0).sum() for colour in colours) / 2
         contrast += np.square(colours[0].mean(axis=0) - colours[1].mean(axis=0)).sum()
-        contrast = max(contrast, 3 * 12**2)  # of nearly plain pictures little is asked
-        # What enters or leaves the picture is unexplained in one direction alone.
+        contrast = max(contrast, 3 * 12**2)  # a floor, so that small changes of nearly plain pictures are no cut
+        # The smaller of both directions: things that enter or leave the picture are unexplained in only one of them.
         return min(self._unexplained(old, new, contrast), self._unexplained(new, old, contrast))
 
     def _unexplained(self, known: Array, picture: Array, contrast: float) -> float:
@@ -215,7 +215,7 @@ class CutDetector:
 
 
 def _samples(reader: Reader) -> Iterator[Array]:
-    """A few frames, evenly over the video: a GIF's colours are chosen from them."""
+    """Yield a few frames, evenly spaced over the video, from which a GIF's colours are chosen."""
     every = max(1, reader.count // _PALETTE_SAMPLES)
     for index, frame in enumerate(reader):
         if index % every == 0 and index < _PALETTE_SAMPLES * every:

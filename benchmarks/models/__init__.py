@@ -1,1 +1,1 @@
-"""What `python -m benchmarks models` compares the networks with."""
+"""Baselines for the networks of `python -m benchmarks models`."""

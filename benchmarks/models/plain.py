@@ -1,4 +1,4 @@
-"""What the networks' operators are in plain PyTorch, as the field writes them, and the networks with these inside."""
+"""The networks' operators in plain PyTorch, as they are commonly written, and a way to run the networks with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NETWORKS: tuple[ModuleType, ...] = (amt, amt_parts, generator, ifnet)
 
 @contextmanager
 def plain_operators() -> Iterator[None]:
-    """Let the networks that run inside compute with plain PyTorch; all else in them stays as it is."""
+    """Replace the operators of all networks by plain PyTorch inside the `with` block."""
     plain = {"backward_warp": warp, "Correlation": AllPairs, "flow_attention": attention}
     with ExitStack() as stack:
         for module in _NETWORKS:
@@ -34,7 +34,7 @@ def plain_operators() -> Iterator[None]:
 def warp(
     image: Tensor | Sequence[Tensor], flow: Tensor, *, mode: str = "bilinear", padding: str = "zeros"
 ) -> Tensor | list[Tensor]:
-    """A base grid plus the flow, normalised to [-1, 1], and grid_sample, in float32."""
+    """Warp images backward with a base grid plus the flow, normalised to [-1, 1], and grid_sample, in float32."""
     alone = isinstance(image, Tensor)
     images = [image] if isinstance(image, Tensor) else list(image)
     height, width = images[0].shape[2:]
@@ -49,7 +49,7 @@ def warp(
 
 
 class AllPairs:
-    """All correlations at once, their averages, and grid_sample; the other direction is the transpose."""
+    """All-pairs correlation volume with its averages, read by grid_sample; the reverse direction is its transpose."""
 
     def __init__(self, fmap1: Tensor, fmap2: Tensor, *, levels: int = 4) -> None:
         queries, keys = fmap1.float().flatten(2).transpose(1, 2), fmap2.float().flatten(2)

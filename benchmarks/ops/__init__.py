@@ -1,4 +1,4 @@
-"""The operators against their peers, one file an operator: `python -m benchmarks ops`.
+"""Benchmarks of the operators against other implementations, one file per operator: `python -m benchmarks ops`.
 
 Each `bench_X.py` has `cases(device, quick)`, which yields a `measure.Case` for every shape and dtype.
 """

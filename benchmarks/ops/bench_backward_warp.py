@@ -1,4 +1,4 @@
-"""backward_warp against a grid with grid_sample, the same compiled, and cv2.remap."""
+"""Benchmark of backward_warp against a grid with grid_sample, the same compiled, and cv2.remap."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from benchmarks.ops.measure import OURS, PLAIN, Case, Method
 from photoflow.ops import backward_warp
 
 SHAPES = ((1, 3, 1080, 1920), (8, 64, 384, 512), (4, 3, 384, 512))
-REMAP_DIFFERENCE = 0.03  # cv2.remap rounds positions to 1/32 pixel, which on noise shows
+REMAP_DIFFERENCE = 0.03  # cv2.remap rounds positions to 1/32 pixel, which is visible on noise
 
 
 def cases(device: str, quick: bool) -> Iterator[Case]:
-    """The bilinear cases in both precisions, and one bicubic."""
+    """Yield the bilinear cases in both precisions, and one bicubic."""
     half = torch.float16 if device == "cuda" else torch.bfloat16
     for shape in SHAPES[:1] if quick else SHAPES:
         for dtype in (torch.float32,) if quick else (torch.float32, half):
@@ -31,7 +31,7 @@ def cases(device: str, quick: bool) -> Iterator[Case]:
 def case(
     shape: tuple[int, int, int, int], dtype: torch.dtype, device: str, mode: str, channels_last: bool = False
 ) -> Case:
-    """One shape and dtype."""
+    """Build the case of one shape and dtype."""
     batch, channels, height, width = shape
     image = torch.rand(shape, device=device).to(dtype)
     if channels_last:
@@ -63,13 +63,13 @@ def nbytes(tensor: Tensor) -> int:
 
 
 def moving(batch: int, height: int, width: int) -> Tensor:
-    """A smooth random flow of several pixels, as between two frames of a video: (B, 2, H, W), float32, pixels."""
+    """Draw a smooth random flow of several pixels, as between two video frames: (B, 2, H, W), float32, pixels."""
     coarse = 6 * torch.randn(batch, 2, max(height // 64, 2), max(width // 64, 2))
     return functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=True).contiguous()
 
 
 def warp_by_grid(image: Tensor, flow: Tensor, *, mode: str) -> Tensor:
-    """The way the field writes it: base grid plus flow, normalised to [-1, 1], and grid_sample in float32."""
+    """Warp as is common in PyTorch: base grid plus flow, normalised to [-1, 1], and grid_sample in float32."""
     height, width = image.shape[2:]
     y, x = torch.meshgrid(
         torch.arange(height, device=flow.device, dtype=flow.dtype),
@@ -84,7 +84,7 @@ def warp_by_grid(image: Tensor, flow: Tensor, *, mode: str) -> Tensor:
 
 
 def remap(image: Tensor, interpolation: int) -> Method:
-    """cv2.remap with its map made from the flow in each call; the image has OpenCV's layout beforehand."""
+    """Return a warp by cv2.remap. Its map is made from the flow in each call, the image is converted beforehand."""
     pixels = image[0].permute(1, 2, 0).contiguous().numpy()
     height, width = pixels.shape[:2]
     y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")

@@ -1,4 +1,4 @@
-"""correlation_lookup against RAFT's CorrBlock: 12 lookups with everything that they need, as in RAFT's iterations."""
+"""Benchmark of correlation_lookup against RAFT's CorrBlock: 12 lookups and all their preparation, as in RAFT."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from photoflow.ops import Correlation
 
 CHANNELS, RADIUS, LEVELS, LOOKUPS = 256, 4, 4, 12
 SIZES = ((55, 128), (135, 240))
-# Beyond, PyTorch takes the CPU half a minute a call, its gradients a minute and tens of gigabytes.
+# With larger inputs PyTorch needs half a minute a call on the CPU, and a minute and tens of gigabytes for gradients.
 CPU_GRADIENTS = 55 * 128
 
 
 def cases(device: str, quick: bool) -> Iterator[Case]:
-    """256 channels at 1/8 of 440x1024 and of 1080p."""
+    """Yield cases with 256 channels at 1/8 of 440x1024 and of 1080p."""
     for height, width in SIZES[:1] if quick else SIZES:
         large = height * width > CPU_GRADIENTS and device == "cpu"
         for dtype in (torch.float32,) if quick or large else (torch.float32, torch.float16):
@@ -33,7 +33,7 @@ def cases(device: str, quick: bool) -> Iterator[Case]:
                 shape=f"1x{CHANNELS}x{height}x{width}",
                 inputs=(*inputs, *(p.to(device) for p in places(height, width, generator))),
                 methods=methods,
-                # RAFT detaches its coordinates. PyTorch's gradients take the CPU seconds: nothing for --quick.
+                # RAFT detaches its coordinates. PyTorch's gradients take seconds on the CPU: too long for --quick.
                 differentiable=() if large or (quick and device == "cpu") else (0, 1),
                 forward_bytes=least,
                 both_bytes=2 * least,
@@ -44,7 +44,7 @@ def cases(device: str, quick: bool) -> Iterator[Case]:
 
 
 def places(height: int, width: int, generator: torch.Generator) -> list[Tensor]:
-    """Coordinates of a smooth flow that changes a little from lookup to lookup."""
+    """Draw the coordinates of a smooth flow that changes a little from lookup to lookup."""
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     grid = torch.stack([x, y]).float()
     coarse = torch.randn(LOOKUPS + 1, 2, max(height // 10, 2), max(width // 10, 2), generator=generator)
@@ -58,7 +58,7 @@ def ours(fmap1: Tensor, fmap2: Tensor, *coords: Tensor) -> list[Tensor]:
 
 
 def plain(fmap1: Tensor, fmap2: Tensor, *coords: Tensor) -> list[Tensor]:
-    """RAFT's CorrBlock as the field writes it: a product, averages of it, grid_sample; in float32, as RAFT does."""
+    """Look up as RAFT's CorrBlock does: a matrix product, its averages, and grid_sample, in float32."""
     batch, channels, height, width = fmap1.shape
     dtype, fmap1, fmap2 = fmap1.dtype, fmap1.float(), fmap2.float()
     product = torch.matmul(fmap1.flatten(2).transpose(1, 2), fmap2.flatten(2)) / channels**0.5
@@ -86,5 +86,5 @@ def plain(fmap1: Tensor, fmap2: Tensor, *coords: Tensor) -> list[Tensor]:
 
 @torch.compiler.disable
 def used(result: Tensor) -> Tensor:
-    """Some numbers of a lookup, which is made whole, as for a network's next layer, and then dropped."""
+    """Return some numbers of a lookup; like in a network, the whole lookup is computed and then freed."""
     return result[:, :: 2 * RADIUS + 1].clone()

@@ -1,4 +1,4 @@
-"""flow_attention against interpolate, conv2d, sigmoid and a product, and the same compiled."""
+"""Benchmark of flow_attention against interpolate, conv2d, sigmoid and a product, and the same compiled."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SHAPES = ((1, 256), (4, 256), (1, 512), (4, 512))  # batch, side of the image
 
 
 def cases(device: str, quick: bool) -> Iterator[Case]:
-    """The generator's shapes in both precisions, and one channels_last."""
+    """Yield the generator's shapes in both precisions, and one in channels_last."""
     half = torch.float16 if device == "cuda" else torch.bfloat16
     for batch, side in SHAPES[:1] if quick else SHAPES:
         for dtype in (torch.float32,) if quick else (torch.float32, half):
@@ -26,14 +26,14 @@ def cases(device: str, quick: bool) -> Iterator[Case]:
 
 
 def case(batch: int, side: int, dtype: torch.dtype, device: str, channels_last: bool = False) -> Case:
-    """One shape and dtype: features at a quarter of the image, the flow at its full size."""
+    """Build the case of one shape and dtype: features at a quarter of the image, the flow at its full size."""
     feature = torch.randn(batch, CHANNELS, side // 4, side // 4, device=device).to(dtype)
     if channels_last:
         feature = feature.to(memory_format=torch.channels_last)
     flow = 4 * torch.randn(batch, 2, side, side, device=device)
     shapes = ((HIDDEN, 2, 3, 3), (HIDDEN,), (CHANNELS, HIDDEN, 3, 3), (CHANNELS,))
     weights = [(torch.randn(shape, device=device) * 0.05).to(dtype) for shape in shapes]
-    # The features in and out, and the four flow pixels that each of theirs reads.
+    # Bytes of the features in and out, and of the four flow pixels that each feature reads.
     forward = 2 * feature.nbytes + 8 * 4 * batch * (side // 4) ** 2
     return Case(
         op="flow_attention",
@@ -49,7 +49,7 @@ def case(batch: int, side: int, dtype: torch.dtype, device: str, channels_last: 
 
 
 def plain(feature: Tensor, flow: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
-    """The gate as the field writes it."""
+    """Compute the gate as is common in PyTorch."""
     height, width = feature.shape[2:]
     small = functional.interpolate(flow, (height, width), mode="bilinear", align_corners=False)
     scaled = torch.stack([small[:, 0] * (width / flow.shape[3]), small[:, 1] * (height / flow.shape[2])], dim=1)

@@ -1,4 +1,4 @@
-"""forward_splat against scatter_add_ in PyTorch and, on CUDA, a CuPy kernel: all written from the paper.
+"""Benchmark of forward_splat against scatter_add_ in PyTorch and, on CUDA, a CuPy kernel, all written from the paper.
 
 Niklaus and Liu, "Softmax Splatting for Video Frame Interpolation", CVPR 2020, section 3.
 """
@@ -22,7 +22,7 @@ QUICK = SHAPES[0]
 
 
 def cases(device: str, quick: bool) -> Iterator[Case]:
-    """Softmax at every shape and dtype; sum and average at 1080p."""
+    """Yield softmax at every shape and dtype, and sum and average at 1080p."""
     half = torch.float16 if device == "cuda" else torch.bfloat16
     for shape in SHAPES[:1] if quick else SHAPES:
         for dtype in (torch.float32,) if quick else (torch.float32, half):
@@ -62,9 +62,9 @@ def case(mode: str, shape: tuple[int, int, int, int], dtype: torch.dtype, device
 
 
 def smooth_flow(batch: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-    """A random flow of several pixels that bends every 64 pixels.
+    """Draw a random flow of several pixels that bends every 64 pixels.
 
-    In steps of 1/64 pixel: then pixel + flow is exact in float32 too, and every method agrees on where a pixel lands.
+    It is rounded to 1/64 pixel, so that pixel + flow is exact in float32 too, and all methods agree on the target.
     """
     coarse = 5 * torch.randn(batch, 2, height // 64 + 2, width // 64 + 2, generator=generator)
     smooth = functional.interpolate(coarse, (height, width), mode="bicubic", align_corners=True)
@@ -76,7 +76,7 @@ def ours(mode: str) -> Callable[..., Any]:
 
 
 def scatter_add(mode: str) -> Callable[..., Tensor]:
-    """Splatting as the field writes it in PyTorch."""
+    """Return splatting as is common in PyTorch."""
 
     def splat(image: Tensor, flow: Tensor, metric: Tensor | None = None) -> Tensor:
         batch, _, height, width = image.shape
@@ -109,7 +109,7 @@ def scatter_add(mode: str) -> Callable[..., Tensor]:
 
 @cache
 def cupy_kernel() -> Any:
-    """One thread for each value of each source pixel, which adds its four shares atomically."""
+    """Compile a kernel with one thread for each value of each source pixel, which adds its four shares atomically."""
     import cupy  # type: ignore[import-not-found, unused-ignore]
 
     source = r"""
@@ -135,7 +135,7 @@ def cupy_kernel() -> Any:
 
 
 def cupy_softmax(image: Tensor, flow: Tensor, metric: Tensor) -> Tensor:
-    """Softmax splatting by `cupy_kernel`; the forward direction alone."""
+    """Splat by softmax with `cupy_kernel`, in the forward direction only."""
     import cupy
 
     weight = (metric.detach() - metric.detach().max()).exp()

@@ -1,4 +1,4 @@
-"""occlusion, both directions, against two warps by grid_sample.
+"""Benchmark of occlusion, in both directions, against two warps by grid_sample.
 
 Meister, Hur and Roth, "UnFlow", AAAI 2018, equation (2).
 """
@@ -19,7 +19,7 @@ ALPHA, BETA = 0.01, 0.5
 
 
 def cases(device: str, quick: bool) -> Iterator[Case]:
-    """Flows of the sizes of all operators, float32 as flows always are."""
+    """Yield flows at the sizes used for all operators, in float32 as flows always are."""
     sizes = dict.fromkeys((batch, height, width) for batch, _, height, width in SHAPES)
     for batch, height, width in list(sizes)[:1] if quick else sizes:
         generator = torch.Generator().manual_seed(0)
@@ -40,13 +40,13 @@ def cases(device: str, quick: bool) -> Iterator[Case]:
 
 
 def require_agreement(inputs: tuple[Tensor, Tensor]) -> None:
-    """Rounding may decide about pixels at the very threshold, but about very few of them."""
+    """Check that both methods agree on almost all pixels; rounding may decide a few at the very threshold."""
     for ours, theirs in zip(occlusion(*inputs), grid_sample_check(*inputs)):
         assert float((ours != theirs).float().mean()) < 1e-3
 
 
 def grid_sample_check(flow_ab: Tensor, flow_ba: Tensor) -> tuple[Tensor, Tensor]:
-    """The forward-backward check as the field writes it in PyTorch."""
+    """Check forward against backward flow as is common in PyTorch."""
     return seen(flow_ab, flow_ba), seen(flow_ba, flow_ab)
 
 

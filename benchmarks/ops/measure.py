@@ -1,6 +1,6 @@
-"""How an operator is timed: warm-up, warm and cold cache, median and spread, memory, share of the roofline.
+"""Timing of an operator: warm-up, warm and cold cache, median and spread, memory, share of the roofline.
 
-On CUDA the time is that between two events on the stream; on the CPU that of the wall clock.
+On CUDA the time is measured between two events on the stream, on the CPU by the wall clock.
 """
 
 from __future__ import annotations
@@ -20,27 +20,28 @@ from torch import Tensor
 OURS, PLAIN, COMPILED = "photoflow", "pytorch", "pytorch compiled"
 Method = Callable[..., Any]
 
-ROUNDS = 3  # all methods take turns so often: what disturbs the machine for a while then disturbs all of them
-BUDGET = 0.33  # seconds that the repetitions of one method may take in a round
+ROUNDS = 3  # rounds in which the methods take turns, so that a short disturbance of the machine affects all of them
+BUDGET = 0.33  # seconds for the repetitions of one method in a round
 MOST = 70  # repetitions of one method in a round
 FLUSH_BYTES = 256 << 20  # written to empty the caches: more than any last-level cache
 
 
 @dataclass(frozen=True)
 class Case:
-    """One shape and dtype of an operator, and all that can compute it.
+    """One shape and dtype of an operator, with all methods that can compute it.
 
     Args:
         op: the operator's name.
-        shape: how a person writes the size, such as "1x3x1080x1920".
-        inputs: what every method is called with.
-        methods: by name; "photoflow" and "pytorch" (as the field writes it) are always there.
-        differentiable: which inputs get a gradient in the direction forward+backward; none: forward alone.
-        forward_bytes: what the forward direction has to read and write at least once.
-        both_bytes: the same of forward and backward together.
-        compiled: whether "pytorch" is measured under torch.compile too.
-        tolerance: how far results may lie from ours, relative to the largest; a peer beyond it is not measured.
-        tolerances: by name, the same for methods of another precision; what they differ is recorded.
+        shape: the size as text, such as "1x3x1080x1920".
+        inputs: arguments of every method.
+        methods: the methods by name; "photoflow" and "pytorch" (the common way to write it) are always there.
+        differentiable: indices of the inputs that get a gradient in the direction forward+backward; none: only forward.
+        forward_bytes: bytes that the forward direction has to read and write at least once.
+        both_bytes: the same for forward and backward together.
+        compiled: whether "pytorch" is also measured under torch.compile.
+        tolerance: largest allowed difference from our results, relative to the largest value; a method that differs
+            more is not measured.
+        tolerances: the same for single methods of another precision, by name; their difference is recorded.
     """
 
     op: str
@@ -57,14 +58,14 @@ class Case:
 
 
 def tensors_of(result: Any) -> list[Tensor]:
-    """The tensors of a method's result, for instance of a tuple."""
+    """Collect the tensors of a method's result, which may be nested in tuples or lists."""
     if isinstance(result, Tensor):
         return [result]
     return [tensor for part in result for tensor in tensors_of(part)] if isinstance(result, (tuple, list)) else []
 
 
 def measure_case(case: Case, device: str, copy_rate: float | None, compiled: bool) -> Iterator[dict[str, Any]]:
-    """Measure every method of a case in both directions; yields one record a measurement."""
+    """Measure every method of a case in both directions; yield one record per measurement."""
     methods = dict(case.methods)
     if compiled and case.compiled:
         torch._dynamo.reset()
@@ -90,15 +91,15 @@ def measure_case(case: Case, device: str, copy_rate: float | None, compiled: boo
 
 
 def largest_difference(method: Method, inputs: tuple[Any, ...], expected: list[Tensor]) -> float:
-    """How far a method's results lie from ours at worst, relative to the largest value of each."""
+    """Compute the largest difference of a method's results from ours, relative to the largest value of each."""
     with torch.no_grad():
         got = [t.double().cpu() for t in tensors_of(method(*inputs))]
-    pairs = zip(got, expected)  # a peer may give less than we do, such as no coverage
+    pairs = zip(got, expected)  # other methods may return fewer results, such as no coverage
     return max(float((a.reshape(b.shape) - b).abs().max() / b.abs().max().clamp_min(1e-6)) for a, b in pairs)
 
 
 def directions(case: Case, method: Method) -> Iterator[tuple[str, Callable[[], Any], int]]:
-    """What to time: (direction, call, bytes that it moves at least)."""
+    """Yield the calls to time: (direction, call, bytes that it moves at least)."""
 
     def forward() -> Any:
         with torch.no_grad():
@@ -113,7 +114,7 @@ def directions(case: Case, method: Method) -> Iterator[tuple[str, Callable[[], A
     )
     wanted = [inputs[i] for i in case.differentiable]
     outputs = [t for t in tensors_of(method(*inputs)) if t.requires_grad]
-    if not outputs:  # a peer without gradients
+    if not outputs:  # a method without gradients
         return
     incoming = [torch.randn_like(t) for t in outputs]
 
@@ -125,7 +126,12 @@ def directions(case: Case, method: Method) -> Iterator[tuple[str, Callable[[], A
 
 
 def timed(runs: Mapping[str, Callable[[], Any]], device: str) -> dict[str, dict[str, float]]:
-    """median_ms and spread (half the distance of the quartiles) with warm caches, cold_ms, repetitions, peak_mb."""
+    """Time several calls in turns.
+
+    Returns:
+        For each name: median_ms and spread (half the distance of the quartiles) with warm caches, cold_ms,
+        repetitions and peak_mb.
+    """
     flush = torch.zeros(FLUSH_BYTES // 4, device=device)
     peaks: dict[str, float] = {}
     warm: dict[str, list[float]] = {name: [] for name in runs}
@@ -136,7 +142,7 @@ def timed(runs: Mapping[str, Callable[[], Any]], device: str) -> dict[str, dict[
         peaks[name] = peak_mb(run, device)
     for _ in range(ROUNDS):
         for name, run in runs.items():
-            warm[name] += repeated(run, device, lambda: None, least=3)[1:]  # the first finds the caches to others
+            warm[name] += repeated(run, device, lambda: None, least=3)[1:]  # the first one finds cold caches
             cold[name] += repeated(run, device, lambda: flush.add_(1), least=1)
     figures = {}
     for name, times in warm.items():
@@ -149,7 +155,7 @@ def timed(runs: Mapping[str, Callable[[], Any]], device: str) -> dict[str, dict[
 
 
 def repeated(run: Callable[[], Any], device: str, before: Callable[[], Any], least: int) -> list[float]:
-    """Milliseconds of each repetition."""
+    """Repeat a call within the budget; return the milliseconds of each repetition."""
     times: list[float] = []
     begun = time.perf_counter()
     while len(times) < least or (len(times) < MOST and time.perf_counter() - begun < BUDGET):
@@ -159,7 +165,7 @@ def repeated(run: Callable[[], Any], device: str, before: Callable[[], Any], lea
 
 
 def once(run: Callable[[], Any], device: str) -> float:
-    """Milliseconds of one call."""
+    """Time one call, milliseconds."""
     if not device.startswith("cuda"):
         begun = time.perf_counter()
         run()
@@ -174,7 +180,7 @@ def once(run: Callable[[], Any], device: str) -> float:
 
 
 def peak_mb(run: Callable[[], Any], device: str) -> float:
-    """Memory that a call takes beyond what was taken before it, MiB."""
+    """Measure the additional memory that a call needs, MiB."""
     if device.startswith("cuda"):
         torch.cuda.synchronize()
         before = torch.cuda.memory_allocated()
@@ -184,7 +190,7 @@ def peak_mb(run: Callable[[], Any], device: str) -> float:
         return float(torch.cuda.max_memory_allocated() - before) / 2**20
     release_free_memory()
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # sets the kernel's mark of the highest use back
+        Path("/proc/self/clear_refs").write_text("5")  # resets the kernel's record of peak memory
     except OSError:
         return float("nan")
     before = status_mb("VmRSS")
@@ -193,19 +199,19 @@ def peak_mb(run: Callable[[], Any], device: str) -> float:
 
 
 def release_free_memory() -> None:
-    """Give what malloc keeps for later back to the system: a call that finds it there seems to take nothing."""
-    with suppress(OSError, AttributeError):  # another C library than glibc
+    """Return the memory that malloc keeps for reuse to the system; a call that reuses it would seem to need none."""
+    with suppress(OSError, AttributeError):  # the C library is not glibc
         ctypes.CDLL("libc.so.6").malloc_trim(0)
 
 
 def status_mb(name: str) -> float:
-    """A value of this process's status, MiB."""
+    """Read a value of this process's status, MiB."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) / 1024
 
 
 def copy_rate(device: str) -> float | None:
-    """Bytes a second that a copy moves, reading and writing counted; None on the CPU, whose caches blur it."""
+    """Measure the bytes a second of a copy, reads plus writes; None on the CPU, where caches distort it."""
     if not device.startswith("cuda"):
         return None
     source = torch.empty(512 << 20, dtype=torch.uint8, device=device)

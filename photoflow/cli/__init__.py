@@ -1,4 +1,4 @@
-"""The command line: a command a file; each parses, hands over to the library, and reports."""
+"""The command line, one command per file: each parses its arguments, calls the library, and reports the result."""
 
 from photoflow.cli import (
     animate,

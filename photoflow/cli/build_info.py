@@ -1,4 +1,4 @@
-"""photoflow build-info."""
+"""Command `photoflow build-info`."""
 
 from __future__ import annotations
 

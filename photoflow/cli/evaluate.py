@@ -1,4 +1,4 @@
-"""photoflow evaluate."""
+"""Command `photoflow evaluate`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from photoflow.evaluation import Evaluation
     from photoflow.motion import Motion
 
-# The networks that a task can evaluate; the first is the one that weights without a name are of.
+# The networks that a task can evaluate; weights without the name of a network belong to the first.
 NETWORKS = {
     "render": ("gan", "pyramid"), "flow": ("flow", "raft"), "interpolation": ("rife", "amt", "refined"),
     "animation": ("raft",),
@@ -73,7 +73,7 @@ def evaluate(
         if task == "animation":
             settings |= {"motion": planned, "offline": offline}
         if task != "render":
-            notes.clear()  # nothing is left out: what stands in for the network is said in any case
+            notes.clear()  # nothing is left out: another method replaces the network, and the report says so
         result = evaluation_of(task)(data, network.to(chosen) if network else None, **settings)
     result.notes[:0] = notes
     result.figures[:0] = [curves] if curves else []
@@ -87,7 +87,14 @@ def evaluate(
 
 
 def chosen_weights(task: str, weights: str | None) -> tuple[str, str | None]:
-    """Which network a task evaluates, and its weights.
+    """Choose the network that a task evaluates, and its weights.
+
+    Args:
+        task: a key of `NETWORKS`.
+        weights: a name, a file, or NETWORK=FILE; None: the weights that come with photoflow.
+
+    Returns:
+        The kind of network, and the name or file of its weights, or None.
 
     Raises:
         InputError: there is no such task, or it has no such network.
@@ -108,10 +115,10 @@ def chosen_weights(task: str, weights: str | None) -> tuple[str, str | None]:
 
 
 def planned_motion(task: str, motion: str | None) -> Motion | None:
-    """The motion that photos are animated with; None for the tasks that have none.
+    """Parse the motion that photos are animated with; None for tasks without a motion.
 
     Raises:
-        InputError: it cannot be understood, or the task has none.
+        InputError: the motion cannot be parsed, or is given for a task without one.
     """
     from photoflow import motion as motions
 
@@ -123,10 +130,10 @@ def planned_motion(task: str, motion: str | None) -> Motion | None:
 
 
 def check_outputs(json: Path | None, report: Path | None, training: Path | None) -> None:
-    """Before any work: the results can be written.
+    """Check before any work that the results can be written.
 
     Raises:
-        InputError: they cannot, or there is no page for the curves.
+        InputError: one of them cannot be written, or training curves are given without a report to show them.
     """
     from photoflow.io import check_directory, check_target
 
@@ -141,7 +148,7 @@ def check_outputs(json: Path | None, report: Path | None, training: Path | None)
 
 
 def evaluation_of(task: str) -> Callable[..., Evaluation]:
-    """The function that carries out a task."""
+    """Return the function that carries out a task."""
     import importlib
 
     function: Callable[..., Evaluation] = getattr(
@@ -152,7 +159,7 @@ def evaluation_of(task: str) -> Callable[..., Evaluation]:
 
 @contextmanager
 def sample_bar(task: str) -> Iterator[Callable[[int, int], None]]:
-    """A line that shows how many samples are done; none where no person watches."""
+    """Show a progress bar of the samples done, if the output is a terminal; yield a function that updates it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task(task, total=None)
@@ -164,7 +171,7 @@ def sample_bar(task: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def show_table(result: Evaluation) -> None:
-    """The means of every method, a metric a line."""
+    """Print the means of every method, one metric per line."""
     from photoflow.evaluation.report import is_best, label, number
 
     means = result.scores.means()

@@ -1,4 +1,4 @@
-"""photoflow flow."""
+"""Command `photoflow flow`."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ def flow(
 
 
 def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) -> None:
-    """Before any work: both results can be written, and replace neither each other nor a picture.
+    """Check before any work that both results can be written, and replace neither each other nor a picture.
 
     Raises:
-        InputError: they cannot, or would.
+        InputError: one of them cannot be written, or would replace another file.
     """
     from photoflow.io import check_target
 
@@ -72,10 +72,13 @@ def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) 
 def measure_flow(
     first: Any, second: Any, weights: str | None, updates: int, device: str, offline: bool
 ) -> tuple[Any, str]:
-    """The flow, float32 (2, H, W) in pixels, between two pictures, uint8 (H, W, 3), and what measured it.
+    """Measure the flow between two pictures, uint8 (H, W, 3).
+
+    Returns:
+        The flow, float32 (2, H, W), pixels, and the name of the method.
 
     Raises:
-        InputError: the device is not there, or the weights are not or of no network of flow.
+        InputError: the device or the weights are missing, or the weights are not those of a flow network.
     """
     import torch
 

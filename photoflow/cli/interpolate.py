@@ -1,4 +1,4 @@
-"""photoflow interpolate."""
+"""Command `photoflow interpolate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""photoflow poke."""
+"""Command `photoflow poke`."""
 
 from __future__ import annotations
 

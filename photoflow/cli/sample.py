@@ -1,4 +1,4 @@
-"""photoflow sample."""
+"""Command `photoflow sample`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sample(
 
     check_sample_files(photo, weights, output)
     rgb = read_photo(photo).rgb
-    if max(rgb.shape) > SIDE:  # the prior itself sees less, and a larger volume says no more
+    if max(rgb.shape) > SIDE:  # the prior works at a smaller size, so a larger volume holds no more detail
         rgb, _ = resize_photo(rgb, SIDE)
     image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
     network = load_network("spectral", weights, offline=offline).to(settled_device(device))
@@ -52,10 +52,10 @@ def sample(
 
 
 def check_sample_files(photo: Path, weights: str | None, output: Path) -> None:
-    """Before any work: the result can be written, and replaces neither the photo nor the weights.
+    """Check before any work that the result can be written, and replaces neither the photo nor the weights.
 
     Raises:
-        InputError: it cannot, or would.
+        InputError: it cannot be written, or would replace one of them.
     """
     from photoflow.io import check_target
 
@@ -66,7 +66,7 @@ def check_sample_files(photo: Path, weights: str | None, output: Path) -> None:
 
 
 def sample_report(output: Path, volume: SpectralVolume) -> str:
-    """What was drawn."""
+    """Describe the sampled volume in one line."""
     height, width = volume.size
     moved = float(volume.power[1:].sum()) ** 0.5
     frequencies = f"{volume.count} frequencies to {volume.frequencies[-1]:.3g} Hz"

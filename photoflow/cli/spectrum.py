@@ -1,4 +1,4 @@
-"""photoflow spectrum."""
+"""Command `photoflow spectrum`."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ def spectrum(
 
 
 def check_spectrum_files(video: Path, weights: str | None, output: Path, png: Path | None) -> None:
-    """Before any work: both results can be written, and replace neither each other nor the clip nor the weights.
+    """Check before any work that both results can be written, and replace neither the clip nor the weights.
 
     Raises:
-        InputError: they cannot, or would.
+        InputError: one of them cannot be written, or would replace another file.
     """
     from photoflow.io import check_target
 
@@ -65,10 +65,10 @@ def check_spectrum_files(video: Path, weights: str | None, output: Path, png: Pa
 
 
 def flow_network(weights: str | None, device: str, offline: bool) -> dict[str, Any]:
-    """RAFT and where it is, as `measure` expects them; nothing where no weights are named.
+    """Load RAFT and return it with its device, as arguments of `measure`; empty if no weights are named.
 
     Raises:
-        InputError: the device is not there, or the weights are not or not RAFT's.
+        InputError: the device or the weights are missing, or the weights are not RAFT's.
     """
     from photoflow.device import check_device
 
@@ -83,7 +83,7 @@ def flow_network(weights: str | None, device: str, offline: bool) -> dict[str, A
 
 
 def spectrum_report(video: Path, output: Path, footage: Footage, measured: Measured) -> list[str]:
-    """What was read, and what is kept of it."""
+    """Describe in three lines what was read, whether the clip is a loop, and how much of its motion is kept."""
     volume = measured.volume
     height, width = volume.size
     read = f"{video}: {measured.frames} frames, {volume.seconds:.3g} s, measured at {width}x{height}"
@@ -95,17 +95,17 @@ def spectrum_report(video: Path, output: Path, footage: Footage, measured: Measu
 
 
 def spectrum_picture(footage: Footage, volume: SpectralVolume) -> Any:
-    """The line of the clip that moves most, over time, and below it the power of its motion, uint8 (h, w, 3)."""
+    """Draw the line of the clip that moves most, over time, and below it the power of its motion, uint8 (h, w, 3)."""
     import cv2
     import numpy as np
 
     from photoflow import viz
 
     energy = np.square(np.abs(volume.coefficients)).sum(axis=0)
-    across = energy[0].sum() >= energy[1].sum()  # what moves to and fro is seen along a row, up and down along a column
+    across = energy[0].sum() >= energy[1].sum()  # a row shows motion from side to side, a column motion up and down
     line = int(energy.sum(axis=(0, 2) if across else (0, 1)).argmax())
     slice_ = viz.xt_slice(footage, row=line) if across else viz.xt_slice(footage, column=line)
-    # The mean is no oscillation, and 0 Hz is what the slice shows as well.
+    # 0 Hz is left out: the mean is not an oscillation.
     curves = {"motion": (list(volume.frequencies[1:]), list(volume.power[1:]))}
     width = max(slice_.shape[1], 320)
     shown = [cv2.copyMakeBorder(slice_, 0, 8, 0, width - slice_.shape[1], cv2.BORDER_CONSTANT, value=(255,) * 3)]

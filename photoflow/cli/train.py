@@ -1,4 +1,4 @@
-"""photoflow train."""
+"""Command `photoflow train`."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def train(
     shortcuts = {"batch": batch, "size": size, "seed": seed}
     texts = {name: str(value) for name, value in shortcuts.items() if value is not None}
     config = entry.configured(texts | parse_settings(settings or []))
-    check_place(out)  # data and networks take a while
+    check_place(out)  # first, as opening data and networks takes a while
     with process_group(device) as ranks:
         sources = [open_source(text, size=config.data_size, device=ranks.device, seed=config.seed) for text in data]
         made = entry.made(config, ranks.device)
@@ -79,10 +79,10 @@ def train(
 
 
 def parse_settings(texts: list[str]) -> dict[str, str]:
-    """FIELD=VALUE, as a dictionary.
+    """Parse texts of the form FIELD=VALUE into a dictionary.
 
     Raises:
-        InputError: a text is something else.
+        InputError: a text has another form.
     """
     parsed = {}
     for text in texts:

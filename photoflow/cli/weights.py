@@ -1,4 +1,4 @@
-"""photoflow weights list, get and path."""
+"""Commands `photoflow weights list`, `get` and `path`."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def list_weights() -> None:
 
 
 def shipped_path(name: str) -> Path | None:
-    """The weights of that name that come with photoflow."""
+    """Return the path of the weights of this name that come with photoflow, or None."""
     from photoflow.models.networks import KINDS
     from photoflow.weights import loading as weights
 

@@ -1,7 +1,7 @@
-"""How well photoflow does beside simple ways of doing the same, on data that nobody here made.
+"""Evaluation of photoflow against simple baselines, on real data.
 
-A task a module, each with a function that compares all methods in one run and returns an `Evaluation`: `render`,
-`flow`, `interpolation` and `animation`. `write_scores` keeps it as JSON, `write_report` as a page with pictures.
+Each task is a module with a function that compares all methods in one run and returns an `Evaluation`: `render`,
+`flow`, `interpolation` and `animation`. `write_scores` writes it as JSON, `write_report` as a page with pictures.
 """
 
 from photoflow.evaluation.comparison import Evaluation

@@ -1,4 +1,4 @@
-"""How well a photo is animated: what moves moves as planned, all else stays, and the loop closes."""
+"""Evaluation of animated photos: the subject moves as planned, the background stays, and the loop closes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ METHODS = {
 }
 SECONDS, FPS, SIDE = 2.0, 12.0, 640
 _BLUR = 0.02  # of the longer side: the standard deviation of the flow's blur in "warp"
-_FULL_HEAT = 5.0  # pixels of error that are white
+_FULL_HEAT = 5.0  # pixels of error that are drawn white
 
 
 def evaluate_animation(
@@ -47,22 +47,22 @@ def evaluate_animation(
 ) -> Evaluation:
     """Animate photos and compare with simpler ways to move their subjects.
 
-    Every photo makes a loop of `SECONDS` at `FPS` frames a second, its longest side at most `SIDE` pixels. The flow
-    from the photo to each frame is measured and compared, within the subject, with the one that was planned.
+    Every photo is animated as a loop of `SECONDS` at `FPS` frames a second, its longest side at most `SIDE` pixels. The
+    flow from the photo to each frame is measured and compared, within the subject, with the planned flow.
 
     Args:
-        data: a photo or a folder of photos; NAME_mask.png beside NAME.* is its subject.
-        network: RAFT, on `device`, which measures the flow; None: OpenCV's DIS (medium) does.
-        motion: of the subject.
-        device: where frames are rendered and the flow is measured.
+        data: a photo or a folder of photos; NAME_mask.png beside NAME.* is the mask of its subject.
+        network: RAFT, on `device`, which measures the flow; None: OpenCV's DIS (medium).
+        motion: motion of the subject.
+        device: device for rendering and for measuring the flow.
         offline: never fetch the weights that find subjects.
         progress: called after every photo.
 
     Returns:
-        See `ClipMeasures`. Photos without a subject that can be found are left out, with a note.
+        The scores of `ClipMeasures.metrics`. Photos in which no subject is found are left out, with a note.
 
     Raises:
-        InputError: no photo, one that cannot be read, or none with a subject.
+        InputError: there is no photo, one cannot be read, or none has a subject.
     """
     photos, animator, scores, counts = open_photos(data), Animator(device, offline=offline), Scores(), ErrorCounts()
     measure: FlowMethod = DIS("medium") if network is None else network
@@ -75,7 +75,7 @@ def evaluate_animation(
             side = min(SIDE, max(read_photo(photo).rgb.shape))  # a small photo is not enlarged
             clip = animator.animate(photo, motion, seconds=SECONDS, fps=FPS, size=side, mask=mask)
         except NoSubjectError as error:
-            reason = str(error).partition(";")[0]  # what follows advises who animates this one
+            reason = str(error).partition(";")[0]  # the rest is advice on animating this photo
             left_out.setdefault(reason, []).append(photo.name)
         else:
             touched = swept(clip)
@@ -96,7 +96,15 @@ def evaluate_animation(
 
 
 def measure_clip(clip: Clip, frames: Frames, touched: Array, measure: FlowMethod, device: str) -> ClipMeasures:
-    """All measures of the frames that a method draws of a clip's photo and plan; `touched` is from `swept`."""
+    """Measure the frames that a method draws of a clip's photo and plan.
+
+    Args:
+        clip: the clip with its photo, its mask and its planned flow.
+        frames: draws the method's frame at a time, seconds.
+        touched: bool (H, W), from `swept`.
+        measure: measures the flow from the photo to a frame.
+        device: device on which the flow is measured.
+    """
     measures = ClipMeasures(clip.photo, clip.mask > 0.5, touched)
     with torch.inference_mode():
         still = as_planes(clip.photo, device)
@@ -109,12 +117,12 @@ def measure_clip(clip: Clip, frames: Frames, touched: Array, measure: FlowMethod
 
 
 def methods_of(clip: Clip) -> dict[str, Frames]:
-    """The ways to draw a clip's frames, each a function of the time."""
+    """Return the methods that draw a clip's frames, each a function of the time in seconds."""
     return {OURS: clip.renderer.frame, "paste": _pasted(clip), "warp": _warped(clip)}
 
 
 def swept(clip: Clip) -> Array:
-    """Where the subject is at any time, with the rim that it stains at its first place; bool (H, W)."""
+    """Return the pixels that the subject covers at any time, and the rim around its first place; bool (H, W)."""
     sweep = hole_behind([clip.mask])
     for cutout in clip.cutouts():
         sweep |= hole_behind([cutout[..., 3]])  # what it is drawn with reaches into its rim

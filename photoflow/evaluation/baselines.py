@@ -1,4 +1,4 @@
-"""The simple ways that networks are compared with."""
+"""Simple baselines that networks are compared with."""
 
 from __future__ import annotations
 
@@ -21,26 +21,26 @@ _FILLED_WITHIN = 3  # pixels around a hole from which Telea's method takes its c
 
 
 def inverse(flow: Tensor) -> tuple[Tensor, Tensor]:
-    """The way back of a flow, approximated: it is thrown along itself, larger motion in front.
+    """Approximate the inverse of a flow by splatting the flow along itself, larger motion in front.
 
     Args:
         flow: (B, 2, H, W) from image 1 to image 2, pixels.
 
     Returns:
-        The flow from image 2 to image 1, and (B, 1, H, W), 1 where nothing arrived: there the flow of the same place
-        is turned round.
+        The flow from image 2 to image 1, and (B, 1, H, W), 1 where nothing arrived; there the inverse is minus the flow
+        at the same pixel.
     """
     arrived, hole = thrown(flow, flow)
     return torch.where(hole > 0, -flow, -arrived), hole
 
 
 def warped(image: Tensor, flow: Tensor) -> Tensor:
-    """The image read backwards along the approximate inverse of the flow; (B, 3, H, W)."""
+    """Warp an image (B, 3, H, W) backward along the approximate inverse of the flow (B, 2, H, W), pixels."""
     return ops.backward_warp(image, inverse(flow)[0], padding="border")
 
 
 def splatted(image: Tensor, flow: Tensor) -> Tensor:
-    """The image thrown along the flow (softmax, larger motion in front), its holes filled by Telea's method.
+    """Splat an image along a flow (softmax, larger motion in front), and fill its holes by Telea's method.
 
     Args:
         image: (1, 3, H, W) in [0, 1].
@@ -56,7 +56,7 @@ def splatted(image: Tensor, flow: Tensor) -> Tensor:
 
 
 def filled(rgb: Array, hole: Array) -> Array:
-    """A picture whose hole Telea's method fills.
+    """Fill the hole of a picture by Telea's method.
 
     Args:
         rgb: uint8 (H, W, 3).
@@ -71,7 +71,9 @@ def filled(rgb: Array, hole: Array) -> Array:
 
 
 def farneback(image1: Tensor, image2: Tensor) -> Tensor:
-    """OpenCV's Farnebäck flow of a pair (1, 3, H, W), as (1, 2, H, W), with five levels and a window of 21 pixels.
+    """Measure the flow of a pair (1, 3, H, W) by OpenCV's Farnebäck method: (1, 2, H, W), pixels.
+
+    It uses five levels and a window of 21 pixels.
 
     Source: Farnebäck, "Two-Frame Motion Estimation Based on Polynomial Expansion", SCIA 2003.
     """
@@ -80,20 +82,20 @@ def farneback(image1: Tensor, image2: Tensor) -> Tensor:
 
 
 def zero_flow(image1: Tensor, image2: Tensor) -> Tensor:
-    """The flow of what does not move, (B, 2, H, W)."""
+    """Return a flow that is 0 everywhere, (B, 2, H, W)."""
     return image1.new_zeros(image1.shape[0], 2, *image1.shape[2:])
 
 
 def middle_by_flow(image1: Tensor, image2: Tensor, measure: FlowMethod) -> Tensor:
-    """The mean of both images, each read backwards along half of the flow that leads to it.
+    """Draw the middle frame as the mean of both images, each warped backward along half of the flow that leads to it.
 
-    The pixel p in the middle is taken to move as the pixel p of the other image does, so it lies at p + F21[p] / 2 in
+    Pixel p of the middle frame is assumed to move like pixel p of the other image, so it lies at p + F21[p] / 2 in
     image 1 and at p + F12[p] / 2 in image 2.
 
     Args:
         image1: (1, 3, H, W) in [0, 1].
-        image2: the same.
-        measure: gives the flow from one image to another.
+        image2: like `image1`.
+        measure: measures the flow from one image to another.
 
     Returns:
         (1, 3, H, W) in [0, 1].
@@ -107,5 +109,5 @@ def _grey(image: Tensor) -> Array:
 
 
 def _planes_of(flow: Array, beside: Tensor) -> Tensor:
-    """OpenCV's flow (H, W, 2) as (1, 2, H, W)."""
+    """Convert OpenCV's flow (H, W, 2) to (1, 2, H, W), on the device of another tensor."""
     return torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1)))[None].to(beside.device)

@@ -1,4 +1,4 @@
-"""The measures of one clip, gathered frame by frame."""
+"""Measures of one clip, collected frame by frame."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from photoflow.metrics import seam, smoothness
 
 
 class ClipMeasures:
-    """Measures of a loop's frames; of each, only the subject's displacements are kept.
+    """Measures of a loop's frames. Of each frame, only the subject's displacements stay in memory.
 
     Args:
         photo: uint8 (H, W, 3).
-        subject: bool (H, W), what is to move.
-        touched: bool (H, W), where the subject ever is. All else is background.
+        subject: bool (H, W), the subject in the photo.
+        touched: bool (H, W), pixels that the subject covers at any time. All others are background.
     """
 
     def __init__(self, photo: Array, subject: Array, touched: Array) -> None:
@@ -30,12 +30,12 @@ class ClipMeasures:
         self._squares, self._changed = 0.0, 0
 
     def add(self, frame: Array, planned: Array, measured: Array) -> None:
-        """Take in the next frame.
+        """Add the next frame.
 
         Args:
             frame: uint8 (H, W, 3).
-            planned: (2, H, W), from the photo to the frame, pixels.
-            measured: the same as it was found.
+            planned: (2, H, W), planned flow from the photo to the frame, pixels.
+            measured: (2, H, W), measured flow from the photo to the frame, pixels.
         """
         if self._last is None:
             self._first = frame
@@ -49,11 +49,11 @@ class ClipMeasures:
         self._measured.append(measured[:, self._subject])
 
     def metrics(self) -> dict[str, float]:
-        """The measures of the clip.
+        """Compute the measures of the clip.
 
         Returns:
-            background_psnr: of all frames, where the subject never is; 100 dB if nothing changed.
-            background_changed: the share of pixels there that are not the photo's to the bit.
+            background_psnr: PSNR of the background in all frames; 100 dB if nothing changed.
+            background_changed: share of the background's pixels that do not equal the photo's exactly.
             epe: mean distance between planned and measured displacements within the subject, pixels.
             smoothness: spatio-temporal variance of the measured motion from frame to frame, square pixels.
             seam_intensity, seam_motion: the step from the last frame to the first, as a multiple of the largest
@@ -72,42 +72,42 @@ class ClipMeasures:
         }
 
     def errors(self) -> Tensor:
-        """The endpoint error of the subject's pixels in all frames, (1, 1, T, N)."""
+        """Return the endpoint error of the subject's pixels in all frames, (1, 1, T, N), pixels."""
         return torch.from_numpy(self._errors())[None, None]
 
     def error_at(self, number: int) -> Array:
-        """The endpoint error of a frame, (H, W); NaN around the subject."""
+        """Return the endpoint error of a frame, (H, W), pixels; NaN outside the subject."""
         error = np.full(self._subject.shape, np.nan, np.float32)
         error[self._subject] = self._errors()[number]
         return error
 
     def flow_at(self, number: int) -> Array:
-        """The measured flow of a frame within the subject, (2, H, W); 0 around it."""
+        """Return the measured flow of a frame within the subject, (2, H, W), pixels; 0 outside it."""
         flow = np.zeros((2, *self._subject.shape), np.float32)
         flow[:, self._subject] = self._measured[number]
         return flow
 
     def motion_steps(self) -> list[float]:
-        """By how many pixels the subject moves from each frame to the next, from the last to the first too."""
+        """Measure how far the subject moves from each frame to the next, and from the last to the first, pixels."""
         return [float(length) for length in torch.hypot(*self._steps().unbind(1)).mean(dim=1)]
 
     def _steps(self) -> Tensor:
-        """(T, 2, N): displacements from each frame to the next."""
+        """Return the displacements from each frame to the next, and from the last to the first, (T, 2, N), pixels."""
         found = torch.from_numpy(np.stack(self._measured))
         return found.roll(-1, dims=0) - found
 
     def _errors(self) -> Array:
-        """(T, N)."""
+        """Return the endpoint error of the subject's pixels in all frames, (T, N), pixels."""
         apart = np.stack(self._measured) - np.stack(self._planned)
         return np.asarray(np.hypot(apart[:, 0], apart[:, 1]), np.float32)
 
     def _difference(self, first: Array, second: Array) -> float:
-        """The mean difference of two frames, of bytes, where the subject ever is."""
+        """Compute the mean difference of two frames, on a scale of 0 to 255, over all pixels outside the background."""
         return float(np.abs(first.astype(np.int16) - second)[self._touched].mean())
 
 
 def _decibels(squares: float, count: int) -> float:
-    """The signal-to-noise ratio of a sum of squared differences of bytes, as `scores.decibels` caps it."""
+    """Compute the PSNR from a sum of squared differences of bytes and their count, capped as in `scores.decibels`."""
     if not count:
         return float("nan")
     return min(MOST_DECIBELS, float(10 * np.log10(255**2 * count / squares))) if squares else MOST_DECIBELS

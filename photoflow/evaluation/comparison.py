@@ -1,4 +1,4 @@
-"""One run over the samples, in which every method is tried on each."""
+"""Comparison of all methods in one run over the samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor
 from photoflow.evaluation.scores import Scores
 
 Progress = Callable[[int, int], None]
-"""Told after every sample how many are done, of how many."""
+"""Called after every sample with the number of samples done and their total number."""
 
 OURS = "photoflow"
 SHOWN = 3  # samples with pictures in the report
@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 
 class Samples(Protocol[S]):
-    """What is read from a folder: a sample at a time, when it is asked for."""
+    """Sequence of samples, each read from a folder when it is needed."""
 
     def __len__(self) -> int: ...
 
@@ -36,9 +36,9 @@ class Figure:
 
     Args:
         title: one line.
-        caption: what to see in it.
+        caption: explanation of the figure.
         panels: (name, HTML of a picture or a drawing).
-        columns: panels side by side.
+        columns: number of panels side by side.
     """
 
     title: str
@@ -49,15 +49,15 @@ class Figure:
 
 @dataclass
 class Evaluation:
-    """What came out.
+    """Result of an evaluation.
 
     Args:
-        task: its name.
-        data: where the samples are from.
-        scores: of each sample.
-        methods: what each method does, in a sentence, by its name.
-        figures: for the report.
-        notes: lines that a reader of the scores should know.
+        task: name of the task.
+        data: origin of the samples.
+        scores: the scores of each sample.
+        methods: a one-sentence description of each method, by its name.
+        figures: the figures of the report.
+        notes: remarks that a reader of the scores should know.
     """
 
     task: str
@@ -75,13 +75,13 @@ def compare(
     show: Callable[[str, T, Mapping[str, Tensor]], Sequence[Figure]],
     progress: Progress,
 ) -> tuple[Scores, list[Figure]]:
-    """Try every method on every sample; one sample is in memory at a time.
+    """Run every method on every sample, with one sample in memory at a time.
 
     Args:
-        samples: read one after the other.
-        methods: make a prediction of a sample.
-        measure: the metrics of a method's prediction; the seconds that it took are added to them.
-        show: the figures of a sample, by its name, and its predictions; called for `SHOWN` of them.
+        samples: the samples, read one after the other.
+        methods: functions that make a prediction from a sample, by name.
+        measure: computes the metrics of a method's prediction; the time in seconds is added to them.
+        show: draws the figures of a sample from its name, itself and its predictions; called for `SHOWN` samples.
         progress: called after every sample.
 
     Returns:
@@ -104,12 +104,12 @@ def compare(
 
 
 def spread(count: int, wanted: int) -> set[int]:
-    """At most `wanted` of the numbers below `count`, evenly over them."""
+    """Choose at most `wanted` of the numbers below `count`, evenly spaced."""
     return {number * count // wanted for number in range(wanted)} if count > wanted else set(range(count))
 
 
 def _timed(method: Callable[[T], Tensor], sample: T) -> tuple[Tensor, float]:
-    """What a method makes of a sample, and in how many seconds."""
+    """Run a method on a sample; return its prediction and its time in seconds."""
     start = time.perf_counter()
     prediction = method(sample)
     if prediction.is_cuda:
@@ -118,12 +118,12 @@ def _timed(method: Callable[[T], Tensor], sample: T) -> tuple[Tensor, float]:
 
 
 def network_or_none(kind: str, weights: str | None, notes: list[str], **permits: Any) -> Any:
-    """A network, or None with a note where no weights are given and none are at hand.
+    """Load a network, or add a note and return None if no weights are given and none ship with photoflow.
 
     Args:
         kind: see `photoflow.models.networks.load_network`.
-        weights: a name or a file; None: what ships with photoflow.
-        notes: gets the line.
+        weights: a name or a file; None: the weights that ship with photoflow.
+        notes: list that the note is added to.
         permits: `offline` and `accept_licence`.
 
     Raises:

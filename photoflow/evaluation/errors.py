@@ -1,4 +1,4 @@
-"""Endpoint errors of all pixels of all samples, as far as a report draws them."""
+"""Histograms of the endpoint errors of all samples, for the report."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ _ERROR, _SHARE = "endpoint error, pixels", "% of pixels"
 
 
 class ErrorCounts:
-    """Histograms of endpoint errors, one for each method, that add up over the samples."""
+    """Histograms of endpoint errors, one for each method, summed over the samples."""
 
     def __init__(self) -> None:
         self.counts: dict[str, Tensor] = {}
 
     def add(self, method: str, error: Tensor, where: Tensor | None = None) -> None:
-        """Count the errors (1, 1, H, W) of a sample, NaN left out; see `photoflow.metrics.histogram`."""
+        """Add the errors (1, 1, H, W) of a sample, pixels, without NaN; see `photoflow.metrics.histogram`."""
         own = self.counts.setdefault(method, torch.zeros(len(ERROR_EDGES), dtype=torch.int64))
         own += histogram(error, where)
 
     def figures(self) -> list[Figure]:
-        """The histogram of one method, and the cumulative curves of all; none where nothing was counted."""
+        """Draw the histogram of one method and the cumulative curves of all; no figure if nothing was counted."""
         counts = {method: own for method, own in self.counts.items() if own.sum()}
         if not counts:
             return []
-        # Of photoflow if it is there, or else of the method with the most pixels below an error, over all errors.
+        # Show photoflow if it was measured, else the method whose cumulative curve is highest on average.
         first = OURS if OURS in counts else max(counts, key=lambda method: float(cumulative(counts[method]).sum()))
         own = counts[first]
         shares = (100 * own[:-1].double() / own.sum()).tolist()

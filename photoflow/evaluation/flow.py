@@ -1,4 +1,4 @@
-"""How well the flow between two images is measured."""
+"""Evaluation of methods that measure the flow between two images."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ METHODS = {
     "farneback": "OpenCV's Farnebäck flow",
 }
 THRESHOLDS = (1, 3, 5)
-_FULL_HEAT = 10.0  # pixels of error that are white
+_FULL_HEAT = 10.0  # pixels of error that are drawn white
 
 
 def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) -> Evaluation:
     """Compare ways of measuring the flow of a pair.
 
     Args:
-        data: a folder as FlyingChairs' is.
+        data: a folder in the format of FlyingChairs.
         network: RAFT or `photoflow.models.dis.RefinedDIS`, on `device`; None: the one whose weights come with
             photoflow.
-        device: where it runs.
+        device: device of the network.
         progress: called after every pair.
 
     Returns:
         EPE of all pixels, of those that are visible in image 2 and of those that are occluded, and the shares of
-        pixels that are off by more than 1, 3 and 5 pixels.
+        pixels whose error is above 1, 3 and 5 pixels.
 
     Raises:
-        InputError: the folder has no pairs, or one that cannot be read.
+        InputError: the folder has no pairs, or one of them cannot be read.
     """
     network = load_network("flow", None).to(device) if network is None else network
     measured: dict[str, FlowMethod] = {
@@ -76,16 +76,16 @@ def evaluate_flow(data: Path, network: Any, *, device: str, progress: Progress) 
 
 
 def visible(flow: Tensor) -> Tensor:
-    """Which pixels of image 1 are seen in image 2, as far as the flow alone tells.
+    """Find the pixels of image 1 that are visible in image 2, from the flow alone.
 
-    The way back is approximated by throwing the flow along itself, the larger motion in front; a pixel that it does
-    not lead back to is hidden by another, or has left the picture.
+    The inverse flow is approximated by splatting the flow along itself, larger motion in front. A pixel that the
+    inverse does not lead back to is hidden by another one, or has left the picture.
 
     Args:
         flow: (B, 2, H, W), the true flow, pixels.
 
     Returns:
-        (B, 1, H, W), 1 = seen.
+        (B, 1, H, W), 1 = visible.
     """
     return ops.occlusion(flow, inverse(flow)[0])[0]
 

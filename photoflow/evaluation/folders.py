@@ -1,4 +1,4 @@
-"""The folders that evaluations read, and what is expected of them."""
+"""Readers of the folders that evaluations use, with checks of their content."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from photoflow.io import PICTURES, natural_order, read_photo
 from photoflow.metrics.ssim import SIDE
 from photoflow.models.dis import DIS
 
-MASK = "_mask"  # ends the names of pictures that are masks of others
+MASK = "_mask"  # end of the names of pictures that are masks of others
 _MIDDLEBURY = ("frame10.png", "frame10i11.png", "frame11.png")
 _PAIR = "NNNNN_img1.ppm (or .png), NNNNN_img2.ppm and NNNNN_flow.flo"
-_STEP = 4  # frames from one pair to the next: neighbours are much alike
+_STEP = 4  # frames from one pair to the next, as neighbouring pairs are very similar
 
 
 @dataclass(frozen=True)
 class Triplets:
-    """Three frames that follow each other; the one in the middle is to be drawn from the others.
+    """Samples of three consecutive frames, for drawing the middle one from the others.
 
     Args:
-        files: the three of each.
-        device: where they are wanted.
+        files: the three files of each sample.
+        device: device of the samples.
     """
 
     files: list[tuple[Path, Path, Path]]
@@ -37,21 +37,21 @@ class Triplets:
         return len(self.files)
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        """`image1`, `middle` and `image2`, each (1, 3, H, W) in [0, 1].
+        """Read `image1`, `middle` and `image2`, each (1, 3, H, W) in [0, 1].
 
         Raises:
-            InputError: a picture cannot be read, or they are of different sizes.
+            InputError: a picture cannot be read, or their sizes differ.
         """
         return dict(zip(("image1", "middle", "image2"), _read(self.files[number], self.device)))
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """Two frames that follow each other; the second is to be drawn from the first and the flow, which is measured.
+    """Samples of two consecutive frames, for drawing the second from the first and the measured flow.
 
     Args:
-        files: the two of each.
-        device: where they are wanted.
+        files: the two files of each sample.
+        device: device of the samples.
     """
 
     files: list[tuple[Path, Path]]
@@ -61,27 +61,28 @@ class Neighbours:
         return len(self.files)
 
     def __getitem__(self, number: int) -> dict[str, Tensor]:
-        """`image1` and `image2`, each (1, 3, H, W) in [0, 1], and `flow` (1, 2, H, W), pixels, by DIS (medium).
+        """Read `image1` and `image2`, each (1, 3, H, W) in [0, 1], and measure `flow` (1, 2, H, W), by DIS (medium).
 
         Raises:
-            InputError: a picture cannot be read, or they are of different sizes.
+            InputError: a picture cannot be read, or their sizes differ.
         """
         image1, image2 = _read(self.files[number], self.device)
         return {"image1": image1, "image2": image2, "flow": DIS("medium")(image1, image2)}
 
 
 def open_pairs_or_frames(folder: Path, notes: list[str], device: str = "cpu") -> FlyingChairs | Neighbours:
-    """The pairs of a folder as FlyingChairs' is; where it has no flow, neighbouring frames of the folders below it.
+    """Open the pairs of a folder in the format of FlyingChairs, or else neighbouring frames of the folders in it.
 
-    Of every folder of pictures, which are the frames of one sequence, each fourth one is taken, with the next.
+    Frames are used if the folder has no flow files. Every folder of pictures counts as one sequence; every fourth frame
+    and the one after it form a pair.
 
     Args:
-        folder: where they are.
-        notes: see `open_pairs`; gets a line that the flow is measured, where it is.
-        device: where they are wanted.
+        folder: folder of the pairs or of the sequences.
+        notes: see `open_pairs`; if frames are used, a note is added that their flow is measured.
+        device: device of the samples.
 
     Raises:
-        InputError: there is no folder, or neither in it.
+        InputError: the folder is missing or holds neither.
     """
     check_folder(folder, f"{_PAIR}, or frames of sequences")
     files: list[tuple[Path, Path]] = []
@@ -99,17 +100,17 @@ def open_pairs_or_frames(folder: Path, notes: list[str], device: str = "cpu") ->
 
 
 def open_pairs(folder: Path, notes: list[str], device: str = "cpu") -> FlyingChairs:
-    """The pairs of a folder as FlyingChairs' is: those of the test part where a split file says which these are.
+    """Open the pairs of a folder in the format of FlyingChairs: its test part if it has a split file, else all pairs.
 
-    Each is a batch of one: `image1`, `image2` (1, 3, H, W) in [0, 1] and `flow` (1, 2, H, W), pixels.
+    Each pair is a batch of one: `image1`, `image2` (1, 3, H, W) in [0, 1] and `flow` (1, 2, H, W), pixels.
 
     Args:
-        folder: where they are.
-        notes: gets a line where no file splits them, so that a training may have learned from what is measured.
-        device: where they are wanted.
+        folder: folder of the pairs.
+        notes: if there is no split file, a note is added that a network may have been trained on these pairs.
+        device: device of the samples.
 
     Raises:
-        InputError: there is no folder, or no pair in it.
+        InputError: the folder is missing or holds no pair.
     """
     check_folder(folder, _PAIR)
     split = any((place / SPLIT_FILE).is_file() for place in (folder, folder.parent))
@@ -123,13 +124,17 @@ def open_pairs(folder: Path, notes: list[str], device: str = "cpu") -> FlyingCha
 
 
 def open_triplets(folder: Path, device: str = "cpu") -> Triplets:
-    """The triplets in a folder and those below it.
+    """Open the triplets in a folder and the folders below it.
 
-    A folder with `frame10.png`, `frame10i11.png` and `frame11.png`, as Middlebury's, is one triplet. In any other
-    folder of pictures each second one lies in the middle of a triplet: pictures 1 2 3, 3 4 5, …
+    A folder with `frame10.png`, `frame10i11.png` and `frame11.png`, as in Middlebury, is one triplet. In any other
+    folder every second picture is the middle of a triplet: pictures 1 2 3, 3 4 5, …
+
+    Args:
+        folder: the folder.
+        device: device of the samples.
 
     Raises:
-        InputError: there is no folder, or no triplet in it.
+        InputError: the folder is missing or holds no triplet.
     """
     check_folder(folder, "three pictures that follow each other in a folder")
     files: list[tuple[Path, Path, Path]] = []
@@ -149,13 +154,16 @@ def open_triplets(folder: Path, device: str = "cpu") -> Triplets:
 
 
 def open_photos(path: Path) -> list[tuple[Path, Path | None]]:
-    """Photos, each with its mask where a picture NAME_mask.png stands beside it.
+    """List photos, each with its mask if there is a picture NAME_mask.png beside it.
 
     Args:
-        path: a photo, or a folder of them.
+        path: a photo, or a folder of photos.
+
+    Returns:
+        Pairs of a photo and its mask or None.
 
     Raises:
-        InputError: it is neither.
+        InputError: the path is neither, or the folder holds no photos.
     """
     if path.is_file():
         photos = [path]
@@ -169,15 +177,19 @@ def open_photos(path: Path) -> list[tuple[Path, Path | None]]:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder that are no masks, frame2 before frame10."""
+    """List the pictures of a folder that are not masks, frame2 before frame10."""
     return sorted(_pictures(folder), key=natural_order)
 
 
 def check_folder(path: Path, expected: str) -> None:
-    """See that a path is a folder.
+    """Check that a path is a folder.
+
+    Args:
+        path: the path.
+        expected: description of the expected content, for the error.
 
     Raises:
-        InputError: it is not; the line names what was expected.
+        InputError: the path is not a folder.
     """
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing"
@@ -185,15 +197,15 @@ def check_folder(path: Path, expected: str) -> None:
 
 
 def _with_inner(folder: Path) -> list[Path]:
-    """A folder and those below it, in a fixed order."""
+    """List a folder and all folders below it, in a fixed order."""
     return sorted([folder, *(path for path in folder.rglob("*") if path.is_dir())])
 
 
 def _read(files: Sequence[Path], device: str) -> list[Tensor]:
-    """Frames of one size, (1, 3, H, W) in [0, 1] each.
+    """Read frames of one size, (1, 3, H, W) in [0, 1] each.
 
     Raises:
-        InputError: one cannot be read, is too small to be compared, or they are of different sizes.
+        InputError: a frame cannot be read or is too small to be compared, or their sizes differ.
     """
     frames = [as_planes(read_photo(file).rgb, device) for file in files]
     for file, frame in zip(files, frames):

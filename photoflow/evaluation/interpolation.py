@@ -1,4 +1,4 @@
-"""How well the frame in the middle of two others is drawn."""
+"""Evaluation of methods that draw the frame in the middle between two others."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ def evaluate_interpolation(data: Path, network: Any, *, device: str, progress: P
     Args:
         data: see `photoflow.evaluation.folders.open_triplets`.
         network: `photoflow.models.dis.RefinedInterpolation`, `photoflow.models.ifnet.IFNet` or
-            `photoflow.models.amt.AMT`; None: DIS interpolation is photoflow's.
-        device: where it runs.
+            `photoflow.models.amt.AMT`; None: DIS interpolation is evaluated as photoflow's method.
+        device: device of the network.
         progress: called after every triplet.
 
     Returns:
         PSNR, SSIM and the interpolation error IE.
 
     Raises:
-        InputError: the folder has no triplets, or one that cannot be read.
+        InputError: the folder has no triplets, or one of them cannot be read.
     """
     flow = DIS("medium")
     methods: dict[str, Callable[[Sample], Tensor]] = {
@@ -63,7 +63,7 @@ def evaluate_interpolation(data: Path, network: Any, *, device: str, progress: P
 
 
 def _drawn(make: FrameMaker, sample: Sample) -> Tensor:
-    """The frame as the commands draw it, in bytes."""
+    """Draw the middle frame as the commands do, in bytes."""
     frame = make(as_bytes(sample["image1"]), as_bytes(sample["image2"]), 0.5)
     return as_planes(frame, sample["image1"].device)
 

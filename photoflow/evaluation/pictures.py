@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: from tensors to bytes, errors as heat, and into a page."""
+"""Pictures of an evaluation: conversion from and to tensors, errors as heat maps, and HTML."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from torch import Tensor
 from photoflow.arrays import Array
 from photoflow.viz import colour_wheel_legend, flow_to_rgb
 
-WIDEST = 960  # pixels of a picture in the page, so that a page of large photos can still be sent
+WIDEST = 960  # largest width of a picture in the page, pixels: keeps the file of a page with large photos small
 _QUALITY = 90
 
 
 def as_bytes(image: Tensor) -> Array:
-    """A picture (1, 3, H, W) in [0, 1] as uint8 (H, W, 3)."""
+    """Convert a picture (1, 3, H, W) in [0, 1] to uint8 (H, W, 3)."""
     rounded = image[0].float().mul(255).add(0.5).clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(rounded.permute(1, 2, 0).cpu().numpy())
 
 
 def as_planes(rgb: Array, device: str | torch.device) -> Tensor:
-    """A picture uint8 (H, W, 3) as (1, 3, H, W) in [0, 1]."""
+    """Convert a picture, uint8 (H, W, 3), to (1, 3, H, W) in [0, 1]."""
     return torch.from_numpy(rgb).to(device).permute(2, 0, 1)[None].contiguous().float() / 255
 
 
 def heat(values: Array, full: float) -> Array:
-    """Numbers as heat, from black at 0 over red and yellow to white at `full` and above.
+    """Draw numbers as a heat map: black at 0, then red and yellow, white at `full` and above.
 
     Args:
         values: (H, W), at least 0; NaN is drawn grey.
-        full: above 0.
+        full: value that is drawn white, above 0.
 
     Returns:
         uint8 (H, W, 3).
@@ -45,21 +45,21 @@ def heat(values: Array, full: float) -> Array:
 
 
 def difference(image: Tensor, target: Tensor, full: float = 0.25) -> Array:
-    """Where two pictures (1, 3, H, W) differ: the mean over colours of |image - target| as `heat`."""
+    """Draw the difference of two pictures (1, 3, H, W), the mean over colours of |image - target|, as a heat map."""
     return heat((image.float() - target.float()).abs().mean(dim=1)[0].cpu().numpy(), full)
 
 
 def flow_picture(flow: Tensor, full: float) -> Array:
-    """A flow (1, 2, H, W) as colours that are full at `full` pixels: uint8 (H, W, 3)."""
+    """Draw a flow (1, 2, H, W) as colours, fully saturated at `full` pixels: uint8 (H, W, 3)."""
     return flow_to_rgb(flow[0].float().cpu().numpy(), max(full, 1e-3))
 
 
 def embedded(rgb: Array, description: str = "") -> str:
-    """A picture, uint8 (H, W, 3), as an HTML element that holds it.
+    """Embed a picture in an HTML element.
 
     Args:
-        rgb: made smaller where it is more than `WIDEST` pixels wide.
-        description: for who cannot see it.
+        rgb: uint8 (H, W, 3), reduced if it is more than `WIDEST` pixels wide.
+        description: alternative text of the picture.
     """
     height, width = rgb.shape[:2]
     if width > WIDEST:
@@ -71,6 +71,6 @@ def embedded(rgb: Array, description: str = "") -> str:
 
 
 def wheel() -> tuple[str, str]:
-    """The panel that explains the colours of a flow."""
+    """Return the panel that explains the colours of a flow: its name and its HTML."""
     shown = embedded(colour_wheel_legend(96), "colour wheel: red is right, yellow down, white still")
     return "colours of flow", f'<div class="wheel">{shown}</div>'

@@ -1,4 +1,4 @@
-"""Plots as SVG that stands in a page: lines and bars, in the page's own colours, light or dark."""
+"""Plots of lines and bars as SVG for an HTML page, in the page's light or dark colours."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT = 460, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 72, 10, 10, 42
-MOST_POINTS = 300  # of a line; more are averaged
-COLOURS = 8  # that the page has
+MOST_POINTS = 300  # points of a line; more are averaged
+COLOURS = 8  # colours that the page's style defines
 
-Curve = tuple[Sequence[float], Sequence[float]]  # x rising, and y; NaN where there is none
+Curve = tuple[Sequence[float], Sequence[float]]  # rising x, and y; NaN where there is no value
 
 
 def lines(curves: Mapping[str, Curve], x: str, y: str, *, low: float | None = None, high: float | None = None) -> str:
-    """Curves over one axis, with a legend where there are several.
+    """Plot curves over one axis, with a legend if there are several.
 
     Args:
-        curves: each by its name; the first has the page's first colour, and is drawn on top.
-        x: what the horizontal axis is.
-        y: what the vertical axis is.
-        low: where the vertical axis starts; by default at the least value.
-        high: where it ends.
+        curves: the curves by name; the first has the page's first colour, and is drawn on top.
+        x: label of the horizontal axis.
+        y: label of the vertical axis.
+        low: value that the vertical axis includes at its lower end; None: the smallest value of the curves.
+        high: value that it includes at its upper end; None: the largest value of the curves.
     """
     curves = {name: _thinned(*curve) for name, curve in curves.items()}
     across = [value for xs, _ in curves.values() for value in xs]
@@ -36,7 +36,7 @@ def lines(curves: Mapping[str, Curve], x: str, y: str, *, low: float | None = No
 
 
 def bars(edges: Sequence[float], heights: Sequence[float], x: str, y: str, colour: int = 0) -> str:
-    """A histogram: one bar between each two edges, in one of the page's colours."""
+    """Plot a histogram, with one bar between each two neighbouring edges, in one of the page's colours."""
     frame = _Frame(edges, [0.0, *heights])
     drawn = []
     for left, right, height in zip(edges, edges[1:], heights):
@@ -49,7 +49,7 @@ def bars(edges: Sequence[float], heights: Sequence[float], x: str, y: str, colou
 
 
 def legend(names: Sequence[str]) -> str:
-    """The names of curves beside their colours."""
+    """Return the legend, the names of the curves beside their colours, as HTML."""
     items = (
         f'<span><i class="c{number % COLOURS}"></i>{html.escape(name)}</span>' for number, name in enumerate(names)
     )
@@ -57,7 +57,9 @@ def legend(names: Sequence[str]) -> str:
 
 
 def ticks(low: float, high: float, wanted: int = 5, least: float = 0.0) -> list[float]:
-    """About `wanted` round numbers from `low` to `high`, in steps of 1, 2 or 5 times a power of ten, at least `least`.
+    """Choose about `wanted` round numbers from `low` to `high`.
+
+    Their steps are 1, 2 or 5 times a power of ten, and about `least` or larger.
 
     >>> ticks(0, 10)
     [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]
@@ -72,7 +74,7 @@ def ticks(low: float, high: float, wanted: int = 5, least: float = 0.0) -> list[
 
 
 class _Frame:
-    """The axes that numbers are drawn between."""
+    """The axes of a plot, which map values to places in the SVG."""
 
     def __init__(self, across: Sequence[float], up: Sequence[float]) -> None:
         self.across, self.up = _range(across), _range(up)
@@ -87,7 +89,7 @@ class _Frame:
         return HEIGHT - _BOTTOM - (value - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
 
     def path(self, xs: Sequence[float], ys: Sequence[float]) -> str:
-        """The line through all points; it breaks where there is none. A point alone is a dot."""
+        """Return the SVG path through all points, interrupted where a value is missing. A single point is a dot."""
         words, pen = [], "M"
         for x, y in zip(xs, ys):
             if not math.isfinite(x) or not math.isfinite(y):
@@ -120,7 +122,7 @@ class _Frame:
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
-    """The least and the greatest of some numbers, apart even where there is but one."""
+    """Return the least and the greatest of some numbers, widened if they are equal."""
     known = [value for value in values if math.isfinite(value)] or [0.0]
     low, high = min(known), max(known)
     if low == high:
@@ -130,7 +132,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _thinned(xs: Sequence[float], ys: Sequence[float]) -> Curve:
-    """A curve of at most `MOST_POINTS` points: each the mean of as many that follow each other."""
+    """Reduce a curve to at most `MOST_POINTS` points, each the mean of equally many consecutive ones."""
     size = -(-len(ys) // MOST_POINTS)
     if size <= 1:
         return xs, ys

@@ -1,4 +1,4 @@
-"""How well the second image of a pair is drawn from the first one and the flow."""
+"""Evaluation of methods that draw the second image of a pair from the first one and the flow."""
 
 from __future__ import annotations
 
@@ -34,9 +34,10 @@ def evaluate_render(data: Path, network: Any, *, device: str, progress: Progress
     """Compare ways of drawing image 2 from image 1 and the flow.
 
     Args:
-        data: a folder as FlyingChairs' is, whose flow is true, or one with frames of sequences, whose flow is measured.
+        data: a folder in the format of FlyingChairs, with true flow, or one with frames of sequences, whose flow is
+            measured.
         network: the generator, on `device`, or None.
-        device: where it runs.
+        device: device of the network.
         progress: called after every pair.
 
     Returns:
@@ -44,7 +45,7 @@ def evaluate_render(data: Path, network: Any, *, device: str, progress: Progress
         arrives (`psnr_visible`) and where nothing does (`psnr_holes`).
 
     Raises:
-        InputError: the folder has no pairs, or one that cannot be read.
+        InputError: the folder has no pairs, or one of them cannot be read.
     """
     methods: dict[str, Callable[[Sample], Tensor]] = {
         "repeat": lambda sample: sample["image1"],
@@ -60,7 +61,7 @@ def evaluate_render(data: Path, network: Any, *, device: str, progress: Progress
 
 
 def drawn(network: Any, image: Tensor, flow: Tensor) -> Tensor:
-    """The image after a motion, by a generator.
+    """Draw the image after a motion by a generator.
 
     Args:
         network: see `photoflow.render.generated.draw`.
@@ -68,9 +69,8 @@ def drawn(network: Any, image: Tensor, flow: Tensor) -> Tensor:
         flow: (1, 2, H, W), pixels.
 
     Returns:
-        (1, 3, H, W), float32, in [0, 1]. To the splat generator nothing is said of the subject (its mask is 1
-        everywhere), the pyramid generator never asks; to others what moves is the subject, as in training on such
-        pairs.
+        (1, 3, H, W), float32, in [0, 1]. The splat generator gets a mask that is 1 everywhere, the pyramid generator
+        takes no mask; for others the mask is all that moves, as in training on such pairs.
     """
     mask = torch.ones_like(flow[:, :1]) if isinstance(network, SplatGenerator) else moving(flow)
     moved = thrown(image, flow)

@@ -1,4 +1,4 @@
-"""The page that shows an evaluation: one HTML file that holds all of its pictures and needs nothing else."""
+"""Report of an evaluation: one self-contained HTML file, pictures included."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from photoflow.evaluation.plots import lines
 from photoflow.evaluation.scores import MOST_DECIBELS, Scores
 from photoflow.io.atomic import check_directory, write_bytes
 
-# What a metric is called, which way is better (+1 larger, -1 smaller, 0 neither), and its decimals.
+# For each metric: its title, which direction is better (+1 larger, -1 smaller, 0 neither), and its decimals.
 METRICS = {
     "psnr": ("PSNR, dB", 1, 2),
     "psnr_visible": ("PSNR where visible, dB", 1, 2),
@@ -39,13 +39,13 @@ METRICS = {
 
 
 def write_report(folder: str | os.PathLike[str], evaluation: Evaluation) -> Path:
-    """Write `TASK.html` into a folder, which is made where it does not exist.
+    """Write `TASK.html` into a folder, which is created if it does not exist.
 
     Returns:
-        The page.
+        The path of the page.
 
     Raises:
-        InputError: it cannot be written.
+        InputError: the page cannot be written.
     """
     target = check_directory(folder)
     target.mkdir(exist_ok=True)
@@ -54,7 +54,7 @@ def write_report(folder: str | os.PathLike[str], evaluation: Evaluation) -> Path
 
 
 def page(evaluation: Evaluation) -> str:
-    """The whole page."""
+    """Return the whole page as HTML."""
     samples = evaluation.scores.samples
     about = f"{samples} sample{'s' * (samples != 1)} of {evaluation.data}; photoflow {__version__}"
     notes = "".join(f"<li>{html.escape(note)}</li>" for note in evaluation.notes)
@@ -73,7 +73,7 @@ def page(evaluation: Evaluation) -> str:
 
 
 def table(means: Mapping[str, Mapping[str, float | None]]) -> str:
-    """Methods by metrics, with the best of each metric marked."""
+    """Return a table of methods by metrics as HTML, with the best value of each metric marked."""
     names = list(dict.fromkeys(name for own in means.values() for name in own))
     head = "".join(f"<th>{html.escape(label(name))}</th>" for name in names)
     rows = []
@@ -90,19 +90,19 @@ def table(means: Mapping[str, Mapping[str, float | None]]) -> str:
 
 
 def label(metric: str) -> str:
-    """A metric as a reader sees it, with an arrow towards what is better."""
+    """Return the title of a metric, with an arrow in the better direction."""
     text, better, _ = METRICS.get(metric, (metric, 0, 3))
     return text + {1: " ↑", -1: " ↓", 0: ""}[better]
 
 
 def number(metric: str, value: float | None) -> str:
-    """A mean as a reader sees it."""
+    """Format a mean with the decimals of its metric; – for None."""
     decimals = METRICS.get(metric, (metric, 0, 3))[2]
     return "–" if value is None else f"{value:.{decimals}f}"
 
 
 def is_best(means: Mapping[str, Mapping[str, float | None]], method: str, metric: str) -> bool:
-    """Whether no method is better in a metric, of several that differ."""
+    """Return whether a method is the best in a metric; False if all methods are equal."""
     better = METRICS.get(metric, (metric, 0, 3))[1]
     shown = {name: own[metric] for name, own in means.items() if own.get(metric) is not None}
     known = {name: better * value for name, value in shown.items() if value is not None}
@@ -112,7 +112,7 @@ def is_best(means: Mapping[str, Mapping[str, float | None]], method: str, metric
 
 
 def per_sample(scores: Scores) -> Sequence[Figure]:
-    """The curve of each metric over the samples; nothing for a sample alone."""
+    """Draw the curve of each metric over the samples; no figure for a single sample."""
     if scores.samples < 2:
         return []
     metrics = dict.fromkeys(name for own in scores.values.values() for name in own)

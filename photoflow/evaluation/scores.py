@@ -1,4 +1,4 @@
-"""The numbers of an evaluation: one for every sample, method and metric."""
+"""Scores of an evaluation: one number for every sample, method and metric."""
 
 from __future__ import annotations
 
@@ -12,47 +12,49 @@ from typing import Any
 from photoflow.io.atomic import write_bytes
 
 MOST_DECIBELS = 100.0
-"""What a picture without any error counts in a mean of decibels, and the most that any counts. 100 dB are the error of
-one byte in a hundred and fifty thousand by one step."""
+"""Upper limit of each value in a mean of decibels, and the value of a picture without any error. 100 dB is the PSNR
+if one byte in a hundred and fifty thousand is off by one step."""
 
 
 class Scores:
-    """What each method scored on each sample, by the names of metrics.
+    """The scores of each method on each sample, by the names of metrics.
 
-    Nothing but these numbers is kept: eight bytes each.
+    Only these numbers are kept: eight bytes each.
     """
 
     def __init__(self) -> None:
         self.values: dict[str, dict[str, array[float]]] = {}
 
     def add(self, method: str, metrics: Mapping[str, float]) -> None:
-        """Add one sample's scores of a method: the same metrics for each sample, NaN for one without a value."""
+        """Add a method's scores on one sample: the same metrics for each sample, NaN for one without a value."""
         own = self.values.setdefault(method, {})
         for name, value in metrics.items():
             own.setdefault(name, array("d")).append(value)
 
     @property
     def samples(self) -> int:
-        """How many samples there were."""
+        """Return the number of samples."""
         return max((len(values) for own in self.values.values() for values in own.values()), default=0)
 
     def means(self) -> dict[str, dict[str, float | None]]:
-        """Each method's mean of each metric, over the samples that have a value; None where it is no finite number."""
+        """Compute each method's mean of each metric over the samples with a value; None if it is not finite."""
         return {method: {name: _mean(values) for name, values in own.items()} for method, own in self.values.items()}
 
     def series(self, metric: str) -> dict[str, array[float]]:
-        """A metric of all samples, for each method that has it."""
+        """Return the values of a metric for all samples, for each method that has it."""
         return {method: own[metric] for method, own in self.values.items() if metric in own}
 
 
 def decibels(value: Any) -> float:
-    """A signal-to-noise ratio as it enters a mean: at most `MOST_DECIBELS`, so that one equal pair does not hide all
-    others, and JSON can hold it."""
+    """Cap a signal-to-noise ratio at `MOST_DECIBELS` before it enters a mean.
+
+    An infinite value, from one pair of equal pictures, would hide all others, and JSON cannot hold it.
+    """
     return min(float(value), MOST_DECIBELS)
 
 
 def write_scores(path: str | os.PathLike[str], task: str, scores: Scores) -> None:
-    """Write `{"task": ..., "samples": N, "methods": {name: {metric: mean}}}`; null stands for no number.
+    """Write `{"task": ..., "samples": N, "methods": {name: {metric: mean}}}` as JSON; a missing number is null.
 
     Raises:
         InputError: the file cannot be written.

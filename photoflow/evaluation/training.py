@@ -1,4 +1,4 @@
-"""The figures of a training run, from the CSV file that it wrote."""
+"""Figure of a training run, from the CSV file that it wrote."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from photoflow.errors import InputError
 from photoflow.evaluation.comparison import Figure
 from photoflow.evaluation.plots import Curve, lines
 
-_COUNTS = ("step", "steps", "iteration", "epoch", "minutes", "seconds")  # what a curve may be drawn over
+_COUNTS = ("step", "steps", "iteration", "epoch", "minutes", "seconds")  # columns that can be the horizontal axis
 
 
 def training_figure(path: str | os.PathLike[str]) -> Figure:
-    """Each column of numbers over the training's steps.
+    """Draw each column of numbers over the training's steps.
 
     Args:
-        path: a CSV file with names in its first line; the first column that counts ("step", say) is what the others
-            are drawn over, or else the number of the line.
+        path: a CSV file with names in its first line; the horizontal axis is the first column that counts steps or
+            time ("step", say), or else the number of the line.
 
     Raises:
-        InputError: it cannot be read, or has no column of numbers.
+        InputError: the file cannot be read, or has no column of numbers.
     """
     columns = _columns(path)
     count = next((name for name in columns if name.lower() in _COUNTS), None)
@@ -39,7 +39,7 @@ def training_figure(path: str | os.PathLike[str]) -> Figure:
 
 
 def _columns(path: str | os.PathLike[str]) -> dict[str, list[float]]:
-    """The columns of a file; NaN where a cell is no number."""
+    """Read the columns of a file; NaN where a cell is not a number."""
     try:
         with open(path, newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))

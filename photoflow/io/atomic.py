@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all: written under a hidden name beside the target, then renamed."""
+"""Atomic writing of files: each is written under a hidden name beside the target, then renamed."""
 
 import errno
 import os
@@ -61,12 +61,12 @@ def check_folder(target: Path) -> None:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield a hidden path beside ``target``: renamed over it on a clean exit, removed on any exception.
+    """Yield a hidden path beside ``target``, which is renamed to it on a clean exit and removed on any exception.
 
-    What the body creates there may be a file or a folder. A folder only takes the place of an empty folder.
+    The body may create a file or a folder there. A folder can only replace an empty folder.
 
     Args:
-        target: where the result has to appear.
+        target: path of the result.
 
     Yields:
         A path in the same folder (a rename within one file system is atomic) that does not exist yet.
@@ -92,7 +92,7 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def naming_errors(target: Path) -> Iterator[None]:
-    """Turn a failure of the file system into one line that names the file.
+    """Turn an error of the file system into one line that names the file.
 
     Raises:
         InputError: in place of the OSError that the body raised.
@@ -105,7 +105,7 @@ def naming_errors(target: Path) -> Iterator[None]:
 
 
 def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a whole file at once: afterwards it holds ``data``, or on failure what it held before.
+    """Write a whole file at once. On failure the file keeps its old content.
 
     Raises:
         InputError: the folder is missing or not writable, the disk is full.

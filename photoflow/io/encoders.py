@@ -1,6 +1,6 @@
-"""One encoder a video format; each takes frames as they come and keeps no more than its codec needs.
+"""Encoders, one for each video format. Each takes one frame at a time and keeps no more than its codec needs.
 
-An encoder writes to the path it is given, whatever its name; ``photoflow.io.video`` decides where that is.
+An encoder writes to the path it is given, whatever the file's name; ``photoflow.io.video`` chooses the path.
 """
 
 import os
@@ -27,16 +27,16 @@ _LARGE = 8_000_000  # pixels; from here on the default look-ahead of x264 costs 
 
 @dataclass(frozen=True)
 class Settings:
-    """What every encoder is told.
+    """Settings that every encoder is opened with.
 
     Attributes:
-        width: of the frames handed in, pixels.
-        height: of the frames handed in, pixels.
+        width: width of the frames, pixels.
+        height: height of the frames, pixels.
         fps: frames a second.
         quality: 0 (small file) to 100 (near lossless).
         alpha: whether frames are (H, W, 4).
         palette: sample frames for formats with a palette, or None.
-        sound: a file whose sound goes along where the format keeps any, or None.
+        sound: a file whose sound is added if the format can hold sound, or None.
     """
 
     width: int
@@ -49,16 +49,16 @@ class Settings:
 
 
 class Encoder(Protocol):
-    """What the writer asks of a format."""
+    """Interface of an encoder."""
 
     def write(self, frame: Frame) -> None:
-        """Take the next frame, uint8 (H, W, 3) or (H, W, 4), contiguous."""
+        """Encode the next frame, uint8 (H, W, 3) or (H, W, 4), contiguous."""
 
     def finish(self) -> None:
-        """Write what is pending and close the file."""
+        """Write all pending data and close the file."""
 
     def abort(self) -> None:
-        """Close the file; what it holds is of no interest."""
+        """Close the file without finishing it; the caller removes it."""
 
 
 class _Stream:
@@ -75,18 +75,18 @@ class _Stream:
         if pixel_format.startswith("yuv"):
             context.colorspace = context.color_primaries = context.color_trc = _BT709
             context.color_range = _LIMITED
-        context.open()  # now: a size that the codec refuses must not cost a rendered frame
+        context.open()  # open at once, so that an unsupported size fails before any frame is rendered
 
     def encode(self, frame: av.VideoFrame | None, pts: int = 0, duration: int | None = None) -> None:
         if frame is not None:
             frame.pts = pts
         for packet in self._stream.encode(frame):
             if duration is not None:
-                packet.duration = duration  # PyAV passes on no frame's; GIF needs it for the last delay
+                packet.duration = duration  # PyAV drops a frame's duration; GIF needs it for the last delay
             self._container.mux(packet)
 
     def add_sound(self, source: Path, container: str) -> Sound | None:
-        """Take a file's sound along, if it has any; before the first picture."""
+        """Add a file's sound to the container, if it has any. Call this before the first frame."""
         return Sound(source, self._container, container) if has_sound(source) else None
 
     def finish(self) -> None:
@@ -99,7 +99,7 @@ class _Stream:
 
 
 class _Yuv420:
-    """H.264 and VP9. They need even sides: the last column or row of an odd frame is cut off."""
+    """H.264 and VP9 encoder. Both need even sides: the last column or row of an odd frame is cut off."""
 
     def __init__(self, path: Path, container: str, codec: str, settings: Settings, options: dict[str, str],
                  threads: int, container_options: dict[str, str]) -> None:  # fmt: skip
@@ -144,7 +144,7 @@ def _pixels(plane: Any) -> Frame:
 
 
 def mp4(path: Path, settings: Settings) -> Encoder:
-    """H.264 in MP4 that starts to play before it is loaded. Quality 0..100 is crf 40..15, 80 is crf 20."""
+    """Open an encoder for H.264 in MP4 that plays while it loads. Quality 0..100 is crf 40..15, 80 is crf 20."""
     options = {"preset": "veryfast", "crf": f"{40 - settings.quality / 4:g}", "x264-params": "chromaloc=1"}
     threads = _threads()
     if settings.width * settings.height >= _LARGE:  # from 1.7 GB down to 0.7 GB at 24 megapixels
@@ -154,8 +154,8 @@ def mp4(path: Path, settings: Settings) -> Encoder:
 
 
 def webm(path: Path, settings: Settings) -> Encoder:
-    """VP9 in WebM, with straight alpha if asked. Quality 0..100 is crf 55..25, 80 is crf 31."""
-    # a look-ahead changes no byte with this deadline, and costs 350 MB at 4K
+    """Open an encoder for VP9 in WebM, with straight alpha if asked. Quality 0..100 is crf 55..25, 80 is crf 31."""
+    # With this deadline a look-ahead does not change the output, but costs 350 MB at 4K.
     options = {"crf": f"{round(55 - 0.3 * settings.quality)}", "b": "0", "row-mt": "1",
                "deadline": "realtime", "cpu-used": "5", "lag-in-frames": "0"}  # fmt: skip
     if settings.alpha:
@@ -164,10 +164,10 @@ def webm(path: Path, settings: Settings) -> Encoder:
 
 
 class Gif:
-    """GIF that loops for ever, with one palette; ``quality`` has no effect.
+    """GIF encoder: loops for ever, with one palette; ``quality`` has no effect.
 
-    A frame's time is rounded to hundredths of a second without adding up the error. Browsers slow delays
-    below 0.02 s down to 0.1 s, so of more than 50 frames a second 50 are kept, at even distances.
+    Each frame's time is rounded to hundredths of a second; the rounding errors do not add up. Browsers replace
+    delays below 0.02 s by 0.1 s, so at most 50 frames a second are kept, evenly spaced.
     """
 
     FASTEST = 50
@@ -182,7 +182,7 @@ class Gif:
         self.finish, self.abort = self._stream.finish, self._stream.abort
 
     def write(self, frame: Frame) -> None:
-        """Quantise and write a frame; without samples the first one gives the palette."""
+        """Quantise and write a frame. Without palette samples, the palette is made from the first frame."""
         if self._quantize is None:
             samples = self._settings.palette or [frame]
             self._quantize = Quantizer(self._settings.width, self._settings.height, samples)
@@ -192,14 +192,14 @@ class Gif:
             return
         now, following = (round(count * 100 / self._rate) for count in (self._kept, self._kept + 1))
         self._kept += 1
-        # a copy: the quantiser compares it with the next frame
+        # Copied, because the quantiser compares the frame with the next one.
         picture = av.VideoFrame.from_ndarray(frame, "rgb24")
         picture.pts = now
         self._stream.encode(self._quantize(picture), now, following - now)
 
 
 class Apng:
-    """Animated PNG that loops for ever: lossless, with alpha if asked; ``quality`` has no effect."""
+    """Animated PNG encoder: loops for ever, lossless, with alpha if asked; ``quality`` has no effect."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._format = "rgba" if settings.alpha else "rgb24"
@@ -212,13 +212,13 @@ class Apng:
 
     def write(self, frame: Frame) -> None:
         """Write a frame."""
-        # a copy: the encoder's threads and its frame differencing read it after this call
+        # Copied, because the encoder's threads and its frame differencing read the frame after this call.
         self._stream.encode(av.VideoFrame.from_ndarray(frame, self._format), self._count)
         self._count += 1
 
 
 class PngFolder:
-    """A folder of frame_00000.png, frame_00001.png, ...: lossless, with alpha if asked."""
+    """Encoder to a folder of frame_00000.png, frame_00001.png, ...: lossless, with alpha if asked."""
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._folder = path
@@ -233,10 +233,10 @@ class PngFolder:
         self._count += 1
 
     def finish(self) -> None:
-        """Nothing is pending."""
+        """Do nothing: every frame is already written."""
 
     def abort(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no file is open."""
 
 
 @dataclass(frozen=True)
@@ -262,5 +262,5 @@ FORMATS = {
 
 
 def _threads() -> int:
-    """More threads than this hold more frames in memory and gain little."""
+    """Return the number of encoder threads: at most 8, as more hold more frames in memory and gain little."""
     return min(os.cpu_count() or 1, 8)

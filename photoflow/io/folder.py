@@ -17,21 +17,21 @@ from photoflow.io.video import MAX_FPS, MIN_FPS
 
 
 class FolderReader:
-    """The pictures of a folder in the order of the numbers in their names; other files are left alone.
+    """Reader of a folder's pictures, in the order of the numbers in their names. Other files are ignored.
 
     Args:
         path: the folder.
-        fps: how many of them are shown a second.
+        fps: frames shown a second.
 
     Attributes:
         width: pixels.
         height: pixels.
         fps: as given.
-        count: how many there are.
-        alpha: whether one of them has transparency; all frames then have it.
+        count: number of frames.
+        alpha: whether any picture has transparency; all frames then have an alpha channel.
 
     Raises:
-        InputError: no folder, no picture in it, one that cannot be read, or no such rate.
+        InputError: the folder is missing or holds no pictures, a picture cannot be read, or the rate is out of range.
     """
 
     def __init__(self, path: str | os.PathLike[str], fps: float | Fraction) -> None:
@@ -70,10 +70,11 @@ class FolderReader:
 
 
 def natural_order(file: Path) -> tuple[list[int | str], str]:
-    """A key by which files are sorted as a person would: frame_2 before frame_10, whatever their suffixes.
+    """Return a key that sorts files by the numbers in their names: frame_2 before frame_10, whatever their suffixes.
 
-    The words and numbers of the name without its suffix by turns, a word (maybe an empty one) first; files that differ
-    in nothing else, as 1.png and 01.png, by their whole names.
+    Returns:
+        The words and numbers of the name without its suffix, alternating, starting with a word (which may be empty);
+        then the whole name, which decides between files such as 1.png and 01.png.
     """
     parts = re.split(r"(\d+)", file.stem)
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], file.name

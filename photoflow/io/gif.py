@@ -1,4 +1,4 @@
-"""GIF: one palette for the whole clip, chosen from samples, then frames stream through it."""
+"""GIF quantisation: one palette for the whole clip, chosen from sample frames, then applied frame by frame."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -14,15 +14,15 @@ _SAMPLE_PIXELS = 400_000  # of each sample; enough for 256 colours
 
 
 class Quantizer:
-    """Maps frames to a palette of 255 colours and one transparent entry.
+    """Quantiser that maps frames to a palette of 255 colours and one transparent entry.
 
-    Ordered dithering: its pattern is fixed to the picture, so pixels that do not move keep their value from
-    frame to frame. Error diffusion would make a still background tremble and the file grow.
+    It uses ordered dithering, whose pattern is fixed to the picture, so pixels that do not move keep their value
+    from frame to frame. Error diffusion would make a still background tremble and the file larger.
 
     Args:
         width: of the frames, pixels.
         height: of the frames, pixels.
-        samples: uint8 (H, W, 3) frames from which the palette is made; at least one.
+        samples: uint8 (H, W, 3) frames that the palette is made from; at least one.
     """
 
     def __init__(self, width: int, height: int, samples: Sequence[NDArray[np.uint8]]) -> None:
@@ -41,7 +41,7 @@ class Quantizer:
         colours.push(None)
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Quantise one rgb24 frame; its ``pts`` has to grow from call to call."""
+        """Quantise one rgb24 frame; its ``pts`` has to increase from call to call."""
         self._frames.push(frame)
         quantised: Any = self._sink.pull()
         quantised.pts = frame.pts
@@ -60,7 +60,7 @@ def _make_palette(samples: Sequence[NDArray[np.uint8]]) -> av.VideoFrame:
     generate.link_to(sink)
     graph.configure()
     for index, sample in enumerate(samples):
-        # INTER_NEAREST invents no colours
+        # INTER_NEAREST, because any other interpolation makes colours that are not in the sample.
         small: Any = cv2.resize(sample, size, interpolation=cv2.INTER_NEAREST)
         frame = av.VideoFrame.from_ndarray(small, "rgb24")
         frame.pts = index

@@ -1,7 +1,7 @@
-"""Read a photo from anything a person may hold, and write one.
+"""Reading of photos and masks from files, arrays, tensors or PIL images, and writing of pictures.
 
-Pillow decodes: unlike OpenCV it fails on a truncated JPEG, applies embedded colour profiles, and understands
-Adobe's inverted CMYK. It is no dependency of its own because torchvision requires it.
+Files are decoded by Pillow: unlike OpenCV it fails on a truncated JPEG, applies embedded colour profiles, and
+understands Adobe's inverted CMYK. It is not an extra dependency, as torchvision requires it.
 """
 
 import os
@@ -19,9 +19,9 @@ from photoflow.errors import InputError
 from photoflow.io.atomic import write_bytes
 
 MAX_MEGAPIXELS = 100
-_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")  # never those that start other programs
+_FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")  # formats that Pillow decodes by other programs are left out
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
-"""Suffixes of the files that count as pictures where a folder is searched; a GIF counts as a video there."""
+"""Suffixes of the files that count as pictures when a folder is searched; a GIF counts as a video there."""
 
 _READABLE = "a JPEG, PNG, WebP, TIFF, GIF or BMP image"
 _STRIP_ROWS = 256
@@ -37,7 +37,7 @@ _ORIENTATION = {
 
 @dataclass(frozen=True)
 class Photo:
-    """A photo as the rest of photoflow takes it.
+    """A decoded photo, the form that the rest of photoflow uses.
 
     Attributes:
         rgb: uint8 (H, W, 3), sRGB, upright, not multiplied by alpha.
@@ -59,7 +59,7 @@ def read_photo(source: Any) -> Photo:
             a torch tensor (1 | 3 | 4, H, W): uint8, or float in [0, 1].
 
     Returns:
-        The photo, in memory of its own. ``alpha`` is None also where every pixel is opaque.
+        The photo, in its own memory. ``alpha`` is None also if every pixel is opaque.
 
     Raises:
         InputError: no image, a truncated or damaged file, a missing file, a folder, an empty file or array,
@@ -79,9 +79,9 @@ def read_photo(source: Any) -> Photo:
 def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     """Read a mask of the subject.
 
-    The mask is the file's transparency if it has any. Else a grey image is read as it is (one with the
-    values 0 and 1 alone counts as 0 and 255), and an image with colours is a map of labels: all but black is
-    subject.
+    The mask is the file's alpha channel if it has one. Otherwise a grey image is read as it is (if it holds only
+    the values 0 and 1, they count as 0 and 255), and a coloured image is a map of labels: every pixel that is not
+    black belongs to the subject.
 
     Args:
         path: an image file of any format that ``read_photo`` reads.
@@ -148,14 +148,14 @@ def _numbers_of(path: str | os.PathLike[str], coloured: bool) -> NDArray[Any] | 
 
 
 def has_alpha(path: str | os.PathLike[str]) -> bool:
-    """Whether a picture has transparency, by its header alone; a file that is no picture has none."""
+    """Return whether a picture has transparency, from its header alone; False for a file that is not a picture."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path, formats=_FORMATS) as image:
             return image.mode in _WITH_ALPHA or "transparency" in image.info
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
-        return False  # `read_photo` says what is wrong with it
+        return False  # `read_photo` raises the error that explains it
 
 
 def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
@@ -189,7 +189,7 @@ def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
 def _read_file(path: Path) -> Photo:
     try:
         with warnings.catch_warnings(), open(path, "rb") as file:
-            warnings.simplefilter("ignore")  # damaged metadata, large pictures: judged below
+            warnings.simplefilter("ignore")  # damaged metadata and large pictures are handled below
             return _decode(file, path)
     except InputError:
         raise
@@ -199,7 +199,7 @@ def _read_file(path: Path) -> Photo:
         raise InputError(f"{path} is a folder, expected {_READABLE}") from error
     except PermissionError as error:
         raise InputError(f"{path}: no permission to read it") from error
-    except (OSError, ValueError) as error:  # a name that no file can have, a broken disk
+    except (OSError, ValueError) as error:  # an invalid file name, a broken disk
         raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
@@ -236,7 +236,7 @@ def _from_pillow(image: Any, name: str) -> Photo:
 
 
 def _from_8_bit(image: Any) -> Photo:
-    """Convert any mode of at most 8 bits a channel; alpha leaves before the colours are managed."""
+    """Convert any mode of at most 8 bits a channel. Alpha is split off before the colour profile is applied."""
     if image.mode in _WITH_ALPHA or "transparency" in image.info:
         image_with_alpha = image.convert("RGBA")
         alpha = _pixels(image_with_alpha.getchannel("A"))
@@ -246,7 +246,7 @@ def _from_8_bit(image: Any) -> Photo:
 
 
 def _to_srgb(image: Any, info: dict[str, Any]) -> Any:
-    """Apply the embedded colour profile; a profile that is damaged or of another colour model is ignored."""
+    """Apply the embedded colour profile; one that is damaged or of another colour model is ignored."""
     profile = info.get("icc_profile")
     if profile:
         from PIL import ImageCms
@@ -262,7 +262,7 @@ def _to_srgb(image: Any, info: dict[str, Any]) -> Any:
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:
-    """Copy the pixels out strip by strip: Pillow would hold the whole picture twice more on the way."""
+    """Copy the pixels strip by strip; in one piece, Pillow would hold the whole picture twice more meanwhile."""
     width, height = image.size
     bands = len(image.getbands())
     pixels = np.empty((height, width, bands)[: 2 if bands == 1 else 3], np.uint8)

@@ -1,4 +1,4 @@
-"""The sound of one file, carried into another while that is written."""
+"""Sound of one file, copied into another file while that is written."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from photoflow.errors import InputError
 
 @dataclass(frozen=True)
 class SoundCodecs:
-    """What sound a container takes.
+    """Sound codecs that a container supports.
 
     Attributes:
-        kept: codecs whose packets are copied as they are.
-        otherwise: the encoder for all others.
-        rate: samples a second for it; None: as they come.
+        kept: codecs whose packets are copied unchanged.
+        otherwise: the encoder used for all other codecs.
+        rate: samples a second for this encoder; None: the rate of the source.
     """
 
     kept: frozenset[str]
@@ -37,15 +37,15 @@ SOUND_CODECS = {
 
 
 def keeps_sound(path: str | os.PathLike[str]) -> bool:
-    """Whether a file of this name, once written, holds sound."""
+    """Return whether a file of this name can hold sound when photoflow writes it."""
     return Path(path).suffix.lower().removeprefix(".") in SOUND_CODECS
 
 
 def has_sound(path: Path) -> bool:
-    """Whether a file that FFmpeg reads holds sound.
+    """Return whether a media file holds sound.
 
     Raises:
-        InputError: it is no such file.
+        InputError: FFmpeg cannot read the file.
     """
     try:
         with av.open(str(path)) as container:
@@ -57,13 +57,13 @@ def has_sound(path: Path) -> bool:
 class Sound:
     """The first sound track of a file, muxed into an open container step by step.
 
-    No more is read than what is due, so memory does not grow with the length. Packets keep their times relative to
-    the first picture of their file.
+    Only the packets that are due are read, so memory does not grow with the length. Packets keep their times relative
+    to the first picture of their file.
 
     Args:
         source: a file with sound.
-        container: an output container that has its video stream already and nothing muxed.
-        kind: its format, a key of `SOUND_CODECS`.
+        container: an output container that already has its video stream, with nothing muxed yet.
+        kind: format of the container, a key of `SOUND_CODECS`.
 
     Raises:
         InputError: the sound cannot be read or encoded.
@@ -84,7 +84,7 @@ class Sound:
         self._pending: Any = None
 
     def advance(self, seconds: float | Fraction) -> None:
-        """Mux what sounds up to a time of the video."""
+        """Mux the sound up to a time of the video, seconds."""
         with self._naming_errors():
             while True:
                 packet = next(self._packets, None) if self._pending is None else self._pending
@@ -95,20 +95,20 @@ class Sound:
                 self._pending = None
 
     def finish(self) -> None:
-        """Mux all the rest."""
+        """Mux the rest of the sound and close the source."""
         self.advance(float("inf"))
         self.close()
 
     def close(self) -> None:
-        """Close the file that is read."""
+        """Close the source file."""
         with suppress(av.FFmpegError, OSError):
             self._source.close()
 
     def _made(self) -> Iterator[Any]:
-        """Packets for the output, in time with its first picture."""
+        """Yield packets for the output, timed from the first picture."""
         if self._copied:
             for packet in self._source.demux(self._input):
-                if packet.dts is not None and self._moved(packet):  # without a time: the mark of the end
+                if packet.dts is not None and self._moved(packet):  # the packet that marks the end has no time
                     packet.dts = packet.pts
                     packet.stream = self._output
                     yield packet
@@ -119,7 +119,7 @@ class Sound:
         yield from self._output.encode(None)
 
     def _moved(self, part: Any) -> bool:
-        """Give a packet or a frame its time in the output; whether it has one: what was over before is left out."""
+        """Shift a packet or frame to its time in the output; return False if it has none or ends before time 0."""
         if part.pts is None or not self._start:
             return part.pts is not None
         part.pts -= round(self._start / part.time_base)
@@ -128,7 +128,7 @@ class Sound:
 
     @contextmanager
     def _naming_errors(self) -> Iterator[None]:
-        """Name the file whose sound is damaged; what the output says, such as that its disk is full, passes."""
+        """Turn an error of damaged sound into one that names the source; errors of the output pass through."""
         try:
             yield
         except av.error.InvalidDataError as error:
@@ -136,12 +136,12 @@ class Sound:
 
 
 def _track(container: Any) -> Any:
-    """The first sound track that FFmpeg has a name for, or None."""
+    """Return the first sound track whose codec FFmpeg knows, or None."""
     return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
 
 
 def _first_picture(path: Path) -> Fraction:
-    """When the first picture of a file is shown, seconds."""
+    """Return the time at which the first picture of a file is shown, seconds; 0 if unknown."""
     with av.open(str(path)) as container:
         for frame in container.decode(video=0) if container.streams.video else ():
             if frame.pts is not None and frame.time_base is not None:

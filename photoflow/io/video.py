@@ -1,4 +1,4 @@
-"""Video files: a writer that leaves either the whole video or nothing, and a reader."""
+"""Video files: a writer, which leaves either the whole video or nothing, and a reader."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -48,16 +48,16 @@ def check_output(path: str | os.PathLike[str], alpha: bool = False) -> Path:
 
 
 def output_frames_and_rate(path: str | os.PathLike[str], count: int, fps: float) -> tuple[int, float]:
-    """How many of some frames a file of its format keeps, and how many a second: a .gif has no more than 50."""
+    """Return the number of frames that a file of this name keeps, and its rate: a .gif has at most 50 a second."""
     if _kind(path) != ".gif" or fps <= Gif.FASTEST:
         return count, fps
     return int((count - 1) * Gif.FASTEST / fps) + 1, Gif.FASTEST
 
 
 class VideoWriter:
-    """Write frames one by one; the file appears under its name when the ``with`` block ends well.
+    """Writer of a video, frame by frame. The file appears under its name when the ``with`` block ends without error.
 
-    On any exception, Ctrl-C included, the unfinished file is removed and what existed stays as it was.
+    On any exception, Ctrl-C included, the unfinished file is removed and an existing file stays as it was.
 
     ============  ============================================================================
     .mp4          H.264, 4:2:0, BT.709 limited range, plays in browsers; an odd last row or column is cut off
@@ -73,15 +73,15 @@ class VideoWriter:
         height: of the frames, pixels, at least 2.
         fps: frames a second, 0.1 to 240.
         quality: 0 (small) to 100 (near lossless). H.264: crf = 40 - quality / 4; VP9: crf = 55 - 0.3 quality;
-            the other formats have no use for it.
+            the other formats ignore it.
         alpha: keep transparency; frames are then (H, W, 4), alpha straight.
-        palette: GIF only: sample frames to choose the colours from; without them the first frame is used.
-        sound: a file whose first sound track, if it has one, goes into an .mp4 or .webm: copied where the format
-            takes its codec, else encoded anew. The other formats keep no sound.
+        palette: GIF only: sample frames that the colours are chosen from; without them the first frame is used.
+        sound: a file whose first sound track, if it has one, is added to an .mp4 or .webm: copied if the format
+            supports its codec, else encoded anew. The other formats keep no sound.
 
     Raises:
-        InputError: at once, before anything is written, if an argument is out of range or ``check_output``
-            objects; later if the disk is full.
+        InputError: at once, before anything is written, if an argument is out of range or ``check_output`` fails;
+            later if the disk is full.
     """
 
     def __init__(self, path: str | os.PathLike[str], width: int, height: int, fps: float | Fraction, *,
@@ -115,7 +115,7 @@ class VideoWriter:
         """Encode the next frame.
 
         Args:
-            frame: uint8 (H, W, 3), or (H, W, 4) with ``alpha``. It may be overwritten afterwards.
+            frame: uint8 (H, W, 3), or (H, W, 4) with ``alpha``. The caller may overwrite it afterwards.
 
         Raises:
             InputError: another shape or dtype, or the disk is full.
@@ -129,9 +129,9 @@ class VideoWriter:
                  trace: TracebackType | None) -> None:  # fmt: skip
         if kind is not None:
             self._encoder.abort()
-            self._stack.__exit__(kind, error, trace)  # removes what was written
+            self._stack.__exit__(kind, error, trace)  # removes the unfinished file
             return
-        with self._naming_errors(), self._stack:  # leaving the stack renames
+        with self._naming_errors(), self._stack:  # leaving the stack renames the file
             self._finish()
 
     def _finish(self) -> None:
@@ -150,26 +150,26 @@ class VideoWriter:
                 yield
             except av.FFmpegError as error:
                 if isinstance(error, OSError):
-                    raise  # a full disk and its like: named below
+                    raise  # a full disk, for instance: `naming_errors` names the file
                 size = f"{self._settings.width}x{self._settings.height}"
                 raise InputError(f"cannot encode {self.path} at {size}: {error.strerror or error}") from error
 
 
 class VideoReader:
-    """Frames of a video file, one after the other; each iteration starts at the first frame.
+    """Reader of a video file, frame by frame; each iteration starts at the first frame.
 
     Args:
         path: any video file that FFmpeg reads; alpha is kept for VP9 and APNG.
 
     Attributes:
-        width: pixels, as shown: a phone's upright video may be stored lying.
+        width: pixels, as shown: a phone's upright video may be stored rotated.
         height: pixels.
         fps: average frames a second.
-        count: about how many frames there are, 0 where the file does not tell.
+        count: approximate number of frames, 0 if the file does not tell.
         alpha: whether frames have transparency.
 
     Raises:
-        InputError: no video, a missing file, a folder.
+        InputError: the file is missing, is a folder, or holds no video.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -189,7 +189,7 @@ class VideoReader:
             yield frame
 
     def timed(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Yield frames with the second at which each is shown; the first is shown at 0."""
+        """Yield each frame with its time in seconds; the first frame is at 0."""
         with self._open() as container:
             is_gif = container.streams.video[0].codec_context.name == "gif"  # decoded to BGRA in any case
             start = None
@@ -229,7 +229,7 @@ class VideoReader:
 
 
 def _to_rgb(frame: Any, pixel_format: str) -> NDArray[np.uint8]:
-    """Convert with the matrix that the file names; without one, BT.709 from 720 lines on, as is usual."""
+    """Convert a frame to RGB with the file's colour matrix; if it names none, BT.709 from 720 lines on, else BT.601."""
     unnamed = frame.colorspace not in (1, 4, 5, 6, 7, 9)
     matrix = (Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601) if unnamed else None
     exact = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND

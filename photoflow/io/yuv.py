@@ -1,11 +1,11 @@
-"""RGB to planar YCbCr 4:2:0, BT.709, limited range: the layout that video encoders take."""
+"""Conversion from RGB to planar YCbCr 4:2:0, BT.709, limited range: the layout that video encoders need."""
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Pixels = NDArray[np.uint8]
-_ROWS = 128  # strips keep the scratch memory small at any frame size, at no cost in time
+_ROWS = 128  # rows converted at once: keeps the scratch memory small at any frame size, at no cost in time
 
 
 def _bt709_matrix() -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
-"""How good a picture, a flow or a clip is: one short function a measure, each with its formula and its source.
+"""Measures of the quality of pictures, flows and clips: one short function each, with its formula and its source.
 
-Pictures are (B, 3, H, W), RGB in [0, 1], flows (B, 2, H, W) in pixels; a measure gives one number for each of B.
+Pictures are (B, 3, H, W), RGB in [0, 1], flows (B, 2, H, W) in pixels; a measure returns one number per sample.
 """
 
 from photoflow.metrics.epe import ERROR_EDGES, cumulative, endpoint_error, epe, histogram, outlier_rate

@@ -1,4 +1,4 @@
-"""Endpoint error: how far a flow's vectors end from where the true ones do."""
+"""Endpoint error: the distance between the ends of a flow's vectors and those of the true flow."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from torch import Tensor
 from photoflow.metrics.masked import check_alike, masked_mean
 
 ERROR_EDGES = tuple(number / 4 for number in range(41))
-"""Pixels of error between which `histogram` counts: quarters of a pixel up to 10."""
+"""Edges of the bins of `histogram`, in pixels of error: quarters of a pixel up to 10."""
 
 
 def endpoint_error(flow: Tensor, target: Tensor) -> Tensor:
-    """The length of flow - target at every pixel.
+    """Compute the endpoint error, the length of flow - target, at every pixel.
 
     Args:
         flow: (B, 2, H, W), pixels.
-        target: the true flow; NaN where it is unknown.
+        target: the true flow, of the same shape; NaN where it is unknown.
 
     Returns:
-        (B, 1, H, W), pixels; NaN where the truth is unknown, infinite where only the flow is.
+        (B, 1, H, W), pixels; NaN where the true flow is unknown, infinite where it is known but `flow` is NaN.
 
     Raises:
         ValueError: the flows have different shapes.
@@ -33,7 +33,7 @@ def endpoint_error(flow: Tensor, target: Tensor) -> Tensor:
 
 
 def epe(error: Tensor, where: Tensor | None = None) -> Tensor:
-    """The mean endpoint error.
+    """Compute the mean endpoint error.
 
     Args:
         error: (B, 1, H, W), see `endpoint_error`.
@@ -46,7 +46,7 @@ def epe(error: Tensor, where: Tensor | None = None) -> Tensor:
 
 
 def outlier_rate(error: Tensor, threshold: float, where: Tensor | None = None) -> Tensor:
-    """The share of pixels with an endpoint error above a threshold.
+    """Compute the share of pixels whose endpoint error is above a threshold.
 
     Args:
         error: (B, 1, H, W), see `endpoint_error`.
@@ -62,14 +62,15 @@ def outlier_rate(error: Tensor, threshold: float, where: Tensor | None = None) -
 
 
 def histogram(error: Tensor, where: Tensor | None = None) -> Tensor:
-    """How many pixels have which endpoint error. Histograms of several pictures add up.
+    """Count pixels by their endpoint error. Histograms of several pictures can be added.
 
     Args:
         error: (B, 1, H, W), see `endpoint_error`.
         where: (B, 1, H, W), above one half where pixels count; None: everywhere.
 
     Returns:
-        (41,), int64, on the CPU: between each two of `ERROR_EDGES`, the lower one included, and beyond the last.
+        (41,), int64, on the CPU: one bin between each two neighbouring `ERROR_EDGES`, lower edge included, and a last
+        one for all errors beyond.
     """
     counted = ~error.isnan()
     if where is not None:
@@ -80,12 +81,12 @@ def histogram(error: Tensor, where: Tensor | None = None) -> Tensor:
 
 
 def cumulative(counts: Tensor) -> Tensor:
-    """The share of pixels with an endpoint error below each upper edge of a histogram.
+    """Compute the share of pixels whose endpoint error is below each upper edge of a histogram.
 
     Args:
         counts: (41,), see `histogram`.
 
     Returns:
-        (40,), from 0 to 1, float64, rising; NaN for a histogram of nothing.
+        (40,), from 0 to 1, float64, rising; NaN for an empty histogram.
     """
     return counts[:-1].cumsum(0).double() / counts.sum()

@@ -1,4 +1,4 @@
-"""Interpolation error, the measure of frames between frames on the Middlebury pictures."""
+"""Interpolation error, the measure of interpolated frames on the Middlebury pictures."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from photoflow.metrics.l1 import l1
 
 
 def interpolation_error(image: Tensor, target: Tensor) -> Tensor:
-    """IE: the mean of |image - target| over pixels and colours, on a scale of 0 to 255.
+    """Compute the interpolation error IE: the mean of |image - target| over pixels and colours, on a scale of 0 to 255.
 
     Args:
         image: (B, 3, H, W) in [0, 1].
-        target: the same.
+        target: like `image`.
 
     Returns:
         (B,), float64.
@@ -22,7 +22,7 @@ def interpolation_error(image: Tensor, target: Tensor) -> Tensor:
 
     Source: IE as it is published for Middlebury's "other" set, for instance by Huang et al., "Real-Time Intermediate
         Flow Estimation for Video Frame Interpolation", ECCV 2022. Baker et al., "A Database and Evaluation Methodology
-        for Optical Flow", IJCV 2011, section 4.1, who named it, take the root of the mean square instead; that number
-        is no other than the PSNR's, 255 * 10^(-PSNR / 20).
+        for Optical Flow", IJCV 2011, section 4.1, who named it, use the root of the mean square instead; that number
+        says the same as the PSNR: 255 * 10^(-PSNR / 20).
     """
     return l1(image, target, span=255)

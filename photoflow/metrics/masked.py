@@ -1,4 +1,4 @@
-"""Means over the part of a picture that a measure is asked about."""
+"""Means over a part of each picture."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from torch import Tensor
 
 
 def masked_mean(values: Tensor, where: Tensor | None = None) -> Tensor:
-    """The mean of each picture's values, of those that are known.
+    """Compute the mean of each picture's known values.
 
     Args:
         values: (B, C, H, W); NaN where a value is unknown.
         where: (B, 1, H, W), above one half where values count; None: everywhere.
 
     Returns:
-        (B,), float64; NaN for a picture without a value that counts.
+        (B,), float64; NaN for a picture in which no value counts.
     """
     counted = ~values.isnan()
     if where is not None:
@@ -23,10 +23,10 @@ def masked_mean(values: Tensor, where: Tensor | None = None) -> Tensor:
 
 
 def check_alike(measure: str, first: Tensor, second: Tensor) -> None:
-    """See that two tensors have one shape (B, C, H, W): torch would repeat the smaller one in silence.
+    """Check that two tensors have the same shape (B, C, H, W): torch would silently broadcast the smaller one.
 
     Raises:
-        ValueError: they do not.
+        ValueError: the shapes differ or do not have four dimensions.
     """
     if first.dim() != 4 or first.shape != second.shape:
         shapes = f"{tuple(first.shape)} and {tuple(second.shape)}"

@@ -8,15 +8,15 @@ from photoflow.metrics.masked import check_alike, masked_mean
 
 
 def psnr(image: Tensor, target: Tensor, where: Tensor | None = None) -> Tensor:
-    """Decibels by which the range of colours exceeds the error: -10 log10(mean((image - target)^2)).
+    """Compute the peak signal-to-noise ratio in decibels: -10 log10(mean((image - target)^2)).
 
     Args:
         image: (B, C, H, W) in [0, 1].
-        target: the same.
+        target: like `image`.
         where: (B, 1, H, W), above one half where pixels count; None: everywhere.
 
     Returns:
-        (B,), float64; infinite for pictures that are equal, NaN where no pixel counts.
+        (B,), float64; infinite for equal pictures, NaN where no pixel counts.
 
     Raises:
         ValueError: the pictures have different shapes.

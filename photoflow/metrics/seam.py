@@ -1,4 +1,4 @@
-"""How visible the place is where a loop closes."""
+"""Measures of how visible the seam of a loop is, the step from its last frame to its first."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from photoflow.arrays import Array
 
 
 def seam(steps: Sequence[float]) -> float:
-    """The step from a loop's last frame to its first, as a multiple of the largest other step.
+    """Compute the step from a loop's last frame to its first, as a multiple of the largest other step.
 
-    At most 1 where nothing gives the loop away; a clip that does not close has several times that.
+    A value of at most 1 means that the seam is invisible; a clip that does not close has several times that.
 
     Args:
-        steps: how much changes from each frame to the next, at least two: in intensity, say, or in pixels of motion;
-            the last one leads from the last frame to the first.
+        steps: change from each frame to the next, at least two: in intensity, say, or in pixels of motion; the last
+            step leads from the last frame to the first.
 
     Returns:
-        The ratio; 0 where the last step is 0, infinite where only the others are.
+        The ratio; 0 if the last step is 0, infinite if only the others are 0.
 
     Raises:
         ValueError: fewer than two steps.
@@ -29,9 +29,9 @@ def seam(steps: Sequence[float]) -> float:
 
 
 def seam_to_median(steps: Sequence[float]) -> float:
-    """The same as a multiple of the median of the other steps: about 1 where motion is even.
+    """Compute the same step as a multiple of the median of the other steps: about 1 for even motion.
 
-    A single large step elsewhere, which hides a seam from `seam`, does not hide it from this.
+    Unlike `seam`, this is not fooled by a single large step elsewhere in the clip.
 
     Args:
         steps: see `seam`.
@@ -43,26 +43,26 @@ def seam_to_median(steps: Sequence[float]) -> float:
 
 
 def motion_steps(displacements: Iterable[Array]) -> list[float]:
-    """By how many pixels a picture moves from each frame to the next, and from the last to the first.
+    """Measure how far the pixels move from each frame to the next, and from the last frame to the first.
 
     Args:
         displacements: from one picture to each frame of a loop, (2, H, W) or (2, N) float, pixels; only the first
-            and two others are kept.
+            and two others are kept in memory.
 
     Returns:
-        As many steps as there are frames: the mean length of the change of a displacement.
+        One step per frame: the mean length of the change in displacement, pixels.
     """
     return [float(np.hypot(*(after - before)).mean()) for before, after in _around(displacements)]
 
 
 def intensity_steps(frames: Iterable[Array]) -> list[float]:
-    """By how much a picture's intensity changes from each frame to the next, and from the last to the first.
+    """Measure how much the intensity changes from each frame to the next, and from the last frame to the first.
 
     Args:
-        frames: of a loop, uint8 of any one shape; only the first and two others are kept.
+        frames: the frames of a loop, uint8, all of one shape; only the first and two others are kept in memory.
 
     Returns:
-        As many steps as there are frames: the mean absolute difference, of 255.
+        One step per frame: the mean absolute difference, on a scale of 0 to 255.
     """
     return [float(np.abs(after.astype(np.int16) - before).mean()) for before, after in _around(frames)]
 
@@ -77,7 +77,7 @@ def _ratio(steps: Sequence[float], others: float) -> float:
 
 
 def _around(items: Iterable[Array]) -> Iterator[tuple[Array, Array]]:
-    """Each with the next, and the last with the first."""
+    """Yield each item with the next one, and the last with the first."""
     first = before = None
     for item in items:
         if before is None:

@@ -13,25 +13,25 @@ _C1, _C2 = 0.01**2, 0.03**2  # for colours in [0, 1]
 
 
 def ssim(image: Tensor, target: Tensor) -> Tensor:
-    """Mean structural similarity of two pictures, over all places where the window lies inside them.
+    """Compute the mean structural similarity of two pictures, over all windows that lie inside them.
 
         SSIM(x, y) = (2 m_x m_y + C1) (2 s_xy + C2) / ((m_x^2 + m_y^2 + C1) (s_x^2 + s_y^2 + C2))
 
-    with means m, variances s^2 and covariance s_xy under a Gaussian window of 11 by 11 pixels and sigma 1.5, each
-    colour for itself, C1 = 0.01^2, C2 = 0.03^2.
+    with means m, variances s^2 and covariance s_xy under a Gaussian window of 11 by 11 pixels and sigma 1.5, for each
+    colour channel separately; C1 = 0.01^2, C2 = 0.03^2.
 
     Args:
         image: (B, C, H, W) in [0, 1], at least 11 by 11 pixels.
-        target: the same.
+        target: like `image`.
 
     Returns:
-        (B,), float64; 1 for pictures that are equal.
+        (B,), float64; 1 for equal pictures.
 
     Raises:
         ValueError: the pictures have different shapes, or are smaller than the window.
 
     Source: Wang et al., "Image Quality Assessment: From Error Visibility to Structural Similarity", IEEE TIP 2004,
-        section III-C. It is scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
+        section III-C. Equals scikit-image's `structural_similarity(gaussian_weights=True, sigma=1.5,
         use_sample_covariance=False)`.
     """
     check_alike("ssim", image, target)
@@ -47,11 +47,11 @@ def ssim(image: Tensor, target: Tensor) -> Tensor:
 
 
 def _windowed(planes: Tensor) -> Tensor:
-    """Means under the window, (..., H, W) -> (..., H - 10, W - 10)."""
+    """Compute the means under the window, (..., H, W) -> (..., H - 10, W - 10)."""
     at = torch.arange(SIDE, dtype=torch.float32, device=planes.device) - SIDE // 2
     weights = torch.exp(-(at**2) / (2 * _SIGMA**2))
     weights = weights / weights.sum()
-    # Every plane as a channel with a kernel of its own: five times as fast on a CPU as one picture each.
+    # Each plane is a channel of one picture, with its own kernel: on a CPU five times as fast as a batch of planes.
     each = planes.reshape(1, -1, *planes.shape[-2:])
     count = each.shape[1]
     down, across = (weights.reshape(1, 1, *side).repeat(count, 1, 1, 1) for side in ((-1, 1), (1, -1)))

@@ -1,4 +1,4 @@
-"""Motions: how a subject moves, free of any photo.
+"""Motions: descriptions of how a subject moves, independent of any photo.
 
 >>> from photoflow import motion
 >>> both = motion.Sway(strength=0.4) + 0.5 * motion.Float()

@@ -23,16 +23,16 @@ class Drift(Motion):
     """Lets the material inside the region flow for ever along arrows.
 
     Args:
-        arrows: (x1, y1, x2, y2) in pixels of the photo: what is at the tail is at the head after
-            one second. The flow between arrows is interpolated.
+        arrows: (x1, y1, x2, y2) in pixels of the photo: material at the tail reaches the head after
+            one second. The velocity between arrows is interpolated.
         anchors: (x, y) in pixels of the photo: points that stand still.
-        period: seconds after which the material starts again from the photo, unseen because two
-            passes half a period apart are blended; in a loop, the nearest that divides it.
+        period: seconds after which the material starts again from the photo; this is not visible, as
+            two passes half a period apart are blended. In a loop, the nearest period that divides it.
 
     Source: Holynski et al. 2021, "Animating Pictures with Eulerian Motion Fields": a steady velocity
         field is integrated, and two passes are blended to a loop. The passes here run from half a
-        period before the photo to half a period after it, which halves the stretching, and look
-        pixels up backwards: in a steady field that is exact and leaves no holes.
+        period before the photo to half a period after it, which halves the stretching, and read
+        pixels backwards: in a steady field that is exact and leaves no holes.
     """
 
     name: ClassVar[str] = "drift"
@@ -50,7 +50,7 @@ class Drift(Motion):
 
     def field(self, scene: Scene) -> DriftField:
         height, width = scene.mask.shape
-        step = max(1, -(-max(height, width) // VELOCITY_SIDE))  # the velocity is smooth: a coarse grid holds it
+        step = max(1, -(-max(height, width) // VELOCITY_SIDE))  # the velocity is smooth, so a coarse grid is enough
         arrows = np.array([[*scene.locate(*a[:2]), *scene.locate(*a[2:])] for a in self.arrows]) / step
         anchors = np.array([scene.locate(*p) for p in self.anchors]).reshape(-1, 2) / step
         size = (-(-width // step), -(-height // step))
@@ -64,7 +64,7 @@ VELOCITY_SIDE = 320  # longest side of the velocity's grid, in pixels of that gr
 
 
 def dense_velocity(arrows: Array, anchors: Array, mask: Array) -> Array:
-    """Velocity of every pixel from a few arrows and anchors.
+    """Interpolate the velocity of every pixel from a few arrows and anchors.
 
     v(p) = sum_i w_i(p) v_i / sum_i w_i(p),  w_i = 1 / (d_i(p)^2 + 1)
 
@@ -96,7 +96,14 @@ def dense_velocity(arrows: Array, anchors: Array, mask: Array) -> Array:
 
 
 def inner_ease(mask: Array) -> Array:
-    """0 outside the mask, rising to 1 inside it; the picture's own border is no edge."""
+    """Return weights that are 0 outside the mask and rise to 1 inside it; the picture's border is no edge.
+
+    Args:
+        mask: (h, w) float32 in [0, 1].
+
+    Returns:
+        (h, w) float32 in [0, 1].
+    """
     inside = np.pad((mask > 0.5).astype(np.uint8), 1, mode="edge")
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
     u = np.clip(distance / (0.03 * max(mask.shape)), 0, 1)
@@ -104,13 +111,13 @@ def inner_ease(mask: Array) -> Array:
 
 
 class DriftField(MotionField):
-    """A steady velocity field, integrated.
+    """Displacements along a steady velocity field, found by integration.
 
     Args:
         velocity: (2, h, w) float32 on a coarse grid, pixels of that grid a second.
-        period: seconds of one pass.
+        period: length of one pass, seconds.
         size: (H, W) of the region.
-        device: where the displacements are wanted.
+        device: device of the displacements.
     """
 
     STEPS: ClassVar[int] = 24  # integration steps from the photo to half a period away
@@ -123,7 +130,7 @@ class DriftField(MotionField):
         self._behind = torch.from_numpy(self._integrate(-1.0)).to(device)
 
     def _integrate(self, direction: float) -> Array:
-        """Displacements after 0 … STEPS steps of the midpoint rule, (STEPS + 1, 2, h, w)."""
+        """Integrate by the midpoint rule; return the displacements after 0 … STEPS steps, (STEPS + 1, 2, h, w)."""
         _, height, width = self.velocity.shape
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
         dt = direction * self.period / 2 / self.STEPS
@@ -142,7 +149,7 @@ class DriftField(MotionField):
         return np.stack(flows)
 
     def flow(self, t: float) -> Tensor:
-        """Displacement (2, H, W) float32 after `t` seconds, |t| at most half a period (held beyond)."""
+        """Return the displacement (2, H, W) float32, pixels, after `t` seconds; constant beyond half a period."""
         import torch.nn.functional as F
 
         _, height, width = self.velocity.shape
@@ -156,10 +163,10 @@ class DriftField(MotionField):
         return dense
 
     def sources(self, t: float) -> list[tuple[Tensor, float]]:
-        """Where each pixel's material comes from at time `t`.
+        """Return the places in the photo that each pixel shows at time `t`, seconds.
 
         Returns:
-            Two passes as (flow, weight): pixel p shows the weighted sum of the photo at
+            At most two passes as (flow, weight): pixel p shows the weighted sum of the photo at
             p + flow[p], flow (2, H, W) in pixels; the weights add up to 1.
         """
         passes = []

@@ -1,4 +1,4 @@
-"""Displacement fields: where every pixel of a region is at any time."""
+"""Displacement fields: the displacement of every pixel of a region at any time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MotionField(ABC):
 
     @abstractmethod
     def flow(self, t: float) -> Tensor:
-        """Displacement from the photo to time `t`.
+        """Return the displacement from the photo to time `t`.
 
         Args:
             t: seconds, any real number.
@@ -33,7 +33,7 @@ class MotionField(ABC):
 
     @abstractmethod
     def scaled(self, factor: float) -> MotionField:
-        """The same motion with displacements `factor` times as large."""
+        """Return the same motion with displacements `factor` times as large."""
 
 
 class AffineField(MotionField):
@@ -42,7 +42,7 @@ class AffineField(MotionField):
     F_t(x, y) = M(t) (x, y, 1)^T
 
     Args:
-        scene: gives the region's size and the device.
+        scene: defines the region's size and the device.
         matrix: t -> (2, 3) displacement matrix M in pixels of the region; see `affine`.
     """
 
@@ -54,7 +54,7 @@ class AffineField(MotionField):
 
         x, y = (torch.from_numpy(axis).to(self.scene.device) for axis in self.scene.grid)
         rows = self.matrix(t)
-        # The outer sum of a row and a column: two small vectors and one pass over the region.
+        # An outer sum of a row and a column: it takes one pass over the region.
         return torch.stack([float(a) * x + (float(b) * y + float(c)) for a, b, c in rows])
 
     def scaled(self, factor: float) -> MotionField:
@@ -68,7 +68,7 @@ def affine(
     scale: tuple[float, float] = (1.0, 1.0),
     shift: tuple[float, float] = (0.0, 0.0),
 ) -> Array:
-    """Displacement matrix of: scale about `centre`, turn about it, then shift.
+    """Return the displacement matrix of a scaling about `centre`, then a rotation about it, then a shift.
 
     Args:
         centre: (x, y) pixels.
@@ -93,9 +93,9 @@ class ModalField(MotionField):
     Args:
         shapes: (K, 2, h, w) float32, pixels: the mode shapes S.
         amounts: t -> the K numbers q(t).
-        device: where `flow` is wanted.
+        device: device of the displacements.
 
-    Source: Generative Image Dynamics (Li et al. 2024), sec. 6, where the spectral volume is read
+    Source: Generative Image Dynamics (Li et al. 2024), sec. 6, where the spectral volume is used
         as a modal basis.
     """
 

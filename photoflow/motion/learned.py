@@ -1,4 +1,4 @@
-"""Learned natural motion: a spectral volume that the prior draws for a photo."""
+"""Learned natural motion: a spectral volume that the learned prior samples for a photo."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from photoflow.motion.spectral import SpectralVolume
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LONGEST = 120.0  # seconds: slower motion than that of a record 24 times as long is no motion
+_LONGEST = 120.0  # seconds, 24 times the prior's own 5: any slower, the motion cannot be seen
 
 
 def sample_volume(
@@ -25,22 +25,22 @@ def sample_volume(
     guidance: float = 0.0,
     steps: int = 250,
 ) -> SpectralVolume:
-    """Draw a motion for a photo.
+    """Sample a motion for a photo.
 
-    The photo is made as small as those of the training, and the motion as large as the photo.
+    The photo is reduced to the size of the training pictures, and the motion enlarged to the size of the photo.
 
     Args:
         network: `photoflow.models.spectral.prior.SpectralPrior` with its weights, on any device.
         image: (1, 3, H, W), RGB in [0, 1].
-        seconds: of the record, after which the motion repeats in any case. The prior is of records of 5 seconds; of
-            other lengths the motion is slower or faster.
-        seed: another one draws another motion; the same one the same.
-        loop: seconds, less than `seconds`, after which every pixel is to be where it was at first and as fast: motion
-            self-guidance steers the sample so. It takes some four times as long, and what remains of the gap is to be
-            seen by `SpectralVolume.displacement`. None: nothing is steered.
-        guidance: w, how much more than once the photo counts; the more, the larger the motion; the paper's loops have
-            1.75.
-        steps: of the diffusion, 1 to 1000; the paper takes 250, for loops 500.
+        seconds: length of the record, above 0 to 120, after which the motion repeats. The prior was trained on records
+            of 5 seconds; with another length the motion is slower or faster.
+        seed: 0 to 2^63 - 1; the same seed gives the same motion, another seed another motion.
+        loop: seconds, less than `seconds`, after which every pixel should be back at its first place and velocity:
+            motion self-guidance steers the sample there. This takes about four times as long, and a gap may remain,
+            which `SpectralVolume.displacement` shows. None: no steering.
+        guidance: weight w of classifier-free guidance by the photo, 0 to 100; 0: none. A larger weight gives larger
+            motion; the paper's loops use 1.75.
+        steps: diffusion steps, 1 to 1000; the paper uses 250, and 500 for loops.
 
     Returns:
         The volume over the photo's pixels.

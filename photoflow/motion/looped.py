@@ -1,4 +1,4 @@
-"""Loops of motion that does not close: its end is faded, in motion and not in pixels, into what leads back."""
+"""Loops from motion that does not close: the end of the motion, not of the pixels, is faded into its beginning."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from photoflow.motion.parametric import smoothstep
 if TYPE_CHECKING:
     from torch import Tensor
 
-FADE = 0.25  # share of the clip in which its end is faded
-SEAM = 2.5  # times the largest other step: published loops have up to 2.1 times, and sixteen frequencies even that out
-EXACT = 0.01  # pixels: nobody sees it, and float32 errs less
+FADE = 0.25  # share of the clip over which its end is faded
+SEAM = 2.5  # times the largest other step: published loops have up to 2.1, and sixteen frequencies smooth that out
+EXACT = 0.01  # pixels: invisible, and more than the rounding errors of float32
 
 
 class LoopedField(MotionField):
-    """A motion whose end leads into its beginning, in place and in speed.
+    """A motion whose end leads into its beginning, without a jump in position or velocity.
 
         G(t) = (1 - w(t)) F(t) + w(t) F(t - T)
 
-    with w rising from 0 to 1, without slope at either end, over the last part of the loop: at its end the motion is
-    the one that led to the beginning, so that nothing jumps there and no picture is mixed with another.
+    with w rising from 0 to 1, with zero slope at both ends, over the last part of the loop. At the end of the loop the
+    motion is the one that leads to the beginning. Only motions are blended, never pictures.
 
     Args:
-        field: F, over any time, also before 0.
+        field: the motion F, defined at any time, also before 0.
         seconds: T, the length of the loop.
-        fade: the share of it that is faded.
+        fade: share of the loop over which the motion is faded.
     """
 
     def __init__(self, field: MotionField, seconds: float, fade: float = FADE) -> None:
@@ -46,10 +46,10 @@ class LoopedField(MotionField):
 
 
 def looped(field: MotionField, seconds: float) -> MotionField:
-    """The field itself where it repeats after `seconds`, else a `LoopedField` of it.
+    """Return the field itself if it repeats after `seconds`, else a `LoopedField` of it.
 
-    Whether it does is seen around the place where the loop closes: where the motion begins anew, it has to be where
-    it was, a moment later and a moment before too, or its speed jumps.
+    The field is compared with itself `seconds` later at time 0, a moment before and a moment after: if only the
+    positions at time 0 were equal, the velocity could still jump.
     """
     moment = seconds / 256
     for t in (-moment, 0.0, moment):
@@ -59,10 +59,10 @@ def looped(field: MotionField, seconds: float) -> MotionField:
 
 
 def closes(trajectories: Array) -> bool:
-    """Whether the end of measured trajectories (T, 2, H, W) leads into their beginning.
+    """Return whether the end of measured trajectories (T, 2, H, W) leads into their beginning.
 
-    Their last step, to the first frame, may be up to `SEAM` times the largest other one: steps are measured, and
-    published loops do not close exactly.
+    The last step, back to the first frame, may be up to `SEAM` times the largest other step: measurements have errors,
+    and published loops do not close exactly.
     """
     from photoflow.metrics import motion_steps, seam
 
@@ -70,18 +70,18 @@ def closes(trajectories: Array) -> bool:
 
 
 def with_closed_end(trajectories: Array, fade: float = FADE) -> Array:
-    """Measured trajectories whose end leads into their beginning.
+    """Fade the end of measured trajectories into their beginning.
 
-    What was before the beginning was not seen: the beginning is turned about itself, F(-t) = -F(t), which goes on in
-    place and in speed. Into that the last part is faded, as in `LoopedField`. (Mirrored, F(-t) = F(t), or with the
-    gap between both ends taken off, real motion has a kink where it closes.)
+    The motion before the first frame is unknown. It is continued by point reflection, F(-t) = -F(t), which keeps
+    position and velocity continuous, and the last part is faded into it as in `LoopedField`. (Mirroring, F(-t) = F(t),
+    or subtracting the gap between both ends leaves a visible kink in real motion.)
 
     Args:
-        trajectories: (T, 2, H, W) float32; the first are 0.
-        fade: the share of the record that is faded.
+        trajectories: (T, 2, H, W) float32, pixels; those of the first frame are 0.
+        fade: share of the record over which the motion is faded.
 
     Returns:
-        Others of the same shape; what is not faded is the same.
+        A copy of the same shape, changed only in the faded part.
     """
     count = len(trajectories)
     closed: Array = trajectories.copy()

@@ -1,4 +1,4 @@
-"""Motions of the whole subject that a few numbers describe."""
+"""Motions of the whole subject, described by a few numbers."""
 
 from __future__ import annotations
 
@@ -17,18 +17,21 @@ PLACES = ("top", "bottom", "left", "right", "centre")
 
 
 def smoothstep(u: float) -> float:
-    """0 -> 1 with zero slope at both ends, constant outside."""
+    """Return a value that rises from 0 to 1 for u from 0 to 1, with zero slope at both ends; constant outside."""
     u = min(max(u, 0.0), 1.0)
     return u * u * (3 - 2 * u)
 
 
 def there_and_back(u: float) -> float:
-    """0 at whole numbers, 1 halfway between, with zero slope at both."""
+    """Return 0 at whole numbers and 1 halfway between, with zero slope at both."""
     return 0.5 - 0.5 * math.cos(2 * math.pi * u)
 
 
 def check_place(motion: str, name: str, place: object) -> str | tuple[float, float]:
-    """A side of the subject by name, or a point (x, y) of the photo in pixels.
+    """Check that a place is the name of a side of the subject or a point (x, y) of the photo, in pixels.
+
+    Returns:
+        The name, or the point as two floats.
 
     Raises:
         InputError: it is neither.
@@ -42,7 +45,7 @@ def check_place(motion: str, name: str, place: object) -> str | tuple[float, flo
 
 
 def locate_place(scene: Scene, place: str | tuple[float, float]) -> tuple[float, float]:
-    """Where a place accepted by `check_place` lies, in pixels of the region."""
+    """Return the position (x, y) of a place accepted by `check_place`, in pixels of the region."""
     if not isinstance(place, str):
         return scene.locate(*place)
     left, top, right, bottom = scene.box
@@ -84,7 +87,7 @@ class Bounce(Motion):
     """Hops: a squash on the ground, then a flight on a parabola, slightly stretched.
 
     Args:
-        height: of a hop, in heights of the subject, 0 to 2.
+        height: height of a hop, in heights of the subject, 0 to 2.
         period: seconds from one landing to the next; in a loop, the nearest that divides it.
         squash: share of its height that the subject loses on the ground, 0 to 0.5.
     """
@@ -112,7 +115,7 @@ class Bounce(Motion):
                 stretch, up = -self.squash * there_and_back(u / self.GROUND), 0.0
             else:
                 v = (u - self.GROUND) / (1 - self.GROUND)
-                # Stretched while it is fast, which is near the ground; the factor v(1-v) starts it at 0.
+                # The subject is stretched while it is fast, that is after the start and before the landing.
                 stretch, up = 0.5 * self.squash * there_and_back(2 * v), 4 * v * (1 - v) * hop
             return affine(foot, scale=(1 - 0.5 * stretch, 1 + stretch), shift=(0, -up))
 

@@ -49,7 +49,7 @@ class Path(Motion):
         return AffineField(scene, matrix)
 
     def _along(self, u: float, loop: bool) -> float:
-        """Share of the curve that is behind the subject after the share `u` of the clip."""
+        """Return the share of the curve that is passed after the share `u` of the clip."""
         if self.closed:
             return u % 1.0 if loop else min(max(u, 0.0), 1.0)
         if loop:
@@ -58,7 +58,7 @@ class Path(Motion):
 
 
 def catmull_rom(points: Array, closed: bool, samples: int = 64) -> Array:
-    """Uniform Catmull-Rom curve through `points`.
+    """Sample the uniform Catmull-Rom curve through `points`.
 
     Args:
         points: (N, 2).
@@ -66,7 +66,7 @@ def catmull_rom(points: Array, closed: bool, samples: int = 64) -> Array:
         samples: curve points per segment.
 
     Returns:
-        (segments * samples + 1, 2), the first and last row being end points of the curve.
+        (segments * samples + 1, 2); the first and the last row are the ends of the curve.
 
     Source: Catmull & Rom 1974; open ends are continued by reflecting the second point.
     """
@@ -83,13 +83,13 @@ def catmull_rom(points: Array, closed: bool, samples: int = 64) -> Array:
 
 
 def even_pace(curve: Array, samples: int = 1024) -> Array:
-    """The same curve as (samples + 1, 2) points at even distances along it."""
+    """Resample a curve to (samples + 1, 2) points at equal distances along it."""
     length = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1))])
     at = np.linspace(0, length[-1], samples + 1)
     return np.stack([np.interp(at, length, curve[:, i]) for i in range(2)], axis=1)
 
 
 def curve_at(curve: Array, share: float) -> tuple[float, float]:
-    """The point of an evenly sampled curve at `share` in [0, 1] of its length."""
+    """Return the point (x, y) of an evenly sampled curve at `share` in [0, 1] of its length."""
     at, index = share * (len(curve) - 1), np.arange(len(curve))
     return float(np.interp(at, index, curve[:, 0])), float(np.interp(at, index, curve[:, 1]))

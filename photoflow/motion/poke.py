@@ -1,4 +1,4 @@
-"""A drag and release, replayed: something is pulled by one point, held, let go, and rings down."""
+"""Replayed drag and release: the subject is pulled by one point, held, let go, and swings until it rests."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ if TYPE_CHECKING:
 
 HIGHEST = 3.0  # hertz: faster modes of a preset hardly move
 GUSTS = 3  # winds from each direction
-SMOOTH = 0.02  # of the subject's extent
-NODES = 128  # at least so many along the subject: what moves together is wider, and fewer are quick
-NEAR = 0.03  # of the subject's extent: a point so little beside the subject is still on it
+SMOOTH = 0.02  # of the subject's extent: blur of a preset's modes
+NODES = 128  # least number of nodes along the subject: enough for its modes, and few nodes are fast
+NEAR = 0.03  # of the subject's extent: a point this close to the subject still counts as on it
 
 
 @dataclass(frozen=True)
 class Poke(Motion):
     """Pulls the subject by one point, holds it, and lets it go: it swings back and comes to rest.
 
-    The subject's modes are those of a wind preset on its shape, or those of a recorded volume. The clip stands still
-    until the pull begins. In a loop, the end of the ringing fades to rest before the clip ends.
+    The subject's vibration modes come from a wind preset applied to its shape, or from a recorded volume. The clip
+    stands still until the pull begins. In a loop, the last swings are faded out before the clip ends.
 
     Args:
-        x: of the point, pixels of the photo.
-        y: of the point.
-        dx: how far it is pulled to the right, pixels of the photo.
-        dy: how far it is pulled down.
-        at: seconds, when the pull begins.
-        hold: seconds from there to the release; the hand has gone 95 % of its way after 60 % of them.
-        like: what the subject moves like: a preset of `photoflow.motion.wind`, or a volume (.safetensors) or a video,
-            which lie on the photo as for `photoflow.motion.Spectral`.
+        x: x of the point, pixels of the photo.
+        y: y of the point, pixels of the photo.
+        dx: pull to the right, pixels of the photo.
+        dy: pull down, pixels of the photo.
+        at: time at which the pull begins, seconds.
+        hold: seconds from there to the release; the hand has moved 95 % of its way after 60 % of this time.
+        like: source of the modes: a preset of `photoflow.motion.wind`, or a volume (.safetensors) or a video, which are
+            laid on the photo as for `photoflow.motion.Spectral`.
 
     Source: Generative Image Dynamics (Li et al. 2024), section 6, "Interactive dynamics"; see
         `photoflow.motion.simulation.Simulation`.
@@ -103,16 +103,17 @@ class Poke(Motion):
             raise InputError(f"poke: expected a point on the subject, got {self.x:g},{self.y:g}")
 
     def _volumes(self, scene: Scene) -> list[SpectralVolume]:
-        """What gives the modes: the recorded volume, or the answers to several winds.
+        """Return the volumes that give the modes: the recorded one, or those of the preset in several winds.
 
-        A wind from the side leaves still what only one from below moves, and every gust bends each twig in a way of
-        its own: together they tell what moves along with what. What few gusts cannot tell is smoothed.
+        One wind is not enough: a wind from the side does not excite motion that only a wind from below causes, and
+        each gust bends every twig differently. Together they show which parts move together. A few gusts leave noise,
+        which is smoothed.
         """
         if self.like not in PRESETS:
             return [Spectral(self.like).fitted(scene)]
         preset = PRESETS[self.like]
-        swings = preset.modes[0].frequency  # and its multiples: the preset's own resonances are near them
-        directions = (0.0,) if preset.hold == "upwind" else (0.0, 90.0)  # a flag has its pole on the side of the wind
+        swings = preset.modes[0].frequency  # the volumes hold its multiples, which are near the preset's resonances
+        directions = (0.0,) if preset.hold == "upwind" else (0.0, 90.0)  # the wind decides on which side a flag is held
         blown = [
             wind_volume(
                 scene.mask, self.like, seconds=1 / swings, direction=direction, seed=seed,
@@ -124,7 +125,7 @@ class Poke(Motion):
 
 
 def coarser(scene: Scene, step: int) -> Scene:
-    """The scene over every `step`th pixel, and one more where they do not reach the end."""
+    """Reduce a scene to every `step`th pixel, plus one more row or column if these do not reach the end."""
     rows, columns = (-(-(side - 1) // step) * step + 1 for side in scene.mask.shape)
     (height, width), around = scene.mask.shape, cv2.blur(scene.mask, (step, step)) if step > 1 else scene.mask
     mask = cv2.copyMakeBorder(around, 0, rows - height, 0, columns - width, cv2.BORDER_REPLICATE)[::step, ::step]
@@ -136,11 +137,11 @@ def coarser(scene: Scene, step: int) -> Scene:
 
 
 def pliant(volume: SpectralVolume, sigma: float) -> SpectralVolume:
-    """A preset's wind as the record of what a slow hand meets.
+    """Convert a preset's wind volume for use as modes of `Simulation`, and smooth it.
 
-    A preset says how far its modes give way, where `Simulation` looks for the energy of their motion: frequency k of
-    the lowest one's multiples has the k-fold speed, so it is divided by k. Each pixel moves as its surroundings, a
-    Gaussian of `sigma` pixels.
+    A preset gives the displacement of its modes, but `Simulation` reads their strength from kinetic energy. Frequency
+    k (a multiple of the lowest one) has the k-fold velocity at the same displacement, so it is divided by k. The
+    volume is blurred by a Gaussian of `sigma` pixels, at least 0.3.
     """
     multiples = np.maximum(np.arange(volume.count), 1)[:, None, None, None]
     planes = np.ascontiguousarray(volume.planes.reshape(-1, *volume.size))
@@ -153,11 +154,11 @@ class PokeField(MotionField):
     """The displacements of a pull and a release, at any time.
 
     Args:
-        modes: a simulation in which the pull begins.
-        at: seconds, when it does.
+        modes: a simulation at the moment when the pull begins.
+        at: time of this moment, seconds.
         hold: seconds from there to the release.
-        seconds: of the loop into which the motion has to fit; None where there is none.
-        step: pixels of the region from one of the simulation's to the next.
+        seconds: length of the loop that the motion has to fit into; None: no loop.
+        step: spacing of the simulation's pixels, in pixels of the region.
         size: (height, width) of the region.
     """
 
@@ -173,7 +174,7 @@ class PokeField(MotionField):
     def flow(self, t: float) -> Tensor:
         if self.seconds is not None:
             t %= self.seconds
-        # A step is exact for any length, so that every time is one step away from a known moment.
+        # A step of any length is exact, so every time is one step away from the pull's beginning or the release.
         begun, since = (self._pulled, self.at) if t < self.released_at else (self._released, self.released_at)
         modes = copy.copy(begun)
         modes.step(max(0.0, t - since))
@@ -189,7 +190,7 @@ class PokeField(MotionField):
         return dense[:, : self._size[0], : self._size[1]].contiguous()
 
     def _share(self, t: float) -> float:
-        """1, and in a loop down to 0 over the second half of what is left after the release."""
+        """Return the fading factor: 1, and in a loop falling to 0 in the second half of the time after the release."""
         if self.seconds is None:
             return 1.0
         fading = (self.seconds - self.released_at) / 2

@@ -1,4 +1,4 @@
-"""Drag and release: a spectral volume read as the vibration modes of what is in the picture."""
+"""Drag and release: a simulation that uses a spectral volume as the vibration modes of the pictured object."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 SILENT = 1e-3  # share of the strongest mode's energy below which a mode is left out: 3 % in amplitude
-HOLDABLE = 1e-2  # mobility below which there is nothing to hold, where the most mobile pixels have 1
-LOCAL = 1 / 16  # mobility of a held pixel's neighbourhood by itself; see `Simulation._patch`
-NEIGHBOURHOOD = 0.75  # its radius, in lengths of the thing (the root of its area)
-VISIBLE = 0.01  # pixels: what moves less than this is not drawn
+HOLDABLE = 1e-2  # least mobility of a pixel that can be held; the most mobile pixels have 1
+LOCAL = 1 / 16  # mobility that the patch around a held pixel adds there; see `Simulation._patch`
+NEIGHBOURHOOD = 0.75  # radius of this patch, in lengths of the object (the root of its area)
+VISIBLE = 0.01  # pixels: smaller motion is not drawn
 
 
 class Simulation:
-    """What is in the picture as a set of damped oscillators that a hand can pull at and let go.
+    """Simulation of the pictured object as damped oscillators, which a hand can pull and let go.
 
     Every frequency f > 0 of the volume gives two modes, the principal components S_j of the real and the imaginary
     part of S_f, and every mode j has a coordinate u_j of mass 1:
@@ -33,27 +33,28 @@ class Simulation:
         F(p) = sum_j P_j(p) u_j,    u_j'' + (alpha + beta w_j^2) u_j' + w_j^2 u_j = P_j(held pixel) . force,
         w_j = 2 pi f
 
-    P_j = c w_j^2 S_j, so that a mode gives way to a static force by its share of the kinetic energy that the volume
-    records. Wind pushes slowly, below the frequencies at which a thing swings by itself, and with S_j itself the thing
-    would creep back at the pace of the wind. The one factor c makes the mobility sum_j |P_j(p)|^2 / w_j^2 of the most
-    mobile pixels (the 95th percentile of those that move) 1: a force of 1 holds such a pixel about one pixel away.
-    So all units are pixels and seconds, and nothing depends on the volume's amplitude.
+    P_j = c w_j^2 S_j, so that the response of a mode to a static force is its share of the recorded kinetic energy.
+    With P_j = c S_j the slowest modes would dominate, as wind pushes slowly, below an object's own frequencies, and the
+    released object would creep back at the pace of the wind. The factor c, the same for all modes, scales the mobility
+    sum_j |P_j(p)|^2 / w_j^2 of the most mobile pixels (the 95th percentile of those that move) to 1: a force of 1 holds
+    such a pixel about one pixel away. So all units are pixels and seconds, and the volume's amplitude has no effect.
 
     Args:
-        volume: the modes; or several of one size, whose modes are put together, so that a thing can move in
-            directions in which one recorded wind did not blow, and ever more like itself.
-        mask: (H, W) in [0, 1], where the thing is; without it, wherever something moves.
+        volume: the volume that gives the modes; or several of one size, whose modes are combined, so that the object
+            can also move in directions that one recorded wind did not excite, and moves more naturally.
+        mask: (H, W) in [0, 1], the object; None: all pixels that move.
         alpha: damping of all modes, 1/s; natural from 0.4 to 0.8.
         beta: damping that grows with the squared frequency, s; natural from 0.05 to 0.08.
-        grip: seconds, how soon the held pixel follows the hand: critically damped, 95 % of the way after 4.8 grips.
-        device: where displacements are wanted.
+        grip: time constant with which the held pixel follows the hand, seconds: critically damped, 95 % of the way
+            after 4.8 grips.
+        device: device of the displacements.
 
     Raises:
-        InputError: nothing moves in the volume, volumes of several sizes, or a number out of its range.
+        InputError: nothing moves in the volume, the volumes have several sizes, or a number is out of its range.
 
     Source: Davis et al., "Image-space modal bases for plausible manipulation of objects in video", 2015, as used by Li
         et al., "Generative Image Dynamics", CVPR 2024, section 6, equation (6). Deviations: the scale of the modes,
-        the patch around the held pixel, and steps that are exact, where explicit Euler steps must be short.
+        the patch around the held pixel, and exact steps of any length, where explicit Euler steps must be short.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class Simulation:
         self._planes = torch.from_numpy(shapes).to(device)
         self._peaks = np.abs(shapes).max(axis=1)
         self.size, self.alpha, self.beta, self.grip = volumes[0].size, alpha, beta, grip
-        self._patches = 0  # how many patches there are: their modes, two each, stand before the volume's
+        self._patches = 0  # number of patches; their modes, two each, come before those of the volume
         self._free = self._oscillators()
         self._state = np.zeros((2, len(self._omega)))  # coordinates, and their velocities
         self._hold: _Hold | None = None
@@ -84,29 +85,29 @@ class Simulation:
 
     @property
     def frequencies(self) -> Array:
-        """Hertz of the modes that take part, ascending, (J,) float64; one at most twice for every volume."""
+        """Return the frequencies of the modes in use, hertz, ascending, (J,) float64; each at most twice per volume."""
         return np.asarray(self._omega[2 * self._patches :] / (2 * np.pi))
 
     @property
     def held(self) -> tuple[float, float] | None:
-        """The pixel (x, y) that the hand holds; None where it holds none."""
+        """Return the pixel (x, y) that the hand holds, or None."""
         return None if self._hold is None else (self._hold.x, self._hold.y)
 
     def drag(self, x: float, y: float, dx: float, dy: float) -> None:
         """Hold a pixel and pull it to (dx, dy) from its place in the photo.
 
-        In the steps to come the held pixel follows this target, critically damped with the time constant `grip`; the
-        rest follows with its own inertia and comes to rest where the elastic energy is least. Further calls for the
-        same pixel move the target; one for another pixel lets go of the first.
+        In the following steps the held pixel moves to this target, critically damped with the time constant `grip`; the
+        rest of the object follows with its own inertia and comes to rest where the elastic energy is least. Further
+        calls for the same pixel move the target; a call for another pixel lets go of the first.
 
         Args:
-            x: of the pixel, 0 to width - 1; it may lie between pixels.
-            y: of the pixel, 0 to height - 1.
+            x: x of the pixel, 0 to width - 1; fractions are allowed.
+            y: y of the pixel, 0 to height - 1; fractions are allowed.
             dx: pixels to the right.
             dy: pixels down.
 
         Raises:
-            InputError: a point outside, or where nothing moves, or a displacement that is no number.
+            InputError: the point is outside the picture or does not move, or the displacement is too large or NaN.
         """
         height, width = self.size
         if not (0 <= x <= width - 1 and 0 <= y <= height - 1):  # NaN fails the comparison too
@@ -120,11 +121,11 @@ class Simulation:
         self._target = np.array([dx, dy], dtype=np.float64)
 
     def release(self) -> None:
-        """Let go: everything swings on from where it is, with the speed that it has."""
+        """Let go: the object swings on from its present position and velocity."""
         self._hold = None
 
     def step(self, dt: float) -> None:
-        """Let `dt` seconds pass; exact for any length: one long step is the same as many short ones.
+        """Advance the simulation by `dt` seconds, exactly: one long step equals many short ones.
 
         Raises:
             InputError: the time is negative or not finite.
@@ -141,11 +142,11 @@ class Simulation:
         self._state = self._hold.absolute(self._hold.swings.after(dt, swing)[:2], self._hand)
 
     def displacement(self) -> Tensor:
-        """The displacement of every pixel now: (2, H, W) float32, pixels."""
+        """Return the present displacement of every pixel, (2, H, W) float32, pixels."""
         import torch
 
-        # The modes stand in the order of their frequencies, and the fast ones die away first: one product, and no more
-        # planes in it than move.
+        # Modes are sorted by frequency, and fast ones die away first. So one product over the first `count` planes is
+        # enough: all later ones together move no pixel visibly.
         left = np.cumsum((self._peaks * np.abs(self._state[0]))[::-1])[::-1]
         count = int((left >= VISIBLE).sum())
         amounts = torch.from_numpy(self._state[0, :count].astype(np.float32)).to(self._planes.device)
@@ -153,14 +154,14 @@ class Simulation:
         return flow.reshape(2, *self.size)
 
     def energy(self) -> float:
-        """Kinetic and elastic energy of all modes, square pixels; it never grows while nothing is held."""
+        """Return the kinetic and elastic energy of all modes, square pixels; it never grows while no pixel is held."""
         return float(0.5 * (self._state[1] ** 2 + (self._omega * self._state[0]) ** 2).sum())
 
     def _take_hold(self, x: float, y: float) -> None:
-        """Hold a pixel as it moves now: nothing jumps."""
+        """Hold a pixel with its present displacement and velocity, so that nothing jumps."""
         import torch
 
-        # Patches of earlier holds go on until they are at rest.
+        # Patches of earlier holds stay until they are at rest.
         moves = self._peaks * np.abs(self._state[0]) >= VISIBLE
         moves |= self._peaks * np.abs(self._state[1]) >= VISIBLE * self._omega
         first = 2 * self._patches
@@ -180,19 +181,19 @@ class Simulation:
         self._hold = _Hold.of(x, y, at_point, self._omega, (self.alpha, self.beta, self.grip))
 
     def _at(self, x: float, y: float) -> Array:
-        """How far each mode moves a pixel, (2, J)."""
+        """Return the displacement of a pixel by each mode, (2, J)."""
         return np.asarray(_sampled(self._planes.reshape(-1, 2, *self.size), x, y).T)
 
     def _oscillators(self) -> _Linear:
         return _Linear.oscillators(self._omega**2, self.alpha + self.beta * self._omega**2)
 
     def _patch(self, x: float, y: float) -> Tensor:
-        """The neighbourhood of a pixel, which gives way by itself in x and in y: two more modes, (2, 2 H W) float32.
+        """Build two more modes that move the neighbourhood of a pixel in x and in y, (2, 2 H W) float32.
 
-        It stands for the modes that the volume does not have, all faster, and keeps a hold from tearing at the rest.
-        As it has the mobility LOCAL at the held pixel, the volume's modes move a pixel of mobility m at most
-        sqrt(m / LOCAL) / 2 times as far as the hand, wherever it holds (by the Cauchy-Schwarz inequality): of a stem
-        alone, a pull near the foot would throw the tip.
+        They stand for the faster modes that the volume lacks, and limit the effect of a hold on distant parts. As the
+        patch has the mobility LOCAL at the held pixel, the volume's modes move a pixel of mobility m at most
+        sqrt(m / LOCAL) / 2 times as far as the hand, wherever it holds (by the Cauchy-Schwarz inequality). Without the
+        patch, a pull near the foot of a stem would throw its tip.
         """
         import torch
 
@@ -200,7 +201,7 @@ class Simulation:
         radius = max(4.0, NEIGHBOURHOOD * self._extent)
         squared = (np.arange(height)[:, None] - y) ** 2 + (np.arange(width)[None] - x) ** 2
         near = torch.from_numpy((np.maximum(1 - squared / radius**2, 0) ** 2).astype(np.float32))
-        # How far each pixel comes along when the volume's modes alone move this one by a pixel: 0 at a stem's foot.
+        # Displacement of each pixel when the volume's modes alone move the held one by a pixel: 0 at a stem's foot.
         first = 2 * self._patches
         at_point = self._at(x, y)[:, first:]
         yielding = at_point / self._omega[first:] ** 2
@@ -214,20 +215,20 @@ class Simulation:
 
 @dataclass(frozen=True)
 class _Hold:
-    """The same things while a pixel is held: what is left free swings in modes of its own.
+    """The oscillators while a pixel is held: the remaining free motion has modes of its own.
 
     With the held pixel's displacement d given, P u = d, the coordinates are u = static d + basis z: the rest position
-    of least elastic energy, and swings that leave the pixel where it is. As damping is alpha + beta times stiffness,
-    it couples no two of them: z'' + (alpha + beta l) z' + l z = -inertia (d'' + alpha d').
+    of least elastic energy, plus swings z that do not move the held pixel. As damping is alpha + beta times stiffness,
+    it does not couple the swings: z'' + (alpha + beta l) z' + l z = -inertia (d'' + alpha d').
 
     Args:
-        x: of the held pixel.
-        y: of the held pixel.
-        static: (J, 2).
-        basis: (J, J - 2), columns of length 1 at right angles.
-        inertia: (J - 2, 2), how much of the hand's acceleration throws each swing.
-        hand: the hand's way to its target.
-        swings: of z, z', and of the hand as the swing feels it.
+        x: x of the held pixel.
+        y: y of the held pixel.
+        static: (J, 2), rest position per pixel of the hand's displacement.
+        basis: (J, J - 2), orthonormal columns, the swings.
+        inertia: (J - 2, 2), effect of the hand's acceleration on each swing.
+        hand: the linear system of the hand's way to its target.
+        swings: the linear systems of (z, z', and the hand's displacement and velocity along the swing).
     """
 
     x: float
@@ -240,7 +241,15 @@ class _Hold:
 
     @classmethod
     def of(cls, x: float, y: float, at_point: Array, omega: Array, rates: tuple[float, float, float]) -> _Hold:
-        """Hold where the modes move the pixel by `at_point` (2, J)."""
+        """Build the hold of a pixel that the modes move by `at_point` (2, J).
+
+        Args:
+            x: x of the pixel.
+            y: y of the pixel.
+            at_point: (2, J), displacement of the pixel by each mode.
+            omega: (J,), angular frequencies of the modes.
+            rates: alpha, beta and grip of the simulation.
+        """
         alpha, beta, grip = rates
         yielding = at_point.T / omega[:, None] ** 2
         static = yielding @ np.linalg.inv(at_point @ yielding)
@@ -248,7 +257,7 @@ class _Hold:
         stiffness, turn = np.linalg.eigh(free.T @ (omega[:, None] ** 2 * free))
         basis = free @ turn
         hand = _Linear.oscillators(np.full(2, grip**-2), np.full(2, 2 / grip))
-        # The hand's law d'' = -d / grip^2 - 2 d' / grip, counted from its target, drives the swings.
+        # The hand's motion d'' = -d / grip^2 - 2 d' / grip, with d measured from its target, drives the swings.
         swings = np.zeros((len(stiffness), 4, 4))
         swings[:, :2, :2] = _Linear.oscillators(stiffness, alpha + beta * stiffness).rates
         swings[:, 2:, 2:] = hand.rates[:1]
@@ -256,30 +265,30 @@ class _Hold:
         return cls(x, y, static, basis, basis.T @ static, hand, _Linear(swings))
 
     def relative(self, state: Array, hand: Array) -> Array:
-        """Swings and their velocities, (2, J - 2), of coordinates and their velocities (2, J)."""
+        """Convert coordinates and their velocities (2, J) to swings and their velocities (2, J - 2)."""
         return np.asarray((state - hand @ self.static.T) @ self.basis)
 
     def absolute(self, swings: Array, hand: Array) -> Array:
-        """The inverse of `relative`."""
+        """Convert swings and their velocities (2, J - 2) back to coordinates (2, J), the inverse of `relative`."""
         return np.asarray(hand @ self.static.T + swings @ self.basis.T)
 
 
 class _Linear:
-    """Systems y' = A y side by side, solved exactly by the matrix exponential; (N, n, n) float64."""
+    """N linear systems y' = A y, solved exactly by the matrix exponential; A is (N, n, n) float64."""
 
     def __init__(self, rates: Array) -> None:
         self.rates = rates
-        self._last: tuple[float, Array] | None = None  # a player's steps are all of one length
+        self._last: tuple[float, Array] | None = None  # kept, because the steps of a player all have the same length
 
     @classmethod
     def oscillators(cls, stiffness: Array, damping: Array) -> _Linear:
-        """u'' + damping u' + stiffness u = 0 for (N,) numbers each; y = (u, u')."""
+        """Build the systems u'' + damping u' + stiffness u = 0 with y = (u, u'); both arguments are (N,)."""
         rates = np.zeros((len(stiffness), 2, 2))
         rates[:, 0, 1], rates[:, 1, 0], rates[:, 1, 1] = 1, -stiffness, -damping
         return cls(rates)
 
     def after(self, dt: float, states: Array) -> Array:
-        """States (n, N) after `dt` seconds."""
+        """Return the states (n, N) after `dt` seconds."""
         import torch
 
         if self._last is None or self._last[0] != dt:
@@ -288,7 +297,7 @@ class _Linear:
 
 
 def _modes(volumes: Sequence[SpectralVolume], thing: Array | None) -> tuple[Array, Array, Array]:
-    """Mode shapes (J, 2 H W) float32, their angular frequencies (J,) and each pixel's mobility (H, W) float32."""
+    """Return mode shapes (J, 2 H W) float32, angular frequencies (J,) and each pixel's mobility (H, W) float32."""
     sizes = {volume.size for volume in volumes}
     if len(sizes) != 1:
         raise InputError(f"simulation: expected volumes of one size, got {sorted(sizes) or 'none'}")
@@ -311,16 +320,16 @@ def _modes(volumes: Sequence[SpectralVolume], thing: Array | None) -> tuple[Arra
 
 
 def _components(planes: Array) -> tuple[Array, Array]:
-    """Principal components of (n, N) float32: their strengths (n,), ascending, and themselves, (n, N) float32.
+    """Compute the principal components of planes (n, N) float32: strengths (n,), ascending, and (n, N) float32.
 
-    All that swings at one frequency swings as these do, and they are fewer where it is much alike.
+    Every motion at one frequency is a sum of these; if the planes are similar, few of them have much strength.
     """
     strengths, turn = np.linalg.eigh((planes @ planes.T).astype(np.float64))
     return strengths, turn.T.astype(np.float32) @ planes
 
 
 def _sampled(maps: Array | Tensor, x: float, y: float) -> Array:
-    """The values of (..., H, W) at one point within, bilinear, float64."""
+    """Sample maps (..., H, W) at one point inside, bilinearly; float64."""
     height, width = maps.shape[-2:]
     left, top = min(int(x), max(width - 2, 0)), min(int(y), max(height - 2, 0))
     corner = np.asarray(maps[..., top : top + 2, left : left + 2].tolist(), dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Spectral volumes: the motion of every pixel as a few of its frequencies."""
+"""Spectral volumes: the motion of every pixel, described by the lowest frequencies of its Fourier series."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VERSION = 1
-FREQUENCIES = 16  # of the paper: most of the power of natural oscillation lies below
+FREQUENCIES = 16  # as in the paper: they hold most of the power of natural oscillation
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +30,11 @@ class SpectralVolume:
         F_t(p) = Re(S_0(p) + 2 sum_{k=1}^{K-1} S_k(p) exp(2 pi i k t / seconds))
 
     Args:
-        coefficients: S, (K, 2, H, W) complex64, pixels; channel 0 = x right, 1 = y down. S_0 is the mean, which is
-            real.
+        coefficients: S, (K, 2, H, W) complex64, pixels; channel 0 = x right, 1 = y down. S_0 is the mean and real.
         seconds: the length T of the record, after which the motion repeats; frequency k is k / seconds hertz.
 
     Raises:
-        InputError: coefficients of another shape or not finite, or a length that is no positive number.
+        InputError: coefficients have another shape or are not finite, or the length is not a positive number.
 
     Source: Li et al., "Generative Image Dynamics", CVPR 2024, section 3: S(p) = FFT(F(p)). Deviation: divided by the
         number of frames, so that coefficients are pixels and do not depend on the frame rate.
@@ -57,15 +56,15 @@ class SpectralVolume:
 
     @classmethod
     def from_trajectories(cls, trajectories: Array, seconds: float, count: int = FREQUENCIES) -> SpectralVolume:
-        """The volume of measured displacements.
+        """Transform measured displacements into a volume.
 
         Args:
             trajectories: (T, 2, H, W) float, pixels: the displacements at T times, evenly spaced over the record.
-            seconds: the length of the record: T times the time from one to the next.
-            count: how many frequencies are kept, K; at most T // 2 + 1.
+            seconds: the length of the record: T times the interval between two of them.
+            count: number K of frequencies to keep, at most T // 2 + 1.
 
         Raises:
-            InputError: trajectories of another shape, fewer than two times, or a count out of its range.
+            InputError: trajectories have another shape or fewer than two times, or the count is out of its range.
         """
         given = np.asarray(trajectories)
         if given.ndim != 4 or given.shape[1] != 2:
@@ -77,81 +76,81 @@ class SpectralVolume:
             raise InputError(f"spectral volume: {times} frames have 1 to {times // 2 + 1} frequencies, got {count}")
         kept = np.stack([_frequency(given, k) for k in range(count)])
         if times % 2 == 0 and count == times // 2 + 1:
-            kept[-1] /= 2  # the highest frequency of all is its own mirror: the series counts it once
+            kept[-1] /= 2  # the Nyquist frequency occurs once in the transform; the series counts every k > 0 twice
         return cls(kept, seconds)
 
     @property
     def count(self) -> int:
-        """How many frequencies there are, K."""
+        """Return the number K of frequencies, including 0."""
         return len(self.coefficients)
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) in pixels."""
+        """Return (height, width) in pixels."""
         height, width = self.coefficients.shape[2:]
         return height, width
 
     @property
     def frequencies(self) -> Array:
-        """(K,) float64, hertz."""
+        """Return the frequencies, (K,) float64, hertz."""
         return np.arange(self.count) / self.seconds
 
     @property
     def power(self) -> Array:
-        """The energy of the motion at each frequency, (K,) float64, square pixels.
+        """Return the power of the motion at each frequency, (K,) float64, square pixels.
 
-        The mean over all pixels of x and y power; their sum is the mean of the squared displacement over time
-        (Parseval's theorem).
+        It is the mean over all pixels of the power in x plus that in y. The sum over all frequencies is the mean
+        squared displacement over time (Parseval's theorem).
         """
         squared = np.square(np.abs(self.coefficients.astype(np.complex128))).sum(axis=1).mean(axis=(1, 2))
         return np.asarray(squared * np.where(np.arange(self.count) > 0, 2, 1))
 
     @cached_property
     def planes(self) -> Array:
-        """Real and imaginary parts, (2 K, 2 H W) float32: a displacement is one product with them."""
+        """Return real and imaginary parts, (2 K, 2 H W) float32: a displacement is one matrix product with them."""
         flat = self.coefficients.reshape(self.count, -1)
         return np.concatenate([flat.real, flat.imag])
 
     def displacement(self, t: float) -> Array:
-        """The displacement of every pixel at time `t` seconds, any real number: (2, H, W) float32, pixels."""
+        """Return the displacement of every pixel at time `t`, seconds, any real number: (2, H, W) float32, pixels."""
         return np.asarray(self.trajectories([t])[0])
 
     def trajectories(self, times: Sequence[float] | Array) -> Array:
-        """The displacements at several times, seconds: (T, 2, H, W) float32, pixels."""
+        """Return the displacements at several times, seconds: (T, 2, H, W) float32, pixels."""
         flat = _amounts(np.asarray(times, dtype=np.float64), self.frequencies) @ self.planes
         return np.asarray(flat.reshape(-1, 2, *self.size), dtype=np.float32)
 
     def field(self, frequencies: Array | None = None, device: str = "cpu") -> SpectralField:
-        """The motion as a field over the volume's own pixels.
+        """Return the motion as a field over the volume's own pixels.
 
         Args:
-            frequencies: (K,) hertz, in place of those of the volume: so loops of another length are closed; see
-                `closing_frequencies`.
-            device: where displacements are wanted.
+            frequencies: (K,) hertz, used in place of the volume's own, for example to close a loop of another length;
+                see `closing_frequencies`.
+            device: device of the displacements.
         """
         return SpectralField(self, self.frequencies if frequencies is None else frequencies, device)
 
     def magnified(self, factor: float) -> SpectralVolume:
-        """The motion with amplitudes `factor` times as large; below 1 it is damped. Section 6 of the paper."""
+        """Return the motion with amplitudes `factor` times as large; below 1 it is damped. Section 6 of the paper."""
         return replace(self, coefficients=np.float32(factor) * self.coefficients)
 
     def slowed(self, factor: float) -> SpectralVolume:
-        """The motion `factor` times as slow; below 1 it is faster.
+        """Return the motion `factor` times as slow; below 1 it is faster.
 
         Raises:
-            InputError: the factor is no positive number.
+            InputError: the factor is not a positive number.
         """
         if not 0 < factor < math.inf:
             raise InputError(f"spectral volume: expected a factor above 0 to slow down by, got {factor}")
         return replace(self, seconds=factor * self.seconds)
 
     def between(self, lowest: float, highest: float) -> SpectralVolume:
-        """The part of the motion whose frequencies are from `lowest` to `highest` hertz; the rest is 0."""
+        """Return the part of the motion with frequencies from `lowest` to `highest` hertz; the rest is 0."""
         kept = (self.frequencies >= lowest) & (self.frequencies <= highest)
         return replace(self, coefficients=self.coefficients * kept[:, None, None, None])
 
     def masked(self, mask: Array) -> SpectralVolume:
-        """The motion weighed pixel by pixel with a mask (H, W) in [0, 1].
+        """Return the motion multiplied, pixel by pixel, by a mask (H, W) in [0, 1].
 
         Raises:
             InputError: the mask has another size.
@@ -161,7 +160,7 @@ class SpectralVolume:
         return replace(self, coefficients=self.coefficients * np.asarray(mask, dtype=np.float32))
 
     def cropped(self, left: int, top: int, width: int, height: int) -> SpectralVolume:
-        """The motion of a rectangle of pixels.
+        """Return the motion of a rectangle of pixels.
 
         Raises:
             InputError: the rectangle is empty or not within the volume.
@@ -173,7 +172,7 @@ class SpectralVolume:
         return replace(self, coefficients=self.coefficients[:, :, top : top + height, left : left + width])
 
     def resized(self, height: int, width: int) -> SpectralVolume:
-        """The same motion over a picture of another size: displacements grow with it.
+        """Resize the motion to a picture of another size; displacements are scaled with it.
 
         Raises:
             InputError: a side below 1.
@@ -190,7 +189,7 @@ class SpectralVolume:
         return replace(self, coefficients=grown * scale[:, None, None])
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the volume into a safetensors file, beside the target first and then renamed over it.
+        """Write the volume into a safetensors file: under a hidden name beside the target, then renamed.
 
         Raises:
             InputError: the suffix is not .safetensors, or the file cannot be written.
@@ -210,7 +209,7 @@ class SpectralVolume:
         """Read a volume that `save` wrote.
 
         Raises:
-            InputError: no such file, no spectral volume, or another version.
+            InputError: the file is missing, is not a spectral volume, or has another version.
         """
         from safetensors import SafetensorError, safe_open
 
@@ -230,9 +229,9 @@ class SpectralField(MotionField):
     """The displacements of a spectral volume, at frequencies that may differ from its own.
 
     Args:
-        volume: over the pixels of the region.
-        frequencies: (K,) hertz.
-        device: where displacements are wanted.
+        volume: the volume, over the pixels of the region.
+        frequencies: (K,) hertz, in place of the volume's own.
+        device: device of the displacements.
     """
 
     def __init__(self, volume: SpectralVolume, frequencies: Array, device: str = "cpu") -> None:
@@ -253,19 +252,23 @@ class SpectralField(MotionField):
 
 
 def closing_frequencies(frequencies: Array, seconds: float) -> Array:
-    """The frequencies nearest to those given at which a clip of `seconds` closes, each repeating a whole number of
-    times; none but 0 becomes 0.
+    """Round frequencies to the nearest ones that make a clip of `seconds` a closed loop.
+
+    Each rounded frequency has a whole number of periods in the clip, at least one unless it was 0.
 
     Args:
         frequencies: hertz, at least 0.
         seconds: length of the clip.
+
+    Returns:
+        The rounded frequencies, hertz, of the same shape.
     """
     cycles = np.rint(np.asarray(frequencies) * seconds)
     return np.asarray(np.where(np.asarray(frequencies) > 0, np.maximum(cycles, 1), 0) / seconds)
 
 
 def amplitude_scales(volumes: Sequence[SpectralVolume], percentile: float = 95.0) -> Array:
-    """What each frequency's amplitudes are measured by: their percentile over all pixels, axes and volumes.
+    """Compute a scale for each frequency: the percentile of its amplitudes over all pixels, axes and volumes.
 
     Args:
         volumes: at least one, all with the same number of frequencies.
@@ -283,9 +286,14 @@ def amplitude_scales(volumes: Sequence[SpectralVolume], percentile: float = 95.0
 
 
 def normalised(coefficients: Array, scales: Array) -> Array:
-    """Coefficients (K, 2, H, W) complex, pixels, made alike in size at all frequencies: (K, 4, H, W) float32.
+    """Normalise coefficients to a similar size at all frequencies.
 
-    Real and imaginary parts of x, then of y, each as sign(s) sqrt(|s| / scale).
+    Args:
+        coefficients: (K, 2, H, W) complex, pixels.
+        scales: (K,), pixels; see `amplitude_scales`.
+
+    Returns:
+        (K, 4, H, W) float32: real and imaginary part of x, then of y, each as sign(s) sqrt(|s| / scale).
 
     Source: Generative Image Dynamics, equation (3).
     """
@@ -295,22 +303,22 @@ def normalised(coefficients: Array, scales: Array) -> Array:
 
 
 def denormalised(parts: Array, scales: Array) -> Array:
-    """The inverse of `normalised`: (K, 4, H, W) float32 -> (K, 2, H, W) complex64, pixels."""
+    """Invert `normalised`: (K, 4, H, W) float32 -> (K, 2, H, W) complex64, pixels."""
     full = (np.sign(parts) * np.square(parts) * scales[:, None, None, None]).astype(np.float32)
     return np.ascontiguousarray(full[:, 0::2] + 1j * full[:, 1::2], dtype=np.complex64)
 
 
 def _amounts(times: Array, frequencies: Array) -> Array:
-    """How much of each real and imaginary part a displacement has, (T, 2 K) float32."""
+    """Return the weights of all real and imaginary parts in the displacements at T times, (T, 2 K) float32."""
     angles = 2 * np.pi * np.outer(times, frequencies)
     twice = np.where(np.arange(len(frequencies)) > 0, 2.0, 1.0)
     return np.concatenate([twice * np.cos(angles), -twice * np.sin(angles)], axis=1).astype(np.float32)
 
 
 def _frequency(trajectories: Array, k: int) -> Array:
-    """Coefficient k of the discrete Fourier transform over the times, divided by their number, (2, H, W) complex.
+    """Compute coefficient k of the discrete Fourier transform over T times, divided by T: (2, H, W) complex.
 
-    One frequency at a time: a transform of all of them would take many times the memory of what is kept.
+    One frequency is computed at a time: a transform to all of them would take many times the memory of those kept.
     """
     times = len(trajectories)
     turns = np.exp(-2j * np.pi * k * np.arange(times) / times) / times

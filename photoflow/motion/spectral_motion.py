@@ -1,4 +1,4 @@
-"""Natural motion: a spectral volume, from a preset's wind, a file or a real clip, laid over the subject."""
+"""Natural motion: a spectral volume, from a wind preset, a file or a real clip, laid over the subject."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from photoflow.motion.tear_repair import repair_tears
 from photoflow.motion.wind import PRESETS, wind_volume
 
 VOLUME = ".safetensors"
-RECORD = 5.0  # seconds: about the length of a preset's record, as of the clips that the paper learns from
-HIGHEST = 3.0  # hertz: the highest frequency of a preset; 16 of them in a record of 5 seconds, as in the paper
-GENTLE = 4.0  # strength up to which a preset takes care that nothing tears
-ALIKE = 1.03  # aspect ratios that differ by less than this factor are the same
+RECORD = 5.0  # seconds: about the length of a preset's record, the same as the paper's training clips
+HIGHEST = 3.0  # hertz: the highest frequency of a preset, number 16 in a record of 5 seconds, as in the paper
+GENTLE = 4.0  # strength up to which a preset limits its motion so that nothing tears
+ALIKE = 1.03  # aspect ratios that differ by less than this factor count as equal
 
 
 @dataclass(frozen=True)
 class Spectral(Motion):
-    """In the wind as a plant, tree, vine, flag, cloth, hair, candle or lantern, or as a clip moved: spectral:plant.
+    """Moves as a plant, tree, vine, flag, cloth, hair, candle or lantern in the wind, or as a clip: spectral:plant.
 
     Args:
-        source: a preset ("plant", ...), a volume (.safetensors, from `photoflow spectrum`), or a video. A clip of
-            the photo's aspect ratio lies on the photo as a whole, any other one on the subject's box.
-        strength: 0 to 10; displacements are so many times as large, of a preset up to where it would tear.
-        wind: 0 (still air) to 1 (strong), of a preset.
-        direction: of a preset's wind, degrees: towards 0 = right, 90 = down, -360 to 360.
-        gustiness: 0 to 1, of a preset's wind: how much it swells and fades.
-        seed: of a preset's wind, a whole number from 0 on: another one blows otherwise.
-        slow: 0.1 to 10; the motion is so many times as slow. In a loop frequencies are the nearest that close it.
-        region: (x, y, width, height) in pixels of the clip or of the volume: the part whose motion is laid on the
+        source: a preset ("plant", ...), a volume (.safetensors, from `photoflow spectrum`), or a video. A clip with
+            the photo's aspect ratio is laid on the whole photo, any other one on the subject's box.
+        strength: 0 to 10; factor of the displacements, for a preset limited to where the picture would tear.
+        wind: 0 (still air) to 1 (strong); presets only.
+        direction: direction in which the wind blows, degrees, -360 to 360: 0 = right, 90 = down; presets only.
+        gustiness: 0 to 1, how much the wind swells and fades; presets only.
+        seed: a whole number from 0 on; another seed gives another wind; presets only.
+        slow: 0.1 to 10; factor by which the motion is slower. In a loop, frequencies are rounded so that it closes.
+        region: (x, y, width, height) in pixels of the clip or the volume: the part whose motion is laid on the
             subject's box; by default all of it.
 
     Source: Generative Image Dynamics (Li et al. 2024), sections 4 and 6.
@@ -77,7 +77,7 @@ class Spectral(Motion):
 
     @property
     def blows(self) -> bool:
-        """Whether the motion is that of a preset in the wind, and not a clip's."""
+        """Return whether the motion comes from a wind preset, not from a clip or volume."""
         return self.source in PRESETS
 
     @property
@@ -92,7 +92,7 @@ class Spectral(Motion):
         return volume.field(frequencies, scene.device)
 
     def _blown(self, scene: Scene) -> SpectralVolume:
-        """The preset's volume; in a loop its record, slowed down, is the clip or a whole part of it: it closes."""
+        """Return the preset's volume; in a loop, a whole number of its slowed-down records fills the clip."""
         length = scene.seconds / self.slow
         seconds = length / max(1, round(length / RECORD))
         if not scene.loop:
@@ -105,7 +105,11 @@ class Spectral(Motion):
         return volume.magnified(self.strength / gentle) if self.strength > gentle else volume
 
     def fitted(self, scene: Scene) -> SpectralVolume:
-        """The clip's volume over the pixels of the region that is rendered."""
+        """Return the clip's volume over the pixels of the rendered region.
+
+        Raises:
+            InputError: the file is missing or cannot be read, or the region of the clip is outside it.
+        """
         path = os.path.abspath(self.source)
         try:
             changed = os.stat(path).st_mtime_ns
@@ -140,12 +144,12 @@ def with_overrides(motion: Motion, *, wind: float | None = None, region: tuple[f
     """Return the same motion with another wind in its presets and another region of its clips.
 
     Args:
-        motion: spectral, or made of motions of which some are.
-        wind: see `Spectral`; None: as it is.
-        region: see `Spectral`; None: as it is.
+        motion: a spectral motion, or a combination that contains some.
+        wind: see `Spectral`; None: unchanged.
+        region: see `Spectral`; None: unchanged.
 
     Raises:
-        InputError: there is no preset whose wind could blow, or no clip that could have a region.
+        InputError: `wind` is given but the motion has no preset, or `region` is given but it has no clip.
     """
     parts = _spectral_parts(motion)
     if wind is not None and not any(part.blows for part in parts):
@@ -176,7 +180,10 @@ def _adjusted(motion: Motion, wind: float | None, region: tuple[float, ...] | No
 
 @lru_cache(maxsize=2)
 def _volume_of(path: str, changed: int) -> tuple[SpectralVolume, tuple[int, int]]:
-    """The volume of a file, and (width, height) of the clip's pixels; `changed` tells versions of the file apart."""
+    """Return the volume of a file and (width, height) of the clip, pixels.
+
+    `changed`, the time of the file's last change, is part of the cache key, so that a changed file is read again.
+    """
     if path.lower().endswith(VOLUME):
         volume = SpectralVolume.load(path)
         return volume, volume.size[::-1]
@@ -188,7 +195,7 @@ def _volume_of(path: str, changed: int) -> tuple[SpectralVolume, tuple[int, int]
 
 @lru_cache(maxsize=2)
 def _prepared(path: str, changed: int, region: tuple[float, ...] | None, strength: float, own: bool) -> SpectralVolume:
-    """What a file's volume contributes, before it is laid on a photo."""
+    """Return a file's volume, cut to the region, scaled and repaired, before it is laid on a photo."""
     volume, full = _volume_of(path, changed)
     if region is not None:
         volume = _part(volume, region, full, path)
@@ -201,7 +208,7 @@ def _alike(size: tuple[float, float], other: tuple[float, float]) -> bool:
 
 
 def _part(volume: SpectralVolume, region: tuple[float, ...], full: tuple[int, int], name: str) -> SpectralVolume:
-    """The volume of a region that is given in pixels of the clip, whose width and height are `full`."""
+    """Crop a volume to a region that is given in pixels of the clip, whose (width, height) is `full`."""
     x, y, width, height = region
     if x + width > full[0] or y + height > full[1]:
         got = ",".join(f"{v:g}" for v in region)
@@ -213,15 +220,15 @@ def _part(volume: SpectralVolume, region: tuple[float, ...], full: tuple[int, in
 
 
 def _whole(start: float, length: float, scale: float, limit: int) -> tuple[int, int]:
-    """First and last pixel (exclusive) of a span at another scale; at least one pixel."""
+    """Return the first and last pixel (exclusive) of a span at another scale; it has at least one pixel."""
     first = min(round(start * scale), limit - 1)
     return first, min(limit, max(first + 1, round((start + length) * scale)))
 
 
 def _laid(volume: SpectralVolume, place: tuple[float, float, float, float], size: tuple[int, ...]) -> SpectralVolume:
-    """The volume stretched over a place (x, y, width, height) of a grid of `size` (height, width).
+    """Stretch a volume over a place (x, y, width, height) of a grid of `size` (height, width).
 
-    Displacements are stretched with it. Around the place motion is that of its edge.
+    Displacements are scaled with it. Outside the place the motion of its edge is repeated.
     """
     x, y, width, height = place
     volume = volume.resized(max(1, round(height)), max(1, round(width)))

@@ -1,4 +1,4 @@
-"""Natural swaying of something that is held at one end."""
+"""Natural swaying of a subject that is held at one end."""
 
 from __future__ import annotations
 
@@ -58,11 +58,15 @@ class Sway(Motion):
         return ModalField(shapes, mode_amounts(scene, self.period), scene.device)
 
 
-LAG = 0.7  # radians by which the tip follows the base
+LAG = 0.7  # radians by which the tip lags behind the base
 
 
 def height_above_base(scene: Scene, base: str) -> tuple[Array, float]:
-    """Distance from the held side in lengths of the subject, (h, w) float32 in [0, 1.2]; and the length in pixels."""
+    """Measure the distance from the held side in lengths of the subject, and this length.
+
+    Returns:
+        (h, w) float32 in [0, 1.2], and the length in pixels.
+    """
     left, top, right, bottom = scene.box
     x, y = scene.grid
     along = {"bottom": bottom - y, "top": y - top, "left": x - left, "right": right - x}[base]
@@ -72,10 +76,10 @@ def height_above_base(scene: Scene, base: str) -> tuple[Array, float]:
 
 
 def mode_shapes(height: Array, reach: float, length: float) -> Array:
-    """Shapes for a subject held at the bottom, (6, 2, h, w) float32, pixels.
+    """Return the mode shapes of a subject held at the bottom, (6, 2, h, w) float32, pixels.
 
-    0: bending; 1: the foreshortening that it brings; 2: bending a quarter of a period later, which
-    with 0 makes the lag; 3: second bending mode; 4, 5: flutter.
+    0: bending; 1: the foreshortening that it causes; 2: bending a quarter of a period later, which
+    together with 0 makes the lag; 3: second bending mode; 4, 5: flutter.
     """
     zero = np.zeros_like(height)
     bend = reach * first_mode(height)
@@ -96,12 +100,12 @@ def mode_shapes(height: Array, reach: float, length: float) -> Array:
 
 
 def first_mode(u: Array) -> Array:
-    """First bending mode of a cantilever, about u^2 (3 - u) / 2: 1 at the tip, flat at the base."""
+    """Return the first bending mode of a cantilever, about u^2 (3 - u) / 2: 1 at the tip, flat at the base."""
     return np.asarray(u * u * (3 - u) / 2)
 
 
 def second_mode(u: Array) -> Array:
-    """Second bending mode of a cantilever, 1 at the tip, with a node at 0.78 of the length."""
+    """Return the second bending mode of a cantilever: 1 at the tip, with a node at 0.78 of the length."""
     k = 4.694
     ratio = (math.sinh(k) - math.sin(k)) / (math.cosh(k) + math.cos(k))
     v = k * np.minimum(u, 1)
@@ -110,7 +114,7 @@ def second_mode(u: Array) -> Array:
 
 
 def mode_amounts(scene: Scene, period: float) -> Callable[[float], tuple[float, ...]]:
-    """t -> amounts of the six shapes; all are 0 at t = 0, so the clip begins with the photo."""
+    """Return a function t -> amounts of the six shapes; all are 0 at t = 0, so the clip begins with the photo."""
     phase = scene.phase(period)
 
     def amounts(t: float) -> tuple[float, ...]:
@@ -123,7 +127,7 @@ def mode_amounts(scene: Scene, period: float) -> Callable[[float], tuple[float, 
 
 
 def smooth_noise(shape: tuple[int, ...], cell: float) -> Array:
-    """Four smooth random maps, (4, h, w) float32 with values about -1 to 1, features `cell` pixels apart."""
+    """Draw four smooth random maps, (4, h, w) float32 with values about -1 to 1, features `cell` pixels apart."""
     height, width = shape
     coarse = (max(2, round(height / cell) + 2), max(2, round(width / cell) + 2))
     draw = np.random.Generator(np.random.PCG64(7))

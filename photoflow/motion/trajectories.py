@@ -1,4 +1,4 @@
-"""Trajectories: how far every pixel of a clip's first frame has moved by each of its frames."""
+"""Trajectories: the displacement of every pixel of a clip's first frame in each of its frames."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 SIDE = 512  # longest side, pixels, on which a clip is measured
 MOST = 300  # frames: at 512x288 their trajectories take 350 MB
-LEAST_SIDE = 16  # pixels: DIS has nothing to match on less
-STILL = 0.1  # pixels: what nothing but noise exceeds in a clip that stands still
+LEAST_SIDE = 16  # pixels: smaller frames are too small for DIS to match
+STILL = 0.1  # pixels: in a clip without motion only noise exceeds this
 
 
 class Footage:
-    """The frames of a video, or of a part of it, made small; each iteration reads them anew.
+    """The frames of a video, or of a part of it, reduced in size; each iteration reads them anew.
 
     Args:
         path: a video file.
-        size: longest side in pixels; a smaller video stays as it is.
-        start: seconds of the video that are left out.
-        seconds: how much of it is taken; by default the whole rest, or the first `MOST` frames of it.
+        size: longest side in pixels, at least 16; a smaller video is not enlarged.
+        start: seconds that are skipped at the beginning.
+        seconds: length of the part; by default the whole rest, but at most `MOST` frames.
 
     Attributes:
         path: as given.
@@ -42,7 +42,7 @@ class Footage:
         full: (width, height) of the video's own frames.
 
     Raises:
-        InputError: no such file, no video, or a part that is not in it or is longer than `MOST` frames.
+        InputError: the file is missing or not a video, or the size or the part is out of its range.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class Footage:
 
     @property
     def left_out(self) -> int:
-        """About how many frames are not taken because there are more than `MOST` and no part was asked for."""
+        """Return about how many frames are left out because there are more than `MOST` and no part was chosen."""
         return 0 if self._is_part else max(0, self._reader.count - self._first - MOST)
 
     def __iter__(self) -> Iterator[Array]:
@@ -92,27 +92,28 @@ class Footage:
 
 
 def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, device: str = "cpu") -> Array:
-    """Measure where every pixel of the first frame is in each frame.
+    """Measure the displacement of every pixel of the first frame in each frame.
 
-    OpenCV's DIS flow goes from the first frame to each frame at once, so that errors do not add up as they do where
-    flows from frame to frame are joined, and searches where the frame before was found. It is refined at full
-    resolution, which its presets do not do: their flow is too smooth, and edges of moving things bleed into what
-    stands still.
+    OpenCV's DIS flow is computed directly from the first frame to each frame, so that errors do not add up as they do
+    when flows from frame to frame are joined; the search starts from the flow to the frame before. It is refined at
+    full resolution, unlike in its presets: their flow is too smooth, and edges of moving objects bleed into the still
+    background.
 
     Args:
-        frames: uint8 (H, W, 3) each, all of one size; 2 to `MOST` of them. Only the first and the present one are kept.
-        network: measures the flow instead, as `photoflow.models.raft.RAFT` does: from one picture (1, 3, H, W), RGB
-            in [0, 1], to another, (1, 2, H, W) pixels.
-        device: where the network is.
+        frames: uint8 (H, W, 3) each, all of one size, 2 to `MOST` of them. Only the first and the present one are kept
+            in memory.
+        network: measures the flow in place of DIS, called like `photoflow.models.raft.RAFT`: from one picture
+            (1, 3, H, W), RGB in [0, 1], to another, (1, 2, H, W) pixels.
+        device: device of the network.
 
     Returns:
-        (T, 2, H, W) float32, pixels; that of the first frame is 0.
+        (T, 2, H, W) float32, pixels; 0 for the first frame.
 
     Raises:
-        InputError: one frame, too many, too small ones, or nothing moves.
+        InputError: fewer than two frames, more than `MOST`, frames that are too small, or nothing moves.
 
     Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. Generative Image Dynamics,
-        section 7, too measures from the first picture to each later frame, by a coarse-to-fine flow.
+        section 7, also measures from the first picture to each later frame, by a coarse-to-fine flow.
     """
     remaining = iter(frames)
     first = next(remaining, None)
@@ -122,7 +123,7 @@ def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, de
     if min(height, width) < LEAST_SIDE:
         raise InputError(f"expected frames of at least {LEAST_SIDE} pixels a side, got {width}x{height}")
     flow_to = _dis(first) if network is None else _by_network(first, network, device)
-    found = np.empty((MOST, 2, height, width), np.float32)  # what is not written to takes no memory
+    found = np.empty((MOST, 2, height, width), np.float32)  # pages that are never written take no memory
     found[0], count = 0, 1
     for frame in remaining:
         if count == MOST:
@@ -137,7 +138,7 @@ def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, de
 
 
 def _dis(first: Array) -> Callable[[Array, Array], Array]:
-    """(frame, flow to the frame before) -> flow from `first` to the frame, (2, H, W)."""
+    """Return a function (frame, flow to the frame before) -> flow from `first` to the frame, (2, H, W), by DIS."""
     import torch
 
     from photoflow.models.dis import DIS
@@ -151,7 +152,7 @@ def _dis(first: Array) -> Callable[[Array, Array], Array]:
 
 
 def _by_network(first: Array, network: FlowNetwork, device: str) -> Callable[[Array, Array], Array]:
-    """As `_dis`, by a network; it is not told of the frame before."""
+    """Return a function as from `_dis`, by a network; it ignores the flow to the frame before."""
     import torch
 
     from photoflow.device import fast_inference
@@ -166,14 +167,14 @@ def _by_network(first: Array, network: FlowNetwork, device: str) -> Callable[[Ar
 
 
 def _planes(rgb: Array) -> Tensor:
-    """A picture uint8 (H, W, 3) as (1, 3, H, W) in [0, 1]."""
+    """Convert a picture, uint8 (H, W, 3), to (1, 3, H, W) in [0, 1]."""
     import torch
 
     return torch.from_numpy(np.ascontiguousarray(rgb.transpose(2, 0, 1)))[None].float() / 255
 
 
 def _moves(found: Array) -> bool:
-    """Whether at least a hundredth of the picture is somewhere else at some time."""
+    """Return whether at least a hundredth of the pixels move by more than `STILL` at some time."""
     farthest = np.zeros(found.shape[2:], np.float32)
     for flow in found:
         np.maximum(farthest, np.hypot(flow[0], flow[1]), out=farthest)
@@ -182,16 +183,16 @@ def _moves(found: Array) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class Measured:
-    """What `measure` found in a clip.
+    """Result of `measure`.
 
     Args:
-        volume: its spectral volume, over the pixels of the frames that were measured.
+        volume: the clip's spectral volume, over the pixels of the measured frames.
         full: (width, height) of the clip's own frames.
-        frames: how many were measured.
-        left_out: about how many were not, because there are more than `MOST`.
-        closed: whether the clip did not close, and its trajectories were made to.
-        error: how far the volume's trajectories are from those that it was made of: the mean distance, pixels.
-        kept: the share of their energy (squared displacements) that the volume has.
+        frames: number of measured frames.
+        left_out: approximate number of frames left out because there are more than `MOST`.
+        closed: True if the clip did not close by itself and its trajectories were faded to close.
+        error: mean distance between the volume's trajectories and those that it was made from, pixels.
+        kept: share of the energy (squared displacements) of these trajectories that the volume keeps.
     """
 
     volume: SpectralVolume
@@ -206,18 +207,18 @@ class Measured:
 def measure(
     footage: Footage, count: int = FREQUENCIES, network: FlowNetwork | None = None, device: str = "cpu"
 ) -> Measured:
-    """The spectral volume of a clip.
+    """Measure the spectral volume of a clip.
 
-    A Fourier series repeats: where the clip's end does not lead into its beginning, the end of its trajectories is
-    faded into such as do (`photoflow.motion.looped`), for a jump would stain all frequencies.
+    A Fourier series is periodic, so a jump between the clip's end and its beginning would add power to all frequencies.
+    If the end does not lead into the beginning, the end of the trajectories is faded (`photoflow.motion.looped`).
 
     Args:
         footage: the clip.
-        count: how many frequencies are kept; a clip of T frames has T // 2 + 1.
+        count: number of frequencies to keep; a clip of T frames has T // 2 + 1.
         network, device: see `trajectories`.
 
     Raises:
-        InputError: the clip's name, and what `trajectories` or `SpectralVolume.from_trajectories` says.
+        InputError: as `trajectories` and `SpectralVolume.from_trajectories`, with the clip's name.
     """
     try:
         found = trajectories(footage, network, device)
@@ -233,11 +234,11 @@ def measure(
 
 
 def fidelity(volume: SpectralVolume, measured: Array) -> tuple[float, float]:
-    """How much of trajectories is left in the volume that was made of them.
+    """Compare a volume with the trajectories that it was made from.
 
     Args:
-        volume: of one record's length.
-        measured: (T, 2, H, W), pixels, evenly over that record.
+        volume: a volume, whose record is as long as the trajectories.
+        measured: (T, 2, H, W), pixels, evenly spaced over that record.
 
     Returns:
         The mean distance between both trajectories, pixels; and the volume's share of the energy, 0 to 1.

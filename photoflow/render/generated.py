@@ -1,4 +1,4 @@
-"""Frames from a generator: the splat generator, the pyramid generator, or the flow-guided one."""
+"""Frames drawn by a generator: the splat generator, the pyramid generator, or the flow-guided one."""
 
 from __future__ import annotations
 
@@ -17,35 +17,43 @@ from photoflow.models.splat_generator import SplatGenerator
 from photoflow.render.renderer import Renderer
 
 _STILL = 1.0  # pixels
-SEAM = 4  # pixels over which a generated region passes into the photo
-RIM = 1 / 160  # of the photo's longer side: pixels around the subject may show some of it, and would stay behind
+SEAM = 4  # pixels over which a generated region blends into the photo
+RIM = 1 / 160  # of the photo's longer side: rim around the subject that may show some of it, and would stay behind
 
 
 class FlowGuided(Protocol):
-    """`photoflow.models.generator.FlowGuidedGenerator`, or what is called like it."""
+    """Interface of `photoflow.models.generator.FlowGuidedGenerator` and networks that are called like it."""
 
     def __call__(self, image: Tensor, mask: Tensor, flow: Tensor, warped: Tensor, occlusion: Tensor) -> Tensor:
-        """(B, 3, H, W) from (B, 3 | 1 | 2 | 3 | 1, H, W); colours, mask and occlusion in [0, 1], flow in pixels."""
+        """Draw the picture (B, 3, H, W); colours, mask and occlusion are in [0, 1], the flow in pixels.
+
+        Args:
+            image: (B, 3, H, W), the photo.
+            mask: (B, 1, H, W), the subject.
+            flow: (B, 2, H, W).
+            warped: (B, 3, H, W), the photo splatted along the flow.
+            occlusion: (B, 1, H, W), 1 where nothing arrived.
+        """
 
 
 Generator = FlowGuided | SplatGenerator | PyramidGenerator
 
 
 class GeneratedRenderer:
-    """Draws what moves by a generator, from the photo and the flow.
+    """Renderer that draws the moving parts by a generator, from the photo and the flow.
 
-    The photo is thrown along the flow, and the generator sees both, with the mask, the flow and where nothing
-    arrived. Where neither the moving parts were nor are, the frame is the photo to the bit.
+    The photo is splatted along the flow. The generator sees the photo, the splatted photo, the mask, the flow and the
+    holes where nothing arrived. Outside the old and new places of the moving parts, the frame equals the photo exactly.
 
     Args:
-        exact: gives the flow, and the opacity of what moves.
+        exact: renderer that provides the flow, and the opacity of the moving parts.
         photo: uint8 (H, W, 3).
-        mask: float32 (H, W) in [0, 1], what moves.
+        mask: float32 (H, W) in [0, 1], the moving parts.
         network: one of the generators, on `device`.
-        device: where it runs.
+        device: device of the network.
 
     Source: "Photo animation by an explicit flow blueprint", the executor. Deviation: the photo is moved by softmax
-    splatting, larger motion in front, which leaves the holes open that backward warping would fill with ghosts.
+    splatting, larger motion in front, which leaves holes open that backward warping would fill with ghosts.
     """
 
     def __init__(self, exact: Renderer, photo: Array, mask: Array, network: Generator, device: str = "cpu") -> None:
@@ -54,20 +62,20 @@ class GeneratedRenderer:
         self._photo = self._bytes.float() / 255
         self._rim = max(2, round(max(photo.shape[:2]) * RIM))
         self._mask = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32))[None, None].to(device)
-        self._weight: Tensor | None = None  # of each pixel, where several arrive: the frame's own flow gives it
+        self._weight: Tensor | None = None  # decides which of several pixels is in front; None: the frame's flow does
 
     def frame(self, t: float) -> Array:
-        """The picture at time `t` seconds: uint8 (H, W, 3)."""
+        """Draw the picture at time `t`, seconds: uint8 (H, W, 3)."""
         with torch.inference_mode():
             drawn = self._draw(torch.from_numpy(self.exact.flow(t))[None].to(self._device))
             return np.ascontiguousarray(drawn[0].permute(1, 2, 0).cpu().numpy())
 
     def cutout(self, t: float) -> Array:
-        """What moves alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
+        """Draw the moving parts alone at time `t`, seconds: uint8 (H, W, 4), RGB not premultiplied."""
         return np.dstack([self.frame(t), self.exact.cutout(t)[..., 3]])
 
     def flow(self, t: float) -> Array:
-        """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
+        """Return the photo's displacement at time `t`, seconds: (2, H, W) float32, pixels, 0 where nothing moves."""
         return self.exact.flow(t)
 
     def _draw(self, flow: Tensor) -> Tensor:
@@ -99,17 +107,17 @@ def draw(
     occlusion: Tensor,
     weight: Tensor | None = None,
 ) -> Tensor:
-    """What a generator makes of a photo, whichever of them it is.
+    """Call a generator of any kind with the arguments that it expects.
 
     Args:
-        network: a `SplatGenerator`, which throws the photo itself and sees photo, mask and flow, a `PyramidGenerator`,
-            which sees photo, flow and weight, or one that is called with the first five.
+        network: a `SplatGenerator`, which splats the photo itself and takes photo, mask and flow; a `PyramidGenerator`,
+            which takes photo, flow and weight; or a flow-guided generator, which takes the first five arguments.
         image: (B, 3, H, W) in [0, 1].
         mask: (B, 1, H, W) in [0, 1], the subject.
         flow: (B, 2, H, W), pixels.
-        warped: (B, 3, H, W), the photo thrown along the flow.
+        warped: (B, 3, H, W), the photo splatted along the flow.
         occlusion: (B, 1, H, W), 1 where nothing arrived.
-        weight: (B, 1, H, W), pixels, how much each pixel counts where several arrive; None: that follows from the flow.
+        weight: (B, 1, H, W), pixels, weight of each pixel where several arrive; None: it follows from the flow.
 
     Returns:
         (B, 3, H, W), float32.
@@ -125,7 +133,10 @@ def draw(
 
 
 def moving(flow: Tensor) -> Tensor:
-    """What a flow (B, 2, H, W) says is the subject, where nobody else does: what moves by more than a pixel.
+    """Return a mask of the pixels that move by more than a pixel, to be used as the subject if no mask is known.
+
+    Args:
+        flow: (B, 2, H, W), pixels.
 
     Returns:
         (B, 1, H, W) float32, 0 or 1; 1 everywhere in a sample where nothing moves.
@@ -135,12 +146,12 @@ def moving(flow: Tensor) -> Tensor:
 
 
 def thrown(planes: Tensor, flow: Tensor, weight: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """Move planes along a flow: softmax splatting, larger motion in front, as in `SubjectLayer`.
+    """Move planes along a flow by softmax splatting, larger motion in front, as in `SubjectLayer`.
 
     Args:
         planes: (B, C, H, W).
         flow: (B, 2, H, W), pixels.
-        weight: (B, 1, H, W), what counts as the motion's length; None: that of the flow.
+        weight: (B, 1, H, W), pixels, used as the length of the motion; None: the length of the flow.
 
     Returns:
         The planes at their new places, and (B, 1, H, W), 1 where less than half a pixel arrived, 0 elsewhere.
@@ -152,13 +163,13 @@ def thrown(planes: Tensor, flow: Tensor, weight: Tensor | None = None) -> tuple[
 
 
 def _grown(region: Tensor, pixels: int) -> Tensor:
-    """A region (B, 1, H, W) of 0 and 1, and what lies within some pixels of it."""
+    """Dilate a region (B, 1, H, W) of 0 and 1 by some pixels."""
     side = 2 * pixels + 1
     return F.max_pool2d(F.max_pool2d(region, (side, 1), 1, (pixels, 0)), (1, side), 1, (0, pixels))
 
 
 def _softened(touched: Tensor) -> Tensor:
-    """1 where touched, falling to 0 within `SEAM` pixels."""
+    """Soften a region (B, 1, H, W): 1 where it is 1, falling to 0 within `SEAM` pixels around it."""
     side = 2 * SEAM + 1
     grown = _grown(touched, SEAM)
     faded = F.avg_pool2d(grown, side, 1, SEAM, count_include_pad=False)

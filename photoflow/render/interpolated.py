@@ -1,4 +1,4 @@
-"""Frames between others, from an interpolation network."""
+"""Frames between keyframes, drawn by an interpolation network."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from photoflow.models.ifnet import IFNet
 from photoflow.render.renderer import Renderer
 
 LARGE = 2560  # pixels; a longer frame's flow is estimated at half its size, as RIFE's author advises for 4K
-STILL = 3  # of 255: what an interpolation changes by no more, where both keyframes agree, stands still
+STILL = 3  # of 255: where both keyframes agree, smaller changes by the network count as none
 
 
 class FrameMaker:
-    """Draws the picture between two, uint8, by a network.
+    """Interpolation of uint8 pictures by a network.
 
     Args:
         network: `photoflow.models.ifnet.IFNet`, `photoflow.models.amt.AMT` or
             `photoflow.models.dis.RefinedInterpolation`, with its weights, or
             `photoflow.models.dis.DISInterpolation`; it is moved to `device`.
-        device: where it runs.
+        device: device of the network.
     """
 
     def __init__(self, network: nn.Module, device: str) -> None:
         self._network, self._device = network.to(device), device
-        self._planes: deque[tuple[Array, Tensor]] = deque(maxlen=2)  # of the pictures used last: each is used often
-        self._known: tuple[Tensor, Tensor, Any] | None = None  # of the two planes used last, what was measured
+        self._planes: deque[tuple[Array, Tensor]] = deque(maxlen=2)  # of the last two pictures, as each is used often
+        self._known: tuple[Tensor, Tensor, Any] | None = None  # the last two planes, and the motion between them
 
     def __call__(self, before: Array, after: Array, t: float) -> Array:
-        """Draw a picture.
+        """Draw the picture between two pictures.
 
         Args:
             before: uint8 (H, W, 3), or (H, W, 4) with straight alpha.
-            after: the same, a frame later.
+            after: like `before`, a frame later.
             t: time between them, in (0, 1).
 
         Returns:
-            uint8 of the same shape. Colours are mixed as far as they are opaque; opacity moves with them.
+            uint8 of the same shape. Colours are weighted by their opacity; alpha moves with them.
         """
         first, second = self._on_device(before), self._on_device(after)
         with torch.inference_mode(), fast_inference(self._device):
@@ -58,7 +58,7 @@ class FrameMaker:
             return _as_picture(torch.cat([colours, opacity], dim=1))
 
     def _options(self, first: Tensor, second: Tensor) -> dict[str, Any]:
-        """What a network is told beside the images (1, 3 or 4, H, W) and the time."""
+        """Return the network's additional arguments for two images (1, 3 or 4, H, W)."""
         network, options = self._network, dict[str, Any]()
         if isinstance(network, IFNet) and max(first.shape) > LARGE:
             options["scale"] = 0.5
@@ -69,13 +69,13 @@ class FrameMaker:
         return options
 
     def _measured(self, first: Tensor, second: Tensor, measure: Callable[[Tensor, Tensor], Any]) -> Any:
-        """The motion that all frames between two images start from."""
+        """Measure the motion between two images, once for all frames between them."""
         if self._known is None or self._known[0] is not first or self._known[1] is not second:
             self._known = first, second, measure(first[:, :3], second[:, :3])
         return self._known[2]
 
     def _on_device(self, picture: Array) -> Tensor:
-        """The picture as float32 (1, C, H, W) in [0, 1], multiplied by its alpha."""
+        """Convert a picture to float32 (1, C, H, W) in [0, 1] on the device, colours multiplied by alpha."""
         for known, planes in self._planes:
             if known is picture:
                 return planes
@@ -94,17 +94,17 @@ def _as_picture(planes: Tensor) -> Array:
 
 
 class InterpolatedRenderer:
-    """Draws keyframes with another renderer, and the frames between them by interpolation.
+    """Renderer that draws keyframes with another renderer, and the frames between them by interpolation.
 
-    Keyframes lie evenly over the clip, with one at its beginning and one at its end. What stands still in both
-    keyframes, and in what the network makes of them, is theirs to the bit.
+    Keyframes are spaced evenly over the clip, with one at its beginning and one at its end. Pixels that are equal in
+    both keyframes, and that the network hardly changes, are copied from them exactly.
 
     Args:
-        keyframes: draws them.
+        keyframes: renderer of the keyframes.
         network: see `FrameMaker`.
         seconds: length of the clip.
-        rate: keyframes a second, about.
-        device: where the network runs.
+        rate: approximate number of keyframes a second.
+        device: device of the network.
 
     Source: Huang et al., "Real-Time Intermediate Flow Estimation for Video Frame Interpolation", ECCV 2022, and Li et
     al., "AMT: All-Pairs Multi-Field Transforms for Efficient Frame Interpolation", CVPR 2023, for the networks.
@@ -118,19 +118,19 @@ class InterpolatedRenderer:
         self._kept: OrderedDict[tuple[str, int], Array] = OrderedDict()
 
     def frame(self, t: float) -> Array:
-        """The picture at time `t` seconds: uint8 (H, W, 3)."""
+        """Draw the picture at time `t`, seconds: uint8 (H, W, 3)."""
         return self._drawn("frame", self.keyframes.frame, t)
 
     def cutout(self, t: float) -> Array:
-        """What moves alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
+        """Draw the moving parts alone at time `t`, seconds: uint8 (H, W, 4), RGB not premultiplied."""
         return self._drawn("cutout", self.keyframes.cutout, t)
 
     def flow(self, t: float) -> Array:
-        """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
+        """Return the photo's displacement at time `t`, seconds: (2, H, W) float32, pixels, 0 where nothing moves."""
         return self.keyframes.flow(t)
 
     def _drawn(self, kind: str, draw: Callable[[float], Array], t: float) -> Array:
-        """The keyframe at time `t`, or the picture between those around it."""
+        """Return the keyframe at time `t`, or else draw the picture between its two neighbours."""
         number = int(np.floor(t / self._step + 1e-6))
         share = t / self._step - number
         first = self._keyframe(kind, draw, number)
@@ -143,7 +143,7 @@ class InterpolatedRenderer:
         return np.where(same & little, first, made)
 
     def _keyframe(self, kind: str, draw: Callable[[float], Array], number: int) -> Array:
-        """A keyframe; the last two stay at hand for the frames that follow."""
+        """Return a keyframe; the last two are kept for the frames that follow."""
         if (kind, number) not in self._kept:
             self._kept[kind, number] = draw(number * self._step)
         self._kept.move_to_end((kind, number))

@@ -1,4 +1,4 @@
-"""A blueprint measured as the paper measures it: optical flow between a picture and its moved copy."""
+"""Flow blueprint measured as in the paper: optical flow between a picture and its moved copy."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from photoflow.motion import MotionField
 
 
 class FlowNetwork(Protocol):
-    """`photoflow.models.raft.RAFT`, or what is called like it."""
+    """Interface of `photoflow.models.raft.RAFT` and networks that are called like it."""
 
     def __call__(self, image1: Tensor, image2: Tensor) -> Tensor:
-        """The flow (B, 2, H, W), pixels, from one picture (B, 3, H, W), RGB in [0, 1], to another."""
+        """Measure the flow (B, 2, H, W), pixels, from one picture (B, 3, H, W), RGB in [0, 1], to another."""
 
 
 class MeasuredField(MotionField):
-    """The displacements that a flow network finds between a subject and the subject as `exact` moves it.
+    """The displacements that a flow network measures between a subject and its copy moved by `exact`.
 
     Args:
         exact: the planned displacements, on a grid of every `step`th pixel.
         picture: (1, 4, H, W) float32, the subject: RGB premultiplied by alpha, and alpha, in [0, 1].
-        move: draws the subject as a flow on that grid, (1, 2, h, w), moves it: like `picture`.
+        move: draws the subject moved by a flow on that grid, (1, 2, h, w); returns a picture like `picture`.
         network: measures the flow.
         step: pixels from one node of the grid to the next.
 
@@ -52,7 +52,7 @@ class MeasuredField(MotionField):
         with torch.inference_mode(), fast_inference(self._picture.device.type):
             measured = self._network(self._picture[:, :3], self._move(planned[None])[:, :3]).float()
         difference = measured[0, :, :: self._step, :: self._step] / self._step - planned
-        # Around the subject there is nothing to measure: there the plan changes as it does at the subject's edge.
+        # Outside the subject nothing can be measured: the correction of the nearest pixel inside is used there.
         return planned + difference.flatten(1)[:, self._nearest]
 
     def scaled(self, factor: float) -> MotionField:
@@ -60,7 +60,7 @@ class MeasuredField(MotionField):
 
 
 def _nearest(inside: Tensor) -> Tensor:
-    """For each node of (h, w) the number of the nearest one that is inside: (h, w); its own where none is."""
+    """Return the flat index of the nearest inside node of each node, (h, w); its own index if no node is inside."""
     known = inside.cpu().numpy()
     numbers = np.arange(known.size).reshape(known.shape)
     if known.any():

@@ -1,7 +1,7 @@
-"""Nearest-neighbour fields: for every target patch of an image, the source patch most like it.
+"""Nearest-neighbour fields: for every target patch of an image, the most similar source patch.
 
 A field is a flat int64 array over all pixels that holds, at each target, the flat index of its match.
-Patches are named by their centre and compared through short descriptors, so that one comparison is
+A patch is identified by its centre and compared through a short descriptor, so that one comparison is
 the squared distance of two rows.
 """
 
@@ -22,7 +22,7 @@ COHERENCE = 0.3  # price of one neighbour with another offset, in typical patch 
 MEAN_WEIGHT = 0.5  # below 1 because brightness is corrected after matching
 CHROMA_WEIGHT = 0.8
 FREQUENCIES = 5  # DCT coefficients with u + v below this describe the luma of a patch
-POSITION_WEIGHT = 1800.0  # per diagonal: what is near goes on, objects elsewhere are not copied
+POSITION_WEIGHT = 1800.0  # per diagonal: prefers near sources, so that distant objects are not copied
 EXACT_PAIRS = 12_000_000  # up to here all pairs are compared
 CHUNK = 4_000_000
 FAR = 4000.0  # price per squared distance across the image, per colour value squared
@@ -31,7 +31,7 @@ NEIGHBOURS = ((0, -1), (0, 1), (-1, 0), (1, 0))
 
 @lru_cache(maxsize=8)
 def _cosines(side: int) -> Floats:
-    """The orthonormal DCT-II basis of `side` samples, one function a row."""
+    """Return the orthonormal DCT-II basis of `side` samples, one function a row."""
     frequency, sample = np.mgrid[0:side, 0:side]
     basis = np.cos(np.pi * (sample + 0.5) * frequency / side) * np.sqrt(2.0 / side)
     basis[0] = np.sqrt(1.0 / side)
@@ -73,7 +73,7 @@ def describe_patches(image: Floats, radius: int) -> Floats:
 
 @dataclass(frozen=True)
 class PatchSearch:
-    """Which patches are wanted and where they may come from, by the flat index of their centre."""
+    """The target patches and the source patches of a search, by the flat index of their centre."""
 
     shape: tuple[int, int]
     radius: int
@@ -83,7 +83,13 @@ class PatchSearch:
 
     @classmethod
     def around(cls, hole: Mask, barred: Mask, radius: int) -> PatchSearch:
-        """Targets are the patches that touch `hole`; sources avoid `hole` and `barred`; all lie inside."""
+        """Build the search for a hole: targets touch `hole`, sources avoid `hole` and `barred`, all lie in the image.
+
+        Args:
+            hole: (H, W), true where pixels are unknown.
+            barred: (H, W), true where no source may be.
+            radius: patches are 2 * radius + 1 pixels wide.
+        """
         h, w = hole.shape
         window = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
         touched = cv2.dilate(hole.astype(np.uint8), window) > 0
@@ -95,21 +101,21 @@ class PatchSearch:
         return cls((h, w), radius, np.unique(ys * w + xs), np.flatnonzero(allowed), allowed.ravel())
 
     def distance(self, wanted: Floats, offered: Floats, field: Indices) -> Floats:
-        """Squared descriptor distance of every target to its match."""
+        """Compute the squared descriptor distance of every target to its match."""
         gap = np.take(offered, field[self.targets], axis=0)
         gap -= wanted[self.targets]
         squared: Floats = np.einsum("nd,nd->n", gap, gap)
         return squared
 
     def crowding(self, field: Indices) -> Floats:
-        """How much more often than its share the surroundings of each source are used."""
+        """Measure how much more often than their share the surroundings of each source are used, (H * W,) in [0, 4]."""
         used = np.bincount(field[self.targets], minlength=field.size).astype(np.float32)
         share = max(1.0, 1.5 * len(self.targets) / len(self.sources))
         excess: Floats = np.clip(cv2.blur(used.reshape(self.shape), (9, 9)) - share, 0, 4)
         return excess.ravel()
 
     def nearest_source(self) -> Indices:
-        """For every pixel the source that lies closest in the image."""
+        """Return the source that lies closest in the image to each pixel."""
         blocked = (~self.allowed).reshape(self.shape).astype(np.uint8)
         _, label = cv2.distanceTransformWithLabels(blocked, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
         label = label.ravel()
@@ -119,7 +125,7 @@ class PatchSearch:
         return nearest
 
     def from_coarse(self, field: Indices, coarse: PatchSearch) -> Indices:
-        """The field of half the size, brought to this size: offsets double, odd pixels follow even ones."""
+        """Enlarge the field of an image of half the size: offsets are doubled, odd pixels follow even ones."""
         (h, w), (ch, cw), r = self.shape, coarse.shape, coarse.radius
         ys, xs = np.divmod(self.targets, w)
         cy, cx = np.clip(ys // 2, r, ch - 1 - r), np.clip(xs // 2, r, cw - 1 - r)
@@ -134,11 +140,11 @@ class PatchSearch:
         return fine
 
     def is_small(self) -> bool:
-        """Whether comparing every target with every source is affordable."""
+        """Return whether comparing every target with every source is affordable."""
         return len(self.targets) * len(self.sources) <= EXACT_PAIRS
 
     def exact(self, wanted: Floats, offered: Floats, crowd: Floats) -> Indices:
-        """The field of nearest sources, found by comparing all pairs."""
+        """Find the field of nearest sources by comparing all pairs."""
         target, source = wanted[self.targets], offered[self.sources]
         price = np.einsum("nd,nd->n", source, source) + crowd[self.sources]
         field = np.arange(len(wanted))
@@ -163,17 +169,18 @@ def improve(
 ) -> Indices:
     """Improve a field by PatchMatch: propagation of neighbours' offsets, then random search around matches.
 
-    All targets move at once, which numpy does fast. A match also pays for every neighbour with
-    another offset (large pieces are copied whole) and for crowded sources (no repeated copies).
+    All targets are updated at once, which is fast in numpy. The cost of a match also rises with every
+    neighbour that has another offset (so that large pieces are copied whole) and with the crowding of
+    its source (so that copies do not repeat).
 
     Args:
         search: targets and sources.
-        wanted, offered: (H * W, D) descriptors of the image as it is and of the sources.
+        wanted, offered: (H * W, D) descriptors of the image as it is, and of the sources.
         field: the field to start from; it is not changed.
-        crowd: (H * W,) price of each source, from `PatchSearch.crowding`.
-        rng: source of the random offsets.
-        rounds: times that propagation and random search are repeated.
-        reach: largest random offset in pixels.
+        crowd: (H * W,) cost of each source, from `PatchSearch.crowding`.
+        rng: generator of the random offsets.
+        rounds: number of rounds of propagation and random search.
+        reach: largest random offset, pixels.
 
     Returns:
         The improved field.
@@ -238,19 +245,20 @@ def improve(
 
 
 def peel(image: Floats, hole: Mask, search: PatchSearch, bias_limit: float) -> Floats:
-    """Fill a hole from the rim inwards, each pixel from the source most like its known surroundings.
+    """Fill a hole from the rim inwards, each pixel from the source most similar to its known surroundings.
 
     Args:
         image: (H, W, 3 + K) colours and texture, as for `describe_patches`.
         hole: (H, W), true where `image` is unknown.
         search: where patches may come from.
-        bias_limit: grey levels by which a colour may follow the mean of the surroundings.
+        bias_limit: largest correction of a colour towards the mean of the surroundings, grey levels.
 
     Returns:
-        (H, W, 3 + K), equal to `image` outside the hole. Cost grows with hole times sources.
+        (H, W, 3 + K), equal to `image` outside the hole. Time grows with the size of the hole times the
+        number of sources.
 
     Source: Efros and Leung, Texture Synthesis by Non-parametric Sampling (1999), a layer at a time and
-        with a price for far sources.
+        with a cost for far sources.
     """
     (h, w), r = search.shape, search.radius
     dy, dx = (d.ravel() for d in np.mgrid[-r : r + 1, -r : r + 1])

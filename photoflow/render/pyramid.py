@@ -1,4 +1,4 @@
-"""Frames from the pyramid generator, for which what moves most over the whole clip is in front."""
+"""Frames drawn by the pyramid generator, with the pixels in front that move most over the whole clip."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from photoflow.models.pyramid import PyramidGenerator
 from photoflow.render.generated import GeneratedRenderer
 from photoflow.render.renderer import Renderer
 
-MOMENTS = 16  # of a clip: more do not change the mean of a motion as smooth as those that photos make
+MOMENTS = 16  # times of a clip that are sampled: motions of photos are smooth, and more would not change the mean
 
 
 class PyramidRenderer(GeneratedRenderer):
-    """Draws what moves by the pyramid generator.
+    """Renderer that draws the moving parts by the pyramid generator.
 
-    Where several pixels arrive, the one with the larger weight wins: W(p) = 1 / T sum_t |F_t(p)|. It is the same at
-    all times of the clip, so that a branch which passes through its place of rest does not fall behind for a moment.
+    Where several pixels arrive, the one with the larger weight wins: W(p) = 1 / T sum_t |F_t(p)|. The weight is the
+    same at all times of the clip, so that a branch does not fall behind while it passes through its place of rest.
 
     Args:
-        exact: gives the flow, and the opacity of what moves.
+        exact: renderer that provides the flow, and the opacity of the moving parts.
         photo: uint8 (H, W, 3).
-        mask: float32 (H, W) in [0, 1], what moves.
-        network: on `device`.
-        device: where it runs.
-        times: of the clip's frames, seconds; of many, `MOMENTS` that lie evenly among them are looked at.
+        mask: float32 (H, W) in [0, 1], the moving parts.
+        network: the generator, on `device`.
+        device: device of the network.
+        times: times of the clip's frames, seconds; if there are more than `MOMENTS`, so many evenly spaced ones count.
 
     Source: "Generative Image Dynamics", section 5.
     """

@@ -1,4 +1,4 @@
-"""Pictures that show what happens: flow, mask, trajectories, frames. numpy and OpenCV only."""
+"""Pictures that explain a clip: its flow, mask, trajectories and frames. Needs numpy and OpenCV only."""
 
 from photoflow.viz.flow_colour import colour_wheel_legend, flow_to_rgb, with_legend
 from photoflow.viz.frames import strip

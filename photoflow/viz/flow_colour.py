@@ -1,4 +1,4 @@
-"""Flow as colour: hue is the direction, saturation the length."""
+"""Optical flow drawn as colour: hue is the direction, saturation the length."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,9 +62,9 @@ def colour_wheel_legend(size: int = 128) -> NDArray[np.uint8]:
 
 
 def with_legend(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A flow's picture, uint8 (H, W, 3), with the wheel in its upper left corner, a sixth of its shorter side."""
+    """Draw the wheel into the upper left corner of a flow's picture, uint8 (H, W, 3), a sixth of its shorter side."""
     size = min(picture.shape[:2]) // 6
-    if size < 8:  # nothing could be read off it
+    if size < 8:  # too small to read
         return picture
     shown: NDArray[np.uint8] = picture.copy()
     shown[:size, :size] = colour_wheel_legend(size)

@@ -1,4 +1,4 @@
-"""A clip on one picture: frames side by side."""
+"""Contact sheet of a clip: frames side by side in one picture."""
 
 from collections.abc import Sequence
 

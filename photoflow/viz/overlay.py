@@ -1,4 +1,4 @@
-"""A mask over its photo."""
+"""Mask drawn over its photo."""
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ _ROWS = 256  # strips keep the scratch memory small for large photos
 def overlay_mask(
     rgb: NDArray[np.uint8], mask: NDArray[np.float32], colour: tuple[int, int, int] = (255, 64, 64)
 ) -> NDArray[np.uint8]:
-    """Tint the subject, dim what is around it, and draw the mask's outline at one half.
+    """Tint the subject, dim the rest of the photo, and draw the mask's outline, where the mask is one half.
 
     Args:
         rgb: uint8 (H, W, 3).

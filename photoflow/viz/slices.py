@@ -1,4 +1,4 @@
-"""Motion on one picture: a line of pixels over time, and the spectrum of the movement."""
+"""Motion shown in one picture: a line of pixels over time, or the spectrum of the motion."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -16,18 +16,18 @@ _FONT, _INK, _FAINT = cv2.FONT_HERSHEY_SIMPLEX, (60, 60, 60), (225, 225, 225)
 def xt_slice(frames: Iterable[NDArray[np.uint8]], *, row: int | None = None, column: int | None = None) -> NDArray[
     np.uint8
 ]:  # fmt: skip
-    """One line of pixels over time: what stands still draws stripes, what moves draws waves.
+    """Draw one line of pixels over time: still pixels draw straight stripes, moving ones draw waves.
 
     Args:
         frames: uint8 (H, W, 3) each, at least one; only the line of each is kept.
-        row: the line's number from above; time then runs downwards.
-        column: or its number from the left; time then runs to the right. One of both is expected.
+        row: number of the row, counted from the top; time then runs downwards.
+        column: number of the column, counted from the left; time then runs to the right. Give either row or column.
 
     Returns:
-        uint8 (T, W, 3), or (H, T, 3) of a column.
+        uint8 (T, W, 3) for a row, (H, T, 3) for a column.
 
     Raises:
-        InputError: no frames, none or two lines, or a line that is not in the frames.
+        InputError: no frames, neither or both of row and column, or a line outside the frames.
 
     Source: Generative Image Dynamics, section 7.2, figure 5.
     """
@@ -47,11 +47,11 @@ def xt_slice(frames: Iterable[NDArray[np.uint8]], *, row: int | None = None, col
 def spectrum_plot(
     curves: Mapping[str, tuple[Sequence[float], Sequence[float]]], width: int = 640, height: int = 320
 ) -> NDArray[np.uint8]:
-    """Power over frequency, the power on a logarithmic scale.
+    """Plot power over frequency, with the power on a logarithmic scale.
 
     Args:
-        curves: name -> (frequencies in hertz, power in square pixels); powers that are 0 are left out.
-        width, height: of the picture, pixels, at least 160 and 120.
+        curves: name -> (frequencies in hertz, power in square pixels); points whose power is 0 are left out.
+        width, height: size of the picture, pixels, at least 160 and 120.
 
     Returns:
         uint8 (height, width, 3), black on white.

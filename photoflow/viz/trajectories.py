@@ -1,4 +1,4 @@
-"""The paths of single points, drawn over the photo."""
+"""Paths of single points, drawn over the photo."""
 
 import cv2
 import numpy as np
@@ -11,14 +11,14 @@ _SHIFT = 4  # OpenCV draws at 1/16 pixel
 
 
 def grid_points(mask: NDArray[np.float32], count: int = 80) -> Points:
-    """Choose points spread evenly over a mask: a square grid of which about ``count`` nodes fall inside.
+    """Choose points spread evenly over a mask: a square grid with about ``count`` nodes inside it.
 
     Args:
-        mask: (H, W), float in [0, 1] or bool; inside is above one half.
-        count: how many points are wanted, at least 1.
+        mask: (H, W), float in [0, 1] or bool; values above one half are inside.
+        count: number of points wanted, at least 1.
 
     Returns:
-        float32 (N, 2), x and y in pixels, 1 <= N, N close to ``count`` unless the mask is smaller than that.
+        float32 (N, 2), x and y in pixels, 1 <= N; N is close to ``count`` unless the mask has fewer pixels.
 
     Raises:
         InputError: an empty mask, or ``count`` below 1.
@@ -34,16 +34,16 @@ def grid_points(mask: NDArray[np.float32], count: int = 80) -> Points:
     best = min(candidates, key=lambda points: abs(len(points) - count))
     if len(best):
         return best
-    y, x = np.argwhere(inside)[area // 2]  # thinner than the grid
+    y, x = np.argwhere(inside)[area // 2]  # the mask is thinner than the grid
     return np.array([[x, y]], np.float32)
 
 
 def draw_trajectories(rgb: NDArray[np.uint8], paths: Points, dim: float = 0.6) -> NDArray[np.uint8]:
-    """Draw the path of each point over the dimmed photo, from a white dot on, dark red to yellow with time.
+    """Draw the path of each point over the dimmed photo: from a white dot, turning from dark red to yellow with time.
 
     Args:
         rgb: uint8 (H, W, 3).
-        paths: float32 (T, N, 2), where N points are at T times, x and y in pixels; T >= 1.
+        paths: float32 (T, N, 2), positions of N points at T times, x and y in pixels; T >= 1.
         dim: brightness of the photo under the paths, 0..1.
 
     Returns:
@@ -53,7 +53,7 @@ def draw_trajectories(rgb: NDArray[np.uint8], paths: Points, dim: float = 0.6) -
     thickness = max(1, round(min(rgb.shape[:2]) / 350))
     paths = np.where(np.isfinite(paths), paths, paths[:1])
     fixed = np.rint(np.clip(paths, -1e4, 1e5) * (1 << _SHIFT)).astype(np.int32)
-    for shade, width in ((False, thickness + 2), (True, thickness)):  # all edges below all paths
+    for shade, width in ((False, thickness + 2), (True, thickness)):  # all outlines first: none covers a path
         for step in range(len(fixed) - 1):
             colour = _heat(step / max(1, len(fixed) - 2)) if shade else (0, 0, 0)
             lines = np.stack([fixed[step], fixed[step + 1]], axis=1)
@@ -66,7 +66,7 @@ def draw_trajectories(rgb: NDArray[np.uint8], paths: Points, dim: float = 0.6) -
 
 
 def _grid(inside: NDArray[np.bool_], spacing: float) -> Points:
-    """Return the grid nodes inside, the grid centred on the bounding box."""
+    """Return the nodes inside the mask of a grid that is centred on the mask's bounding box."""
     ys, xs = np.flatnonzero(inside.any(axis=1)), np.flatnonzero(inside.any(axis=0))
     y, x = np.meshgrid(_ticks(ys[0], ys[-1], spacing), _ticks(xs[0], xs[-1], spacing), indexing="ij")
     keep = inside[np.rint(y).astype(int), np.rint(x).astype(int)]
@@ -80,5 +80,5 @@ def _ticks(first: float, last: float, spacing: float) -> NDArray[np.float64]:
 
 
 def _heat(fraction: float) -> tuple[int, int, int]:
-    """Return dark red over orange to yellow."""
+    """Return the RGB colour of a fraction of time in [0, 1]: dark red, then orange, then yellow."""
     return 200 + round(55 * fraction), 20 + round(220 * fraction), 30

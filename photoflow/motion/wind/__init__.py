@@ -1,4 +1,4 @@
-"""What the wind does to a subject: its shape, the turbulence around it, and the oscillators that answer."""
+"""Motion of a subject in the wind, from its shape, the turbulence of the air and oscillators driven by it."""
 
 from photoflow.motion.wind.presets import PRESETS
 from photoflow.motion.wind.volume import wind_volume

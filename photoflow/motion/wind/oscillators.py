@@ -1,4 +1,4 @@
-"""How a subject of a given build answers the wind."""
+"""Response of a subject of a given shape to the wind, by damped oscillators."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from photoflow.motion.wind.presets import Mode, Preset
 from photoflow.motion.wind.subject_shape import SubjectShape
 from photoflow.motion.wind.turbulence import Turbulence
 
-STEEPEST = 0.3  # of the displacement's gradient: at 1 neighbours would meet and the picture would fold
-NOTHING = 1e-6  # of a subject's length: what does not move cannot be brought to move
+STEEPEST = 0.3  # largest gradient of the displacement: at 1 neighbours would meet and the picture would fold
+NOTHING = 1e-6  # of a subject's length: least motion that is scaled by, so that no motion is not divided by 0
 
 
 @dataclass(frozen=True, eq=False)
 class Pose:
-    """What a subject does to its own paths, cell by cell, at several frequencies or times (the last axis).
+    """The deformation of a subject's paths, cell by cell, at several frequencies or times (the last axis).
 
     Args:
-        turn: (n, T), radians by which the path is turned from where it is at rest.
-        stretch: (n, T), by how much of its length the path is longer.
-        shift: (n, 2, T), cells by which a place is beside its path.
+        turn: (n, T), rotation of the path from its rest direction, radians.
+        stretch: (n, T), elongation of the path, as a share of its length.
+        shift: (n, 2, T), displacement of a place from its path, cells.
     """
 
     turn: Array
@@ -34,17 +34,17 @@ class Pose:
 
     @classmethod
     def at_rest(cls, cells: int, count: int) -> Pose:
-        """No motion, (cells, …, count)."""
+        """Return a pose without motion, (cells, …, count)."""
         nothing = np.zeros((cells, 2, count), np.complex64)
         return cls(nothing[:, 0], nothing[:, 0], nothing)
 
     def plus(self, other: Pose, factor: float) -> Pose:
-        """This and `factor` times another."""
+        """Return the sum of this pose and `factor` times another."""
         pairs = ((self.turn, other.turn), (self.stretch, other.stretch), (self.shift, other.shift))
         return Pose(*(mine + np.float32(factor) * its for mine, its in pairs))
 
     def at(self, times: Array) -> Pose:
-        """From coefficients to values, at times in shares of the record."""
+        """Convert coefficients to values at given times, in shares of the record."""
         order = np.arange(self.turn.shape[-1])
         turns = np.where(order > 0, 2, 1)[:, None] * np.exp(2j * np.pi * np.outer(order, times))
         cos, sin = turns.real.astype(np.float32), turns.imag.astype(np.float32)
@@ -52,11 +52,11 @@ class Pose:
 
 
 class Oscillators:
-    """The answer of one subject to one wind, on the grid of the subject's shape.
+    """The response of one subject to one wind, on the grid of the subject's shape.
 
     Args:
-        build: the subject.
-        preset: its kind.
+        build: the shape of the subject.
+        preset: the preset of its kind.
         air: the wind.
     """
 
@@ -66,17 +66,20 @@ class Oscillators:
         self._length = build.length.ravel()
         self._inside = build.mask.ravel() > 0.5
         self._pieces, self._heading = build.pieces.reshape(-1, 2), build.heading.reshape(-1, 2)
-        # Places in lengths of the subject; where strands matter, what hangs on one anchor is near to each other.
+        # Places in lengths of the subject; with `strand` below 1, places that hang on one anchor are moved together.
         near = build.roots + preset.strand * (build.places - build.roots)
         self._places = near.reshape(-1, 2) / np.float32(np.median(build.lengths))
         self._places -= self._places[self._inside].mean(axis=0)
-        # Short things are quick, as pendulums are.
+        # Short parts swing faster than long ones, as pendulums do.
         self._pace = np.clip(np.sqrt(np.median(build.lengths) / build.lengths), 0.8, 1.25).astype(np.float32)
 
     def coefficients(self, strength: float) -> Array:
-        """The coefficients of the subject's spectral volume at a strength, (count, 2, h, w) complex64, cells.
+        """Compute the coefficients of the subject's spectral volume, (count, 2, h, w) complex64, cells.
 
-        Every mode is brought to its share of the preset's reach; together they turn and stretch the paths.
+        Every mode is scaled to its share of the preset's reach; together they turn and stretch the paths.
+
+        Args:
+            strength: factor of the displacements.
         """
         reach = self.preset.reach * strength * (2 * self.air.wind) ** 1.3
         total = Pose.at_rest(self._height.size, self.air.count)
@@ -84,11 +87,11 @@ class Oscillators:
             answer = self._pose(mode, self._answer(mode, 10 + 10 * number))
             wanted = reach * mode.share * self._grip(mode) * self._kept(mode)
             total = total.plus(answer, wanted / self._reached(answer))
-        mode = self.preset.modes[0]  # the mean wind leans the subject as a gust does that lasts
+        mode = self.preset.modes[0]  # the mean wind leans the subject like a lasting gust
         leaning = self._pose(mode, self._mean(self._torque(mode, self.air.along)))
         fully = self._pose(mode, self._mean(np.ones_like(self._torque(mode, self.air.along))))
         total = total.plus(leaning, reach * 2 * self.air.wind * self.preset.lean / self._reached(fully))
-        # So many times that the squares of the angles do not fold into the frequencies that are kept.
+        # Enough times that the squares of the angles do not alias into the frequencies that are kept.
         times = np.arange(3 * self.air.count) / (3 * self.air.count)
         moved = self._eased(self._continued(self._displaced(total.at(times))))
         order = np.exp(2j * np.pi * np.outer(self._beginning(moved) - times, np.arange(self.air.count))) / len(times)
@@ -97,7 +100,7 @@ class Oscillators:
         return np.asarray(seen.transpose(3, 2, 0, 1))
 
     def _answer(self, mode: Mode, stream: int) -> Array:
-        """How oscillators at every cell, or of every thing that hangs on a hinge, answer: (n, count) complex64."""
+        """Compute the response of the oscillator at every cell, or at every hinge: (n, count) complex64."""
         air, hinged = self.air, mode.kind == "hinge"
         places, pace = (self._hinges[0], self._pace) if hinged else (self._places, self._pace[self._parts])
         waves = air.waves(places, mode.size, stream)
@@ -109,7 +112,7 @@ class Oscillators:
             push = self._torque(mode, air.along)[:, None] * along + lateral[:, None] * across
         natural = self._natural(mode) * pace * np.exp(mode.spread * air.unevenness(waves, stream + 2))
         push = push * oscillator(air.frequencies, natural[:, None], mode.damping).astype(np.complex64)
-        if mode.kind == "wave":  # the steeper, the shorter the waves are: all are as high as their oscillator swings
+        if mode.kind == "wave":  # short waves are steeper: the height of a wave is the swing of its oscillator
             push *= (air.frequencies / self._natural(mode)).astype(np.float32)
         delay = self._downwind(places)
         if not hinged:
@@ -117,7 +120,7 @@ class Oscillators:
         return np.pad(push * air.delayed(delay), ((0, 0), (1, 0)))
 
     def _pose(self, mode: Mode, answer: Array) -> Pose:
-        """What oscillators' answers do to the paths."""
+        """Convert the oscillators' responses to a deformation of the paths."""
         pose, shape = Pose.at_rest(self._height.size, answer.shape[-1]), (*self.build.mask.shape, -1)
         if mode.kind == "hinge":
             start = answer[self._parts].reshape(shape)
@@ -135,13 +138,13 @@ class Oscillators:
         return Pose(self.build.along_paths(bent.reshape(shape)).reshape(bent.shape), pose.stretch, pose.shift)
 
     def _torque(self, mode: Mode, wind: tuple[float, float]) -> Array:
-        """By how much a wind (x, y) turns the path at every cell, or every hinge, (n,) float32."""
+        """Compute the torque of a wind (x, y) on the path at every cell, or at every hinge, (n,) float32."""
         heading = self._hinges[1] if mode.kind == "hinge" else self._heading
         return np.asarray(heading[:, 0] * np.float32(wind[1]) - heading[:, 1] * np.float32(wind[0]))
 
     @cached_property
     def _hinges(self) -> tuple[Array, Array]:
-        """Of every separate thing: the middle of its anchors, as a place, and the unit vector to its own middle."""
+        """Return the middle of each separate part's anchors, and the unit vector from there to the part's middle."""
         held, inside = self.build.held.ravel(), self._inside
         middles = [[self._places[where & (self._parts == part)].mean(axis=0) for where in (held, held | inside)]
                    for part in range(len(self.build.lengths))]  # fmt: skip
@@ -150,7 +153,7 @@ class Oscillators:
         return anchors, heading / np.maximum(np.linalg.norm(heading, axis=1, keepdims=True), 1e-6)
 
     def _gives(self, mode: Mode) -> Array:
-        """How easily every cell gives way, (n,) float32: thick parts bend less, and nothing beyond the subject."""
+        """Return the compliance of every cell, (n,) float32: less for thick parts, 0 outside the subject."""
         near, far = mode.gives
         gives = near + (far - near) * self._height
         thickness = self.build.thickness.ravel()
@@ -159,22 +162,22 @@ class Oscillators:
         return np.asarray(gives * (1 - share + share * slender) * np.minimum(self.build.mask.ravel(), 1))
 
     def _mean(self, torque: Array) -> Array:
-        """An answer that stays: (n, count) complex64 whose mean is the torque."""
+        """Return a constant response, (n, count) complex64, whose mean is the torque."""
         answer = np.zeros((len(torque), self.air.count), np.complex64)
         answer[:, 0] = torque
         return answer
 
     def _natural(self, mode: Mode) -> float:
-        """The mode's natural frequency in this wind, hertz; no two subjects of a kind are alike."""
+        """Return the mode's natural frequency in this wind, hertz; it varies with the seed, as real subjects vary."""
         return mode.frequency * self._haste * float(np.exp(0.12 * self.air.numbers(1).standard_normal()))
 
     @property
     def _haste(self) -> float:
-        """How much quicker the subject moves than in a wind of 0.5."""
+        """Return the factor by which the subject moves faster than in a wind of 0.5."""
         return float(self.air.vigour**self.preset.quickens)
 
     def _beginning(self, moved: Array) -> float:
-        """When the motion (h, w, 2 T) begins and ends, as a share of the record: not where it is quickest of all."""
+        """Choose the time at which the motion (h, w, 2 T) begins, as a share of the record; not where it is fastest."""
         at_times = moved.reshape(self._height.size, 2, -1)[self._inside]
         count = at_times.shape[-1]
         steps = np.hypot(*np.moveaxis(np.roll(at_times, -1, axis=2) - at_times, 1, 0)).mean(axis=0)
@@ -185,9 +188,10 @@ class Oscillators:
         return float((np.argmin(steps) + 0.5) / count)
 
     def _calm(self) -> float:
-        """When the wind moves the subject least, as a share of the record.
+        """Find the time at which the wind moves the subject least, as a share of the record.
 
-        Judged by oscillators on a square of a subject's length, so that it does not hang on the mask's resolution.
+        It is estimated with oscillators on a square of the subject's length, so that it does not depend on the mask's
+        resolution.
         """
         air = self.air
         places = np.stack(np.meshgrid(*2 * [np.linspace(-0.5, 0.5, 4)]), axis=-1).reshape(-1, 2).astype(np.float32)
@@ -203,11 +207,11 @@ class Oscillators:
         return float(np.argmin(loudness) / 240)
 
     def _downwind(self, places: Array) -> Array:
-        """How much later the wind comes to places than to the middle of the subject, (n,) float32, seconds."""
+        """Return how much later the wind reaches places than the middle of the subject, (n,) float32, seconds."""
         return np.asarray(places @ np.array(self.air.along, np.float32) / (self.preset.speed * self.air.vigour))
 
     def _grip(self, mode: Mode) -> float:
-        """What the wind's direction leaves of its effect, 0 to 1: least where it blows along the paths."""
+        """Return the effect of the wind in this direction, 0 to 1: least if it blows along the paths."""
         if mode.kind == "stretch":
             return 1.0
         square = self._torque(mode, self.air.along) ** 2
@@ -215,14 +219,14 @@ class Oscillators:
         return float(np.sqrt(min(np.mean(square if mode.kind == "hinge" else square[self._inside]), 1)))
 
     def _kept(self, mode: Mode) -> float:
-        """The amplitude of the mode's motion that lies between the lowest and the highest frequency of the record."""
+        """Return the share of the mode's amplitude that lies within the frequencies of the record, 0 to 1."""
         f = np.arange(0.005, 16, 0.01)
         power = self.air.power(f) * np.abs(oscillator(f, self._natural(mode), mode.damping)) ** 2
         low, high = 0.5 / self.air.seconds, (self.air.count - 0.5) / self.air.seconds
         return float(np.sqrt(power[(f >= low) & (f <= high)].sum() / power.sum()))
 
     def _reached(self, pose: Pose) -> float:
-        """How far a pose of small angles displaces the free ends, root mean square, in lengths of the subject."""
+        """Measure the free ends' displacement in a pose of small angles, root mean square, lengths of the subject."""
         turn, pieces = pose.turn[:, None], self._pieces[..., None]
         pieces_moved = turn * _crosswise(self._pieces)[..., None] + pose.stretch[:, None] * pieces
         moved = self._added_up(pieces_moved) + pose.shift
@@ -231,9 +235,9 @@ class Oscillators:
         return max(float(np.sqrt(square[0] + 2 * square[1:].sum())), NOTHING)
 
     def _displaced(self, pose: Pose) -> Array:
-        """The displacements, (n, 2, T) float32, cells: every piece of the path turned and stretched, and added up.
+        """Compute the displacements, (n, 2, T) float32, cells, by turning, stretching and adding up the path's pieces.
 
-        Turned, not sheared: a bent path keeps its length, so its end comes nearer to the anchor.
+        Pieces are turned, not sheared: a bent path keeps its length, so its end comes nearer to the anchor.
         """
         turn, longer = pose.turn[:, None], 1 + pose.stretch[:, None]
         pieces = self._pieces[..., None]
@@ -241,10 +245,10 @@ class Oscillators:
         return np.asarray(self._added_up(turned - pieces) + pose.shift)
 
     def _continued(self, moved: Array) -> Array:
-        """Displacements (n, 2, T) with those beyond the subject continued from within it: (h, w, 2 T).
+        """Continue displacements (n, 2, T) from the subject to the cells around it: (h, w, 2 T).
 
-        Beyond the subject every place takes the mean of what is near, and of what is farther away only where nothing
-        is.
+        A cell outside the subject gets the mean of the cells of the subject near it, and of cells farther away only if
+        there are none near.
         """
         weight = np.minimum(self.build.mask, 1)[..., None] ** 2
         known = np.concatenate([moved.reshape(*weight.shape[:2], -1) * weight, weight], axis=2)
@@ -252,9 +256,9 @@ class Oscillators:
         return np.asarray(total[..., :-1] / total[..., -1:])
 
     def _eased(self, moved: Array) -> Array:
-        """Displacements (h, w, 2 T) no steeper than `STEEPEST`: smoothed where they are, and if need be damped.
+        """Limit the gradient of displacements (h, w, 2 T) to `STEEPEST` by local smoothing, then if needed by damping.
 
-        Where paths from two sides meet, what they bring differs, and no picture should show the seam.
+        Paths that meet from two sides have different displacements, and the seam between them must not be visible.
         """
 
         def blurred(part: Array) -> Array:
@@ -275,25 +279,34 @@ class Oscillators:
 
 
 def oscillator(frequencies: Array, natural: Array | float, damping: float) -> Array:
-    """The answer of a damped oscillator to a push of 1, at frequencies in hertz; 1 at a push that lasts."""
+    """Return the response of a damped oscillator to a push of 1, at frequencies in hertz; 1 for a constant push.
+
+    Args:
+        frequencies: hertz.
+        natural: natural frequencies, hertz; broadcast against `frequencies`.
+        damping: damping ratio.
+
+    Returns:
+        Complex response, of the broadcast shape.
+    """
     natural = np.asarray(natural)
     return np.asarray(natural**2 / (natural**2 - frequencies**2 + 2j * damping * natural * frequencies))
 
 
 def _crosswise(vectors: Array) -> Array:
-    """Vectors (n, 2) turned by 90 degrees, from x to y."""
+    """Turn vectors (n, 2) by 90 degrees, from x to y."""
     return np.asarray(np.stack([-vectors[:, 1], vectors[:, 0]], axis=1))
 
 
 def _steepness(moved: Array) -> Array:
-    """The largest gradient of displacements (h, w, 2 T) over time, (h, w): the root of its squared components' sum."""
+    """Compute the largest norm over time of the gradient of displacements (h, w, 2 T): (h, w)."""
     down = np.diff(moved, axis=0, append=moved[-1:]).reshape(*moved.shape[:2], 2, -1)
     right = np.diff(moved, axis=1, append=moved[:, -1:]).reshape(down.shape)
     return np.asarray(np.sqrt((down**2 + right**2).sum(axis=2).max(axis=2)))
 
 
 def _filled(known: Array) -> Array:
-    """A map (h, w, C) that is 0 where nothing is known, with a tenth of what is around at every coarser scale added."""
+    """Fill a map (h, w, C), which is 0 where unknown, by adding a tenth of its surroundings at every coarser scale."""
     levels: list[Array] = [known]
     while min(levels[-1].shape[:2]) > 4:
         levels.append(cv2.pyrDown(levels[-1]))
@@ -304,6 +317,6 @@ def _filled(known: Array) -> Array:
 
 
 def _by_channels(change: Callable[[Array], Array], planes: Array) -> Array:
-    """A filter of maps (h, w, C), some at a time: OpenCV 5 takes no more than 128 channels."""
+    """Apply a filter to maps (h, w, C), some channels at a time, as OpenCV 5 accepts no more than 128."""
     parts = np.array_split(planes, -(-planes.shape[2] // 128), axis=2)
     return np.concatenate([change(np.ascontiguousarray(part)) for part in parts], axis=2)

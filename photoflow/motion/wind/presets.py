@@ -1,4 +1,4 @@
-"""How the wind moves things, by kind of subject."""
+"""Presets of wind motion, one for each kind of subject."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Mode:
-    """One way in which a subject answers the wind: damped oscillators side by side, pushed by the same wind.
+    """One mode of a subject's motion in the wind: a damped oscillator at every place, all driven by the same wind.
 
     Args:
-        frequency: natural frequency, hertz, at a wind of 0.5.
+        frequency: natural frequency at a wind of 0.5, hertz.
         damping: damping ratio zeta; from 1 on nothing oscillates.
-        share: how far it moves the free ends, against the preset's reach.
-        size: lengths of the subject over which the motion is alike.
-        spread: how much natural frequencies differ from place to place, as a share.
+        share: displacement of the free ends, relative to the preset's reach.
+        size: distance over which the motion is similar, in lengths of the subject.
+        spread: variation of the natural frequency from place to place, as a share.
         kind: "bend" along the path from the anchor, "hinge" at the anchor, a "wave" that runs along the path,
             "stretch" of the path, or "flutter" of every place by itself across the path.
-        gives: how easily it gives way at the anchor and at the free ends; between them linear.
-        fine: 0 to 1: how much the motion is that of thin parts alone.
+        gives: compliance at the anchor and at the free ends; linear between them.
+        fine: 0 to 1: degree to which only thin parts move.
     """
 
     frequency: float
@@ -33,18 +33,19 @@ class Mode:
 
 @dataclass(frozen=True)
 class Preset:
-    """How a kind of subject moves in the wind.
+    """Parameters of the motion of one kind of subject in the wind.
 
     Args:
-        hold: where it is held; see `photoflow.motion.wind.subject_shape.subject_shape`.
-        reach: how far the first mode moves the free ends at a wind of 0.5, root mean square, lengths of the subject.
-        modes: the ways in which it moves; the mean wind leans it in the way of the first.
-        lag: seconds by which free ends follow the anchors.
-        speed: lengths of the subject that the wind passes in a second.
-        lateral: the wind across its direction against that along it.
-        quickens: 0 to 1: how much the frequencies follow the wind.
-        lean: how far the mean wind displaces the free ends, against the reach.
-        strand: 1: places move alike that are near each other; towards 0: those that hang on the same anchor.
+        hold: where the subject is held; see `photoflow.motion.wind.subject_shape.subject_shape`.
+        reach: displacement of the free ends by the first mode at a wind of 0.5, root mean square, in lengths of the
+            subject.
+        modes: the modes of its motion; the mean wind leans the subject in the shape of the first one.
+        lag: delay of the free ends behind the anchors, seconds.
+        speed: speed of the wind, lengths of the subject a second.
+        lateral: strength of the wind across its direction, relative to that along it.
+        quickens: 0 to 1: how much the frequencies rise with the wind.
+        lean: displacement of the free ends by the mean wind, relative to the reach.
+        strand: 1: places that are near each other move alike; towards 0: places that hang on the same anchor do.
         least: see `photoflow.motion.wind.subject_shape.subject_shape`.
     """
 

@@ -1,4 +1,4 @@
-"""The build of a subject from its mask: where it is held, which way it grows, how far each part is from its hold."""
+"""Shape of a subject from its mask: its anchors, its direction of growth, and the distance of each part from them."""
 
 from __future__ import annotations
 
@@ -12,20 +12,21 @@ import numpy as np
 from photoflow.arrays import Array
 from photoflow.errors import InputError
 
-CELLS = 80  # along the mask's longer side: the grid of the shape is the same whatever the mask's resolution
-MARGIN = 13  # cells around the mask: motion is wanted a little beyond it
-OUTSIDE = 4.0  # how much longer a way outside the mask counts: paths keep to the subject, and still cross small gaps
+CELLS = 80  # along the mask's longer side, so that the grid does not depend on the mask's resolution
+MARGIN = 13  # cells around the mask, because motion is needed a little beyond it
+OUTSIDE = 4.0  # cost of a way outside the mask: paths stay in the subject, but still cross small gaps
 HOLDS = ("foot", "top", "upwind", "hook")
 
 
 @dataclass(frozen=True, eq=False)
 class SubjectShape:
-    """A subject on a grid of its own, `CELLS` along its longer side.
+    """The shape of a subject on its own grid, with `CELLS` cells along its longer side.
 
     Args:
         mask: (h, w) float32 in [0, 1].
-        anchors: (h, w) int32, where the subject is held: the number of the separate thing from 1 on, elsewhere 0.
-        origin, cell: pixels of the given mask: (x, y) of the centre of the first cell, and the sides of a cell.
+        anchors: (h, w) int32, cells where the subject is held: the number of their separate part, from 1 on; 0
+            elsewhere.
+        origin, cell: (x, y) of the centre of the first cell, and the sides of a cell, in pixels of the given mask.
 
     Source: the distance is the viscosity solution of the eikonal equation, by the upwind differences of
         Rouy and Tourin (1992).
@@ -38,12 +39,12 @@ class SubjectShape:
 
     @property
     def held(self) -> Array:
-        """(h, w) bool: the anchors of all things."""
+        """Return the anchors of all parts, (h, w) bool."""
         return np.asarray(self.anchors > 0)
 
     @cached_property
     def distance(self) -> Array:
-        """The way from the nearest anchor, inside the mask where it can be, (h, w) float64, cells."""
+        """Return the length of the way from the nearest anchor, preferably inside the mask, (h, w) float64, cells."""
         slowness = 1 / np.maximum(self.mask.astype(np.float64), 1 / OUTSIDE)
         distance = np.where(self.held, 0.0, 1e6)
         for _ in range(4 * sum(self.mask.shape)):
@@ -58,9 +59,11 @@ class SubjectShape:
 
     @cached_property
     def steps(self) -> list[tuple[Array, Array, Array, Array]]:
-        """The cells in the order of the paths: (cells, their two predecessors, how much each counts), level by level.
+        """Return the cells in the order of the paths, level by level from the anchors on.
 
-        All are flat: cells (n,), one predecessor to the side (n,) and one above or below (n,), share of the former.
+        Returns:
+            For each level the flat indices of its cells (n,), of their predecessors to the side (n,) and of those above
+            or below (n,), and the weight of the predecessor to the side, (n, 1) in [0, 1].
         """
         flat = self.distance.ravel()
         columns, rows = self.distance.shape[1], self.distance.shape[0]
@@ -84,14 +87,14 @@ class SubjectShape:
         return [(g, side[g], upright[g], share[g, None]) for g in groups if levels[g[0]] > 0]
 
     def along_paths(self, increments: Array, start: Array | None = None) -> Array:
-        """What adds up along the paths from the anchors.
+        """Sum up increments along the paths from the anchors.
 
         Args:
-            increments: (h, w, ...) float or complex, what each cell adds.
-            start: the same shape, the value at the anchors; 0 without it.
+            increments: (h, w, ...) float or complex, increment of each cell.
+            start: like `increments`, values at the anchors; None: 0.
 
         Returns:
-            (h, w, ...) as the increments.
+            The sums, of the same shape and dtype as the increments.
         """
         added = increments.reshape(self.mask.size, -1)
         total = np.zeros_like(added) if start is None else start.reshape(added.shape) * self.held.reshape(-1, 1)
@@ -102,15 +105,16 @@ class SubjectShape:
 
     @cached_property
     def places(self) -> Array:
-        """(h, w, 2) float32: x and y of every cell."""
+        """Return x and y of every cell, (h, w, 2) float32."""
         rows, columns = self.mask.shape
         return np.stack(np.meshgrid(np.arange(columns), np.arange(rows)), axis=-1).astype(np.float32)
 
     @cached_property
     def pieces(self) -> Array:
-        """The step from a cell's predecessors to itself, (h, w, 2) float32, cells; 0 at the anchors.
+        """Return the step from a cell's predecessors to the cell, (h, w, 2) float32, cells; 0 at the anchors.
 
-        They add up along a path to the way from its anchor to its end, so a rotation stays one to the bit.
+        Along a path they add up exactly to the vector from its anchor to its end, so that turning all pieces by one
+        angle is exactly a rotation.
         """
         pieces = np.zeros((self.mask.size, 2), np.float32)
         place = self.places.reshape(-1, 2)
@@ -120,18 +124,18 @@ class SubjectShape:
 
     @cached_property
     def roots(self) -> Array:
-        """Where the path to every cell begins, (h, w, 2) float32, cells."""
+        """Return the point where the path to every cell begins, (h, w, 2) float32, cells."""
         return np.asarray(self.places - self.along_paths(self.pieces))
 
     @cached_property
     def heading(self) -> Array:
-        """Unit vectors (h, w, 2) float32: which way the subject grows."""
+        """Return the direction in which the subject grows, unit vectors (h, w, 2) float32."""
         smooth = np.stack([cv2.GaussianBlur(self.pieces[..., axis], (0, 0), 2.0) for axis in (0, 1)], axis=-1)
         return np.asarray(smooth / np.maximum(np.linalg.norm(smooth, axis=-1, keepdims=True), 1e-6))
 
     @cached_property
     def parts(self) -> Array:
-        """Which of the separate things every cell belongs to, (h, w) int32 from 0 on: that of its path's anchor."""
+        """Return the number of the separate part of every cell, that of its path's anchor: (h, w) int32 from 0 on."""
         parts = self.anchors.ravel() - 1
         for cells, side, upright, share in self.steps:
             parts[cells] = np.where(share[:, 0] >= 0.5, parts[side], parts[upright])
@@ -139,24 +143,24 @@ class SubjectShape:
 
     @cached_property
     def lengths(self) -> Array:
-        """The length of each part from its anchor to its free ends, (parts,) float64, cells."""
+        """Return the length of each part from its anchor to its free ends, (parts,) float64, cells."""
         inside = self.mask > 0.5
         own = [self.distance[inside & (self.parts == part)] for part in range(self.anchors.max())]
         return np.array([max(float(np.percentile(one, 97)), 2.0) if one.size else 2.0 for one in own])
 
     @cached_property
     def length(self) -> Array:
-        """The length of the part that a cell belongs to, (h, w) float32, cells."""
+        """Return the length of the part that a cell belongs to, (h, w) float32, cells."""
         return np.asarray(self.lengths[self.parts], dtype=np.float32)
 
     @cached_property
     def height(self) -> Array:
-        """Distance from the anchors in lengths of the part, (h, w) float32 in [0, 1]."""
+        """Return the distance from the anchors in lengths of the part, (h, w) float32 in [0, 1]."""
         return np.asarray(np.clip(self.distance / self.length, 0, 1), dtype=np.float32)
 
     @cached_property
     def thickness(self) -> Array:
-        """Radius of the largest disc within the mask that covers a cell, (h, w) float32, cells; 0 outside."""
+        """Return the radius of the largest disc in the mask that covers a cell, (h, w) float32, cells; 0 outside."""
         inside = (self.mask > 0.5).astype(np.uint8)
         thickness = np.minimum(self.mask, 1).astype(np.float32)
         for radius in (2, 3, 4, 6, 8, 11, 15, 20, 27, 36):
@@ -168,7 +172,7 @@ class SubjectShape:
         return np.asarray(cv2.GaussianBlur(thickness, (0, 0), 1.5))
 
     def onto(self, maps: Array, size: tuple[int, int]) -> Array:
-        """Complex maps of the shape's grid at the pixels of its mask: (..., h, w) -> (..., *size) complex64."""
+        """Interpolate complex maps from the grid to the pixels of the mask: (..., h, w) -> (..., *size) complex64."""
         x = ((np.arange(size[1]) - self.origin[0]) / self.cell[0]).astype(np.float32)
         y = ((np.arange(size[0]) - self.origin[1]) / self.cell[1]).astype(np.float32)
         x, y = np.meshgrid(np.clip(x, 0, self.mask.shape[1] - 1), np.clip(y, 0, self.mask.shape[0] - 1))
@@ -183,15 +187,15 @@ class SubjectShape:
 def subject_shape(
     mask: Array, hold: str, upwind: tuple[float, float] = (-1.0, 0.0), least: float = 0.1
 ) -> SubjectShape:
-    """The build of the subject of a mask.
+    """Build the shape of a subject from its mask.
 
     Args:
         mask: (h, w) float32 in [0, 1].
-        hold: where it is held: "foot", "top", "upwind" (at its pole, or else the side against the wind) or "hook",
-            one point at the top.
+        hold: where the subject is held: "foot", "top", "upwind" (at its pole if it has one, else on the side that faces
+            the wind) or "hook", one point at the top.
         upwind: unit vector (x, y) against the wind.
-        least: separate patches of the mask are things of their own, with anchors of their own, from this share of
-            the largest one's area on; smaller ones go with what they are nearest to.
+        least: a separate patch of the mask is a part with its own anchors if its area is at least this share of the
+            largest one's; smaller patches belong to the nearest part.
 
     Raises:
         InputError: the mask has no area, or is not (h, w) with values in [0, 1].
@@ -207,7 +211,7 @@ def subject_shape(
 
 
 def _coarse(mask: Array) -> tuple[Array, tuple[float, float], tuple[float, float]]:
-    """The mask on the shape's grid, the pixel of its first cell, and the pixels from cell to cell."""
+    """Resample a mask to the shape's grid; return it, the pixel (x, y) of its first cell, and the sides of a cell."""
     given = np.asarray(mask, dtype=np.float32)
     if given.ndim != 2 or given.size == 0 or not (given.min() >= 0 and given.max() <= 1):
         raise InputError(f"wind: expected a mask (h, w) with values from 0 to 1, got shape {np.shape(mask)}")
@@ -222,7 +226,7 @@ def _coarse(mask: Array) -> tuple[Array, tuple[float, float], tuple[float, float
     box = slice(top, top + height), slice(left, left + width)
     own, covered = (cv2.resize(m[box].astype(np.float32), (wide, high), interpolation=how) for m in (given, solid))
     own = own / given.max()
-    # A stem thinner than a cell is there all the same.
+    # Keep parts that are thinner than a cell, such as stems.
     near = cv2.dilate((own > 0.5).astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
     thin = (covered > min(0.1, 0.5 * covered.max())) & ~near
     own[thin] = 1
@@ -232,7 +236,7 @@ def _coarse(mask: Array) -> tuple[Array, tuple[float, float], tuple[float, float
 
 
 def _anchors(part: Array, hold: str, upwind: tuple[float, float]) -> Array:
-    """Where one connected thing, bool (h, w), is held: bool (h, w)."""
+    """Find the anchors of one connected part, bool (h, w): bool (h, w)."""
     rows, columns = np.nonzero(part)
     anchors = np.zeros_like(part)
     if hold == "hook":
@@ -244,7 +248,7 @@ def _anchors(part: Array, hold: str, upwind: tuple[float, float]) -> Array:
     else:
         towards, depth = (0.0, 1.0 if hold == "foot" else -1.0), 0.12
     reach = columns * towards[0] + rows * towards[1]
-    # The rim on that side, as far as it is near the end: an uneven end is held all along.
+    # Anchors are the rim on that side, if near the end: an uneven end is held along its whole width.
     beyond = np.roll(part, (-round(towards[1]), -round(towards[0])), axis=(0, 1))
     near = reach >= reach.max() - depth * np.ptp(reach)
     anchors[rows, columns] = near & ~beyond[rows, columns]
@@ -252,7 +256,7 @@ def _anchors(part: Array, hold: str, upwind: tuple[float, float]) -> Array:
 
 
 def _pole(part: Array) -> tuple[float, float] | None:
-    """The side, as a unit vector, on which a column of the thing is far taller than most: there its pole is."""
+    """Find the side with the pole, where a column of the part is far taller than most: its unit vector, or None."""
     spans = part.sum(axis=0)
     columns = np.flatnonzero(spans)
     outer = max(1, math.ceil(0.12 * len(columns)))
@@ -262,6 +266,6 @@ def _pole(part: Array) -> tuple[float, float] | None:
 
 
 def _neighbours(values: Array, border: float) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """The values to the (left, right) and (above, below) of each, `border` beyond the grid."""
+    """Return the values to the (left, right) and (above, below) of each cell, `border` outside the grid."""
     wide = np.pad(values, 1, constant_values=border)
     return (wide[1:-1, :-2], wide[1:-1, 2:]), (wide[:-2, 1:-1], wide[2:, 1:-1])

@@ -1,4 +1,4 @@
-"""The wind itself: what it does to every place, as random fields whose power falls with frequency."""
+"""Turbulence: the wind's pressure at every place, as random fields whose power falls with frequency."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 
-GUSTS = 0.22  # hertz: what swells and calms more slowly is felt as gusts
+GUSTS = 0.22  # hertz: changes slower than this are felt as gusts
 WAVES = 48  # plane waves that make up a random field
 
 
@@ -18,11 +18,11 @@ class Turbulence:
     """The wind over a subject for the length of a record, after which it repeats.
 
     Args:
-        seconds: the length.
-        wind: its strength, above 0 to 1.
+        seconds: the length of the record.
+        wind: strength of the wind, above 0 to 1.
         along: unit vector (x, y) in which it blows.
         gustiness: 0 to 1.
-        count: how many frequencies, the mean included.
+        count: number of frequencies, including the mean.
         seed: at least 0.
     """
 
@@ -35,41 +35,42 @@ class Turbulence:
 
     @property
     def across(self) -> tuple[float, float]:
-        """Unit vector across the wind, the one that does not point up: so a mirrored wind is a mirror image."""
+        """Return the unit vector across the wind that does not point up: a mirrored wind gives a mirror image."""
         x, y = self.along
         return (-y, x) if x > 0 or (x == 0 and y < 0) else (y, -x)
 
     @property
     def vigour(self) -> float:
-        """Speed of the wind against that at a strength of 0.5."""
+        """Return the speed of the wind relative to that at a strength of 0.5."""
         return 0.5 + self.wind
 
     @property
     def frequencies(self) -> Array:
-        """Those above 0, (count - 1,) float64, hertz."""
+        """Return the frequencies above 0, (count - 1,) float64, hertz."""
         return np.arange(1, self.count) / self.seconds
 
     def power(self, frequencies: Array) -> Array:
-        """Power density at frequencies in hertz, to a constant: it falls as 1/f, and gusts lift its low end.
+        """Return the power density at frequencies in hertz, up to a constant factor.
 
-        Flat below a corner that rises with the speed of the wind, as spectra of turbulence are.
+        It falls as 1/f, and gusts add power at its low end. Like spectra of turbulence it is flat below a corner
+        frequency that rises with the speed of the wind.
         """
         rolled = 1 / np.sqrt(1 + (frequencies / (0.3 * self.vigour)) ** 2)
         return np.asarray(rolled + self.gustiness * np.exp(-((frequencies / GUSTS) ** 2)))
 
     def numbers(self, stream: int) -> np.random.Generator:
-        """Random numbers; every stream has its own."""
+        """Return the random number generator of a stream; every stream has its own numbers."""
         return np.random.Generator(np.random.PCG64([self.seed, stream]))
 
     def waves(self, places: Array, size: float, stream: int) -> Array:
-        """Plane waves of random length and direction at every place: random sums of them are fields over the places.
+        """Evaluate plane waves of random length and direction at every place.
 
-        The fields are Gaussian, with a correlation of exp(-d^2 / 2 size^2) at a distance d.
+        Random sums of these waves are Gaussian fields, with a correlation of exp(-d^2 / 2 size^2) at a distance d.
 
         Args:
-            places: (n, 2) float32, lengths.
-            size: over how many lengths a field is alike.
-            stream: which random numbers.
+            places: (n, 2) float32, in lengths of the subject.
+            size: correlation length, in lengths of the subject.
+            stream: stream of random numbers to use.
 
         Returns:
             (n, WAVES) complex64.
@@ -84,12 +85,12 @@ class Turbulence:
         return waves
 
     def pressure(self, waves: Array, stream: int, kinds: int) -> Array:
-        """What pushes at every place, at every frequency.
+        """Draw the wind's pressure at every place and every frequency.
 
         Args:
-            waves: of `waves`.
-            stream: which random numbers.
-            kinds: how many fields that have nothing to do with each other.
+            waves: plane waves, from `waves`.
+            stream: stream of random numbers to use.
+            kinds: number of independent fields.
 
         Returns:
             (kinds, n, count - 1) complex64, amplitudes of unit power density where `power` is 1.
@@ -101,21 +102,21 @@ class Turbulence:
         return np.asarray(waves @ weights.astype(np.complex64))
 
     def unevenness(self, waves: Array, stream: int) -> Array:
-        """A random field of unit variance that does not change in time, (n,) float32."""
+        """Draw a random field of unit variance that does not change in time, (n,) float32."""
         draw = self.numbers(stream).standard_normal((WAVES, 2)) / np.sqrt(WAVES)
         return np.asarray((waves @ (draw[:, 0] + 1j * draw[:, 1]).astype(np.complex64)).real)
 
     def delayed(self, delay: Array) -> Array:
-        """The factors that let what happens come later, (n, count - 1) complex64, for (n,) delays in seconds."""
+        """Return the spectral factors of a delay, (n, count - 1) complex64, for (n,) delays in seconds."""
         return np.exp(-2j * np.pi * np.outer(delay, self.frequencies)).astype(np.complex64)
 
     @cached_property
     def _swell(self) -> Array:
-        """The gusts' rise and fall, multiplied in time, as a matrix on the coefficients, (count - 1, count - 1)."""
+        """Return the modulation by gusts, a product in time, as a matrix on coefficients, (count - 1, count - 1)."""
         slow = np.exp(-((self.frequencies / GUSTS) ** 2)) / self.seconds * 2 / (GUSTS * np.sqrt(np.pi))
         draw = self.numbers(0).standard_normal((self.count - 1, 2))
         rises = np.sqrt(slow / 2) * (draw[:, 0] + 1j * draw[:, 1])
-        samples = 4 * self.count  # so that the differences of any two frequencies are told apart
+        samples = 4 * self.count  # enough that the differences of any two frequencies do not alias
         turns = np.exp(2j * np.pi * np.outer(np.arange(samples) / samples, np.arange(1, self.count)))
         level = 0.8 * self.gustiness * (turns @ rises).real
         loudness = np.exp(level) / np.sqrt(np.mean(np.exp(2 * level)))

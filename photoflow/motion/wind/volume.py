@@ -1,4 +1,4 @@
-"""Natural motion in the wind from nothing but a subject's shape, as a spectral volume."""
+"""Natural motion in the wind as a spectral volume, made from a subject's shape alone."""
 
 from __future__ import annotations
 
@@ -31,32 +31,33 @@ def wind_volume(
     seed: int = 0,
     count: int = FREQUENCIES,
 ) -> SpectralVolume:
-    """The motion of a subject in the wind, from its shape alone.
+    """Synthesise the motion of a subject in the wind from its shape alone.
 
-    Paths run from where the subject is held to its free ends. The wind bends them: every place adds a little
-    curvature, curvatures add up to rotations and rotations to displacements, so that nothing is drawn out like
-    rubber and what sits at a branch's end rides on it. Curvatures are the answers w0^2 / (w0^2 - w^2 + 2 i zeta w0 w)
-    of damped oscillators to a wind that travels over the subject and whose power falls with frequency.
+    Paths run from the anchors of the subject to its free ends. The wind bends them: every place adds a little
+    curvature, curvatures add up to rotations and rotations to displacements. So the subject is not stretched like
+    rubber, and twigs follow the branch that they sit on. Curvatures are the responses w0^2 / (w0^2 - w^2 + 2 i zeta
+    w0 w) of damped oscillators to a wind that travels over the subject and whose power falls with frequency.
 
     Args:
         mask: (h, w) float32 in [0, 1], the subject.
         kind: a name in `PRESETS`.
-        seconds: 0.01 to 86400, after which the motion repeats. Frequencies up to (count - 1) / seconds hertz are
-            there: what a subject does above, it does not do.
-        strength: 0 to 4: makes the displacements larger or smaller.
-        wind: 0 (still air: no motion) to 1 (strong): more, and by preset quicker motion.
+        seconds: 0.01 to 86400, after which the motion repeats. Frequencies go up to (count - 1) / seconds hertz;
+            faster motion is left out.
+        strength: 0 to 4: factor of the displacements.
+        wind: 0 (still air: no motion) to 1 (strong): more wind gives larger and, depending on the preset, faster
+            motion.
         direction: degrees, -360 to 360, in which the wind blows: 0 = right, 90 = down.
         gustiness: 0 to 1: how much the motion swells and calms down.
-        seed: at least 0; another one gives another motion of the same kind.
-        count: K, how many frequencies, 2 to 256.
+        seed: at least 0; another seed gives another motion of the same kind.
+        count: number K of frequencies, 2 to 256.
 
     Returns:
-        Displacements in pixels at the mask's pixels, going on smoothly beyond the subject. A mask of another
+        Displacements in pixels at the mask's pixels, continued smoothly beyond the subject. A mask of another
         resolution gives the same motion, scaled. Before they are interpolated, displacements differ by at most
         `STEEPEST` cells from one cell of the subject's own grid to the next.
 
     Raises:
-        InputError: a mask without area, an unknown kind, or a value out of its range.
+        InputError: the mask has no area, the kind is unknown, or a value is out of its range.
 
     Source: damped modes in a wind with a falling spectrum: Generative Image Dynamics (Li et al. 2024), sections 2
         and 4.1, and the modal synthesis of trees in wind it builds on (J. Stam, "Stochastic Dynamics", 1997).
