@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,7 @@ class LayerOptions:
         return [Path(_split(text, "mask")[1]) for text in self.masks or ()]
 
     def layers(self, taken: Iterable[str] = ()) -> Said:
-        """Return what is said of each layer, in the order masks, boxes, points.
+        """Return what is said of each layer, in the order in which it is said.
 
         What has no name is called `subject-1`, `subject-2`, ...; points without a name are together one layer, and
         points beside a thing without a name go with the one layer that has none.
@@ -66,6 +67,7 @@ class LayerOptions:
         """
         said: dict[str, dict[str, Any]] = {}
         used, unnamed = set(taken), list[str]()
+        together: dict[str, Any] | None = None
 
         def own(name: str | None) -> dict[str, Any]:
             if name is None:
@@ -74,19 +76,17 @@ class LayerOptions:
             used.add(name)
             return said.setdefault(name, {})
 
-        for option, texts in (("mask", self.masks), ("box", self.boxes)):
-            for text in texts or ():
-                name, value = _split(text, option)
-                layer = own(name)
-                if option in layer:
-                    raise InputError(f"{option}: expected one for each name, got two for {name}")
-                layer[option] = value if option == "mask" else numbers(option, value, 4)
-        together = None
-        for text in self.points or ():
-            name, value = _split(text, "point")
-            layer = (together or own(None)) if name is None else own(name)
-            together = layer if name is None else together
-            layer.setdefault("points", []).append(numbers("point", value, 2))
+        for option, text in self._in_order():
+            name, value = _split(text, option)
+            if option == "point":
+                layer = (together or own(None)) if name is None else own(name)
+                together = layer if name is None else together
+                layer.setdefault("points", []).append(numbers("point", value, 2))
+                continue
+            layer = own(name)
+            if option in layer:
+                raise InputError(f"{option}: expected one for each name, got two for {name}")
+            layer[option] = value if option == "mask" else numbers(option, value, 4)
         for text in self.not_points or ():
             name, value = _split(text, "not-point")
             if name is None and together is None and len(unnamed) != 1:
@@ -96,6 +96,23 @@ class LayerOptions:
             layer = said[name] if name is not None else together or said[unnamed[0]]
             layer.setdefault("not_points", []).append(numbers("not-point", value, 2))
         return said
+
+    def _in_order(self) -> list[tuple[str, str]]:
+        """Return (option, text) of what adds layers, as it stands on the command line.
+
+        The parser gathers the texts of each option, and loses the order of different ones.
+        """
+        given = (("mask", self.masks), ("box", self.boxes), ("point", self.points))
+        return sorted(((option, text) for option, texts in given for text in texts or ()), key=_position)
+
+
+def _position(said: tuple[str, str]) -> int:
+    option, text = f"--{said[0]}", said[1]
+    pairs = zip(sys.argv, [*sys.argv[1:], ""])
+    return next(
+        (n for n, (word, after) in enumerate(pairs) if word == f"{option}={text}" or (word, after) == (option, text)),
+        len(sys.argv),
+    )
 
 
 def staged(

@@ -36,7 +36,7 @@ class Motion(ABC):
     combines: ClassVar[bool] = False  # made of other motions, and so none that a person asks for by its name
     # True for a motion whose material flows inside a region that stays where it is (water, clouds).
     in_place: ClassVar[bool] = False
-    # True for a motion that takes the subject away as a whole: the picture's border does not hold it.
+    # True where the picture's border does not hold the subject: it goes away as a whole, or a hand pulls it.
     leaves: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:

@@ -52,6 +52,7 @@ class Poke(Motion):
     """
 
     name: ClassVar[str] = "poke"
+    leaves: ClassVar[bool] = True  # what is pulled is where the hand is
     x: float
     y: float
     dx: float

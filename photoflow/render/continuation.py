@@ -29,5 +29,5 @@ def continued(rgb: Array, alpha: Array, beyond: Margins) -> tuple[Array, Array, 
     outside = np.ones(opacity.shape, bool)
     outside[top : top + height, left : left + width] = False
     # Nothing but the subject is copied: what stands around it is not what it is made of.
-    filled = fill_background(colours, outside & (opacity > 0), ~outside & (opacity <= 0.5))
+    filled = fill_background(colours, outside & (opacity > 0), opacity <= 0.5)
     return filled, opacity, (-left, -top)

@@ -14,6 +14,7 @@ from photoflow.segment.subject import Bits, bounding_box, padded
 
 REACH = 0.12  # of the picture's diagonal: how far from a stroke a correction goes
 COLOURS = 5  # that stand for those of a place
+ENOUGH = 0.2  # of a mask: so much of it tells what colours it has
 BRUSH = 0.006  # of the diagonal: half the width of a stroke
 
 
@@ -33,12 +34,12 @@ def corrected(rgb: npt.NDArray[np.uint8], bits: Bits, add: Sequence[Stroke], rem
     more, less = painted(add, shape), painted(remove, shape)
     touched = more | less
     radius = REACH * float(np.hypot(*shape))
-    near = cv2.distanceTransform((~touched).astype(np.uint8), cv2.DIST_L2, 5) <= radius
+    near = _within(touched, radius)
     labels = np.where(bits, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
     labels[near] = np.where(bits, cv2.GC_PR_FGD, cv2.GC_PR_BGD)[near]
     # GrabCut begins with what looks like the strokes on their side, or its models would learn the mistake.
     labels[near & ~bits & _alike(rgb, more, ~bits & ~near)] = cv2.GC_PR_FGD
-    labels[near & bits & _alike(rgb, less, bits & ~less)] = cv2.GC_PR_BGD
+    labels[near & bits & _alike(rgb, less, _apart(bits, less, radius))] = cv2.GC_PR_BGD
     labels[more], labels[less] = cv2.GC_FGD, cv2.GC_BGD
     left, top, width, height = padded(bounding_box(near), 0.3, shape)
     window = np.s_[top : top + height, left : left + width]
@@ -58,6 +59,20 @@ def painted(strokes: Sequence[Stroke], shape: tuple[int, int]) -> Bits:
         for x, y in line:
             cv2.circle(canvas, (int(x), int(y)), radius, 1, -1)
     return canvas > 0
+
+
+def _within(bits: Bits, radius: float) -> Bits:
+    """Return what lies within some pixels of a mask, itself included."""
+    return np.asarray(cv2.distanceTransform((~bits).astype(np.uint8), cv2.DIST_L2, 5) <= radius)
+
+
+def _apart(bits: Bits, strokes: Bits, radius: float) -> Bits:
+    """Return the part of a mask that is far from strokes, or less far where that would leave too little of it."""
+    for share in (1.0, 0.5, 0.25):
+        apart = bits & ~_within(strokes, share * radius)
+        if apart.sum() > ENOUGH * bits.sum():
+            return apart
+    return bits & ~strokes
 
 
 def _alike(rgb: npt.NDArray[np.uint8], here: Bits, there: Bits) -> Bits:

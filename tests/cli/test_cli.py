@@ -12,6 +12,8 @@ from command import run
 from photoflow import cli, motion
 from photoflow.motion.wind import PRESETS
 
+STEPS = ("subject: ", "cut out: ", "filled behind: ")  # what is said before something turns out to be wrong
+
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
@@ -86,7 +88,7 @@ def test_bad_input_gets_one_line_exit_code_2_and_no_file(arguments, named, files
     if "-o" not in arguments:
         arguments += ["-o", str(tmp_path / "a.mp4")]
     code, said = run(monkeypatch, capsys, "animate", *arguments, "--offline")
-    lines = [line for line in said.splitlines() if not line.startswith("subject: ")]  # said before a wrong device is
+    lines = [line for line in said.splitlines() if not line.startswith(STEPS)]
     assert code == 2 and len(lines) == 1 and lines[0].startswith("photoflow: ") and named in lines[0]
     assert list(tmp_path.iterdir()) == []
 

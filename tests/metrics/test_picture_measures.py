@@ -8,7 +8,7 @@ import torch
 from skimage import data
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from photoflow.metrics import interpolation_error, l1, psnr, ssim
+from photoflow.metrics import interpolation_error, l1, psnr, rest_error, ssim
 
 
 @pytest.fixture
@@ -82,3 +82,17 @@ def test_pictures_of_different_shapes_are_refused(measure):
 def test_ssim_refuses_what_is_smaller_than_its_window():
     with pytest.raises(ValueError, match="at least 11 by 11"):
         ssim(torch.zeros(1, 3, 10, 40), torch.zeros(1, 3, 10, 40))
+
+
+def test_rest_error_is_the_largest_difference_in_grey_levels(pair, device):
+    _, photo = (planes.to(device) for planes in pair)
+    image = photo.clone()
+    image[0, 1, 5, 7] += 12 / 255
+    image[1, 2, 50, 60] -= 3 / 255
+    assert rest_error(image, photo).tolist() == pytest.approx([12, 3], abs=1e-4)
+    where = torch.ones_like(photo[:, :1])
+    where[0, 0, 5, 7] = 0
+    assert rest_error(image, photo, where).tolist() == pytest.approx([0, 3], abs=1e-4)
+    assert rest_error(image, photo, 0 * where).tolist() == [0, 0]
+    with pytest.raises(ValueError, match="rest_error: expected two tensors of one shape"):
+        rest_error(image, photo[:1])

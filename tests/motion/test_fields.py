@@ -138,7 +138,7 @@ def test_drift_sources_undo_its_flow():
         (lambda: motion.Path(points=((0, 0), (1, math.inf))), "points expects"),
         (lambda: motion.Drift(arrows=()), "arrows expects"),
         (lambda: motion.Drift(arrows=((1, 1, 1, 1),)), "no length"),
-        (lambda: motion.Sway().on(0), "subject number"),
+        (lambda: motion.Sway().on(0), "subject's number"),
         (lambda: math.nan * motion.Sway(), "factor expects"),
     ],
 )

@@ -1,0 +1,162 @@
+"""`photoflow prepare`, and layers that are said on the command line."""
+
+import json
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+from command import run
+
+from photoflow import InputError
+from photoflow.cli.selection import LayerOptions
+from photoflow.io import VideoReader
+from photoflow.stage import Stage
+
+SPOTS = {"yellow": (40, 50), "blue": (100, 50), "pink": (160, 50)}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A photo with three discs above a lake, masks of the lake and of all of it."""
+    folder = tmp_path_factory.mktemp("photos")
+    photo = np.full((120, 200, 3), 90, np.uint8)
+    photo += np.random.default_rng(0).integers(0, 40, (120, 200, 1), dtype=np.uint8)
+    labels = np.zeros((120, 200), np.uint8)
+    for number, (colour, place) in enumerate(zip(((40, 200, 230), (240, 60, 40), (180, 80, 250)), SPOTS.values()), 1):
+        cv2.circle(photo, place, 18, colour, -1, cv2.LINE_AA)
+        cv2.circle(labels, place, 18, number, -1)
+    labels[100:] = 4
+    cv2.imwrite(str(folder / "photo.png"), photo)
+    cv2.imwrite(str(folder / "water.png"), np.where(labels == 4, 255, 0).astype(np.uint8))
+    cv2.imwrite(str(folder / "labels.png"), labels)
+    return folder
+
+
+def frames(path):
+    return [frame.astype(int) for frame in VideoReader(path)]
+
+
+SHORT = ("--seconds", "0.5", "--fps", "8", "--offline", "--segmenter", "grabcut")
+BOXES = ("--box", "20,30,40,40", "--box", "blue=80,30,40,40")
+MOVES = ("--motion", "float@1", "--motion", "translate@blue dx=20", "--motion", "drift@water arrows=20,110,90,110")
+
+
+def test_two_boxes_and_a_mask_are_three_layers_with_three_motions(files, tmp_path, monkeypatch, capsys):
+    code, said = run(
+        monkeypatch, capsys, "animate", files / "photo.png", "-o", tmp_path / "a", *BOXES,
+        "--mask", f"water={files / 'water.png'}", *MOVES, *SHORT,
+    )  # fmt: skip
+    assert code == 0 and "water: the given mask" in said and "blue: GrabCut inside the box" in said
+    shown = [cv2.imread(str(path))[..., ::-1].astype(int) for path in sorted((tmp_path / "a").iterdir())]
+    photo = cv2.imread(str(files / "photo.png"))[..., ::-1].astype(int)
+    np.testing.assert_allclose(shown[0], photo, atol=1)
+    moved = np.abs(shown[2] - photo).max(axis=2)
+    assert np.abs(shown[1] - photo)[30:70, 20:60].max() > 40 and moved[30:70, 80:140].max() > 100  # both boxes
+    assert moved[106:].mean() > 3 and moved[30:70, 142:180].max() == 0  # the water; the third disc rests
+    assert np.abs(shown[2][50, 118] - (40, 60, 240)).max() < 12  # blue went 20 pixels to the right
+
+
+def test_a_stage_is_prepared_and_animated_as_the_photo_is(files, tmp_path, monkeypatch, capsys):
+    water = f"water={files / 'water.png'}"
+    code, said = run(
+        monkeypatch, capsys, "prepare", files / "photo.png", "-o", tmp_path / "a.stage", *BOXES, "--mask", water,
+        "--offline", "--segmenter", "grabcut",
+    )  # fmt: skip
+    assert code == 0 and f"{tmp_path / 'a.stage'}: 200x120, subject-1, blue, water" in said
+    stage = Stage.load(tmp_path / "a.stage")
+    assert all(layer.is_cut_out for layer in stage.layers)
+    for photo, target in ((tmp_path / "a.stage", "b"), (files / "photo.png", "c")):
+        more = () if photo.suffix == ".stage" else (*BOXES, "--mask", water)
+        assert run(monkeypatch, capsys, "animate", photo, "-o", tmp_path / target, *more, *MOVES, *SHORT)[0] == 0
+    for one, other in zip(sorted((tmp_path / "b").iterdir()), sorted((tmp_path / "c").iterdir()), strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_layers_are_added_to_a_stage(files, tmp_path, monkeypatch, capsys):
+    for photo, target, more in (
+        (files / "photo.png", "a.stage", ["--box", "20,30,40,40"]),
+        (tmp_path / "a.stage", "b.stage", ["--point", "100,50", "--not-point", "160,50"]),
+    ):
+        options = ("--offline", "--segmenter", "grabcut")
+        assert run(monkeypatch, capsys, "prepare", photo, "-o", tmp_path / target, *more, *options)[0] == 0
+    stage = Stage.load(tmp_path / "b.stage")
+    assert [layer.name for layer in stage.layers] == ["subject-1", "subject-2"]
+    assert stage.layer(2).mask[50, 100] == 255 and stage.layer(2).mask[50, 160] == 0
+    code, said = run(
+        monkeypatch, capsys, "animate", tmp_path / "b.stage", "-o", tmp_path / "c.mp4", "--box", "pink=142,32,36,36",
+        "--motion", "sway@pink", *SHORT,
+    )  # fmt: skip
+    assert code == 0 and "subject-2: it stays, no motion is for it" in said and len(frames(tmp_path / "c.mp4")) == 4
+
+
+def test_a_mask_of_labels_makes_a_layer_a_label(files, tmp_path, monkeypatch, capsys):
+    options = ("-o", tmp_path / "a.stage", "--mask", f"thing={files / 'labels.png'}", "--offline")
+    code, said = run(monkeypatch, capsys, "prepare", files / "photo.png", *options)
+    assert code == 0 and "thing-1, thing-2, thing-3, thing-4" in said
+    with zipfile.ZipFile(tmp_path / "a.stage") as archive:
+        assert [one["name"] for one in json.loads(archive.read("stage.json"))["layers"]][3] == "thing-4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["photo.png", "--mask", "a=no.png"], "no.png: no such file"),
+        (["photo.png", "--box", "a=1,2,3,4", "--box", "a=1,2,3,4"], "box: expected one for each name, got two for a"),
+        (["photo.png", "--not-point", "3,3"], "not just one layer has no name"),
+        (["photo.png", "--not-point", "a=3,3"], "expected a mask, a box or a point of a, too"),
+        (["photo.png", "--box", "1st=1,2,3,4"], "box: expected 4 numbers"),
+        (["photo.png", "--box", "a=20,30,40,40", "--motion", "sway@b"], "layer 'b': expected one of a"),
+        (["photo.png", "--box", "20,30,40,40", "--motion", "sway@2"], "from 1 to 1 or a layer's name, got 2"),
+        (["photo.png", "--box", "20,30,40,40", "--motion", "sway@1", "--subject", "1x"], "names no layer"),
+        (["bad.stage"], "bad.stage: not a stage"),
+        (["none.stage"], "none.stage: no such file"),
+        (["good.stage", "--size", "100"], "size: a stage has its size"),
+    ],
+)
+def test_bad_input_gets_one_line(files, tmp_path, monkeypatch, capsys, arguments, named):
+    (files / "bad.stage").write_bytes(b"PK\x03\x04 and no more")
+    stage = Stage.of(cv2.imread(str(files / "photo.png"))).add("it", mask=files / "water.png")
+    stage.save(files / "good.stage")
+    known = {path.name for path in files.iterdir()} | {"none.stage"}
+    given = [str(files / text) if text in known else text for text in arguments]
+    code, said = run(monkeypatch, capsys, "animate", *given, "-o", tmp_path / "a.mp4", *SHORT)
+    lines = [line for line in said.splitlines() if line.startswith("photoflow: ")]
+    assert code == 2 and len(lines) == 1 and named in lines[0] and list(tmp_path.iterdir()) == []
+
+
+def test_prepare_replaces_nothing_it_reads_and_names_what_is_wrong(files, tmp_path, monkeypatch, capsys):
+    stage = tmp_path / "a.stage"
+    Stage.of(cv2.imread(str(files / "photo.png"))).add("it", mask=files / "water.png").save(stage)
+    kept = stage.read_bytes()
+    code, said = run(monkeypatch, capsys, "prepare", stage, "-o", stage, "--offline")
+    assert code == 2 and "would replace what is prepared" in said and stage.read_bytes() == kept
+    code, said = run(monkeypatch, capsys, "prepare", files / "photo.png", "-o", tmp_path / "a.zip", "--offline")
+    assert code == 2 and "expected a name that ends in .stage" in said
+    plain = np.full((80, 120, 3), 90, np.uint8)
+    cv2.imwrite(str(tmp_path / "plain.png"), plain)
+    monkeypatch.chdir(tmp_path)
+    code, said = run(monkeypatch, capsys, "prepare", "plain.png", "--offline", "--segmenter", "u2netp")
+    if code == 0:  # where its weights are at hand
+        assert "plain.stage: 120x80, no layer: nothing in the photo stands out" in said
+    else:
+        assert "u2netp" in said
+
+
+def test_options_are_read_in_their_order(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b.png").write_bytes(b"")
+    options = LayerOptions(
+        ["a=b.png", "lake=c.png"], ["1,2,3,4", "cat=5,6,7,8"], ["1,1", "cat=2,2", "3,3"], ["cat=9,9", "8,8"]
+    )
+    assert options.layers(["subject-1"]) == {
+        "subject-2": {"mask": "a=b.png"}, "lake": {"mask": "c.png"}, "subject-3": {"box": (1, 2, 3, 4)},
+        "cat": {"box": (5, 6, 7, 8), "points": [(2, 2)], "not_points": [(9, 9)]},
+        "subject-4": {"points": [(1, 1), (3, 3)], "not_points": [(8, 8)]},
+    }  # fmt: skip
+    monkeypatch.setattr("sys.argv", ["photoflow", "--box", "cat=5,6,7,8", "--mask=lake=c.png", "--box", "1,2,3,4"])
+    assert list(options.layers()) == ["cat", "lake", "subject-1", "subject-2", "subject-3"]
+    assert [path.name for path in options.files] == ["a=b.png", "c.png"]
+    assert LayerOptions(None, None, None, None).layers() == {}
+    with pytest.raises(InputError, match="mask: expected one for each name"):
+        LayerOptions(["x=1.png", "x=2.png"], None, None, None).layers()
