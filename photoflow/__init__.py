@@ -14,18 +14,22 @@ from photoflow.deprecated import OldModules
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
-    from photoflow import io, motion, ops, segment, viz
+    from photoflow import io, motion, ops, segment, stage, viz
     from photoflow.animator import Animator
     from photoflow.clip import Clip
+    from photoflow.stage import Stage
 
 __version__ = "0.1.0"
-__all__ = ["Animator", "Clip", "InputError", "__version__", "build_info", "io", "motion", "ops", "segment", "viz"]
+__all__ = [
+    "Animator", "Clip", "InputError", "Stage", "__version__", "build_info", "io", "motion", "ops", "segment", "stage",
+    "viz",
+]  # fmt: skip
 
 sys.meta_path.append(OldModules())  # asked last, for what no longer exists
 
 # Names are looked up when they are first used, so that `import photoflow` loads no library and no file.
-_HOMES = {"Animator": "photoflow.animator", "Clip": "photoflow.clip"}
-_ROOMS = ("io", "motion", "ops", "segment", "viz")
+_HOMES = {"Animator": "photoflow.animator", "Clip": "photoflow.clip", "Stage": "photoflow.stage"}
+_ROOMS = ("io", "motion", "ops", "segment", "stage", "viz")
 
 
 def __getattr__(name: str) -> Any:

@@ -200,7 +200,6 @@ def test_lengths_out_of_range(seconds, fps):
         ({"mask": np.full((120, 160), 255, np.uint8)}, "mask"),
         ({"mask": np.ones((10, 10), np.uint8)}, "mask: expected 160x120"),
         ({"box": (1, 2, 30, 40), "mask": np.ones((120, 160), bool)}, "only one of"),
-        ({"not_points": [(3, 4)]}, "expected a mask, a box or a point on it"),
         ({"subject": 3}, "subject: expected a number from 1"),
         ({"size": "big"}, "size: expected"),
     ],

@@ -29,6 +29,7 @@ Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom ex
 Extension = Callable[[Margins], tuple[Array, Array, tuple[int, int]]]
 
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
+MARGIN = 4  # pixels around what moves, of which the bicubic kernel reads some
 GRID = 2  # pixels from one node of a subject's flow to the next: displacements are smooth, and a quarter is quick
 
 
@@ -173,23 +174,24 @@ class SubjectLayer:
 
     def _planes(self, drawn: Cutout, extend: Extension | None) -> Tensor:
         """Return the subject over its region, (1, 4, H, W), and beyond the picture what `extend` makes of it there."""
-        _, alpha, region, device = self._alone
-        left, top, right, bottom = region
+        _, alpha, (left, top, right, bottom), device = self._alone
         height, width = alpha.shape
+        sides = -left, -top, right - width, bottom - height
+        # From so near beyond the border nothing comes into the picture, but the bicubic kernel reads it.
+        far = [extend is not None and side > MARGIN for side in sides]
         whole = np.zeros((bottom - top, right - left, 4), np.float32)
-        beyond: Margins = (max(0, -left), max(0, -top), max(0, right - width), max(0, bottom - height))
-        if extend is not None and max(beyond) > 0:
-            colours, opacity, corner = extend(beyond)
-            own = left - corner[0], top - corner[1], right - corner[0], bottom - corner[1]
-            whole[:] = premultiplied(crop(colours, own), crop(opacity, own))
-            inside = np.s_[max(0, -top) : height - top, max(0, -left) : width - left]
-            whole[inside] = 0
+        if extend is not None and any(far):
+            x0, y0, x1, y1 = (side if is_far else 0 for side, is_far in zip(sides, far))
+            colours, opacity, corner = extend((x0, y0, x1, y1))
+            place = left - corner[0], top - corner[1], right - corner[0], bottom - corner[1]
+            whole[:] = premultiplied(crop(colours, place), crop(opacity, place))
+            whole[max(0, -top) : height - top, max(0, -left) : width - left] = 0
         x, y = drawn.box[0] - left, drawn.box[1] - top
         whole[y : y + drawn.rgba.shape[0], x : x + drawn.rgba.shape[1]] = drawn.rgba
-        if extend is None and max(beyond) > 0:  # nothing comes from there, but the bicubic kernel reads it
-            rows, columns = (np.clip(np.arange(a, b), 0, n - 1) - a for a, b, n in ((top, bottom, height), (left, right, width)))  # fmt: skip  # noqa: E501
-            whole = whole[rows[:, None], columns]
-        return torch.from_numpy(np.ascontiguousarray(whole.transpose(2, 0, 1)))[None].to(device)
+        rows = np.arange(top, bottom).clip(top if far[1] else 0, bottom if far[3] else height - 1) - top
+        columns = np.arange(left, right).clip(left if far[0] else 0, right if far[2] else width - 1) - left
+        planes = whole[rows[:, None], columns].transpose(2, 0, 1)
+        return torch.from_numpy(np.ascontiguousarray(planes))[None].to(device)
 
     def _importance(self, seconds: float) -> Tensor:
         """Softmax metric: the mean length of a displacement, scaled to 0 … 4; (1, 1, h, w) on the flow's grid."""
@@ -331,7 +333,7 @@ def _travel(field: MotionField, seconds: float) -> Array:
 
 def _reach(travel: Array) -> tuple[int, int]:
     """The largest displacement in x and y, whole pixels, with a margin for the times between the moments."""
-    x, y = (math.ceil(float(one.max()) * 1.03) + 3 for one in travel)
+    x, y = (math.ceil(float(one.max()) * 1.03) + MARGIN - 1 for one in travel)
     return x, y
 
 

@@ -53,7 +53,9 @@ def test_two_boxes_and_a_mask_are_three_layers_with_three_motions(files, tmp_pat
     np.testing.assert_allclose(shown[0], photo, atol=1)
     moved = np.abs(shown[2] - photo).max(axis=2)
     assert np.abs(shown[1] - photo)[30:70, 20:60].max() > 40 and moved[30:70, 80:140].max() > 100  # both boxes
-    assert np.abs(shown[1] - photo)[106:].mean() > 2 and moved[30:70, 142:180].max() == 0  # the water; the third disc rests
+    assert (
+        np.abs(shown[1] - photo)[106:].mean() > 2 and moved[30:70, 142:180].max() == 0
+    )  # the water; the third disc rests
     assert np.abs(shown[2][50, 118] - (40, 60, 240)).max() < 12  # blue went 20 pixels to the right
 
 
