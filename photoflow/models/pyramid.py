@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
-from photoflow.models.splat_generator import ResidualBlock, background_motion, filled
+from photoflow.models.push_pull import push_pull
+from photoflow.models.splat_generator import ResidualBlock, background_motion
 from photoflow.ops import forward_splat
 from photoflow.weights import Loadable
 
@@ -92,7 +93,7 @@ def _behind(splat: Tensor, known: Tensor, weight: Tensor) -> Tensor:
     summed, near = (F.avg_pool2d(one, 3, 1, 1, count_include_pad=False) for one in (known * splat, known))
     around = summed / near.clamp_min(1e-6)
     in_crack = (9 * near - 5).clamp(0, 1)  # beside a crack lie 6 of 9 pixels that are known, in a corner of a hole 5
-    return torch.lerp(filled(splat, known / (1 + weight.square()), _NEAR), around, in_crack)
+    return torch.lerp(push_pull(splat, known / (1 + weight.square()), _NEAR), around, in_crack)
 
 
 def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:

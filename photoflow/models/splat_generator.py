@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
 from photoflow.models.generator import FLOW_UNIT, FlowAttention
+from photoflow.models.push_pull import push_pull
 from photoflow.ops import forward_splat
 from photoflow.weights import Loadable
 
@@ -61,40 +62,6 @@ def background_motion(flow: Tensor) -> Tensor:
             weight = 1 / (1 + distance / (distance.median(2, keepdim=True).values + 1e-4))
         motion: Tensor = affine @ plane.flatten(1)
         return motion.reshape(-1, 2, height, width)
-
-
-def filled(colours: Tensor, weight: Tensor, gain: float = 1.0) -> Tensor:
-    """Fill what has no weight from ever wider surroundings.
-
-    Colours and weights are averaged by twos until one pixel is left, and on the way back each pixel takes from the
-    smaller image what it lacks itself (the pyramid of Gortler et al., "The lumigraph", 1996, section 3.4).
-
-    Args:
-        colours: (B, C, H, W).
-        weight: (B, 1, H, W) in [0, 1], how much each pixel is known; a pixel of weight 1 stays as it is.
-        gain: by which the mean weight of four pixels grows, up to 1, each time that they become one: the larger, the
-            more do the nearest known pixels decide. At 1 far ones have their share even in narrow holes.
-
-    Returns:
-        (B, C, H, W).
-    """
-    levels = [(colours * weight, weight)]
-    while max(levels[-1][0].shape[2:]) > 1:
-        sums, known = (F.avg_pool2d(F.pad(one, _to_even(one)), 2) for one in levels[-1])
-        if gain > 1:
-            grown = (gain * known).clamp(max=1)
-            sums, known = sums * (grown / (known + 1e-6)), grown
-        levels.append((sums, known))
-    result = levels[-1][0] / (levels[-1][1] + 1e-6)
-    for sums, known in reversed(levels[:-1]):
-        share = known.clamp(max=1)
-        result = sums / (known + 1e-6) * share + _upsampled(result, sums) * (1 - share)
-    return result
-
-
-def _to_even(planes: Tensor) -> tuple[int, int, int, int]:
-    """What to pad, with nothing known, so that both sides are even."""
-    return 0, planes.shape[3] % 2, 0, planes.shape[2] % 2
 
 
 class SplatMetric(nn.Module):
@@ -239,7 +206,7 @@ class SplatGenerator(Loadable, nn.Module):
         # Away from its hole a pixel stands for itself; how much it says of others is its share as a source.
         colours, mask, moved, source, trust = thrown.split([3, 1, 2, 1, 1], 1)
         known = (coverage.clamp(max=1) * trust).clamp(0, 1)
-        surroundings = filled(colours, (known * source).clamp(min=0, max=1))
+        surroundings = push_pull(colours, (known * source).clamp(min=0, max=1))
         base = known * colours + (1 - known) * surroundings
         planes = torch.cat([2 * base - 1, known, 2 * image - 1, mask, moved / FLOW_UNIT], 1)
         # The attention divides displacements by 4 with the size, as those of the smaller image are.

@@ -117,21 +117,20 @@ def _halve(image: Floats) -> Floats:
     return total
 
 
-def _membrane(image: Floats, known: Floats) -> Floats:
-    """Smooth fill of what is unknown: averages pushed up a pyramid and pulled down again.
+def membrane(image: Floats, known: Floats) -> Floats:
+    """Fill what is unknown of an image (h, w, C) smoothly, from ever wider surroundings.
 
-    Source: Gortler et al., The Lumigraph (1996), push-pull.
+    Args:
+        image: float32.
+        known: (h, w) in [0, 1], how much each pixel is known.
     """
-    weight = known[..., None]
-    if known.size == 1:
-        return image
-    image = image * weight
-    total, share = _halve(image), _halve(weight)
-    coarse = _membrane(total / np.maximum(share, np.float32(1e-12)), share[..., 0])
-    h, w = known.shape
-    even = cv2.resize(coarse, (w + w % 2, h + h % 2), interpolation=cv2.INTER_LINEAR)
-    filled: Floats = image + even.reshape(h + h % 2, w + w % 2, -1)[:h, :w] * (1 - weight)
-    return filled
+    import torch
+
+    from photoflow.models.push_pull import push_pull
+
+    planes = torch.from_numpy(np.ascontiguousarray(image, np.float32)).permute(2, 0, 1)[None]
+    weight = torch.from_numpy(np.ascontiguousarray(known, np.float32))[None, None]
+    return np.ascontiguousarray(push_pull(planes, weight)[0].permute(1, 2, 0).numpy())
 
 
 def _fill(rgb: Photo, hole: Mask, avoid: Mask) -> Photo:
@@ -163,7 +162,7 @@ def _reduced(rgb: Photo, hole: Mask, avoid: Mask) -> _Level:
     lost = resized(grey.astype(np.float32) ** 2) - resized(grey.astype(np.float32)) ** 2
     unknown = known < 0.999
     layers = np.concatenate([colours, lost[..., None]], -1)
-    layers = _membrane(layers, (~unknown).astype(np.float32))
+    layers = membrane(layers, (~unknown).astype(np.float32))
     return _Level(_with_texture(layers[..., :3], layers[..., 3]), unknown, resized(near * np.uint8(255)) > 0)
 
 
@@ -232,7 +231,7 @@ def _first_guess(level: _Level, search: PatchSearch, rng: np.random.Generator) -
     field[search.targets] = rng.choice(search.sources, len(search.targets))
     known = (~level.hole).astype(np.float32)
     calm = np.exp(-((level.image[..., 3:5].mean(-1, keepdims=True) / (CALM * TEXTURE_WEIGHT)) ** 2))
-    smooth = _membrane(np.concatenate([level.image, calm], -1), known)
+    smooth = membrane(np.concatenate([level.image, calm], -1), known)
     calm, smooth = np.clip(smooth[..., -1:], 0, 1), smooth[..., :-1]
     if np.count_nonzero(level.hole) * len(search.sources) > PEEL_PAIRS:
         return smooth, field
@@ -319,7 +318,7 @@ def _brightness(solution: Floats, finest: _Level, search: PatchSearch, offsets: 
     weight = (rim.reshape(h, w) & ~finest.hole).astype(np.float32)
     step = (colours - colours[y, x] - bias) * weight[..., None]
     step = cv2.blur(step, (5, 5)) / np.maximum(cv2.blur(weight, (5, 5)), 1e-6)[..., None]
-    correction: Floats = bias + _membrane(np.clip(step, -BIAS_LIMIT, BIAS_LIMIT), weight)
+    correction: Floats = bias + membrane(np.clip(step, -BIAS_LIMIT, BIAS_LIMIT), weight)
     return correction
 
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from photoflow.models.networks import load_network
-from photoflow.models.splat_generator import SIZES, SplatGenerator, SplatMetric, background_motion, filled
+from photoflow.models.splat_generator import SIZES, SplatGenerator, SplatMetric, background_motion
 from photoflow.weights.loading import WeightsError
 
 
@@ -48,31 +48,6 @@ def test_background_motion_is_that_of_the_larger_part() -> None:
     flow[..., 10:40, 20:60] += torch.tensor([9.0, -7.0]).view(1, 2, 1, 1)  # a fifth of the picture
     assert_close(background_motion(flow), affine, atol=0.05, rtol=0)
     assert_close(background_motion(torch.zeros(2, 2, 16, 16)), torch.zeros(2, 2, 16, 16), atol=1e-4, rtol=0)
-
-
-@torch.no_grad()
-def test_filling_keeps_what_is_known_and_reaches_everywhere() -> None:
-    colours = torch.rand(1, 3, 37, 53)
-    known = torch.zeros(1, 1, 37, 53)
-    known[..., :5, :7] = 1
-    result = filled(colours, known)
-    assert_close(result[..., :5, :7], colours[..., :5, :7], atol=1e-4, rtol=0)
-    low, high = colours[..., :5, :7].amin(), colours[..., :5, :7].amax()
-    assert (result >= low - 1e-3).all() and (result <= high + 1e-3).all()
-    plain = filled(torch.full((1, 3, 20, 20), 0.3), torch.eye(20)[None, None])
-    assert_close(plain, torch.full_like(plain, 0.3), atol=1e-4, rtol=0)
-
-
-@torch.no_grad()
-def test_with_a_gain_near_pixels_decide_what_fills_a_narrow_hole() -> None:
-    colours = torch.full((1, 1, 64, 64), 0.9)
-    colours[..., 40:] = 0.1
-    known = torch.ones(1, 1, 64, 64)
-    known[..., 20:24] = 0
-    known[..., :20] = known[..., 24:28] = 0.01  # as where moved pixels are hardly a source
-    plain, near = (filled(colours, known, gain)[..., 21:23] for gain in (1.0, 2.0))
-    assert (near - 0.9).abs().max() < 0.5 * (plain - 0.9).abs().max()
-    assert_close(filled(colours, torch.ones_like(known), 2.0), colours, atol=1e-4, rtol=0)
 
 
 def test_learns_that_the_still_part_is_in_front() -> None:
