@@ -1,5 +1,5 @@
 // backward_warp on CUDA.
-#include "warp_tasks.h"
+#include "warp_tasks.cuh"
 
 namespace photoflow {
 namespace {

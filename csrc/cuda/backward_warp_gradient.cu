@@ -1,8 +1,9 @@
 // The gradient of backward_warp on CUDA. The gradient of an image is summed atomically, in float32 whatever the image
 // has: its last bits may vary, but not where `deterministic` is asked for, which sums in 64-bit integers. The gradient
 // of the flow is summed in a fixed order in any case.
-#include "fixed_point.h"
-#include "warp_tasks.h"
+#include "fixed_point.cuh"
+#include "magnitude.cuh"
+#include "warp_tasks.cuh"
 
 namespace photoflow {
 namespace {
@@ -118,24 +119,6 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-struct LargestMagnitude {
-  using A = accumulate_t<T>;
-  const T* grad;
-  int64_t count, threads;
-  magnitude_bits_t<A>* largest;
-
-  __device__ void operator()(int64_t thread) const {
-    A most = A(0);
-    for (int64_t i = thread; i < count; i += threads) {
-      const A value = A(grad[i]) < A(0) ? -A(grad[i]) : A(grad[i]);
-      most = value <= most ? most : value;  // a NaN goes on to the next comparison, and is raised in the end
-      if (!is_finite(most)) break;
-    }
-    atomic_raise_magnitude(largest, most);
-  }
-};
-
-template <class T>
 struct FromFixedPoint {
   using A = accumulate_t<T>;
   const unsigned long long* sums;
@@ -220,8 +203,7 @@ void repeatable_image_gradient(const OnDevice& device, const Warp<A>& job, const
   const int terms = log_terms(static_cast<int64_t>(job.mode), job.out_height * job.out_width);
   for_each_launch<int64_t>(job, {target}, [&](auto type, const WarpTasks<A, int64_t>& all) {
     using T = decltype(type);
-    const int64_t threads = std::min<int64_t>(incoming.numel(), 1 << 18);
-    launch(device, threads, LargestMagnitude<T>{data<T>(incoming), incoming.numel(), threads, bits});
+    find_magnitude<T>(device, incoming, false, bits);
     add_image_gradient<int64_t, T>(device, job, all, FixedPointAdd<A>{bits, terms});
     launch(device, result.numel(),
            FromFixedPoint<T>{data<unsigned long long>(sums), bits, terms, mutable_data<T>(result)});

@@ -2,7 +2,7 @@
 //
 // Nothing is added atomically: every number is summed by one warp in a fixed order, so that gradients repeat to the
 // bit.
-#include "correlation_window.h"
+#include "correlation_window.cuh"
 
 namespace photoflow {
 namespace {

@@ -1,5 +1,5 @@
 // correlation_lookup on CUDA: correlations computed where they are read, all levels in one launch.
-#include "correlation_window.h"
+#include "correlation_window.cuh"
 
 namespace photoflow {
 namespace {

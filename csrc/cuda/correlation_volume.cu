@@ -1,6 +1,6 @@
 // correlation_pyramid and correlation_volume_lookup on CUDA: one thread a position, or a pixel at one level.
 #include "../common/correlation_checks.h"
-#include "launch.h"
+#include "launch.cuh"
 
 namespace photoflow {
 namespace {

@@ -1,6 +1,6 @@
 // flow_attention on CUDA. Sums over pixels are taken in parts of fixed size and order, so that they are repeatable.
 #include "../common/attention_tensors.h"
-#include "attention_kernels.h"
+#include "attention_kernels.cuh"
 
 namespace photoflow {
 namespace {

@@ -1,6 +1,6 @@
 // forward_splat on CUDA. Sums are added atomically, in float32 whatever the image has: their order, and with it the
 // last bits, may vary, but not where `deterministic` is asked for, which sums in 64-bit integers.
-#include "splat_sums.h"
+#include "splat_sums.cuh"
 
 namespace photoflow {
 namespace {

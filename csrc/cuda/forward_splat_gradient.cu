@@ -1,6 +1,6 @@
 // The gradient of forward_splat on CUDA: all of it is gathered, in a fixed order, so that it is repeatable to the bit.
 #include "../common/gradients.h"
-#include "launch.h"
+#include "launch.cuh"
 
 namespace photoflow {
 namespace {

@@ -1,6 +1,6 @@
 // occlusion on CUDA: one launch for both directions.
 #include "../common/consistency.h"
-#include "launch.h"
+#include "launch.cuh"
 
 namespace photoflow {
 namespace {

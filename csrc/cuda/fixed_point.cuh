@@ -13,37 +13,6 @@
 
 namespace photoflow {
 
-// The largest magnitude is found through the bits of floating-point numbers, which order like integers where positive.
-template <class A>
-struct MagnitudeBits;
-template <>
-struct MagnitudeBits<float> {
-  using type = unsigned;
-};
-template <>
-struct MagnitudeBits<double> {
-  using type = unsigned long long;
-};
-template <class A>
-using magnitude_bits_t = typename MagnitudeBits<A>::type;
-
-__device__ __forceinline__ unsigned bits_of(float value) { return __float_as_uint(value); }
-__device__ __forceinline__ unsigned long long bits_of(double value) {
-  return static_cast<unsigned long long>(__double_as_longlong(value));
-}
-__device__ __forceinline__ float from_bits(unsigned bits) { return __uint_as_float(bits); }
-__device__ __forceinline__ double from_bits(unsigned long long bits) {
-  return __longlong_as_double(static_cast<long long>(bits));
-}
-
-// Raises *at to |value|. An infinity or a NaN counts as well: see FixedPoint.
-template <class A>
-__device__ __forceinline__ void atomic_raise_magnitude(magnitude_bits_t<A>* at, A value) {
-  const magnitude_bits_t<A> bits = bits_of(value < A(0) ? -value : value);
-  // Most values raise nothing: a plain read spares them the atomic. What it reads may be old, but is never too high.
-  if (bits > *reinterpret_cast<volatile magnitude_bits_t<A>*>(at)) atomicMax(at, bits);
-}
-
 // The scale of a sum, and how terms are added to it and read back. With a term that is not finite every sum becomes
 // NaN: there is no order-independent way to keep the others, and a gradient that overflowed is of no use anyway.
 struct FixedPoint {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include "../common/attention.h"
-#include "launch.h"
-#include "numbers.h"
+#include "launch.cuh"
+#include "numbers.cuh"
 
 namespace photoflow {
 

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "../common/correlation_checks.h"
-#include "launch.h"
+#include "launch.cuh"
 
 namespace photoflow {
 

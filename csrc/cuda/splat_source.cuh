@@ -4,7 +4,7 @@
 #pragma once
 
 #include "../common/gradients.h"
-#include "launch.h"
+#include "launch.cuh"
 
 namespace photoflow {
 

@@ -2,8 +2,9 @@
 // depend on the order of their terms.
 #pragma once
 
-#include "fixed_point.h"
-#include "splat_source.h"
+#include "fixed_point.cuh"
+#include "magnitude.cuh"
+#include "splat_source.cuh"
 
 namespace photoflow {
 
@@ -62,34 +63,6 @@ struct Integers {
   __device__ __forceinline__ Scale weights() const { return {FixedPoint::of(heaviest(), log_terms)}; }
   __device__ __forceinline__ Scale coverage() const { return {FixedPoint::of(A(1), log_terms)}; }
 };
-
-// The largest magnitude of some values. Those that are not finite count, or are passed over.
-template <class T>
-struct FindMagnitude {
-  using A = accumulate_t<T>;
-  const T* values;
-  int64_t count, threads;
-  bool pass_over;
-  magnitude_bits_t<A>* largest;
-
-  __device__ void operator()(int64_t thread) const {
-    A most = A(0);
-    for (int64_t i = thread; i < count; i += threads) {
-      const A value = A(values[i]) < A(0) ? -A(values[i]) : A(values[i]);
-      if (pass_over && !is_finite(value)) continue;
-      most = value <= most ? most : value;  // a NaN is not passed over either
-      if (!is_finite(most)) break;
-    }
-    atomic_raise_magnitude(largest, most);
-  }
-};
-
-template <class T>
-void find_magnitude(const OnDevice& device, const Tensor& values, bool pass_over,
-                    magnitude_bits_t<accumulate_t<T>>* largest) {
-  const int64_t threads = std::min<int64_t>(values.numel(), 1 << 18);
-  launch(device, threads, FindMagnitude<T>{data<T>(values), values.numel(), threads, pass_over, largest});
-}
 
 // Some channels of one pixel. Neighbouring threads touch neighbouring memory: pixels first where features lie plane by
 // plane, channels first where they lie pixel by pixel.

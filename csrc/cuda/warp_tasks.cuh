@@ -3,7 +3,7 @@
 #pragma once
 
 #include "../common/warp.h"
-#include "launch.h"
+#include "launch.cuh"
 
 namespace photoflow {
 
