@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import sys
 from pathlib import Path
 
@@ -92,7 +93,7 @@ if not isinstance(toolkit, str):
         "photoflow._cuda",
         sources("cuda", ".cu"),
         extra_compile_args={"nvcc": [*STABLE_ABI, "-DUSE_CUDA", "-O3", "--threads", threads]},
-        depends=[*sources("common", ".h"), *sources("cuda", ".h")],
+        depends=[*sources("common", ".h"), *sources("cuda", ".cuh")],
         py_limited_api=True,
     )
     cuda.libraries = [toolkit.runtime_library if name == "cudart" else name for name in cuda.libraries]
@@ -104,6 +105,8 @@ class Build(cpp_extension.BuildExtension):  # type: ignore[misc]
 
     def run(self) -> None:
         super().run()
+        digest = runpy.run_path("photoflow/ops/_sources.py")["digest"](Path("csrc"))
+        Path(self.get_ext_fullpath("photoflow._C")).with_name("_C.sources").write_text(digest + "\n")
         print(f"photoflow: built the {built}", flush=True)
 
 

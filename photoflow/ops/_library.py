@@ -7,18 +7,81 @@ beside a CPU-only torch.
 
 from __future__ import annotations
 
+import importlib.util
+import sys
+import warnings
+from collections.abc import Iterator
+from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import torch
 
-try:
-    import photoflow._C as _C
-except ImportError as error:
-    raise ImportError(
-        "the compiled operators of photoflow cannot be loaded; build them with "
-        f"'pip install --no-build-isolation --no-deps .' in photoflow's source folder ({error})"
-    ) from error
+from photoflow.ops._sources import digest
+
+BUILD = "pip install --no-build-isolation --no-deps ."
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+def find_library(package: Path = PACKAGE) -> Path:
+    """Return the file of the compiled operators.
+
+    In a clone it is the one that was built from the sources there: beside them, or in the installed photoflow, which
+    the clone's folder `photoflow` hides.
+
+    Args:
+        package: the folder of the package.
+
+    Raises:
+        ImportError: there is none.
+    """
+    beside = list(package.glob("_C*.so")) + list(package.glob("_C*.pyd"))
+    sources = package.parent / "csrc"
+    if not sources.is_dir():
+        libraries = beside
+    else:
+        wanted = digest(sources)
+        libraries = [path for path in (*beside, *_installed()) if built_from(path) == wanted]
+        if beside and not libraries:
+            warnings.warn(
+                f"the operators were built from other sources than {sources}; build them: {BUILD}", stacklevel=2
+            )
+            libraries = beside
+    if not libraries:
+        what = "built from these sources" if sources.is_dir() else "in this installation"
+        raise ImportError(f"photoflow has no compiled operators {what}; build them in its source folder: {BUILD}")
+    return libraries[0]
+
+
+def built_from(library: Path) -> str:
+    """Return the digest of the sources that a library was built from, as the build noted it beside; "" if unknown."""
+    note = library.with_name("_C.sources")
+    return note.read_text().strip() if note.is_file() else ""
+
+
+def _installed() -> Iterator[Path]:
+    """Yield the libraries of all installed photoflows that Python's path leads to."""
+    for distribution in metadata.distributions(name="photoflow"):
+        folder = Path(str(distribution.locate_file("photoflow")))
+        yield from (*folder.glob("_C*.so"), *folder.glob("_C*.pyd"))
+
+
+def _load() -> ModuleType:
+    """Import the compiled module, which registers the operators."""
+    path = find_library()
+    spec = importlib.util.spec_from_file_location("photoflow._C", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        raise ImportError(f"{path.name} of photoflow cannot be loaded; build it again: {BUILD} ({error})") from error
+    sys.modules["photoflow._C"] = module
+    return module
+
+
+_C = _load()
 
 OPERATORS = ("backward_warp", "correlation_lookup", "flow_attention", "forward_splat", "occlusion")
 REBUILD = "PHOTOFLOW_CUDA=1 pip install --no-build-isolation --no-deps --force-reinstall --no-cache-dir ."
@@ -33,7 +96,7 @@ def cuda_library() -> Path | None:
     """The file that holds the CUDA operators, None if they were not built."""
     if _built()["cuda"] is None:
         return None
-    return next(Path(_C.__file__).parent.glob("_cuda*.so"), None)
+    return next(Path(str(_C.__file__)).parent.glob("_cuda*.so"), None)
 
 
 def _load_cuda() -> str | None:
