@@ -14,6 +14,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.clip import Clip
+from photoflow.deprecated import old_names
 from photoflow.device import check_device, settled_device
 from photoflow.errors import InputError
 from photoflow.io import read_photo
@@ -405,3 +406,14 @@ def assign(
 def is_stage_file(photo: Any) -> bool:
     """Return whether a photo is given as the path of a stage file."""
     return isinstance(photo, str | os.PathLike) and Path(photo).suffix.lower() == SUFFIX
+
+
+__getattr__ = old_names(
+    __name__,
+    {
+        "hole_behind": "photoflow.stage.composition.hole_behind",
+        "over_white": "photoflow.stage.working_size.over_white",
+        "resize_mask": "photoflow.stage.working_size.resize_mask",
+        "resize_photo": "photoflow.stage.working_size.resize_photo",
+    },
+)

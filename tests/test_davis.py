@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from photoflow import Animator, motion
-from photoflow.animator import hole_behind
+from photoflow.stage.composition import hole_behind
 
 PHOTOS = sorted(Path(os.environ.get("PHOTOFLOW_DATA", ".")).glob("davis/*/00000.jpg"))
 
@@ -24,7 +24,7 @@ def test_background_and_loop(photo):
     sweep = hole_behind([clip.mask])
     steps, previous = [], clip[-1].astype(np.int16)
     for frame, cutout in zip(clip, clip.cutouts(), strict=True):
-        sweep |= cutout[..., 3] > 0
+        sweep |= hole_behind([cutout[..., 3]])  # what is drawn reaches into its rim
         steps.append(np.abs(frame - previous).mean())
         previous = frame.astype(np.int16)
         np.testing.assert_array_equal(frame[~sweep], clip.photo[~sweep])

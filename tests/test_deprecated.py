@@ -34,6 +34,11 @@ def test_the_warning_names_the_line_of_the_import():
 def test_old_names_are_found_under_their_new_ones():
     with pytest.warns(DeprecationWarning, match=r"photoflow.motion.adjusted is now photoflow.motion.with_overrides"):
         assert motion.adjusted is motion.with_overrides
+    from photoflow import animator
+    from photoflow.stage.working_size import resize_photo
+
+    with pytest.warns(DeprecationWarning, match=r"photoflow.stage.working_size.resize_photo"):
+        assert animator.resize_photo is resize_photo
     with pytest.warns(DeprecationWarning, match="output_frames_and_rate"):
         assert io.kept is io.output_frames_and_rate
     sys.modules.pop("photoflow.motion.untorn", None)
