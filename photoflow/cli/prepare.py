@@ -26,9 +26,9 @@ def prepare(
     offline: Offline = False,
 ) -> None:
     """Prepare a photo once, to animate it many times: find what is in it, cut it out, fill in what is behind."""
-    from photoflow.animator import Animator, is_stage_file
+    from photoflow.animator import Animator
     from photoflow.io import check_target
-    from photoflow.stage.file import SUFFIX
+    from photoflow.stage.file import SUFFIX, is_stage_file
 
     output = output or Path(photo.name).with_suffix(SUFFIX)
     if output.suffix.lower() != SUFFIX:

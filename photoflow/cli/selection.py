@@ -123,7 +123,7 @@ def staged(
     Raises:
         InputError: the stage cannot be read, or what is said does not fit it.
     """
-    from photoflow.animator import is_stage_file
+    from photoflow.stage.file import is_stage_file
 
     if not is_stage_file(photo):
         return photo, options.layers() or None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -12,9 +15,11 @@ from photoflow.arrays import Array
 from photoflow.render.background import fill_background
 from photoflow.render.layered import Cutout, support
 from photoflow.stage.layer import Layer
+from photoflow.stage.progress import Progress
 
 NOISE = 4.0  # grey levels by which a fill may differ from the photo and still explain it
 CERTAIN = 20.0  # grey levels above those at which the difference is the subject's without doubt
+KEPT = 4  # sets of layers whose fill and composition are kept: some 20 MB each at 1280x853
 MARGIN = 4  # pixels around a hole, of which the evidence sees some
 VEIL = 0.05  # opacity at which the photo's background is no longer seen
 
@@ -30,6 +35,62 @@ class Composition:
 
     background: Array
     cutouts: tuple[Cutout, ...]
+
+
+class Compositions:
+    """The fills and compositions of some sets of layers, each computed once; threads may share it.
+
+    Args:
+        photo: uint8 (H, W, 3).
+    """
+
+    def __init__(self, photo: Array) -> None:
+        self._photo, self._lock = photo, threading.Lock()
+        self._fills: OrderedDict[tuple[frozenset[Layer], frozenset[Layer]], Array] = OrderedDict()
+        self._composed: OrderedDict[tuple[tuple[Layer, ...], frozenset[Layer]], Composition] = OrderedDict()
+
+    def of(self, moving: Sequence[Layer], staying: Sequence[Layer], progress: Progress) -> Composition:
+        """Return what is drawn where some subjects move; see `photoflow.stage.Stage.compose`."""
+        if not moving:
+            return Composition(self._photo, ())
+        key = tuple(moving), frozenset(staying)
+        with self._lock:
+            if key not in self._composed:
+                self._composed[key] = compose(self._photo, self._filled(moving, key[1], progress), moving)
+            _refresh(self._composed, key)
+            return self._composed[key]
+
+    def _filled(self, moving: Sequence[Layer], staying: frozenset[Layer], progress: Progress) -> Array:
+        key = frozenset(moving), staying
+        if key not in self._fills:
+            progress.check()
+            self._fills[key] = fill_behind(self._photo, moving, sorted(staying, key=lambda layer: layer.name))
+            progress.done(f"filled behind: {', '.join(layer.name for layer in moving)}")
+        _refresh(self._fills, key)
+        return self._fills[key]
+
+    def fills(self) -> list[tuple[frozenset[Layer], frozenset[Layer], Array]]:
+        """Return the fills that are known, each with the layers that move and the subjects that stay."""
+        with self._lock:
+            return [(*key, filled) for key, filled in self._fills.items()]
+
+    def know(self, moving: frozenset[Layer], staying: frozenset[Layer], filled: Array) -> None:
+        """Take a fill from a file in place of computing it."""
+        self._fills[moving, staying] = filled
+
+    def copy(self) -> Compositions:
+        """Return others that share all that is known."""
+        other = Compositions(self._photo)
+        with self._lock:
+            other._fills, other._composed = OrderedDict(self._fills), OrderedDict(self._composed)
+        return other
+
+
+def _refresh(cache: OrderedDict[Any, Any], key: Any) -> None:
+    """Make an entry the last one to be dropped when there are more than `KEPT`."""
+    cache.move_to_end(key)
+    while len(cache) > KEPT:
+        cache.popitem(last=False)
 
 
 def fill_behind(photo: Array, moving: Sequence[Layer], others: Sequence[Layer]) -> Array:

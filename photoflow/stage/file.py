@@ -44,6 +44,11 @@ class Contents:
     pictures: Mapping[str, Array]
 
 
+def is_stage_file(photo: Any) -> bool:
+    """Return whether a photo is given as the path of a stage file."""
+    return isinstance(photo, str | os.PathLike) and Path(photo).suffix.lower() == SUFFIX
+
+
 def write(path: str | os.PathLike[str], document: Mapping[str, Any], pictures: Mapping[str, Array]) -> None:
     """Write a stage file, beside its target first and then renamed over it.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -19,14 +18,10 @@ from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.segment.labels import split_labels
 from photoflow.segment.selection import TOO_SMALL, Selection
 from photoflow.stage import file
-from photoflow.stage.composition import Composition, compose, fill_behind
+from photoflow.stage.composition import Composition, Compositions
 from photoflow.stage.layer import Layer, as_levels
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.working_size import LOOK_SIDE, resize_mask, resize_photo
-
-KEPT = 4  # sets of layers that move, whose fill and composition are kept: some 20 MB each at 1280x853
-
-FillKey = tuple[frozenset[Layer], frozenset[Layer]]
 
 
 class Stage:
@@ -58,9 +53,7 @@ class Stage:
         self.segmenter = segmenter or Segmenter()
         self._layers = tuple(layers)
         self._lock = threading.RLock()
-        self._composing = threading.Lock()
-        self._fills: OrderedDict[FillKey, Array] = OrderedDict()
-        self._compositions: OrderedDict[tuple[tuple[Layer, ...], frozenset[Layer]], Composition] = OrderedDict()
+        self._composed = Compositions(photo)
 
     @classmethod
     def of(cls, rgb: Array, size: Any = None, segmenter: Segmenter | None = None) -> Stage:
@@ -116,11 +109,10 @@ class Stage:
 
     def copy(self) -> Stage:
         """Return a stage of its own that shares the photo, the layers and all that was computed for them."""
-        with self._lock, self._composing:
+        with self._lock:
             other = copy.copy(self)
-            other._lock, other._composing = threading.RLock(), threading.Lock()
-            other._fills, other._compositions = OrderedDict(self._fills), OrderedDict(self._compositions)
-            return other
+        other._lock, other._composed = threading.RLock(), self._composed.copy()
+        return other
 
     def find(self) -> None:
         """Add what stands out in the photo as layers `subject-1`, `subject-2`, ..., the most prominent in front.
@@ -283,29 +275,13 @@ class Stage:
             InputError: a subject is too small to be cut out, or covers the whole photo.
             Cancelled: between two steps.
         """
-        if not moving:
-            return Composition(self.photo, ())
         for layer in moving:
             progress.check()
             fresh = not layer.is_cut_out
             layer.cut_out()
             if fresh:
                 progress.done(f"cut out: {layer.name}")
-        key = tuple(moving), frozenset(staying)
-        with self._composing:
-            if key not in self._compositions:
-                self._compositions[key] = compose(self.photo, self._filled(moving, key[1], progress), moving)
-            _refresh(self._compositions, key)
-            return self._compositions[key]
-
-    def _filled(self, moving: Sequence[Layer], others: frozenset[Layer], progress: Progress) -> Array:
-        key = frozenset(moving), others
-        if key not in self._fills:
-            progress.check()
-            self._fills[key] = fill_behind(self.photo, moving, sorted(others, key=lambda one: one.name))
-            progress.done(f"filled behind: {', '.join(layer.name for layer in moving)}")
-        _refresh(self._fills, key)
-        return self._fills[key]
+        return self._composed.of(moving, staying, progress)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the stage to a file: one zip of PNG and JSON, beside its target first and then renamed over it.
@@ -318,8 +294,7 @@ class Stage:
         Raises:
             InputError: it cannot be written.
         """
-        with self._lock, self._composing:
-            layers, fills = self._layers, list(self._fills.items())
+        layers, fills = self._layers, self._composed.fills()
         pictures: dict[str, Array] = {"photo": self.photo}
         if self.look is not self.photo:
             pictures["look"] = self.look
@@ -333,7 +308,7 @@ class Stage:
             if layer.is_cut_out and not layer.region:
                 pictures[f"alpha-{number}"], pictures[f"colours-{number}"] = layer.cut_out()
         known = []
-        for (moving, others), filled in fills:
+        for moving, others, filled in fills:
             if moving | others <= places.keys():
                 known.append(
                     {"moving": sorted(places[one] for one in moving), "others": sorted(places[one] for one in others)}
@@ -373,7 +348,7 @@ class Stage:
         for number, fill in enumerate(document["fills"], 1):
             if f"fill-{number}" in pictures:
                 moving, others = (frozenset(layers[i] for i in fill[which]) for which in ("moving", "others"))
-                stage._fills[moving, others] = pictures[f"fill-{number}"]
+                stage._composed.know(moving, others, pictures[f"fill-{number}"])
         return stage
 
     def _add(self, name: str, selection: Selection, kind: str | None, region: bool) -> None:
@@ -400,10 +375,3 @@ class Stage:
             raise InputError(f"layer {name!r}: expected a name of letters, digits, - and _ that begins with a letter")
         if any(layer.name == name for layer in self._layers):
             raise InputError(f"layer {name!r}: there is one of this name; expected another name")
-
-
-def _refresh(cache: OrderedDict[Any, Any], key: Any) -> None:
-    """Make an entry the last one to be dropped when there are more than `KEPT`."""
-    cache.move_to_end(key)
-    while len(cache) > KEPT:
-        cache.popitem(last=False)

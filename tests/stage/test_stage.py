@@ -10,8 +10,7 @@ from discs import Discs, disc
 from photoflow import Animator, InputError, motion
 from photoflow.errors import Cancelled
 from photoflow.segment import NoSubjectError, Segmenter
-from photoflow.stage import Layer, Stage
-from photoflow.stage import stage as stage_module
+from photoflow.stage import Layer, Stage, composition, layer
 
 
 @pytest.fixture
@@ -48,8 +47,7 @@ def test_the_story_of_the_readme(animator, photo, tmp_path):
 
 def test_nothing_is_computed_twice(animator, stage, monkeypatch):
     calls = []
-    for name in ("matte", "fill_behind", "compose"):
-        home = stage_module if name != "matte" else __import__("photoflow.stage.layer", fromlist=["layer"])
+    for home, name in ((layer, "matte"), (composition, "fill_behind"), (composition, "compose")):
         real = getattr(home, name)
         monkeypatch.setattr(home, name, lambda *a, n=name, r=real: calls.append(n) or r(*a))
     for move in (motion.Sway(), motion.Breathe(), motion.Translate()):
@@ -65,7 +63,7 @@ def test_editing_shares_what_did_not_change(animator, stage, monkeypatch):
     animator.animate(stage, motion.Sway(), seconds=1, fps=4)
     first, second = stage.layers
     monkeypatch.setattr("photoflow.stage.layer.matte", lambda *_: 1 / 0)
-    monkeypatch.setattr("photoflow.stage.stage.fill_behind", lambda *_: 1 / 0)
+    monkeypatch.setattr("photoflow.stage.composition.fill_behind", lambda *_: 1 / 0)
     stage.add("sky", mask=np.arange(100)[:, None] * np.ones(200) < 9, region=True)
     stage.arrange(["sky", 1, 2])
     assert stage.layers[1:] == (first, second) and stage.layer("sky").region

@@ -1,0 +1,77 @@
+"""The plan of a clip: which layer moves how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from photoflow.errors import InputError
+from photoflow.motion import Motion, Sway
+from photoflow.motion.motion import Sum
+from photoflow.segment import NoSubjectError
+from photoflow.stage.layer import Layer
+from photoflow.stage.stage import Stage
+
+
+def parts_of(motion: Motion | Mapping[int | str, Motion] | None) -> list[tuple[int | str | None, Motion]]:
+    """Return what moves how: (layer's number or name, or None where none is named; motion).
+
+    Raises:
+        InputError: it is no motion, or a motion for one layer names another.
+    """
+    if motion is None:
+        return [(None, Sway())]
+    if isinstance(motion, Motion):
+        return list(motion.terms())
+    if not isinstance(motion, Mapping) or not motion or not all(isinstance(one, Motion) for one in motion.values()):
+        raise InputError(
+            "motion: expected one of photoflow.motion, for instance Sway(), or a dictionary of them by layer, "
+            f"got {motion!r}"
+        )
+    parts: list[tuple[int | str | None, Motion]] = []
+    for name, one in motion.items():
+        for target, part in one.terms():
+            if target is not None:
+                raise InputError(f"motion {part.name}: for layer {name!r} it names {target!r}; expected one of both")
+            parts.append((name, part))
+    return parts
+
+
+def assign(
+    parts: Sequence[tuple[int | str | None, Motion]], stage: Stage, subject: int | str
+) -> list[tuple[Layer, Motion]]:
+    """Return which layer moves how, for every layer that moves, in the order of the stage.
+
+    Args:
+        parts: motions with the number or name of their layer; those without one go to `subject`.
+        stage: has the layers.
+        subject: a number from 1 on, a name, or "all". What flows in place and names no layer takes the whole picture,
+            where no person said a layer.
+
+    Raises:
+        InputError: there is no such layer, or motions do not go together.
+        NoSubjectError: the stage has no layer.
+    """
+    if subject != 1 and all(name is not None for name, _ in parts):
+        raise InputError(f"subject: expected a motion that names no layer, to move {subject!r}, got none")
+    own: dict[Layer, list[Motion]] = {}
+    picture = stage.whole_picture()
+    said = any(layer.given for layer in stage.layers)
+    for name, motion in parts:
+        if name is None and motion.in_place and subject == 1 and not said and all(part.in_place for _, part in parts):
+            targets: Sequence[Layer] = [picture]
+        elif not stage.layers:
+            raise NoSubjectError(stage.note or "the stage has no layer")
+        elif name is None and subject == "all":
+            targets = stage.layers
+        else:
+            targets = [stage.layer(subject if name is None else name)]
+        for layer in targets:
+            own.setdefault(layer, []).append(motion)
+    for layer, motions in own.items():
+        if len(motions) > 1 and any(one.in_place for one in motions):
+            raise InputError(
+                f"drift: it flows inside its region and cannot be added to another motion of it ({layer.name})"
+            )
+    order = [*stage.layers, picture]
+    plans = sorted(own.items(), key=lambda plan: order.index(plan[0]))
+    return [(layer, motions[0] if len(motions) == 1 else Sum(tuple(motions))) for layer, motions in plans]
