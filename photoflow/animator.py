@@ -237,7 +237,7 @@ class Animator:
         return stage
 
     def _network(self, kind: str) -> Any:
-        """The network of a kind, loaded when it is first asked for; None for what needs no network."""
+        """Return the network of a kind, loaded when it is first asked for; None for a kind without one."""
         if kind == "dis":
             from photoflow.models.dis import DISInterpolation
 
@@ -250,7 +250,7 @@ class Animator:
     def _generated(
         self, exact: Renderer, rgb: Array, moving: Array, generator: Any, times: Sequence[float]
     ) -> Renderer:
-        """The renderer that draws with a generator what moves."""
+        """Build the renderer for drawing the moving parts with a generator."""
         from photoflow.render.generated import GeneratedRenderer
         from photoflow.render.pyramid import PyramidRenderer
 

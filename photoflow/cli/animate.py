@@ -121,7 +121,7 @@ def animate(
 
 
 def clip_report(output: Path, count: int, fps: float, seconds: float) -> str:
-    """What was written, of so many frames."""
+    """Describe the written clip of `count` frames in one line."""
     from photoflow.io import output_frames_and_rate
 
     frames, rate = output_frames_and_rate(output, count, fps)
@@ -145,7 +145,7 @@ def list_motions() -> None:
 
 
 def motion_files(planned: Motion, words: Sequence[str] = ()) -> list[Path | None]:
-    """The files that motions are read from: clips, volumes, and the motion files among the words that say them.
+    """List the source files of motions: clips, volumes, and the motion files among the command's words for them.
 
     Raises:
         InputError: one is not there.
@@ -185,7 +185,7 @@ def check_files(read: Read, output: Path, alpha: bool, explain: Path | None, sav
 
 
 def combined(parts: list[Any]) -> Any:
-    """The sum of one or more motions."""
+    """Add up one or more motions."""
     total = parts[0]
     for part in parts[1:]:
         total = total + part

@@ -1,4 +1,4 @@
-"""What all commands share: the application, the console, options, and how a run ends."""
+"""Common parts of all commands: the application, the console, options, and the end of a run."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether numpy, torch or OpenCV could not get the memory they asked for."""
+    """Return whether numpy, torch or OpenCV could not get the memory they asked for."""
     said = str(error).lower()
     return isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said or "-4:" in said
 
@@ -82,10 +82,10 @@ def fail(line: str) -> None:
 
 
 def check_kept(path: Path, read: Read) -> None:
-    """What is read is not replaced by what is written.
+    """Check that the output replaces none of the input files.
 
     Raises:
-        InputError: it would be.
+        InputError: it would.
     """
     for what, files in read.items():
         if path.resolve() in [file.resolve() for file in files if file]:
@@ -102,7 +102,7 @@ def root(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 @contextmanager
 def progress_bar(frames: int) -> Iterator[tuple[Callable[[], None], Callable[[str], None]]]:
-    """A bar over the whole job, of which planning is the first tenth; none where no person watches.
+    """Show a bar over the whole job, with planning as the first tenth; none where no person watches.
 
     Yields:
         What to call after every frame, and what to tell of the plan.

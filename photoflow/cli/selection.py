@@ -1,4 +1,4 @@
-"""Which things of a photo are said on the command line: options that may be repeated and mixed."""
+"""Selection of things of a photo on the command line: options that may be repeated and mixed."""
 
 from __future__ import annotations
 

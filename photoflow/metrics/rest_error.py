@@ -1,4 +1,4 @@
-"""How far what rests is from the photo."""
+"""Difference of the resting parts from the photo."""
 
 from __future__ import annotations
 

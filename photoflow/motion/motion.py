@@ -46,11 +46,11 @@ class Motion(ABC):
 
     @abstractmethod
     def field(self, scene: Scene) -> MotionField:
-        """The displacements that this description means in `scene`."""
+        """Return the displacements described by this motion in `scene`."""
 
     @property
     def file(self) -> Path | None:
-        """What the motion is read from, where that is a file."""
+        """Return the motion's source file, or None if it has none."""
         return None
 
     def __add__(self, other: Motion) -> Motion:
@@ -70,11 +70,11 @@ class Motion(ABC):
         return On(subject, self)
 
     def terms(self) -> Iterator[tuple[int | str | None, Motion]]:
-        """The motion's parts as (subject, motion): what is added up, None where no subject is named."""
+        """Yield the motion's summands as (subject, motion), with None where no subject is named."""
         yield None, self
 
     def to_dict(self) -> dict[str, Any]:
-        """The description as plain values, as it stands in a motion file."""
+        """Return the description as plain values, as it stands in a motion file."""
         values = {f.name: _plain(getattr(self, f.name)) for f in dataclasses.fields(self)}
         return {"type": self.name, **values}
 
@@ -195,7 +195,7 @@ def check_range(motion: str, name: str, value: float, low: float, high: float) -
 
 
 def check_points(motion: str, name: str, points: Any, columns: int, least: int) -> tuple[tuple[float, ...], ...]:
-    """`points` as a tuple of tuples of `columns` floats in reach of a photo, at least `least` of them.
+    """Return `points` as a tuple of tuples of `columns` floats in reach of a photo, at least `least` of them.
 
     Raises:
         InputError: they are not.

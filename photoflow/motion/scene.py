@@ -1,4 +1,4 @@
-"""What a motion has to know about the picture it acts on."""
+"""Scenes: the facts that a motion needs about the picture it acts on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GOLDEN = (5**0.5 - 1) / 2
 
 @dataclass(frozen=True)
 class Scene:
-    """What a motion has to know about the picture it acts on.
+    """The facts that a motion needs about the picture it acts on.
 
     Args:
         mask: (h, w) float32 in [0, 1], the subject inside the rendered region.
@@ -41,7 +41,7 @@ class Scene:
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:
-        """(left, top, right, bottom) of the subject, in pixels of the region, ends included."""
+        """Return (left, top, right, bottom) of the subject, in pixels of the region, ends included."""
         if not self.mask.any():
             raise InputError("motion: the subject's mask is empty")
         solid = self.mask >= 0.5 * self.mask.max()
@@ -50,27 +50,27 @@ class Scene:
 
     @property
     def extent(self) -> float:
-        """The subject's size in rendered pixels: the geometric mean of its width and height."""
+        """Return the subject's size in rendered pixels: the geometric mean of its width and height."""
         left, top, right, bottom = self.box
         return math.sqrt((right - left + 1) * (bottom - top + 1))
 
     @cached_property
     def grid(self) -> tuple[Array, Array]:
-        """x (1, w) and y (h, 1) of every pixel of the region, float32; they broadcast."""
+        """Return x (1, w) and y (h, 1) of every pixel of the region, float32; they broadcast."""
         height, width = self.mask.shape
         return np.arange(width, dtype=np.float32)[None], np.arange(height, dtype=np.float32)[:, None]
 
     def locate(self, x: float, y: float) -> tuple[float, float]:
-        """A point of the photo, in pixels of the region."""
+        """Convert a point of the photo to pixels of the region."""
         return x * self.scale - self.origin[0], y * self.scale - self.origin[1]
 
     def cycles(self, period: float) -> float:
-        """How often a motion of `period` seconds repeats in the clip; whole when the clip loops."""
+        """Count the repeats of a motion of `period` seconds in the clip; whole when the clip loops."""
         count = self.seconds / period
         return float(max(1, round(count))) if self.loop else count
 
     def phase(self, period: float) -> Callable[[float], float]:
-        """The function t -> angle of an oscillation of about `period` seconds that closes the loop."""
+        """Return the function t -> angle of a loop-closing oscillation of about `period` seconds."""
         rate = 2 * math.pi * self.cycles(period) / self.seconds
         return lambda t: rate * t
 

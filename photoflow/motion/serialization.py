@@ -48,7 +48,7 @@ def named() -> dict[str, type[Motion]]:
 
 
 def from_dict(values: Any) -> Motion:
-    """The motion that `Motion.to_dict` described.
+    """Build the motion described by `Motion.to_dict`.
 
     Raises:
         InputError: an unknown type or parameter, a missing one, or a value out of its range.

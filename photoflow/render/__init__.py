@@ -1,1 +1,1 @@
-"""How a photo and a flow become a frame."""
+"""Rendering: a photo and a flow become a frame."""

@@ -73,7 +73,7 @@ def _check(rgb: Photo, hole: Mask, avoid: Mask) -> None:
 
 
 def _context(hole: Mask) -> tuple[slice, slice]:
-    """The hole's bounding box with as much again on every side."""
+    """Return the hole's bounding box with as much again on every side, as (rows, columns)."""
     rows, columns = np.flatnonzero(hole.any(1)), np.flatnonzero(hole.any(0))
     margin = max(64, int(rows[-1] - rows[0]) + 1, int(columns[-1] - columns[0]) + 1)
 
@@ -99,7 +99,7 @@ class _Level:
         return _Level(total / np.maximum(weight, np.float32(1e-6)), weight[..., 0] < 0.999, barred)
 
     def search(self, enough: int) -> PatchSearch | None:
-        """Where to search, with the largest patches that leave enough sources."""
+        """Set up the search with the largest patches possible for `enough` sources; return None if none are."""
         for radius in RADII:
             if min(self.hole.shape) > 2 * radius:
                 search = PatchSearch.around(self.hole, self.barred, radius)
@@ -145,7 +145,7 @@ def _fill(rgb: Photo, hole: Mask, avoid: Mask) -> Photo:
 
 
 def _reduced(rgb: Photo, hole: Mask, avoid: Mask) -> _Level:
-    """The photo at search size; a pixel is known where every photo pixel under it is."""
+    """Reduce the photo to search size; a pixel is known where every photo pixel under it is."""
     scale = max(1.0, max(hole.shape) / SEARCH_SIDE)
     h, w = (max(1, round(side / scale)) for side in hole.shape)
     reach = 2 * MARGIN + 1
@@ -243,7 +243,7 @@ def _first_guess(level: _Level, search: PatchSearch, rng: np.random.Generator) -
 def _vote(
     image: Floats, level: _Level, search: PatchSearch, field: Indices, distance: Floats, times: int = 1
 ) -> Floats:
-    """Every hole pixel becomes the weighted mean of what the matched patches over it say.
+    """Set every hole pixel to the weighted mean of the colours from the matched patches over it.
 
     Each patch speaks with the mean colour of the place where it is wanted (within `BIAS_LIMIT`), so
     that lighting flows in from the rim, further with each of the `times`; near and well matched
@@ -297,7 +297,7 @@ def _gather_votes(level: _Level, search: PatchSearch, field: Indices, weight: Fl
 
 
 def _offsets(search: PatchSearch, field: Indices) -> Indices:
-    """(2, h, w) rows and columns from each pixel to its match; the border follows the nearest target."""
+    """Return the rows and columns from each pixel to its match, (2, h, w); the border follows the nearest target."""
     (h, w), r = search.shape, search.radius
     y = np.clip(np.arange(h), r, h - 1 - r)[:, None]
     x = np.clip(np.arange(w), r, w - 1 - r)[None, :]
@@ -306,7 +306,7 @@ def _offsets(search: PatchSearch, field: Indices) -> Indices:
 
 
 def _brightness(solution: Floats, finest: _Level, search: PatchSearch, offsets: Indices) -> Floats:
-    """What to add to the copied photo: its low frequencies follow the vote, and the rim shows no step."""
+    """Compute the colour to add to the copied photo: its low frequencies follow the vote, and the rim shows no step."""
     h, w = search.shape
     y = np.clip(np.arange(h)[:, None] + offsets[0], 0, h - 1)
     x = np.clip(np.arange(w)[None, :] + offsets[1], 0, w - 1)
@@ -364,14 +364,14 @@ def _lift(photo: Photo, rgb: Photo, hole: Mask, offsets: Indices, bias: Floats) 
 
 
 def _cells(length: int, cells: int) -> tuple[Indices, Indices, Floats]:
-    """For each of `length` pixels the two of `cells` cells it lies between, and how far from the first."""
+    """Find the two of `cells` cells around each of `length` pixels, and its distance from the first, in cells."""
     place = np.clip((np.arange(length) + 0.5) * (cells / length) - 0.5, 0, cells - 1)
     low = place.astype(np.int64)
     return low, np.minimum(low + 1, cells - 1), (place - low).astype(np.float32)
 
 
 def _is_torn(jump: Indices) -> Mask:
-    """Where a cell, its right, lower and lower right neighbours do not all jump alike."""
+    """Mark each cell unless it and its right, lower and lower right neighbours all jump alike."""
     jump = np.pad(jump, ((0, 1), (0, 1)), mode="edge")
     first = jump[:-1, :-1]
     torn: Mask = (first != jump[1:, :-1]) | (first != jump[:-1, 1:]) | (first != jump[1:, 1:])

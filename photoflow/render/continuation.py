@@ -1,4 +1,4 @@
-"""What a subject looks like beyond the picture's border, which cuts it off."""
+"""Continuation of a subject beyond the picture's border, which cuts it off."""
 
 from __future__ import annotations
 

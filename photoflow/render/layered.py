@@ -46,7 +46,7 @@ class Layer(Protocol):
         """Draw the layer as `render` does, for a picture in which nothing is behind it."""
 
     def flow(self, t: float) -> tuple[Tensor, Window]:
-        """(2, h, w) float32: how far each pixel of the photo has moved by time t; 0 where the layer is not."""
+        """Return the displacement of each pixel of the photo at time t: (2, h, w) float32, 0 where the layer is not."""
 
 
 class LayeredRenderer:
@@ -63,7 +63,7 @@ class LayeredRenderer:
         self._background = torch.from_numpy(np.ascontiguousarray(background.transpose(2, 0, 1))).to(device)
 
     def frame(self, t: float) -> Array:
-        """The picture at time `t` seconds: uint8 (H, W, 3).
+        """Draw the picture at time `t` seconds: uint8 (H, W, 3).
 
         Where no layer shows, it is the background to the bit.
         """
@@ -77,7 +77,7 @@ class LayeredRenderer:
         return _interleaved(canvas)
 
     def cutout(self, t: float) -> Array:
-        """The layers alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
+        """Draw the layers alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
         _, height, width = self._background.shape
         canvas = torch.zeros((4, height, width), device=self._background.device)
         for layer in self.layers:
@@ -223,17 +223,17 @@ class SubjectLayer:
         return rgba, window
 
     def _inverse(self, flow: Tensor) -> Tensor:
-        """The flow at its targets, (1, 2, h, w); NaN where nothing arrived: the warp leaves that out."""
+        """Return the flow at its targets, (1, 2, h, w); NaN where nothing arrived: the warp leaves that out."""
         arrived, coverage = ops.forward_splat(flow, flow, self._metric, mode="softmax")
         return arrived.masked_fill_(coverage < 1e-3, torch.nan)
 
     def _moved(self, flow: Tensor) -> Tensor:
-        """The whole region as a flow moves it: (1, 4, H, W)."""
+        """Move the whole region along a flow: (1, 4, H, W)."""
         back = _dense(self._inverse(flow).mul_(-GRID))
         return ops.backward_warp(self._rgba, back, mode="bicubic", padding="zeros").clamp_(0, 1)
 
     def _visible(self, flow: Tensor) -> tuple[Window, Window, Window]:
-        """The part of the picture that the subject has moved to.
+        """Find the part of the picture covered by the moved subject.
 
         Returns:
             Windows: of the flow's grid; of the picture's part of what that grid spans; of the picture.
@@ -291,12 +291,12 @@ class FlowingLayer:
         return self.render(t)
 
     def flow(self, t: float) -> tuple[Tensor, Window]:
-        """As for any layer, within half a period, after which the material starts again."""
+        """Return the displacements as any layer does, within half a period: then the material starts again."""
         return self.field.flow(t) * (self._alpha > 0.5), self._window
 
 
 def coarse(mask: Array, step: int) -> Array:
-    """Every `step`th pixel of the mask; of what is thinner than that, the surroundings too."""
+    """Take every `step`th pixel of the mask; of anything thinner than that, the surroundings too."""
     nodes = mask[::step, ::step]
     if nodes.max() >= 0.5 * mask.max():
         return nodes
@@ -304,7 +304,7 @@ def coarse(mask: Array, step: int) -> Array:
 
 
 def _dense(coarse: Tensor) -> Tensor:
-    """From the flow's grid to every pixel between its ends: (1, C, h, w) -> (1, C, H, W), values as they are."""
+    """Interpolate the flow's grid to every pixel between its ends: (1, C, h, w) -> (1, C, H, W), values unscaled."""
     size = [GRID * (side - 1) + 1 for side in coarse.shape[2:]]
     return F.interpolate(coarse, size, mode="bilinear", align_corners=True)
 
@@ -318,13 +318,13 @@ def _rim(alpha: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def support(alpha: Array) -> Box:
-    """(left, top, right, bottom) of what is not transparent, right and bottom exclusive."""
+    """Return (left, top, right, bottom) of the pixels with any opacity, right and bottom exclusive."""
     columns, rows = np.flatnonzero(alpha.any(axis=0)), np.flatnonzero(alpha.any(axis=1))
     return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
 
 
 def _travel(field: MotionField, seconds: float) -> Array:
-    """The largest displacements in x and y over the clip, (2, h, w) in pixels of the field's grid."""
+    """Measure the largest displacements in x and y over the clip, (2, h, w) in pixels of the field's grid."""
     largest = torch.zeros(())
     for t in moments(seconds, *_LOOKED_AT):
         largest = torch.maximum(field.flow(float(t)).abs().cpu(), largest)
@@ -332,15 +332,16 @@ def _travel(field: MotionField, seconds: float) -> Array:
 
 
 def _reach(travel: Array) -> tuple[int, int]:
-    """The largest displacement in x and y, whole pixels, with a margin for the times between the moments."""
+    """Return the largest displacement in x and y, whole pixels, with a margin for the times between the moments."""
     x, y = (math.ceil(float(one.max()) * 1.03) + MARGIN - 1 for one in travel)
     return x, y
 
 
 def _grown(box: Box, reach: tuple[int, int], size: tuple[int, ...]) -> Box:
-    """The region that the subject sweeps: beyond the picture's border only where the border cuts the subject.
+    """Grow a box to the region swept by the subject.
 
-    Its sides are made whole steps of the flow's grid and one pixel, so that the grid's ends are the region's.
+    The region goes beyond the picture's border only where the border cuts the subject. Its sides are made whole
+    steps of the flow's grid and one pixel, so that the grid's ends are the region's.
     """
     height, width = size
     left, top, right, bottom = box
@@ -352,7 +353,7 @@ def _grown(box: Box, reach: tuple[int, int], size: tuple[int, ...]) -> Box:
 
 
 def crop(picture: Array, region: Box, border: int = cv2.BORDER_REFLECT_101) -> Array:
-    """The region of a picture; what lies beyond the picture is made as `border` says."""
+    """Crop a picture to a region; beyond the picture it is made up as `border` says."""
     height, width = picture.shape[:2]
     left, top, right, bottom = region
     beyond = (max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width))
@@ -363,7 +364,7 @@ def crop(picture: Array, region: Box, border: int = cv2.BORDER_REFLECT_101) -> A
 
 
 def _windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
-    """Where the region's visible part lies: as (rows, columns) of the picture, and of the region."""
+    """Locate the region's visible part: as (rows, columns) of the picture, and of the region."""
     height, width = size
     left, top, right, bottom = region
     rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
@@ -380,5 +381,5 @@ def premultiplied(rgb: Array, alpha: Array) -> Array:
 
 
 def _interleaved(planes: Tensor) -> Array:
-    """uint8 (C, H, W) -> (H, W, C) on the CPU."""
+    """Convert uint8 planes (C, H, W) to (H, W, C) on the CPU."""
     return np.asarray(cv2.merge(list(planes.cpu().numpy())))

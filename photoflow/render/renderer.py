@@ -1,4 +1,4 @@
-"""What every renderer answers."""
+"""The interface of every renderer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ class Renderer(Protocol):
     """Draws the picture at any time."""
 
     def frame(self, t: float) -> Array:
-        """The picture at time `t` seconds: uint8 (H, W, 3)."""
+        """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
 
     def cutout(self, t: float) -> Array:
-        """What moves alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
+        """Draw the moving parts alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
 
     def flow(self, t: float) -> Array:
         """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""

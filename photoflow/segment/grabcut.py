@@ -58,7 +58,7 @@ def cut(rgb: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], iterations: i
 
 
 def cut_box(rgb: npt.NDArray[np.uint8], box: Box) -> Bits:
-    """The subject inside a box by colour alone; all outside is background."""
+    """Cut out the subject inside a box by colour alone; all outside is background."""
     shape = (rgb.shape[0], rgb.shape[1])
     left, top, width, height = padded(box, 0.3, shape)
     labels = np.full(shape, cv2.GC_BGD, np.uint8)
@@ -70,7 +70,7 @@ def cut_box(rgb: npt.NDArray[np.uint8], box: Box) -> Bits:
 
 
 def cut_points(rgb: npt.NDArray[np.uint8], points: list[Point]) -> Bits:
-    """The subject around points by colour alone: a disc at each is subject, far away is background."""
+    """Cut out the subject around points by colour alone: a disc at each is subject, far away is background."""
     shape = (rgb.shape[0], rgb.shape[1])
     diagonal = float(np.hypot(*shape))
     labels = np.full(shape, cv2.GC_BGD, np.uint8)
@@ -81,7 +81,7 @@ def cut_points(rgb: npt.NDArray[np.uint8], points: list[Point]) -> Bits:
 
 
 def cut_salient(rgb: npt.NDArray[np.uint8]) -> Bits:
-    """The part whose colours are unlike those along the picture's border: the last resort."""
+    """Cut out the part with colours unlike those along the picture's border: the last resort."""
     saliency = _colour_saliency(rgb)
     levels = np.round(255 * saliency).astype(np.uint8)
     threshold, _ = cv2.threshold(levels, 0, 255, cv2.THRESH_BINARY | cv2.THRESH_OTSU)

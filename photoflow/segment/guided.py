@@ -24,7 +24,7 @@ def box_mean(values: Floats, radius: int) -> Floats:
 
 
 def planes(rgb: npt.NDArray[Any], dtype: type[np.floating[Any]] = np.float32) -> Floats:
-    """A picture (H, W, 3) as contiguous planes (3, H, W); bytes become [0, 1]."""
+    """Return a picture (H, W, 3) as contiguous planes (3, H, W); bytes become [0, 1]."""
     out = np.ascontiguousarray(rgb.transpose(2, 0, 1)).astype(dtype)
     if rgb.dtype == np.uint8:
         out /= 255
@@ -62,7 +62,7 @@ def inverse_covariance(guide: Floats, mean: Floats, radius: int, eps: float) -> 
 
 
 def symmetric_product(matrix: Floats, vector: Floats) -> Floats:
-    """The product of a symmetric 3 × 3 matrix (6, H, W) with a vector (3, H, W), at each pixel."""
+    """Multiply a symmetric 3 × 3 matrix (6, H, W) by a vector (3, H, W) at each pixel."""
     rr, rg, rb, gg, gb, bb = matrix
     x, y, z = vector
     return np.stack([rr * x + rg * y + rb * z, rg * x + gg * y + gb * z, rb * x + gb * y + bb * z])
@@ -95,13 +95,13 @@ def guided_coefficients(guide: Floats, values: Floats, radius: int, eps: float) 
 
 
 def fitting(shape: tuple[int, int], side: int) -> tuple[int, int]:
-    """(H, W) reduced so that the longer side is at most `side`."""
+    """Return `shape` = (H, W) reduced so that the longer side is at most `side`."""
     scale = min(1.0, side / max(shape))
     return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def shrunk(values: npt.NDArray[_Kind], size: tuple[int, int]) -> npt.NDArray[_Kind]:
-    """A picture or map averaged down to `size` = (H, W)."""
+    """Average a picture or map down to `size` = (H, W)."""
     if values.shape[:2] == size:
         return values
     return np.asarray(cv2.resize(values, size[::-1], interpolation=cv2.INTER_AREA), values.dtype)

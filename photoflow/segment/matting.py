@@ -85,7 +85,7 @@ def _clamped(alpha: Mask, coarse: Mask, unknown: Bits) -> Mask:
 
 
 def unknown_band(mask: Mask) -> Bits:
-    """Where alpha has to be solved: a ring around the outline, wider where the mask itself is unsure.
+    """Return the band of unknown alpha: a ring around the outline, wider where the mask itself is unsure.
 
     The ring reaches 3 % of the subject's size outwards, as hair stands off (5 to 14 pixels), and 2 % inwards
     (3 to 8); size is the square root of the area.
@@ -109,7 +109,7 @@ def unknown_band(mask: Mask) -> Bits:
 
 
 def _bordered(bits: Bits) -> npt.NDArray[np.uint8]:
-    """The mask continued past the picture's border: a subject cut by the border has no outline there."""
+    """Continue the mask one pixel past the picture's border: a subject cut by the border has no outline there."""
     return np.asarray(cv2.copyMakeBorder(bits.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE))
 
 
@@ -133,7 +133,10 @@ class _Laplacian:
 
 
 def _laplacian(rgb: Floats, radius: int, eps: float) -> _Laplacian:
-    """Its covariances are inverted in float64: eps is far below what float32 keeps of a variance."""
+    """Build the matting Laplacian of a picture.
+
+    Its covariances are inverted in float64: eps is far below what float32 keeps of a variance.
+    """
     guide = planes(rgb, np.float64)
     mean = box_mean(guide, radius)
     inverse = inverse_covariance(guide, mean, radius, eps)
@@ -173,7 +176,7 @@ def closed_form_alpha(rgb: npt.NDArray[np.float32], mask: Mask, unknown: Bits) -
 
 
 def _conjugate_gradients(rgb: Floats, prior: Mask, start: Mask, unknown: Bits, steps: int) -> Mask:
-    """(L + prior weight) alpha = prior weight · prior on the unknown pixels, from `start`."""
+    """Solve (L + prior weight) alpha = prior weight · prior on the unknown pixels, from `start`."""
     laplacian = _laplacian(rgb, _RADIUS, _EPS)
     weight = np.float32(_PRIOR)
     alpha = start.astype(np.float32)

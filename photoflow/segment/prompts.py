@@ -20,7 +20,7 @@ Stroke = tuple[Point, ...]  # a line through points; a single point is one too
 
 @dataclass(frozen=True)
 class Prompts:
-    """What a person says of one thing, in pixels of the picture in which it is looked for.
+    """A person's prompts for one thing, in pixels of the picture to be searched.
 
     Args:
         mask: float32 (H, W) in [0, 1], about where it is, or None.
@@ -36,7 +36,7 @@ class Prompts:
 
 
 def checked_mask(mask: Any, shape: tuple[int, int]) -> Mask:
-    """A mask that fits the photo.
+    """Check that a mask fits the photo, and return it.
 
     Args:
         mask: array or tensor (H, W) or (H, W, 1), bool, uint8 in 0…255 or of 0 and 1, or float in [0, 1]; or a

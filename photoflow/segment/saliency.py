@@ -1,4 +1,4 @@
-"""Where the subject is, by U²-Net-p: in the whole photo, inside a box, at points."""
+"""Saliency of the subject by U²-Net-p: in the whole photo, inside a box, at points."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def salient_at(network: U2NetP, rgb: npt.NDArray[np.uint8], points: list[Point])
 
 
 def look(network: U2NetP, rgb: npt.NDArray[np.uint8], box: Box, size: int) -> Mask:
-    """The network's map of the crop `box`, seen at `size`, laid into a map of the photo; zero outside."""
+    """Run the network on the crop `box` at `size`, and lay its map into a map of the photo; zero outside."""
     left, top, width, height = box
     window = np.s_[top : top + height, left : left + width]
     found = network(rgb[window], size)
@@ -103,7 +103,10 @@ def look(network: U2NetP, rgb: npt.NDArray[np.uint8], box: Box, size: int) -> Ma
 
 
 def _agreement(map_: Mask, box: Box) -> float:
-    """How well the box around what reaches into `box` agrees with it."""
+    """Measure the intersection over union of `box` and the box around the parts found wholly or partly inside it.
+
+    0 where there is no such part.
+    """
     left, top, width, height = box
     window = np.s_[top : top + height, left : left + width]
     parts = [part for part in components(map_ > 0.5, 0.01) if part[window].any()]
@@ -111,7 +114,7 @@ def _agreement(map_: Mask, box: Box) -> float:
 
 
 def _view(points: list[Point], share: float, shape: tuple[int, int]) -> Box:
-    """A crop of `share` of the picture's sides, grown to hold all points with a margin, centred on them."""
+    """Choose a crop of `share` of the picture's sides, grown to hold all points with a margin, centred on them."""
     x, y = np.array(points).T
     width = min(shape[1], max(share * shape[1], 1.5 * float(np.ptp(x)) + 16))
     height = min(shape[0], max(share * shape[0], 1.5 * float(np.ptp(y)) + 16))
@@ -121,7 +124,7 @@ def _view(points: list[Point], share: float, shape: tuple[int, int]) -> Box:
 
 
 def _parts_at(map_: Mask, points: list[Point]) -> Mask:
-    """The map where its parts hold a point, zero elsewhere."""
+    """Keep the parts of the map at the points, and set all else to zero."""
     return np.where(touching(map_ > 0.3, points), map_, np.float32(0.0))
 
 

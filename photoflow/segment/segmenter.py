@@ -251,7 +251,7 @@ class Segmenter:
         said: str,
         otherwise: str,
     ) -> Segmentation:
-        """What a box or points single out is one subject, in however many parts; specks are dropped."""
+        """Make one subject of the pixels found for a box or points, in however many parts; specks are dropped."""
         parts = components(bits, 0.03)
         if not parts or bits.all():
             raise NoSubjectError(otherwise)
@@ -259,7 +259,7 @@ class Segmenter:
         return Segmentation(_from_bits(rgb, work, [whole], confidence), self._said(said))
 
     def _instances(self, work: npt.NDArray[np.uint8]) -> Instances | None:
-        """What Mask R-CNN finds, or None where it is not to be used or not at hand."""
+        """Run Mask R-CNN; return its objects, or None where it is not to be used or not at hand."""
         if self._method not in ("auto", "mask_rcnn"):
             return None
         with self._loading:
@@ -283,7 +283,10 @@ class Segmenter:
             return self._u2netp
 
     def _weights(self, name: str, title: str) -> Path | None:
-        """The weights' file; a failed fetch is remembered and said, and fatal if the method was asked for."""
+        """Fetch the weights of a network, and return their file, or None.
+
+        A failed fetch is remembered and said, and fatal if the method was asked for.
+        """
         if name in self._missing:
             return None
         try:
@@ -300,12 +303,12 @@ class Segmenter:
 
 
 def _reduced(rgb: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The photo at the size all looking is done at."""
+    """Reduce the photo to the working size of all searches."""
     return np.ascontiguousarray(shrunk(rgb, fitting((rgb.shape[0], rgb.shape[1]), _WORK_SIDE)))
 
 
 def _salient(network: U2NetP, work: npt.NDArray[np.uint8]) -> Mask:
-    """Where the photo's subject is; raise NoSubjectError for a meadow, a sky, a texture.
+    """Find the photo's subject; raise NoSubjectError for a meadow, a sky, a texture.
 
     The bounds were read off overlays of sixty photos: on pictures without a subject the peak or the mean
     inside the outline stays low, as the whole look and the close look disagree. Something small in a busy
@@ -328,7 +331,10 @@ def _stands_out(confidence: Mask, sure_mean: float) -> bool:
 
 
 def _is_scenery(bits: Bits) -> bool:
-    """A band from the left border to the right that does not stand on the bottom: sky, hills, a far shore."""
+    """Return whether a part is scenery: sky, hills, a far shore.
+
+    Scenery is a band from the left border to the right that does not stand on the bottom.
+    """
     left, right, bottom = bits[:, 0].mean(), bits[:, -1].mean(), bits[-1].mean()
     return bool(min(left, right) > 0.1 and bottom < 0.5)
 
@@ -364,7 +370,7 @@ def _from_instances(
 
 
 def _at_photo_size(rgb: npt.NDArray[np.uint8], work: npt.NDArray[np.uint8], mask: Mask) -> Mask:
-    """A mask of the reduced photo brought to the photo's size along its edges, around the subject only."""
+    """Bring a mask of the reduced photo to the photo's size along its edges, around the subject only."""
     scale = rgb.shape[1] / work.shape[1], rgb.shape[0] / work.shape[0]
     left, top, width, height = padded(bounding_box(mask > 0.05), 0.1, (work.shape[0], work.shape[1]))
     x0, x1 = round(left * scale[0]), min(rgb.shape[1], round((left + width) * scale[0]))
@@ -387,7 +393,7 @@ def _scaled_points(points: list[Point], scale: float, shape: tuple[int, int]) ->
 
 
 def _inside(bits: Bits, box: Box) -> Bits:
-    """The mask with all outside the box cleared."""
+    """Return the mask with all outside the box cleared."""
     kept = np.zeros_like(bits)
     window = np.s_[box[1] : box[1] + box[3], box[0] : box[0] + box[2]]
     kept[window] = bits[window]

@@ -1,4 +1,4 @@
-"""What a person says of one thing in the photo, brought from the photo's pixels to those of a resized one."""
+"""A person's selection of one thing in the photo, brought from the photo's pixels to those of a resized one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TOO_SMALL = "subject: too small to be cut out at this size; expected at least a 
 
 @dataclass(frozen=True)
 class Selection:
-    """What a person says of one thing: a mask or a box, and points and strokes on it or beside it.
+    """A person's selection of one thing: a mask or a box, and points and strokes on it or beside it.
 
     All of it is in pixels of the photo; see `photoflow.stage.Stage.add`.
     """

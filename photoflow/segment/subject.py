@@ -1,4 +1,4 @@
-"""What a segmentation is: subjects, each a mask with its box, and the way from a map to them."""
+"""Segmentations: subjects, each a mask with its box, and the way from a map to them."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def bounding_box(bits: npt.NDArray[Any]) -> Box:
 
 
 def padded(box: Box, fraction: float, shape: tuple[int, int]) -> Box:
-    """`box` grown on each side by `fraction` of its size, two pixels at least, cut at the border."""
+    """Grow `box` on each side by `fraction` of its size, two pixels at least, and cut it at the border."""
     left, top, width, height = box
     across, down = max(2, round(fraction * width)), max(2, round(fraction * height))
     x0, y0 = max(0, left - across), max(0, top - down)
@@ -124,7 +124,10 @@ def split(bits: Bits, separate: float = 0.25, speck: float = 0.02, gap: float = 
 
 
 def touching(bits: Bits, points: Sequence[tuple[float, float]], gap: float = 0.015) -> Bits:
-    """The parts of a mask that hold a point or lie within `gap` of the diagonal of one that does."""
+    """Return the parts of a mask under the points, together with their near neighbours.
+
+    Parts within `gap` times the picture's diagonal of each other are near.
+    """
     reach = max(1, round(gap * float(np.hypot(*bits.shape)) / 2))
     _, labels = cv2.connectedComponents(_grown(bits, reach))
     at = {int(labels[round(y), round(x)]) for x, y in points if bits[round(y), round(x)]}

@@ -1,4 +1,4 @@
-"""What is drawn where layers move: the background behind them, and each of them over it."""
+"""Composition of moving layers: the background behind them, and each of them over it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ VEIL = 0.05  # opacity at which the photo's background is no longer seen
 
 @dataclass(frozen=True)
 class Composition:
-    """What is drawn where some layers move: at rest it adds up to the photo.
+    """The background and the cutouts of moving layers: at rest they add up to the photo.
 
     Args:
         background: uint8 (H, W, 3), the photo with the layers' holes filled in.

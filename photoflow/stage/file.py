@@ -33,7 +33,7 @@ _LAYER: dict[str, Any] = {"name": str, "source": str, "kind": (str, type(None)),
 
 @dataclass(frozen=True)
 class Contents:
-    """What stands in a stage file.
+    """The contents of a stage file.
 
     Args:
         document: its JSON document, checked.

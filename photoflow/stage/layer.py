@@ -110,7 +110,7 @@ class Layer:
         return as_levels(alpha), colours
 
     def _softened(self) -> tuple[Array, Array]:
-        """A region's edge is a few pixels soft; its colours are the photo's."""
+        """Return a region's opacity, soft by a few pixels at its edge, and the photo's colours."""
         width = 0.004 * max(self.mask.shape)
         return as_levels(cv2.GaussianBlur(self.mask / np.float32(255), (0, 0), width)), self.photo
 

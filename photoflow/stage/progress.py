@@ -15,7 +15,7 @@ def silent(line: str) -> None:
 
 @dataclass(frozen=True)
 class Progress:
-    """Who is told of each step, and who may cancel what follows.
+    """Reports of each step, and a way to cancel the next ones.
 
     Args:
         report: receives one line after every step.
