@@ -303,7 +303,7 @@ def _load_renderer() -> None:
 
 
 def frame_count(seconds: float, fps: float) -> int:
-    """Number of frames of a clip, at least 1.
+    """Return the number of frames of a clip, at least 1.
 
     Raises:
         InputError: the length or the rate is out of its range.
@@ -319,7 +319,7 @@ def frame_count(seconds: float, fps: float) -> int:
 
 
 def keyframe_rate(rate: float | None, fps: float, interpolate: str) -> float:
-    """Keyframes a second.
+    """Return the keyframes a second.
 
     Raises:
         InputError: it is out of its range, or nothing is interpolated.

@@ -159,7 +159,7 @@ def motion_files(planned: Motion, words: Sequence[str] = ()) -> list[Path | None
 
 
 def check_files(read: Read, output: Path, alpha: bool, explain: Path | None, save_motion: Path | None) -> None:
-    """Before any work: everything can be written, nothing that is read is replaced, no two results are one.
+    """Check before any work that everything can be written, and that nothing read is replaced or written twice.
 
     Args:
         read: what must stay.

@@ -140,7 +140,7 @@ def parse_size(text: str | None) -> int | tuple[int, int] | str | None:
 
 
 def parse_weights(texts: list[str]) -> dict[str, str]:
-    """NETWORK=NAME or NETWORK=FILE, as a dictionary."""
+    """Return NETWORK=NAME or NETWORK=FILE as a dictionary."""
     parsed = {}
     for text in texts:
         network, separator, source = text.partition("=")

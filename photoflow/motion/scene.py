@@ -76,7 +76,7 @@ class Scene:
 
 
 def moments(seconds: float, rate: float, least: int) -> Array:
-    """Times at which to look at a motion that is unknown, in order, (N,) float64.
+    """Return times at which to look at an unknown motion, in order, (N,) float64.
 
     They are spread evenly, but no period is a multiple of the steps between them: what comes to rest again and again
     is not met at rest each time.

@@ -92,7 +92,7 @@ class _Level:
     barred: Mask
 
     def halved(self) -> _Level:
-        """Averages of the known pixels of 2 x 2; one unknown pixel makes the average unknown."""
+        """Return the averages of the known pixels of 2 x 2; one unknown pixel makes the average unknown."""
         known = ~self.hole[..., None]
         total, weight = _halve(self.image * known), _halve(known.astype(np.float32))
         barred = _halve(self.barred[..., None].astype(np.float32))[..., 0] > 0
@@ -109,7 +109,7 @@ class _Level:
 
 
 def _halve(image: Floats) -> Floats:
-    """Means of 2 x 2 pixels; the last row and column are repeated where the size is odd."""
+    """Return the means of 2 x 2 pixels; the last row and column are repeated where the size is odd."""
     h, w = image.shape[:2]
     even = np.pad(image, ((0, h % 2), (0, w % 2), (0, 0)), mode="edge")
     total: Floats = even[0::2, 0::2] + even[1::2, 0::2] + even[0::2, 1::2] + even[1::2, 1::2]
@@ -167,7 +167,7 @@ def _reduced(rgb: Photo, hole: Mask, avoid: Mask) -> _Level:
 
 
 def _with_texture(colours: Floats, lost: Floats) -> Floats:
-    """RGB and the local energy of horizontal and vertical gradients and of detail lost by resizing."""
+    """Return RGB and the local energy of gradients in x and y and of detail lost by resizing."""
     luma = colours.sum(-1) / np.float32(np.sqrt(3.0))
     gradients = [cv2.Sobel(luma, -1, 1, 0, scale=0.25), cv2.Sobel(luma, -1, 0, 1, scale=0.25)]
     energy = cv2.blur(np.stack([gradients[0] ** 2, gradients[1] ** 2, lost], -1), (5, 5))
@@ -200,7 +200,7 @@ def _complete(finest: _Level, finest_search: PatchSearch) -> tuple[Floats, Indic
 
 
 def _depth(hole: Mask) -> Floats:
-    """Distance in pixels of each hole pixel from what is known; 0 outside the hole."""
+    """Return the distance in pixels of each hole pixel from what is known; 0 outside the hole."""
     return np.asarray(cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3), np.float32)
 
 
@@ -226,7 +226,7 @@ def _settle(
 
 
 def _first_guess(level: _Level, search: PatchSearch, rng: np.random.Generator) -> tuple[Floats, Indices]:
-    """Patches peeled layer by layer where there is texture, a membrane where there is not."""
+    """Peel patches layer by layer where there is texture, and take a membrane where there is not."""
     field = np.arange(level.hole.size)
     field[search.targets] = rng.choice(search.sources, len(search.targets))
     known = (~level.hole).astype(np.float32)
@@ -276,7 +276,7 @@ def _vote(
 
 
 def _gather_votes(level: _Level, search: PatchSearch, field: Indices, weight: Floats) -> tuple[Floats, Floats]:
-    """Weighted sums over all patches that cover a hole pixel of the colours they bring; sums of weights."""
+    """Sum the colours that all patches over a hole pixel bring to it, weighted, and sum the weights."""
     (h, w), r = search.shape, search.radius
     stride = w + 2 * r
     field = np.pad(field.reshape(h, w), r).ravel()

@@ -88,7 +88,7 @@ class LayeredRenderer:
         return _interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
 
     def flow(self, t: float) -> Array:
-        """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
+        """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
         total = np.zeros((2, *self._background.shape[1:]), np.float32)
         for layer in self.layers:
             moved, window = layer.flow(t)
@@ -194,7 +194,7 @@ class SubjectLayer:
         return torch.from_numpy(np.ascontiguousarray(planes))[None].to(device)
 
     def _importance(self, seconds: float) -> Tensor:
-        """Softmax metric: the mean length of a displacement, scaled to 0 … 4; (1, 1, h, w) on the flow's grid."""
+        """Return the softmax metric: the mean length of a displacement, 0 … 4; (1, 1, h, w) on the flow's grid."""
         flows = [self.field.flow(float(t)) for t in moments(seconds, 2, 8)]
         mean = torch.stack([torch.hypot(flow[0], flow[1]) for flow in flows]).mean(dim=0)
         return (4 * mean / mean.max().clamp_min(1e-6))[None, None]
@@ -310,7 +310,7 @@ def _dense(coarse: Tensor) -> Tensor:
 
 
 def _rim(alpha: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows and columns of the nodes of the flow's grid along the edge of what is not transparent, (1, 1, H, W)."""
+    """Return rows and columns of the flow grid's nodes along the edge of what is not transparent, (1, 1, H, W)."""
     solid = F.max_pool2d(alpha, 2 * GRID + 1, GRID, GRID) > 0
     inner = F.avg_pool2d(F.pad(solid.float(), (1, 1, 1, 1)), 3, 1) > 0.99
     rows, columns = (solid & ~inner)[0, 0].nonzero(as_tuple=True)

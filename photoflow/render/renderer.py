@@ -17,4 +17,4 @@ class Renderer(Protocol):
         """Draw the moving parts alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
 
     def flow(self, t: float) -> Array:
-        """Displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
+        """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""

@@ -45,7 +45,7 @@ def foreground_colours(rgb: npt.NDArray[np.uint8], alpha: Mask) -> npt.NDArray[n
 
 
 def _guesses(picture: Floats, weight: Floats) -> tuple[Floats, Floats]:
-    """F' and B': first from far around, then from near by with the band's own pixels unmixed."""
+    """Guess F' and B': first from far around, then from near by with the band's own pixels unmixed."""
     front, back = picture, picture
     for position, radius in enumerate(_RADII):
         front, back = _blurred(front, weight, radius), _blurred(back, 1 - weight, radius)
@@ -55,7 +55,7 @@ def _guesses(picture: Floats, weight: Floats) -> tuple[Floats, Floats]:
 
 
 def _blurred(colours: Floats, weight: Floats, radius: int) -> Floats:
-    """Weighted mean over a window; where it holds no weight the colours stay as they are."""
+    """Return the weighted mean over a window; where it holds no weight the colours stay as they are."""
     weighted = np.concatenate([colours * weight, weight], axis=-1).astype(np.float32)
     side = 2 * radius + 1
     total = np.asarray(cv2.blur(weighted, (side, side), borderType=cv2.BORDER_REFLECT))

@@ -39,7 +39,7 @@ def settle(rgb: npt.NDArray[np.uint8], probability: Mask, low: float = 0.3, high
 
 
 def cut(rgb: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], iterations: int = 3) -> Bits:
-    """GrabCut from a map of OpenCV's four labels, at a reduced size.
+    """Cut by GrabCut from a map of OpenCV's four labels, at a reduced size.
 
     Source: Rother, Kolmogorov, Blake, "GrabCut", SIGGRAPH 2004, as in `cv2.grabCut`.
     """
@@ -102,7 +102,7 @@ def main_colours(colours: npt.NDArray[np.float32], count: int) -> npt.NDArray[np
 
 
 def _colour_saliency(rgb: npt.NDArray[np.uint8]) -> Mask:
-    """Distance in CIE Lab to the nearest of the border's main colours, weighted towards the centre."""
+    """Measure the distance in CIE Lab to the nearest of the border's main colours, weighted towards the centre."""
     height, width = rgb.shape[:2]
     small = cv2.resize(rgb, (160, 160), interpolation=cv2.INTER_AREA).astype(np.float32) / np.float32(255.0)
     lab = cv2.GaussianBlur(cv2.cvtColor(small, cv2.COLOR_RGB2Lab), (0, 0), 2.0)

@@ -14,7 +14,7 @@ _STRIP_ROWS = 256
 
 
 def box_mean(values: Floats, radius: int) -> Floats:
-    """Mean over the (2·radius + 1)² window of each plane of (..., H, W), mirrored at the border."""
+    """Return the mean over the (2·radius + 1)² window of each plane of (..., H, W), mirrored at the border."""
     side = 2 * radius + 1
     out = np.empty_like(values)
     planes, means = values.reshape(-1, *values.shape[-2:]), out.reshape(-1, *values.shape[-2:])
@@ -32,7 +32,7 @@ def planes(rgb: npt.NDArray[Any], dtype: type[np.floating[Any]] = np.float32) ->
 
 
 def inverse_covariance(guide: Floats, mean: Floats, radius: int, eps: float) -> Floats:
-    """Inverse of Σ + eps·I, the colour covariance of each window, by cofactors.
+    """Return the inverse of Σ + eps·I, the colour covariance of each window, by cofactors.
 
     Args:
         guide: (3, H, W) in [0, 1].
@@ -69,12 +69,12 @@ def symmetric_product(matrix: Floats, vector: Floats) -> Floats:
 
 
 def inner_product(a: Floats, b: Floats) -> Floats:
-    """Σ a · b over the three planes, at each pixel."""
+    """Return Σ a · b over the three planes, at each pixel."""
     return np.asarray(a[0] * b[0] + a[1] * b[1] + a[2] * b[2])
 
 
 def guided_coefficients(guide: Floats, values: Floats, radius: int, eps: float) -> tuple[Floats, Floats]:
-    """Local affine model of `values` by the colours of `guide`: q = a · I + b.
+    """Fit a local affine model of `values` by the colours of `guide`: q = a · I + b.
 
     Args:
         guide: (3, H, W) colours in [0, 1], float32; `eps` of 1e-4 or more keeps that precise enough.
@@ -108,7 +108,7 @@ def shrunk(values: npt.NDArray[_Kind], size: tuple[int, int]) -> npt.NDArray[_Ki
 
 
 def resize_rows(values: Floats, size: tuple[int, int], first: int, last: int) -> npt.NDArray[np.float32]:
-    """Rows `first` to `last` of `values` resized bilinearly to `size` = (H, W), aligned as areas."""
+    """Resize `values` bilinearly to `size` = (H, W), aligned as areas, and return rows `first` to `last`."""
     height, width = size
     down, across = values.shape[0] / height, values.shape[1] / width
     move = np.array([[across, 0, 0.5 * across - 0.5], [0, down, (first + 0.5) * down - 0.5]])

@@ -33,7 +33,7 @@ _VEIL = 0.06
 
 
 def matte(rgb: npt.NDArray[np.uint8], mask: Mask) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.uint8]]:
-    """Alpha of a subject at hair, fur and petals, and its colours without the background's.
+    """Return a subject's alpha at hair, fur and petals, and its colours without the background's.
 
     I = alpha · F + (1 − alpha) · B at each pixel. Alpha is solved in a band around the mask's outline, at
     a reduced size, by closed-form matting; guided upsampling brings it to the photo's size. It is exactly
@@ -65,7 +65,7 @@ def matte(rgb: npt.NDArray[np.uint8], mask: Mask) -> tuple[npt.NDArray[np.float3
 
 
 def _alpha(rgb: npt.NDArray[np.uint8], mask: Mask) -> Mask:
-    """Alpha of a crop: solved small, upsampled along the photo's edges, clamped where it is known."""
+    """Return the alpha of a crop: solved small, upsampled along the photo's edges, clamped where it is known."""
     shape = (mask.shape[0], mask.shape[1])
     size = fitting(shape, _SOLVE_SIDE)
     small, coarse = shrunk(rgb, size), shrunk(mask, size)
@@ -76,7 +76,7 @@ def _alpha(rgb: npt.NDArray[np.uint8], mask: Mask) -> Mask:
 
 
 def _clamped(alpha: Mask, coarse: Mask, unknown: Bits) -> Mask:
-    """Alpha made exactly 0 and 1 where the trimap knows it, and stretched a little to reach both ends."""
+    """Make alpha exactly 0 and 1 where the trimap knows it, and stretch it a little to reach both ends."""
     shape = (alpha.shape[0], alpha.shape[1])
     alpha = np.clip((alpha - np.float32(_VEIL)) / np.float32(0.96 - _VEIL), 0.0, 1.0)
     band = resize_rows(unknown.astype(np.float32), shape, 0, shape[0]) > 0
@@ -123,7 +123,7 @@ class _Laplacian:
     radius: int
 
     def __call__(self, alpha: Floats) -> Floats:
-        """L alpha per pixel, divided by the window's size: alpha minus the mean of its local affine fits."""
+        """Return L alpha per pixel, divided by the window's size: alpha minus the mean of its local affine fits."""
         average = box_mean(alpha, self.radius)
         covariance = box_mean(self.guide * alpha, self.radius) - self.mean * average
         slope = symmetric_product(self.inverse, covariance)

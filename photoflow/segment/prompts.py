@@ -63,7 +63,7 @@ def checked_mask(mask: Any, shape: tuple[int, int]) -> Mask:
 
 
 def checked_box(box: Sequence[float], shape: tuple[int, int]) -> Box:
-    """X, Y, W, H in whole pixels, inside a photo of `shape` = (H, W).
+    """Return X, Y, W, H in whole pixels, inside a photo of `shape` = (H, W).
 
     Raises:
         InputError: not four finite numbers, no area, or not inside the picture.
@@ -79,7 +79,7 @@ def checked_box(box: Sequence[float], shape: tuple[int, int]) -> Box:
 
 
 def checked_points(points: Sequence[Sequence[float]], shape: tuple[int, int]) -> list[Point]:
-    """Points X, Y inside a photo of `shape` = (H, W).
+    """Return points X, Y inside a photo of `shape` = (H, W).
 
     Raises:
         InputError: none given, not two finite numbers each, or outside the picture.

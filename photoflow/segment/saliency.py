@@ -14,7 +14,7 @@ _WHOLE, _CLOSE = 320, 256
 
 
 def salient(network: U2NetP, rgb: npt.NDArray[np.uint8]) -> Mask:
-    """Saliency of a photo: a look at the whole, averaged with a closer look at what stood out.
+    """Return the saliency of a photo: a look at the whole, averaged with a closer look at what stood out.
 
     The closer look (256 px, padded by half its size) sharpens small subjects; where the two disagree the
     map stays near one half for `grabcut.settle` to decide.
@@ -37,7 +37,7 @@ def salient(network: U2NetP, rgb: npt.NDArray[np.uint8]) -> Mask:
 
 
 def salient_at_peak(network: U2NetP, rgb: npt.NDArray[np.uint8]) -> Mask:
-    """Saliency of the thing at the place of the photo that stands out most; see `salient_at`."""
+    """Return the saliency of the thing at the place of the photo that stands out most; see `salient_at`."""
     whole = look(network, rgb, (0, 0, rgb.shape[1], rgb.shape[0]), _WHOLE)
     if whole.max() < 0.7:  # nothing to look at
         return whole
@@ -46,7 +46,7 @@ def salient_at_peak(network: U2NetP, rgb: npt.NDArray[np.uint8]) -> Mask:
 
 
 def salient_in_box(network: U2NetP, rgb: npt.NDArray[np.uint8], box: Box) -> Mask:
-    """Saliency inside a box: several looks with more and less surroundings.
+    """Return the saliency inside a box: several looks with more and less surroundings.
 
     How much of the surroundings the network needs depends on the subject. A look is trusted by how well
     the box of what it found agrees with the given box: weight = (intersection over union)².
@@ -69,7 +69,7 @@ def salient_in_box(network: U2NetP, rgb: npt.NDArray[np.uint8], box: Box) -> Mas
 
 
 def salient_at(network: U2NetP, rgb: npt.NDArray[np.uint8], points: list[Point]) -> Mask:
-    """Saliency of the thing under the points: looks from wide to close until one finds it, then one at it.
+    """Return the saliency of the thing under the points: looks from wide to close until one finds it, then one at it.
 
     Returns:
         (H, W) float32 in [0, 1]; the parts that hold no point are zero, and so is all where no look

@@ -273,7 +273,7 @@ class Segmenter:
         return self._mask_rcnn(work)
 
     def _network(self) -> U2NetP | None:
-        """U²-Net-p, or None where it is not to be used or not at hand."""
+        """Return U²-Net-p, or None where it is not to be used or not at hand."""
         if self._method == "grabcut":
             return None
         with self._loading:
@@ -354,7 +354,7 @@ def _from_bits(
 def _from_instances(
     rgb: npt.NDArray[np.uint8], work: npt.NDArray[np.uint8], instances: Instances, only: int | None = None
 ) -> tuple[Subject, ...]:
-    """Objects as subjects, ordered by size near the centre and by score."""
+    """Return objects as subjects, ordered by size near the centre and by score."""
     ranks = {
         index: prominence(mask > 0.5) * float(instances.scores[index])
         for index, mask in enumerate(instances.masks)

@@ -51,7 +51,7 @@ class Segmentation:
 
 
 def bounding_box(bits: npt.NDArray[Any]) -> Box:
-    """Left, top, width, height of the non-zero pixels; all zero for an empty mask."""
+    """Return left, top, width, height of the non-zero pixels; all zero for an empty mask."""
     left, top, width, height = cv2.boundingRect(np.ascontiguousarray(bits, dtype=np.uint8))
     return int(left), int(top), int(width), int(height)
 
@@ -66,7 +66,7 @@ def padded(box: Box, fraction: float, shape: tuple[int, int]) -> Box:
 
 
 def overlap(a: Box, b: Box) -> float:
-    """Intersection over union of two boxes."""
+    """Return the intersection over union of two boxes."""
     width = min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0])
     height = min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1])
     shared = max(0, width) * max(0, height)
@@ -74,7 +74,7 @@ def overlap(a: Box, b: Box) -> float:
 
 
 def prominence(bits: npt.NDArray[Any]) -> float:
-    """Size weighted by nearness to the centre: area share · exp(−2 d²), d = 1 at a side's middle.
+    """Return the size weighted by nearness to the centre: area share · exp(−2 d²), d = 1 at a side's middle.
 
     The order of subjects: the largest near the centre comes first.
     """
@@ -88,7 +88,7 @@ def prominence(bits: npt.NDArray[Any]) -> float:
 
 
 def components(bits: Bits, smallest: float = 0.0) -> list[Bits]:
-    """Connected parts (8-neighbours) of a mask, largest first, down to `smallest` times the largest."""
+    """Return the connected parts (8-neighbours) of a mask, largest first, down to `smallest` times the largest."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(bits.astype(np.uint8))
     areas = stats[:, cv2.CC_STAT_AREA]
     order = sorted(range(1, count), key=lambda index: -int(areas[index]))
@@ -140,6 +140,6 @@ def _grown(bits: Bits, radius: int) -> npt.NDArray[np.uint8]:
 
 
 def _distance(here: Bits, there: Bits) -> float:
-    """Smallest distance in pixels between two masks."""
+    """Return the smallest distance in pixels between two masks."""
     away = cv2.distanceTransform((~here).astype(np.uint8), cv2.DIST_L2, 3)
     return float(away[there].min())
