@@ -47,5 +47,4 @@ def prepare(
         stage = animator.prepare(photo, size=parse_size(size), layers=options.layers() or None, report=report)
     stage.fill(report)
     stage.save(output)
-    named = ", ".join(layer.name + (f" ({layer.kind})" if layer.kind else "") for layer in stage.layers)
-    report(f"{output}: {stage.width}x{stage.height}, {named or f'no layer: {stage.note}'}")
+    report(f"{output}: {stage}" + (f": {stage.note}" if not stage.layers else ""))

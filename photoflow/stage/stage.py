@@ -89,6 +89,13 @@ class Stage:
         """Return the pixels of a column."""
         return int(self.photo.shape[0])
 
+    def __str__(self) -> str:
+        named = ", ".join(layer.name + (f" ({layer.kind})" if layer.kind else "") for layer in self._layers)
+        return f"{self.width}x{self.height}, {named or 'no layer'}"
+
+    def __repr__(self) -> str:
+        return f"<Stage {self}>"
+
     def layer(self, name: int | str) -> Layer:
         """Return a layer by its name, or its number: 1 = the first.
 
@@ -238,7 +245,7 @@ class Stage:
         return self
 
     def fill(self, report: Callable[[str], None] = silent) -> None:
-        """Do all that a first clip would wait for: cut out every layer, and fill in what is behind the first subject.
+        """Prepare what a first clip would wait for: cut out every layer, and fill in what is behind the first subject.
 
         Args:
             report: receives one line after every step.

@@ -22,6 +22,7 @@ def test_what_is_found_are_layers_with_what_found_them(stage):
     assert [(one.name, one.kind, one.source, one.given) for one in stage.layers] == [
         ("subject-1", "disc", "known", False), ("subject-2", "disc", "known", False),
     ]  # fmt: skip
+    assert repr(stage) == "<Stage 200x100, subject-1 (disc), subject-2 (disc)>"
     layer = stage.layer("subject-1")
     assert stage.layer(1) is layer and layer.alpha.dtype == np.float32 and layer.alpha[50, 50] == 1
     assert layer.colours.shape == (100, 200, 3) and layer.alpha[50, 140] == 0
