@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from photoflow import Animator, motion
-from photoflow.stage.composition import hole_behind
+from photoflow.stage.composition import hole_behind, reached, rim
 
 PHOTOS = sorted(Path(os.environ.get("PHOTOFLOW_DATA", ".")).glob("davis/*/00000.jpg"))
 
@@ -24,7 +24,9 @@ def test_background_and_loop(photo):
     sweep = hole_behind([clip.mask])
     steps, previous = [], clip[-1].astype(np.int16)
     for frame, cutout in zip(clip, clip.cutouts(), strict=True):
-        sweep |= hole_behind([cutout[..., 3]])  # what is drawn reaches into its rim
+        sweep |= reached(
+            cutout[..., 3], rim(sweep.shape) + 3
+        )  # what is drawn reaches into its rim, and the kernel beyond
         steps.append(np.abs(frame - previous).mean())
         previous = frame.astype(np.int16)
         np.testing.assert_array_equal(frame[~sweep], clip.photo[~sweep])

@@ -26,7 +26,7 @@ from photoflow.io import read_photo
 from photoflow.models.dis import DIS
 from photoflow.motion import Motion
 from photoflow.segment import NoSubjectError
-from photoflow.stage.composition import hole_behind
+from photoflow.stage.composition import hole_behind, reached, rim
 from photoflow.viz import draw_trajectories, flow_to_rgb, grid_points, strip
 
 Frames = Callable[[float], Array]
@@ -123,9 +123,10 @@ def methods_of(clip: Clip) -> dict[str, Frames]:
 
 def swept(clip: Clip) -> Array:
     """Return the pixels that the subject covers at any time, and the rim around its first place; bool (H, W)."""
-    sweep = hole_behind([clip.mask])
+    # A subject is drawn with what belongs to it of its rim, which the bicubic kernel widens by two pixels.
+    sweep, width = hole_behind([clip.mask]), rim(clip.mask.shape) + 2
     for cutout in clip.cutouts():
-        sweep |= hole_behind([cutout[..., 3]])  # what it is drawn with reaches into its rim
+        sweep |= reached(cutout[..., 3], width)
     return sweep
 
 
