@@ -71,3 +71,10 @@ def test_import_loads_no_library_and_no_network():
     code = "import sys, photoflow; print({'torch', 'torchvision', 'cv2', 'av', 'numpy'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+def test_torch_is_loaded_while_the_photo_is_read():
+    """It takes seconds: so nothing that an Animator is made of imports it, and a thread does so meanwhile."""
+    code = "import sys, photoflow.animator; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

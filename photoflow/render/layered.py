@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
@@ -22,10 +21,10 @@ from photoflow.motion.looped import looped
 from photoflow.motion.pinned import PinnedField, pin_weights
 from photoflow.motion.scene import moments
 from photoflow.render.continuation import Margins, continued
+from photoflow.render.cutout import Box, Cutout, crop, premultiplied, support
 from photoflow.render.measured_flow import FlowNetwork, MeasuredField
 
 Window = tuple[slice, slice]
-Box = tuple[int, int, int, int]  # left, top, right, bottom; right and bottom exclusive
 Extension = Callable[[Margins], tuple[Array, Array, tuple[int, int]]]
 
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
@@ -95,25 +94,6 @@ class LayeredRenderer:
             flow = moved.cpu().numpy()
             np.copyto(total[:, window[0], window[1]], flow, where=(flow != 0).any(axis=0))
         return total
-
-
-@dataclass(frozen=True)
-class Cutout:
-    """A subject as it is drawn over what is behind it.
-
-    Args:
-        box: (left, top, right, bottom), the part of the picture that it covers, right and bottom exclusive.
-        rgba: (h, w, 4) float32 in [0, 1] over that box: RGB premultiplied by alpha, and alpha.
-    """
-
-    box: Box
-    rgba: Array
-
-    @classmethod
-    def of(cls, rgb: Array, alpha: Array) -> Cutout:
-        """Return the subject with these colours, uint8 (H, W, 3), and this opacity, float32 (H, W) in [0, 1]."""
-        box = support(alpha)
-        return cls(box, premultiplied(crop(rgb, box), crop(alpha, box)))
 
 
 class SubjectLayer:
@@ -317,12 +297,6 @@ def _rim(alpha: Tensor) -> tuple[Tensor, Tensor]:
     return rows, columns
 
 
-def support(alpha: Array) -> Box:
-    """Return (left, top, right, bottom) of the pixels with any opacity, right and bottom exclusive."""
-    columns, rows = np.flatnonzero(alpha.any(axis=0)), np.flatnonzero(alpha.any(axis=1))
-    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
-
-
 def _travel(field: MotionField, seconds: float) -> Array:
     """Measure the largest displacements in x and y over the clip, (2, h, w) in pixels of the field's grid."""
     largest = torch.zeros(())
@@ -352,17 +326,6 @@ def _grown(box: Box, reach: tuple[int, int], size: tuple[int, ...]) -> Box:
     return left - (right - left - 1) % GRID, top - (bottom - top - 1) % GRID, right, bottom
 
 
-def crop(picture: Array, region: Box, border: int = cv2.BORDER_REFLECT_101) -> Array:
-    """Crop a picture to a region; beyond the picture it is made up as `border` says."""
-    height, width = picture.shape[:2]
-    left, top, right, bottom = region
-    beyond = (max(0, -top), max(0, bottom - height), max(0, -left), max(0, right - width))
-    inside = picture[max(0, top) : min(height, bottom), max(0, left) : min(width, right)]
-    if not any(beyond):
-        return inside
-    return cv2.copyMakeBorder(inside, *beyond, border)
-
-
 def _windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
     """Locate the region's visible part: as (rows, columns) of the picture, and of the region."""
     height, width = size
@@ -370,14 +333,6 @@ def _windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
     rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
     inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
     return (rows, columns), inside
-
-
-def premultiplied(rgb: Array, alpha: Array) -> Array:
-    """Return (h, w, 4) float32: colours times alpha in [0, 1], and alpha."""
-    rgba = np.empty((*alpha.shape, 4), np.float32)
-    rgba[..., 3] = alpha
-    np.multiply(rgb, alpha[..., None] * np.float32(1 / 255), out=rgba[..., :3])
-    return rgba
 
 
 def _interleaved(planes: Tensor) -> Array:

@@ -13,7 +13,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.render.background import fill_background
-from photoflow.render.layered import Cutout, support
+from photoflow.render.cutout import Cutout, support
 from photoflow.stage.layer import Layer
 from photoflow.stage.progress import Progress
 
