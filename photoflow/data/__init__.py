@@ -1,4 +1,4 @@
-"""Where training and evaluation get their pictures from: batches of pairs with what is known about them.
+"""Sources of pictures for training and evaluation: batches of pairs with what is known about them.
 
 A source gives a batch by its number: the same settings, seed, number and count give the same batch to the bit on the
 CPU, whatever was asked before. A resumed training so needs no state of its data, and of n processes the one of rank r
@@ -20,7 +20,7 @@ __all__ = [
 
 
 def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: int = 0) -> Source:
-    """The source that a person named.
+    """Open the source named by a text.
 
     Args:
         text: "procedural", "procedural:FOLDER" with photos in it, "chairs:FOLDER" (FlyingChairs; its training part)

@@ -1,4 +1,4 @@
-"""What a procedural sample shows, drawn at random: which objects, where, in which colours, and how all of it moves.
+"""The content of a procedural sample, drawn at random: which objects, where, in which colours, and how all of it moves.
 
 Motions are distributed as in FlyingChairs: of a translation, a turn and a zoom, each a normal number raised to a power
 with its sign kept and clipped, so that most things move little and some very far; objects have a motion of their own
@@ -33,8 +33,8 @@ MOTION_BLUR, BLUR, BRIGHTNESS = 0.2, 0.2, 0.3
 
 @dataclass(frozen=True)
 class Habit:
-    """How something moves: the standard deviation of the number that is raised to a power; the largest shift in x and
-    in y, pixels, turn, radians, and logarithm of the zoom; how often it turns and zooms at all."""
+    """A kind of random motion: the standard deviation of the number that is raised to a power; the largest shift in x
+    and in y, pixels, turn, radians, and logarithm of the zoom; how often it turns and zooms at all."""
 
     spread: float
     shift: float
@@ -80,24 +80,24 @@ class Scene:
 
     @staticmethod
     def joined(parts: list[Scene]) -> Scene:
-        """Several samples in one."""
+        """Join several samples into one."""
         names = [field.name for field in fields(Scene) if field.name != "layers"]
         values = {name: torch.cat([getattr(part, name) for part in parts]) for name in names}
         return Scene(Layers.joined([part.layers for part in parts]), **values)
 
 
 def scale_of(size: tuple[int, int]) -> float:
-    """How large objects are in frames of a (height, width), 1 at REFERENCE; motions do not grow beyond that."""
+    """Return the scale of objects in frames of a (height, width), 1 at REFERENCE; motions do not grow beyond that."""
     return min(1.5, min(size) / REFERENCE)
 
 
 def sides_of(size: tuple[int, int]) -> tuple[int, ...]:
-    """The sides of the canvases for frames of a (height, width)."""
+    """Return the sides of the canvases for frames of a (height, width)."""
     return tuple(max(16, round(side * scale_of(size))) for side in SIDES)
 
 
 def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
-    """One sample for frames of a (height, width)."""
+    """Draw one sample for frames of a (height, width)."""
     scale = scale_of(size)
     often = max(1.0, size[0] * size[1] / (REFERENCE * scale) ** 2) ** 0.75  # large frames are not as full
     low, high = (round(often * count) for count in OBJECTS)
@@ -122,7 +122,7 @@ def draw_scene(size: tuple[int, int], generator: torch.Generator) -> Scene:
 
 
 def _draw_layers(size: tuple[int, int], sides: Tensor, generator: torch.Generator) -> Layers:
-    """A background and objects on canvases of these sides (N,): where they stand, how they move and bend."""
+    """Draw places, motions and bends of a background and of objects on canvases of these sides (N,)."""
     height, width = size
     objects, scale = len(sides), scale_of(size)
     middle = torch.tensor([[(width - 1) / 2, (height - 1) / 2]], dtype=torch.float64)
@@ -160,7 +160,7 @@ def _normal(generator: torch.Generator, *shape: int) -> Tensor:
 
 
 def _standing(objects: int, generator: torch.Generator) -> Tensor:
-    """How a background and objects are turned, made smaller or larger and narrower, (1 + objects, 2, 2)."""
+    """Turn a background and objects, make them smaller or larger and narrower: maps (1 + objects, 2, 2)."""
     turn = torch.cat([0.1 * _normal(generator, 1), 0.3 * _normal(generator, objects)])
     grown = torch.cat([1 / (0.7 + 0.35 * _uniform(generator, 1)), 0.8 + 0.2 * _uniform(generator, objects)])
     narrow = torch.cat([torch.ones(1), 0.75 + 0.25 * _uniform(generator, objects)])
@@ -169,7 +169,7 @@ def _standing(objects: int, generator: torch.Generator) -> Tensor:
 
 
 def _motion(centre: Tensor, habit: Habit, scale: float, generator: torch.Generator) -> Tensor:
-    """Similarities (N, 6) about centres (N, 2)."""
+    """Draw similarities (N, 6) about centres (N, 2)."""
     heavy = habit.spread * _normal(generator, len(centre), 4)
     shift = (heavy[:, :2].sign() * heavy[:, :2].abs() ** 4).clamp(-habit.shift, habit.shift) * min(1.0, scale)
     change = (heavy[:, 2:].sign() * heavy[:, 2:].square() / 4).clamp(-1, 1) * torch.tensor([habit.turn, habit.zoom])
@@ -194,13 +194,13 @@ def _joints(centres: Tensor, sides: Tensor, uniform: Tensor) -> tuple[Tensor, Te
 
 
 def _colours(uniform: Tensor, kind: Tensor) -> Tensor:
-    """Colours (N, 3, 3): a third nearly black, a third grey, the others as they come."""
+    """Return colours (N, 3, 3): a third nearly black, a third grey, the others as they come."""
     grey = uniform.mean(-1, keepdim=True).expand_as(uniform)
     coloured = torch.where(kind[:, :1, None] < 0.66, grey + 0.15 * (uniform - 0.5), uniform)
     return torch.where(kind[:, :1, None] < 0.33, 0.15 * coloured, coloured).clamp(0, 1)
 
 
 def _textured(uniform: Tensor) -> Tensor:
-    """How much of an object's colour is a texture's: nothing, some or all."""
+    """Return a texture's share of each object's colour: nothing, some or all."""
     some = torch.where(uniform[:, 1] < 0.5, 1.0, 1.2 * (uniform[:, 1] - 0.5))
     return torch.where(uniform[:, 0] < TEXTURED, some, 0)

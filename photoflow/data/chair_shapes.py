@@ -42,7 +42,7 @@ class Parts:
     shade: Tensor
 
     def fitted(self) -> Parts:
-        """The same within a circle of radius 1 around 0."""
+        """Move and scale the parts of each shape into a circle of radius 1 around 0."""
         corners = torch.stack([self.centre + s * self.first + t * self.second for s in (-1, 1) for t in (-1, 1)])
         there = (self.slot >= 0)[None, ..., None]
         low = torch.where(there, corners, torch.inf).amin(dim=(0, 2))[:, None]
@@ -76,7 +76,7 @@ def shape_bank(count: int, side: int, seed: int) -> Tensor:
 
 
 def chairs(count: int, generator: torch.Generator) -> Parts:
-    """Chairs and stools in orthographic projection."""
+    """Draw chairs and stools in orthographic projection."""
     space, there, slot = _chair_parts(count, generator)
     view = torch.rand((2, count), generator=generator)
     centre, a, b = torch.einsum("nij,knpj->knpi", _view(6.28 * view[0], 0.05 + 0.55 * view[1]), space)
@@ -95,7 +95,7 @@ def chairs(count: int, generator: torch.Generator) -> Parts:
 
 
 def _chair_parts(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-    """The parts of chairs in space: x to the right, y up, z to the front, 0 in the middle of the seat.
+    """Draw the parts of chairs in space: x to the right, y up, z to the front, 0 in the middle of the seat.
 
     Returns:
         (3, N, P, 3): centres, a and b, which is 0 for bars; (N, P): whether the part is there; (P,): its colour.
@@ -118,11 +118,11 @@ def _chair_parts(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor
         return torch.stack([x, y, z], 1)
 
     def leaning(x: Tensor, y: Tensor) -> Tensor:
-        """A place on the back."""
+        """Return a place on the back."""
         return vector(x, y, -deep - tilt * y)
 
     def up(length: Tensor) -> Tensor:
-        """A way along the back."""
+        """Return a way along the back."""
         return vector(zero, length, -tilt * length)
 
     parts.append((none, vector(wide, zero, zero), vector(zero, zero, deep), always, 0))  # the seat
@@ -152,7 +152,7 @@ def _chair_parts(count: int, generator: torch.Generator) -> tuple[Tensor, Tensor
 
 
 def bars(count: int, generator: torch.Generator) -> Parts:
-    """Rods that hang together end to end, or at their middles."""
+    """Draw rods that hang together end to end, or at their middles."""
     amount = 8
     turn = torch.rand((count, amount), generator=generator) * 6.28
     length = 0.3 + 0.7 * torch.rand((count, amount), generator=generator)
@@ -166,7 +166,7 @@ def bars(count: int, generator: torch.Generator) -> Parts:
 
 
 def plates(count: int, generator: torch.Generator) -> Parts:
-    """Parallelograms, some with holes in them."""
+    """Draw parallelograms, some with holes in them."""
     amount = 5
     centre = torch.rand((count, amount, 2), generator=generator) * 1.2 - 0.6
     turn = torch.rand((count, amount), generator=generator) * 6.28
@@ -184,7 +184,7 @@ def plates(count: int, generator: torch.Generator) -> Parts:
 
 
 def blobs(count: int, generator: torch.Generator) -> Parts:
-    """Round lumps that overlap, some with a hole."""
+    """Draw round lumps that overlap, some with a hole."""
     amount = 6
     centre = (torch.rand((count, amount, 2), generator=generator) - 0.5) * 1.1
     radius = 0.2 + 0.35 * torch.rand((count, amount), generator=generator)
@@ -199,7 +199,7 @@ def blobs(count: int, generator: torch.Generator) -> Parts:
 
 
 def _view(yaw: Tensor, pitch: Tensor) -> Tensor:
-    """(N, 3, 3): from space, y up, to the picture's x right and y down, and the nearness."""
+    """Return maps (N, 3, 3) from space, y up, to the picture's x right and y down, and the nearness."""
     zero = torch.zeros_like(yaw)
     turn = torch.stack([yaw.cos(), zero, yaw.sin(), zero, zero + 1, zero, -yaw.sin(), zero, yaw.cos()], 1)
     nod = torch.stack([zero + 1, zero, zero, zero, -pitch.cos(), pitch.sin(), zero, pitch.sin(), pitch.cos()], 1)
@@ -207,14 +207,14 @@ def _view(yaw: Tensor, pitch: Tensor) -> Tensor:
 
 
 def _present(count: int, amount: int, least: int, generator: torch.Generator) -> Tensor:
-    """Random colours for the first few parts, at least `least`; the others are not there."""
+    """Draw random colours for the first few parts, at least `least`; the others are not there."""
     slot = torch.randint(SLOTS, (count, amount), generator=generator)
     kept = torch.randint(least, amount + 1, (count, 1), generator=generator)
     return torch.where(torch.arange(amount) < kept, slot, _NONE)
 
 
 def _shades(count: int, amount: int, generator: torch.Generator) -> Tensor:
-    """Brightness and its slope."""
+    """Draw the brightness of parts and its slope."""
     return torch.rand((count, amount, 2), generator=generator) * torch.tensor([0.7, 0.6]) + torch.tensor([0.5, -0.3])
 
 
@@ -257,7 +257,7 @@ def _paint_part(canvas: Tensor, parts: Parts, index: int, axis: Tensor, scale: f
     long, wide = a.norm(dim=1).clamp_min(1e-4), b.norm(dim=1).clamp_min(1e-4)
 
     def across(way: Tensor, length: Tensor) -> Tensor:
-        """The distance in pixels of every pixel from the line through the centre along `way`."""
+        """Return the distance in pixels of every pixel from the line through the centre along `way`."""
         x = (axis - c[:, :1]) * (way[:, 1:] / length[:, None])
         y = (axis - c[:, 1:]) * (way[:, :1] / length[:, None])
         return (x[:, None, :] - y[:, :, None]) * scale

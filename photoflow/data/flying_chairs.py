@@ -68,15 +68,15 @@ class FlyingChairs:
             raise InputError(f"{self.folder}: none of its {len(pairs)} pairs is in the part {part!r}")
 
     def __len__(self) -> int:
-        """How many pairs there are."""
+        """Return the number of pairs."""
         return len(self._pairs)
 
     def __getitem__(self, index: int) -> Batch:
-        """A whole pair, neither cropped nor flipped, as a batch of one: image1, image2 and flow."""
+        """Return a whole pair, neither cropped nor flipped, as a batch of one: image1, image2 and flow."""
         return {name: value.to(self.device)[None] for name, value in _read(self._pairs[index]).items()}
 
     def batch(self, number: int, count: int) -> Batch:
-        """The batch of that number: every pair comes once before one comes again.
+        """Return the batch of that number: every pair comes once before one comes again.
 
         Returns:
             image1, image2 (B, 3, H, W) in [0, 1] and flow (B, 2, H, W), pixels.
@@ -91,7 +91,7 @@ class FlyingChairs:
         return {name: torch.stack([sample[name] for sample in samples]).to(self.device) for name in samples[0]}
 
     def _sample(self, place: int) -> Batch:
-        """The sample at a place in the endless order."""
+        """Return the sample at a place in the endless order."""
         epoch, index = divmod(place, len(self._pairs))
         order = torch.randperm(len(self._pairs), generator=generator_of(self.seed, 0, epoch))
         pair = self._pairs[int(order[index])]
@@ -103,14 +103,14 @@ class FlyingChairs:
 
 
 def flipped(sample: Batch) -> Batch:
-    """A sample (..., C, H, W) from left to right; the flow's x changes its sign."""
+    """Flip a sample (..., C, H, W) from left to right; the flow's x changes its sign."""
     turned = {name: value.flip(-1) for name, value in sample.items()}
     turned["flow"] = turned["flow"] * turned["flow"].new_tensor([-1.0, 1.0]).reshape(2, 1, 1)
     return turned
 
 
 def _crop(sample: Batch, size: tuple[int, int], down: float, across: float, pair: tuple[Path, ...]) -> Batch:
-    """A crop whose place is given by two numbers in [0, 1)."""
+    """Cut a crop at a place given by two numbers in [0, 1)."""
     room = [have - want for have, want in zip(sample["flow"].shape[1:], size)]
     if min(room) < 0:
         have = "x".join(str(side) for side in sample["flow"].shape[1:])
@@ -120,7 +120,7 @@ def _crop(sample: Batch, size: tuple[int, int], down: float, across: float, pair
 
 
 def _pairs(folder: Path) -> list[tuple[Path, ...]]:
-    """The files of each pair (first picture, second, flow), by number."""
+    """Return the files of each pair (first picture, second, flow), by number."""
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder")
     flows = sorted(folder.glob("*_flow.flo"))
@@ -138,7 +138,7 @@ def _picture(flow: Path, which: str) -> Path:
 
 
 def _split(folder: Path, count: int) -> list[int]:
-    """1 (training) or 2 (test) for each pair."""
+    """Return 1 (training) or 2 (test) for each pair."""
     for path in (folder / SPLIT_FILE, folder.parent / SPLIT_FILE):
         if not path.is_file():
             continue
@@ -160,7 +160,7 @@ def _read(pair: tuple[Path, ...]) -> Batch:
 
 
 def _read_picture(path: Path) -> Tensor:
-    """(3, H, W) in [0, 1]."""
+    """Read a picture, (3, H, W) in [0, 1]."""
     rgb: Any
     if path.suffix == ".ppm":  # a format that photos never come in, so `read_photo` leaves it out
         data = np.fromfile(path, np.uint8)

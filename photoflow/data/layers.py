@@ -49,13 +49,13 @@ class Layers:
 
     @staticmethod
     def joined(parts: list[Layers]) -> Layers:
-        """Those of several samples, numbered on."""
+        """Join the layers of several samples and number the samples on."""
         values = {field.name: torch.cat([getattr(part, field.name) for part in parts]) for field in fields(Layers)}
         values["sample"] = torch.cat([part.sample + index for index, part in enumerate(parts)])
         return Layers(**values)
 
     def moved(self, time: Tensor) -> Tensor:
-        """m_s, (L, 3, 3), at a time (L,)."""
+        """Return the maps m_s, (L, 3, 3), at a time s (L,)."""
         result = torch.eye(3, dtype=self.chain.dtype).expand(len(time), 3, 3)
         for link in range(self.chain.shape[1]):
             centre, change = self.chain[:, link, :2], self.chain[:, link, 2:] * time[:, None]
@@ -63,25 +63,25 @@ class Layers:
         return result
 
     def bent(self) -> list[int]:
-        """The layers that are bent at all."""
+        """Return the numbers of the layers that are bent at all."""
         return self.bend.flatten(1).any(1).nonzero()[:, 0].tolist()
 
 
 def similarity(centre: Tensor, shift: Tensor, turn: Tensor, zoom: Tensor) -> Tensor:
-    """Maps (N, 3, 3) that turn and zoom by exp(zoom) about a centre (N, 2) and shift it."""
+    """Return maps (N, 3, 3) that turn and zoom by exp(zoom) about a centre (N, 2) and shift it."""
     x, y = zoom.exp() * turn.cos(), zoom.exp() * turn.sin()
     linear = torch.stack([x, -y, y, x], 1).reshape(-1, 2, 2)
     return affine(linear, centre + shift - (linear @ centre[..., None])[..., 0])
 
 
 def affine(linear: Tensor, offset: Tensor) -> Tensor:
-    """Maps (N, 3, 3) of a linear part (N, 2, 2) and an offset (N, 2)."""
+    """Return maps (N, 3, 3) of a linear part (N, 2, 2) and an offset (N, 2)."""
     last = linear.new_tensor([0.0, 0.0, 1.0]).expand(len(linear), 1, 3)
     return torch.cat([torch.cat([linear, offset[..., None]], 2), last], 1)
 
 
 def smooth_fields(nodes: Tensor, steepness: Tensor, pitch: Tensor) -> Tensor:
-    """Bending fields of random nodes.
+    """Make bending fields of random nodes.
 
     Args:
         nodes: (N, 2, k, k), any numbers.
@@ -101,7 +101,7 @@ def smooth_fields(nodes: Tensor, steepness: Tensor, pitch: Tensor) -> Tensor:
 
 
 def affine_flow(maps: Tensor, height: int, width: int) -> Tensor:
-    """The flow (N, 2, height, width) with which `backward_warp` reads at maps (N, 3, 3) of the pixels."""
+    """Return the flow (N, 2, height, width) for `backward_warp` to read at maps (N, 3, 3) of the pixels."""
     x = torch.arange(width, dtype=torch.float32, device=maps.device)
     y = torch.arange(height, dtype=torch.float32, device=maps.device)
     column = maps[:, :2, 1, None] * y + maps[:, :2, 2, None]
@@ -112,7 +112,7 @@ def affine_flow(maps: Tensor, height: int, width: int) -> Tensor:
 
 
 class Truth:
-    """What is known about the frames of times 0 and 1, from which layer is on top at each pixel.
+    """The true flow and visibility of the frames of times 0 and 1, from the topmost layer at each pixel.
 
     Args:
         layers: on the CPU.
@@ -133,7 +133,7 @@ class Truth:
         self._pixels = torch.stack([x, y]).float()[:, None]  # (2, 1, H, W)
 
     def flow(self) -> Tensor:
-        """The flow (B, 2, H, W) from the frame of time 0 to that of time 1, pixels."""
+        """Return the flow (B, 2, H, W) from the frame of time 0 to that of time 1, pixels."""
         points = self._pixels.repeat(1, len(self._first), 1, 1)
         pixels, layers = self._bent_pixels(self._first)
         ends = points.flatten(1)[:, pixels]
@@ -144,7 +144,7 @@ class Truth:
         return self._flow_to(_applied(_of(self._there, self._first), points))
 
     def flow_back(self) -> Tensor:
-        """The flow (B, 2, H, W) from the frame of time 1 to that of time 0, pixels."""
+        """Return the flow (B, 2, H, W) from the frame of time 1 to that of time 0, pixels."""
         points = _applied(_of(self._back, self._last), self._pixels)
         pixels, layers = self._bent_pixels(self._last)
         if len(pixels):
@@ -152,7 +152,7 @@ class Truth:
         return self._flow_to(points)
 
     def seen(self, flow: Tensor, flow_back: Tensor) -> tuple[Tensor, Tensor]:
-        """What of each frame is seen in the other, (B, 1, H, W): 1 or 0.
+        """Mark the pixels of each frame that are seen in the other, (B, 1, H, W): 1 or 0.
 
         A pixel is not seen where it moves out of the frame, or to a place that belongs by half or more to layers in
         front of its own.
@@ -187,13 +187,13 @@ class Truth:
         return (points - self._pixels).transpose(0, 1).contiguous()
 
     def _bent_pixels(self, layers: Tensor) -> tuple[Tensor, Tensor]:
-        """The indices of the pixels whose layers are bent, and those layers."""
+        """Return the indices of the pixels whose layers are bent, and those layers."""
         layers = layers.flatten()
         pixels = self._is_bent.index_select(0, layers).nonzero()[:, 0]
         return pixels, layers[pixels]
 
     def _bending(self, points: Tensor, layers: Tensor) -> Tensor:
-        """The fields of layers (n,) at points (2, n): all fields stand below one another in one picture."""
+        """Read the fields of layers (n,) at points (2, n): all fields stand below one another in one picture."""
         places = self._place.index_select(1, layers)
         x, y = ((points - places[:2]) / places[2]).clamp_(0, CELLS)
         y = y + layers * (CELLS + 1)
@@ -207,11 +207,11 @@ class Truth:
 
 
 def _of(table: Tensor, layers: Tensor) -> Tensor:
-    """Each pixel's layer's numbers (K, B, H, W) of a table (K, L)."""
+    """Look up the numbers (K, B, H, W) of each pixel's layer in a table (K, L)."""
     return table.index_select(1, layers.flatten()).reshape(-1, *layers.shape)
 
 
 def _applied(maps: Tensor, points: Tensor) -> Tensor:
-    """Maps (6, B, H, W) applied to points (2, B or 1, H, W)."""
+    """Apply maps (6, B, H, W) to points (2, B or 1, H, W)."""
     x, y = points
     return torch.stack([maps[0] * x + maps[1] * y + maps[2], maps[3] * x + maps[4] * y + maps[5]])

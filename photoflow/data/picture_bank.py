@@ -99,7 +99,7 @@ def _scikit_photos() -> list[Path]:
 
 
 def _fitted(rgb: np.ndarray[Any, Any], least: tuple[int, int]) -> Tensor:
-    """A photo (3, H, W) at most 768 pixels long, but large enough to cut from."""
+    """Resize a photo (3, H, W) to at most 768 pixels of length, but large enough to cut from."""
     height, width = rgb.shape[:2]
     scale = max(least[0] / height, least[1] / width, min(1.0, _LONG_SIDE / max(height, width)))
     size = (max(least[1], round(width * scale)), max(least[0], round(height * scale)))
@@ -108,7 +108,7 @@ def _fitted(rgb: np.ndarray[Any, Any], least: tuple[int, int]) -> Tensor:
 
 
 def _texture(index: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
-    """A procedural texture (3, H, W), uint8: one of six patterns in colours of its own, warped a little by noise."""
+    """Make a procedural texture (3, H, W), uint8: one of six patterns in its own colours, warped a little by noise."""
     height, width = size
     y, x = torch.meshgrid(torch.arange(height) / 256, torch.arange(width) / 256, indexing="ij")
     bend, grain = noise(size, 3, 4, generator), noise(size, 8, 5, generator)
@@ -131,7 +131,7 @@ def _texture(index: int, size: tuple[int, int], generator: torch.Generator) -> T
 
 
 def noise(size: tuple[int, int], coarse: int, octaves: int, generator: torch.Generator) -> Tensor:
-    """Smooth noise (H, W) from 0 to 1: octaves of random grids, `coarse` cells along the first, each half as strong."""
+    """Make smooth noise (H, W) from 0 to 1: octaves of random grids, `coarse` cells at first, each half as strong."""
     total = torch.zeros(size)
     for octave in range(octaves):
         cells = coarse << octave
@@ -141,5 +141,5 @@ def noise(size: tuple[int, int], coarse: int, octaves: int, generator: torch.Gen
 
 
 def _cubic(cells: int, side: int) -> Tensor:
-    """What bicubic interpolation makes of each of so many cells along a side, (side, cells)."""
+    """Return the weights (side, cells) of bicubic interpolation from so many cells along a side."""
     return F.interpolate(torch.eye(cells)[None, None], (side, cells), mode="bicubic", align_corners=True)[0, 0]

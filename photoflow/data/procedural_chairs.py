@@ -58,7 +58,7 @@ class ProceduralChairs:
         self.name = f"procedural chairs from {self._pictures.photographs} photographs"
 
     def batch(self, number: int, count: int) -> Batch:
-        """The batch of that number, with all that `Batch` names.
+        """Paint the batch of that number, with all that `Batch` names.
 
         Motions are functions of time: `middle` is the true frame of the time `t`, which is from 0.1 to 0.9.
         """
@@ -103,7 +103,7 @@ class _Stage:
                 self._put(rows, _smeared(canvases, self._smear(rows, bank.shape[2:]), "constant"))
 
     def frame(self, time: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """The frame of a time (B,).
+        """Paint the frame of a time (B,).
 
         Returns:
             picture (B, 3, H, W) in [0, 1]; the layer that is on top at each pixel (B, H, W), int32; how much of each
@@ -135,8 +135,8 @@ class _Stage:
         self._canvases.update(zip(rows.tolist(), canvases))
 
     def _pieces(self, time: Tensor) -> Iterator[tuple[int, int, tuple[int, int], Tensor]]:
-        """What is seen of every layer alone, from back to front: layer, sample, place (y, x) and RGBA (4, h, w) with
-        the coverage multiplied in, or RGB of a background's whole frame."""
+        """Yield the picture of every layer alone, from back to front: layer, sample, place (y, x) and RGBA (4, h, w)
+        with the coverage multiplied in, or RGB of a background's whole frame."""
         layers = self._scene.layers
         times = time[layers.sample]
         moved = layers.moved(times)
@@ -161,7 +161,7 @@ class _Stage:
             yield row, sample, (y, x), backward_warp(canvas, flow, padding=padding)[0]
 
     def _windows(self, moved: Tensor) -> Tensor:
-        """The part of the frame (L, 4) in which each layer may be seen: x, y, width and height in pixels."""
+        """Return the part of the frame (L, 4) in which each layer may be seen: x, y, width and height in pixels."""
         layers = self._scene.layers
         corners = (moved @ layers.start @ self._corners)[:, :2]
         reach = 1 + 2 * layers.bend.abs().flatten(1).amax(1)[:, None]  # bent, then turned and zoomed
@@ -173,7 +173,7 @@ class _Stage:
         return torch.cat([low, high - low], 1)
 
     def _coloured(self, rows: Tensor, bank: Tensor, pictures: PictureBank) -> Tensor:
-        """Canvases (n, 4, side, side) of objects: RGB with the coverage multiplied in, and the coverage."""
+        """Colour canvases (n, 4, side, side) of objects: RGB with the coverage multiplied in, and the coverage."""
         scene = self._scene
         shape = (scene.shape[rows] * len(bank)).long().to(self._device)
         canvases = bank[shape].float().div_(160)
@@ -192,7 +192,7 @@ class _Stage:
         return canvases
 
     def _smear(self, rows: Tensor, size: Sequence[int]) -> Tensor:
-        """How far (n, 2) canvases of a (height, width) move, in their own pixels, while a frame is exposed."""
+        """Measure the motion (n, 2) of canvases of a (height, width), in their own pixels, while a frame is exposed."""
         layers = self._scene.layers
         middle = torch.tensor([(size[1] - 1) / 2, (size[0] - 1) / 2, 1], dtype=torch.float64)[:, None]
         before = layers.start[rows] @ middle
@@ -203,7 +203,7 @@ class _Stage:
         return limited
 
     def _finished(self, picture: Tensor, time: Tensor) -> Tensor:
-        """The picture out of focus, brighter or darker."""
+        """Put the picture out of focus and make it brighter or darker."""
         scene = self._scene
         for one, sigma in zip(picture, scene.blur.tolist()):
             if sigma > 0:
@@ -214,18 +214,18 @@ class _Stage:
         return picture.clamp_(0, 1)
 
     def _moved(self, values: Tensor) -> Tensor:
-        """Numbers as the device takes them."""
+        """Return numbers on the device, as float32."""
         return values.to(self._device, torch.float32)
 
 
 def _ends(shown: Tensor) -> tuple[Tensor, Tensor]:
-    """The first and the last place that is true in each row (n, k)."""
+    """Find the first and the last place that is true in each row (n, k)."""
     places = shown.byte()
     return places.argmax(1), shown.shape[1] - 1 - places.flip(1).argmax(1)
 
 
 def _smeared(canvases: Tensor, ways: Tensor, mode: str) -> Tensor:
-    """Canvases (n, C, h, w) averaged along ways (n, 2), pixels: over a line of whole pixels through each."""
+    """Average canvases (n, C, h, w) along ways (n, 2), pixels: over a line of whole pixels through each."""
     height, width = canvases.shape[2:]
     for canvas, (x, y) in zip(canvases, ways.tolist()):
         steps = round(max(abs(x), abs(y)) / 2)
@@ -242,7 +242,7 @@ def _smeared(canvases: Tensor, ways: Tensor, mode: str) -> Tensor:
 
 
 def _blurred(picture: Tensor, sigma: float) -> Tensor:
-    """A picture (C, H, W) with a Gaussian of a standard deviation in pixels."""
+    """Blur a picture (C, H, W) with a Gaussian of a standard deviation in pixels."""
     weights = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-_BLUR_REACH, _BLUR_REACH + 1)]
     reach = (_BLUR_REACH, _BLUR_REACH)
     for dim, pad in ((1, (0, 0, *reach)), (2, (*reach, 0, 0))):

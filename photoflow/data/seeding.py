@@ -20,7 +20,7 @@ def check_seed(seed: int) -> int:
 
 
 def generator_of(*key: int) -> torch.Generator:
-    """A generator on the CPU for a key of whole numbers of at least 0; near keys give unrelated numbers.
+    """Return a generator on the CPU for a key of whole numbers of at least 0; near keys give unrelated numbers.
 
     All that is random in a sample is drawn on the CPU, as few numbers: a seed then means the same samples on every
     device, but for rounding.

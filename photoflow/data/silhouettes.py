@@ -17,7 +17,7 @@ _ROOT = 0.97  # where what grows from below begins, in heights
 
 
 def silhouette(kind: str, size: tuple[int, int], seed: int) -> Array:
-    """A random silhouette.
+    """Draw a random silhouette.
 
     Args:
         kind: "plant", "tree", "flag", "cloth", "hair", "candle" or "lantern".
@@ -34,7 +34,7 @@ def silhouette(kind: str, size: tuple[int, int], seed: int) -> Array:
 
 
 def _plant(canvas: Array, draw: Draw) -> None:
-    """Bent stems from one root, with leaves on both sides and a flower on some."""
+    """Draw bent stems from one root, with leaves on both sides and a flower on some."""
     height, width = canvas.shape
     root = np.array([draw.uniform(0.3, 0.7) * width, _ROOT * height])
     for _ in range(draw.integers(1, 6)):
@@ -50,7 +50,7 @@ def _plant(canvas: Array, draw: Draw) -> None:
 
 
 def _tree(canvas: Array, draw: Draw) -> None:
-    """A trunk under a crown of round clumps."""
+    """Draw a trunk under a crown of round clumps."""
     height, width = canvas.shape
     root = np.array([draw.uniform(0.35, 0.65) * width, _ROOT * height])
     top = root + np.array([draw.normal(0, 0.04) * width, -draw.uniform(0.4, 0.55) * height])
@@ -61,19 +61,19 @@ def _tree(canvas: Array, draw: Draw) -> None:
 
 
 def _flag(canvas: Array, draw: Draw) -> None:
-    """A sheet that is held at its left side."""
+    """Draw a sheet that is held at its left side."""
     left, top, right, bottom = draw.uniform([0.05, 0.08, 0.55, 0.5], [0.3, 0.3, 0.95, 0.9])
     _sheet(canvas, draw, left, top, right, bottom)
 
 
 def _cloth(canvas: Array, draw: Draw) -> None:
-    """A sheet that hangs from its upper side."""
+    """Draw a sheet that hangs from its upper side."""
     left, right, bottom = draw.uniform([0.05, 0.55, 0.55], [0.4, 0.95, 0.95])
     _sheet(canvas, draw, left, draw.uniform(0.03, 0.15), right, bottom)
 
 
 def _hair(canvas: Array, draw: Draw) -> None:
-    """Strands that hang from a line above."""
+    """Draw strands that hang from a line above."""
     height, width = canvas.shape
     left, right = draw.uniform([0.2, 0.55], [0.45, 0.85]) * width
     length = draw.uniform(0.5, 0.8) * height
@@ -84,7 +84,7 @@ def _hair(canvas: Array, draw: Draw) -> None:
 
 
 def _candle(canvas: Array, draw: Draw) -> None:
-    """A flame: round below, pointed above."""
+    """Draw a flame: round below, pointed above."""
     height, width = canvas.shape
     half, length = draw.uniform([0.06, 0.35], [0.16, 0.8]) * height
     foot = np.array([draw.uniform(0.3, 0.7) * width, draw.uniform(0.85, _ROOT) * height])
@@ -95,7 +95,7 @@ def _candle(canvas: Array, draw: Draw) -> None:
 
 
 def _lantern(canvas: Array, draw: Draw) -> None:
-    """A body that hangs on a string."""
+    """Draw a body that hangs on a string."""
     height, width = canvas.shape
     middle = np.array([draw.uniform(0.3, 0.7) * width, draw.uniform(0.5, 0.65) * height])
     across, along = draw.uniform([0.1, 0.14], [0.24, 0.28]) * height
@@ -107,18 +107,18 @@ SILHOUETTES: dict[str, Callable[[Array, Draw], None]] = {
     "plant": _plant, "tree": _tree, "flag": _flag, "cloth": _cloth, "hair": _hair, "candle": _candle,
     "lantern": _lantern,
 }  # fmt: skip
-"""What draws each kind, by the names of the wind's presets."""
+"""The functions that draw each kind, by the names of the wind's presets."""
 
 
 def _sheet(canvas: Array, draw: Draw, left: float, top: float, right: float, bottom: float) -> None:
-    """A quadrilateral, its corners a little off those of a box, in shares of the canvas."""
+    """Draw a quadrilateral, its corners a little off those of a box, in shares of the canvas."""
     height, width = canvas.shape
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]]) + draw.normal(0, 0.03, (4, 2))
     cv2.fillPoly(canvas, [_whole(corners * [width, height])], 255)
 
 
 def _bow(start: Array, end: Array, bend: float) -> Array:
-    """A parabola from one point to another, (32, 2), `bend` lengths aside in its middle."""
+    """Return a parabola from one point to another, (32, 2), `bend` lengths aside in its middle."""
     along = np.linspace(0, 1, 32)[:, None]
     aside = np.array([start[1] - end[1], end[0] - start[0]])
     return np.asarray(start + along * (end - start) + 4 * bend * along * (1 - along) * aside)
@@ -129,7 +129,7 @@ def _stroke(canvas: Array, points: Array, thickness: float) -> None:
 
 
 def _ellipse(canvas: Array, place: Array, first: float, second: float, angle: float, from_end: bool = False) -> None:
-    """An ellipse around a place or, a leaf, from it; half axes in pixels, the angle of the first in radians."""
+    """Draw an ellipse around a place or, as a leaf, from it; half axes in pixels, the angle of the first in radians."""
     centre = place + first * np.array([math.cos(angle), math.sin(angle)]) if from_end else place
     x, y = _whole(centre)
     axes = max(1, round(first)), max(1, round(second))

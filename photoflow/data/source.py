@@ -1,4 +1,4 @@
-"""What a source of samples is."""
+"""The interface of a source of samples."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """What a log or a weight's card calls it."""
+        """Return the name for a log or a weight's card."""
 
     def batch(self, number: int, count: int) -> Batch:
-        """The batch of that number, from 0 on, with `count` samples; it depends on nothing else."""
+        """Return the batch of that number, from 0 on, with `count` samples; it depends on nothing else."""

@@ -84,7 +84,7 @@ class ClipVolumes:
         self._kept: dict[tuple[int, int], Record] = {}
 
     def batch(self, number: int, count: int) -> Batch:
-        """The batch of that number: image (B, 3, H, W) and volume (B, 16, 4, H, W).
+        """Return the batch of that number: image (B, 3, H, W) and volume (B, 16, 4, H, W).
 
         Raises:
             InputError: a video that cannot be decoded.
@@ -149,7 +149,7 @@ class WindVolumes:
         self._kept: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
 
     def batch(self, number: int, count: int) -> Batch:
-        """The batch of that number: image (B, 3, H, W) and volume (B, 16, 4, H, W)."""
+        """Return the batch of that number: image (B, 3, H, W) and volume (B, 16, 4, H, W)."""
         return _batch([self._sample(index) for index in range(number * count, (number + 1) * count)], self.device)
 
     def _sample(self, index: int) -> Record:
@@ -165,7 +165,7 @@ class WindVolumes:
         return _cut(Record(image, volume), self.size, [0.0, 0.0, 0.0, *draws[4:]])
 
     def _blown(self, block: int, index: int) -> tuple[Tensor, Tensor]:
-        """A mask (H, W) in [0, 1] and its volume (K, 4, H, W)."""
+        """Make a mask (H, W) in [0, 1] and its volume (K, 4, H, W)."""
         key = block, index
         if key not in self._kept:
             while len(self._kept) >= 2 * RECORDS:
@@ -188,7 +188,7 @@ def _batch(photos: list[Record], device: str) -> Batch:
 
 
 def _cut(photo: Record, size: tuple[int, int], draws: list[float]) -> Record:
-    """A crop, made smaller, flipped and magnified, that six numbers in [0, 1) name: room, place, flip, amount."""
+    """Cut a crop, made smaller, flipped and magnified, by six numbers in [0, 1): room, place, amount, flip."""
     least = min(side / want for side, want in zip(photo.image.shape[1:], size))
     scale = min(least, ROOM[0] + draws[0] * (min(least, ROOM[1]) - ROOM[0])) if least > 1 else least
     height, width = (min(side, round(scale * want)) for side, want in zip(photo.image.shape[1:], size))
@@ -210,11 +210,11 @@ def _resized(planes: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def _parts(volume: SpectralVolume) -> Array:
-    """Real and imaginary parts of x, then of y: (K, 4, H, W) float32."""
+    """Return real and imaginary parts of x, then of y: (K, 4, H, W) float32."""
     given = volume.coefficients
     return np.stack([given[:, 0].real, given[:, 0].imag, given[:, 1].real, given[:, 1].imag], 1).astype(np.float32)
 
 
 def _length(clip: VideoReader) -> int:
-    """Frames of a record."""
+    """Return the number of frames of a record."""
     return round(RECORD * float(clip.fps))

@@ -64,7 +64,7 @@ class VideoFolder:
         self._pieces: dict[tuple[int, int], Tensor] = {}
 
     def batch(self, number: int, count: int) -> Batch:
-        """The batch of that number.
+        """Return the batch of that number.
 
         Returns:
             image1, middle, image2 (B, 3, H, W) in [0, 1], and t (B,), which is 0.5.
@@ -78,7 +78,7 @@ class VideoFolder:
         return {"image1": frames[:, 0], "middle": frames[:, 1], "image2": frames[:, 2], "t": time}
 
     def _triplet(self, sample: int) -> Tensor:
-        """Three crops, uint8 (3, 3, H, W)."""
+        """Choose three crops, uint8 (3, 3, H, W)."""
         generator = generator_of(self.seed, 1, sample)
         best, most = None, -1.0
         for draw in torch.rand((TRIES, 7), generator=generator).tolist():
@@ -95,7 +95,7 @@ class VideoFolder:
         return best.flip(0) if backwards else best
 
     def _cut(self, block: int, draw: list[float]) -> Tensor:
-        """The triplet that seven numbers in [0, 1) name."""
+        """Cut the triplet given by seven numbers in [0, 1)."""
         piece = self._piece(block, int(draw[0] * PIECES))
         step = 1 + int(draw[1] * min(STEPS, (len(piece) - 1) // 2))
         first = int(draw[2] * (len(piece) - 2 * step))
@@ -105,7 +105,7 @@ class VideoFolder:
         return frames[:, :, top : top + self.size[0], left : left + self.size[1]]
 
     def _piece(self, block: int, index: int) -> Tensor:
-        """Frames that follow each other, uint8 (n, 3, h, w), at least as large as the crops."""
+        """Return frames that follow each other, uint8 (n, 3, h, w), at least as large as the crops."""
         key = (block, index)
         if key not in self._pieces:
             while len(self._pieces) >= 2 * PIECES:
@@ -130,7 +130,7 @@ class _Video:
     count: int
 
     def frames(self, first: int, size: tuple[int, int], room: float) -> Iterator[Array]:
-        """Up to FRAMES frames from one on, uint8 (h, w, 3); decoded from the key frame before it."""
+        """Yield up to FRAMES frames from one on, uint8 (h, w, 3); decoded from the key frame before it."""
         try:
             with av.open(str(self.path)) as container:
                 yield from self._decoded(container, first, size, room)
@@ -170,7 +170,7 @@ class _Pictures:
         return len(self.files)
 
     def frames(self, first: int, size: tuple[int, int], room: float) -> Iterator[Array]:
-        """Up to FRAMES frames from one on, uint8 (h, w, 3)."""
+        """Yield up to FRAMES frames from one on, uint8 (h, w, 3)."""
         shape: tuple[int, ...] = ()
         for file in self.files[first : first + FRAMES]:
             rgb = read_photo(file).rgb
@@ -184,14 +184,14 @@ class _Pictures:
 
 
 def _fitted(have: tuple[int, int], size: tuple[int, int], room: float) -> tuple[int, int]:
-    """The (height, width) to which a frame is made smaller: `room` times the crop, if it has as much."""
+    """Return the (height, width) of a frame made smaller: `room` times the crop, if it has as much."""
     least = max(want / side for want, side in zip(size, have))
     scale = max(least, min(1.0, least * room))
     return max(size[0], round(have[0] * scale)), max(size[1], round(have[1] * scale))
 
 
 def _motion(triplet: Tensor) -> tuple[float, bool]:
-    """How much changes, and whether that looks like motion: neither standing still nor a cut."""
+    """Measure the change, and tell whether it looks like motion: neither standing still nor a cut."""
     blocks = F.avg_pool2d(triplet.float().mean(1, keepdim=True) / 255, 8)
     before, after, whole = (float((blocks[i] - blocks[j]).abs().mean()) for i, j in ((0, 1), (1, 2), (0, 2)))
     even = max(before, after) < 0.02 + 2.5 * min(before, after)  # at a cut all of the change is on one side
@@ -199,7 +199,7 @@ def _motion(triplet: Tensor) -> tuple[float, bool]:
 
 
 def _clips(folder: Path) -> Iterator[_Video | _Pictures]:
-    """The videos and the folders of frames below a folder, always in the same order."""
+    """Find the videos and the folders of frames below a folder, always in the same order."""
     for path, folders, names in os.walk(folder):
         folders.sort()
         files = sorted((Path(path, name) for name in names if not name.startswith(".")), key=natural_order)
@@ -212,7 +212,7 @@ def _clips(folder: Path) -> Iterator[_Video | _Pictures]:
 
 
 def _length(path: Path) -> int:
-    """About how many frames a video has."""
+    """Return about how many frames a video has."""
     try:
         with av.open(str(path)) as container:
             if not container.streams.video:

@@ -33,7 +33,7 @@ def jittered(image1: Tensor, image2: Tensor, chance: torch.Generator) -> tuple[T
     Args:
         image1: (B, 3, H, W), RGB in [0, 1].
         image2: of the same shape; changed like the first one in four pairs of five.
-        chance: what is drawn from, on the CPU.
+        chance: the generator of random numbers, on the CPU.
 
     Returns:
         Both, in [0, 1].
@@ -60,7 +60,7 @@ def placed(
         flow: from the first to the second (B, 2, H, W), pixels.
         weight: (B, 1, H, W), goes with the flow.
         size: of the part, at most that of the images.
-        chance: what is drawn from, on the CPU.
+        chance: the generator of random numbers, on the CPU.
 
     Returns:
         Images, flow and weight of that size.
@@ -89,7 +89,7 @@ def erased(image: Tensor, chance: torch.Generator) -> Tensor:
 
     Args:
         image: (B, 3, H, W), the second of a pair.
-        chance: what is drawn from, on the CPU.
+        chance: the generator of random numbers, on the CPU.
     """
     batch, _, height, width = image.shape
     shorter = min(height, width)
@@ -108,7 +108,7 @@ def erased(image: Tensor, chance: torch.Generator) -> Tensor:
 
 
 def _recoloured(image: Tensor, drawn: Tensor) -> Tensor:
-    """An image with the four changes, (B, 4) in [-1, 1]: brightness, contrast, saturation, hue."""
+    """Apply the four changes to an image, (B, 4) in [-1, 1]: brightness, contrast, saturation, hue."""
     brightness, contrast = (1 + _LIGHT * drawn[:, :2]).T.to(image.device)[..., None, None, None]
     luma = torch.tensor(_LUMA)
     # Saturation moves colours away from their grey or to it; both it and the turn of the hue are one matrix.
@@ -121,7 +121,7 @@ def _recoloured(image: Tensor, drawn: Tensor) -> Tensor:
 
 
 def _turned(angle: Tensor) -> Tensor:
-    """Rotations of RGB about its grey axis by angles (B,): (B, 3, 3), by Rodrigues' formula."""
+    """Return rotations (B, 3, 3) of RGB about its grey axis by angles (B,), by Rodrigues' formula."""
     cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
     across = torch.tensor([[0.0, -1.0, 1.0], [1.0, 0.0, -1.0], [-1.0, 1.0, 0.0]]) / math.sqrt(3)
     return cosine * torch.eye(3) + sine * across + (1 - cosine) / 3

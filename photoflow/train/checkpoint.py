@@ -1,4 +1,4 @@
-"""What a training leaves in its folder: a checkpoint to go on from, and the weights that are used."""
+"""The files of a training in its folder: a checkpoint to go on from, and the weights that are used."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def load_checkpoint(path: Path, recipe: str, config: str) -> tuple[Progress, dic
 
 
 def check_same(path: Path, recipe: str, config: str, wanted: str, wanted_config: str) -> None:
-    """See that what was trained is what is to be trained.
+    """Check that a saved training has the wanted recipe and configuration.
 
     Raises:
         InputError: the recipe is another one, or a field of the configuration; the message names it.
@@ -122,7 +122,7 @@ def write_weights(path: Path, network: nn.Module, about: Mapping[str, str]) -> N
 def about_weights(
     recipe: str, network: str, config: str, progress: Progress, device: str, world: int
 ) -> dict[str, str]:
-    """What a file of weights says of itself."""
+    """Return the header of a file of weights: network, recipe, configuration, progress and machine."""
     number = torch.cuda.get_device_name(device) if device != "cpu" else f"{platform.machine()} CPU"
     machine = f"{world} x {number}" if world > 1 else number
     return {
@@ -136,7 +136,7 @@ def about_weights(
 
 
 def progress_of_weights(path: Path, recipe: str, config: str) -> Progress:
-    """How far the training was that left a file of weights.
+    """Read a training's progress from its file of weights.
 
     Raises:
         InputError: the file is not one that a training left, or it was of another recipe or configuration.
@@ -155,7 +155,7 @@ def progress_of_weights(path: Path, recipe: str, config: str) -> Progress:
 
 
 def _read(path: Path) -> Any:
-    """What is in a file of torch's; nothing that is in it is run.
+    """Read a file of torch's without running anything in it.
 
     torch reads its archives without looking at their checksums, so that is done here.
     """

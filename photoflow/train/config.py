@@ -1,4 +1,4 @@
-"""What a training can be told: frozen configurations, and how texts set their fields."""
+"""The settings of a training: frozen configurations, and their fields set from texts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """What all recipes have.
+    """The settings of all recipes.
 
     Args:
         network: which of the recipe's networks is trained.
@@ -67,11 +67,11 @@ class TrainingConfig:
 
     @property
     def data_size(self) -> tuple[int, int]:
-        """Height and width of the pictures that the data is asked for."""
+        """Return height and width of the pictures that the data is asked for."""
         return self.size
 
     def as_json(self) -> str:
-        """All fields, in a form that can be stored and compared."""
+        """Return all fields as JSON, to be stored and compared."""
         return json.dumps(dataclasses.asdict(self))
 
 
@@ -79,7 +79,7 @@ Config = TypeVar("Config", bound=TrainingConfig)
 
 
 def configured(presets: Mapping[str, Config], settings: Mapping[str, str]) -> Config:
-    """The configuration of a network, with some of its fields set from texts.
+    """Return the configuration of a network, with some of its fields set from texts.
 
     Args:
         presets: a configuration for each network of the recipe, the usual one first.
@@ -102,7 +102,7 @@ def configured(presets: Mapping[str, Config], settings: Mapping[str, str]) -> Co
 
 
 def as_text(value: object) -> str:
-    """A field's value as a person writes it."""
+    """Return a field's value as a person writes it."""
     if isinstance(value, tuple | list):
         return ("x" if all(isinstance(one, int) for one in value) else ",").join(str(one) for one in value)
     return str(value)

@@ -30,18 +30,18 @@ class Ranks:
 
     @property
     def kind(self) -> str:
-        """The device's kind, as autocast names it."""
+        """Return the device's kind, as autocast names it."""
         return self.device.partition(":")[0]
 
     def mean(self, values: Tensor) -> Tensor:
-        """The mean over all processes. One that is not finite makes it so for all: they stop together."""
+        """Return the mean over all processes. A value that is not finite makes it so for all: they stop together."""
         if self.world > 1:
             dist.all_reduce(values)
             values = values / self.world
         return values
 
     def agreed(self, seconds: float, signal: int) -> tuple[float, int]:
-        """The time that the first process has measured, and the highest signal that any has got; 0: none."""
+        """Return the time measured by the first process, and the highest signal of all processes; 0: none."""
         if self.world == 1:
             return seconds, signal
         both = torch.tensor([seconds if self.rank == 0 else 0.0, signal], dtype=torch.float64, device=self.device)
@@ -52,10 +52,13 @@ class Ranks:
 
 @contextmanager
 def process_group(device: str) -> Iterator[Ranks]:
-    """This process among those that torchrun started, over NCCL on CUDA and gloo on the CPU; alone without torchrun.
+    """Join the processes that torchrun started, over NCCL on CUDA and gloo on the CPU; stay alone without torchrun.
 
     Args:
         device: "auto", "cpu", "cuda" or "cuda:NUMBER"; each process of a machine takes a CUDA device of its own.
+
+    Yields:
+        This process among those that train together.
 
     Raises:
         InputError: no such kind of device, or it is not there.

@@ -22,9 +22,11 @@ _FLAT = 1e-5  # a variance at which the slope of a line through the colours mean
 
 
 def evenly_lit(batch: Batch) -> Batch:
-    """The batch with image2 as bright as image1: a change of light is no motion, and nothing tells a generator of it.
+    """Return the batch with image2 made as bright as image1.
 
-    Gain and lift are those that least absolute residuals give between the means over 8 by 8 pixels of what both
+    A change of light is no motion, and nothing tells a generator of it.
+
+    Gain and lift come from least absolute residuals between the means over 8 by 8 pixels of the places that both
     images show: cells in which the flow, or what is seen, is a little wrong do not turn the line, as they would with
     least squares. A sample stays as it is, to the bit, where both changes are below 1 %, where nothing is seen in both
     images, or where the batch does not say what is.
@@ -42,7 +44,7 @@ def evenly_lit(batch: Batch) -> Batch:
 
 
 def _line(first: Tensor, second: Tensor, seen: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-    """The line through what two images (B, 3, H, W) show: its gain, and the means of both; (B, 1, 1, 1) each.
+    """Fit a line to the colours of two images (B, 3, H, W): its gain, and the means of both; (B, 1, 1, 1) each.
 
     Iteratively reweighted least squares: Holland and Welsch, "Robust regression using iteratively reweighted
     least-squares", 1977.
@@ -64,7 +66,7 @@ def _line(first: Tensor, second: Tensor, seen: Tensor) -> tuple[Tensor, tuple[Te
 
 
 def _per_cell(planes: Tensor) -> Tensor:
-    """Sums over cells of 8 by 8 pixels; smaller ones at the right and at the bottom."""
+    """Return sums over cells of 8 by 8 pixels; smaller ones at the right and at the bottom."""
     return functional.avg_pool2d(planes, _CELL, ceil_mode=True, divisor_override=1)
 
 

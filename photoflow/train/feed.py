@@ -30,7 +30,7 @@ class Mixture:
         self.name = " + ".join(dict.fromkeys(source.name for source in sources))
 
     def batch(self, number: int, count: int) -> Batch:
-        """Batch `number` of `count` samples."""
+        """Return batch `number` of `count` samples."""
         drawn = torch.randint(len(self._sources), (), generator=generator_of(self._seed, 3, number))
         return self._sources[int(drawn)].batch(number, count)
 
@@ -58,7 +58,7 @@ class Feed:
         self._ahead: tuple[int, Future[Batch]] | None = None
 
     def take(self, number: int) -> Batch:
-        """Batch `number`, on the device; the next one is begun."""
+        """Return batch `number`, on the device, and begin the next one."""
         if self._thread is None:
             return self._made(number)
         waiting = (
@@ -69,7 +69,7 @@ class Feed:
         return batch
 
     def again(self, number: int) -> Batch:
-        """Batch `number` out of turn, such as one that is looked at all along."""
+        """Return batch `number` out of turn, such as one that is looked at all along."""
         return self._made(number) if self._thread is None else self._thread.submit(self._made, number).result()
 
     def close(self) -> None:

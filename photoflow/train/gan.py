@@ -42,7 +42,7 @@ _LOSSES = ("adversarial", "pixel", "vgg", "cycle", "warp", "charbonnier", "lapla
 
 @dataclass(frozen=True)
 class GanConfig(TrainingConfig):
-    """Beside what all recipes have; a loss whose weight is 0 is not computed.
+    """Settings of the generators' recipe beside those of all recipes; a loss whose weight is 0 is not computed.
 
     Args:
         betas: Adam's.
@@ -97,7 +97,7 @@ _SPLATS = {"splat": "large", "splat_small": "small"}
 
 @dataclass(frozen=True)
 class Condition:
-    """What a generator and a discriminator see: section 3 of the paper, "executor".
+    """The input of a generator and a discriminator: section 3 of the paper, "executor".
 
     Args:
         image: I1 (B, 3, H, W), RGB in [0, 1].
@@ -111,12 +111,12 @@ class Condition:
 
     @property
     def warped(self) -> Tensor:
-        """I1' (B, 3, H, W): the softmax splat along the flow, larger motion in front, as the renderer has it."""
+        """Return I1' (B, 3, H, W): the softmax splat along the flow, larger motion in front, as the renderer has it."""
         return self._thrown[0]
 
     @property
     def occlusion(self) -> Tensor:
-        """M_occ (B, 1, H, W): 1 where less than half a pixel arrived."""
+        """Return M_occ (B, 1, H, W): 1 where less than half a pixel arrived."""
         return self._thrown[1]
 
     @cached_property
@@ -126,7 +126,7 @@ class Condition:
 
 
 def conditioned(batch: Batch) -> Condition:
-    """What the networks see of a batch with image1, flow and, where it has one, the mask; else of what moves."""
+    """Collect the networks' inputs from image1, flow and mask of a batch; without a mask, mark the moving pixels."""
     image, flow = batch["image1"], batch["flow"]
     mask = batch["mask"] if "mask" in batch else moving(flow)
     return Condition(image, mask, flow)
@@ -174,7 +174,7 @@ class GanRecipe(Recipe):
         return f'SplatGenerator(**SIZES["{_SPLATS[self.config.network]}"])'
 
     def critic_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """The distance that the discriminator sees between real and drawn, to be made large, and its penalty."""
+        """Compute the discriminator's distance between real and drawn, to be made large, and its gradient penalty."""
         batch = self._lit(batch)
         seen, real = self._seen(batch, chance), batch["image2"]
         with torch.no_grad():
@@ -188,7 +188,7 @@ class GanRecipe(Recipe):
         return Terms(losses, {})
 
     def generator_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """The weighed losses of the generator, those whose weight is not 0."""
+        """Compute the weighed losses of the generator, those whose weight is not 0."""
         batch = self._lit(batch)
         seen, real = self._seen(batch, chance), batch["image2"]
         drawn = self._draw(self.ships, seen)
@@ -206,13 +206,13 @@ class GanRecipe(Recipe):
         return Terms(terms, {"psnr": psnr(drawn, real)})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
-        """The photo, its splat, what the network draws, the true image, and the error."""
+        """Show the photo, its splat, the network's image, the true image, and the error."""
         seen, real = conditioned(batch), batch["image2"]
         drawn = self._draw(network, seen)
         return sheet([seen.image, seen.warped, drawn, real, error(drawn, real)])
 
     def _weights(self, progress: float) -> dict[str, float]:
-        """The weights of the generator's losses that count once a share of the training is done; none of them is 0."""
+        """Return the weights, none of them 0, of the losses that count once a share of the training is done."""
         weights: dict[str, float] = {name: getattr(self.config, name) for name in _LOSSES}
         if self._vgg_distance is None:
             weights["vgg"] = 0.0
@@ -221,17 +221,17 @@ class GanRecipe(Recipe):
         return {name: weight for name, weight in weights.items() if weight}
 
     def _lit(self, batch: Batch) -> Batch:
-        """The paper's generator learns from the data as it is."""
+        """Even out the light of a batch, but not for the paper's generator: it learns from the data as it is."""
         return batch if self.config.network == "paper" else evenly_lit(batch)
 
     def _seen(self, batch: Batch, chance: torch.Generator) -> Condition:
-        """What the networks see, with the masks of some samples hidden."""
+        """Collect the networks' inputs, with the masks of some samples hidden."""
         seen = conditioned(batch)
         shown = torch.rand(seen.mask.shape[0], 1, 1, 1, generator=chance) < self.config.masks
         return replace(seen, mask=torch.where(shown.to(seen.mask.device), seen.mask, 1.0))
 
     def _draw(self, network: Any, seen: Condition) -> Tensor:
-        """The generator's I2_pred, float32."""
+        """Draw the generator's I2_pred, float32."""
         planes = [seen.image, seen.mask, seen.flow]
         if self.config.network == "paper":
             planes += [seen.warped, seen.occlusion]
@@ -239,7 +239,7 @@ class GanRecipe(Recipe):
         return drawn.float()
 
     def _score(self, seen: Condition) -> Callable[[Tensor], Tensor]:
-        """The discriminator's scores D(I1, F, I1', M_occ, candidate) as a function of the candidate."""
+        """Return the discriminator's scores D(I1, F, I1', M_occ, candidate) as a function of the candidate."""
         return lambda candidate: self._critic(seen.image, seen.flow, seen.warped, seen.occlusion, candidate)
 
     def _adam(self, network: nn.Module) -> torch.optim.Optimizer:
@@ -247,7 +247,7 @@ class GanRecipe(Recipe):
 
 
 def _cycle(drawn: Tensor, seen: Condition) -> Tensor:
-    """L_flow_cycle = L1(Warp(I2_pred, -F), I1).
+    """Compute L_flow_cycle = L1(Warp(I2_pred, -F), I1).
 
     Warp(X, F) moves X along F, so that Warp(X, -F) brings the moved image back: read backwards, pixel p of it is
     X[p + F(p)]. That is exact where p is seen in I2; where it is hidden there, or has left the image (0, as the paper
@@ -257,7 +257,7 @@ def _cycle(drawn: Tensor, seen: Condition) -> Tensor:
 
 
 def _staying(drawn: Tensor, seen: Condition) -> Tensor:
-    """L_warp = 0.5 L1(I2_pred, I1').
+    """Compute L_warp = 0.5 L1(I2_pred, I1').
 
     Where nothing arrived, the paper's I1', read backwards, still shows something, our splat does not: there is
     nothing to stay near, and those pixels count as right.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class InterpolationConfig(TrainingConfig):
-    """Beside what all recipes have:
+    """Settings of the interpolator's recipe beside those of all recipes.
 
     Args:
         levels: of the loss's Laplacian pyramid.
@@ -72,7 +72,7 @@ class InterpolationRecipe(Recipe):
         return f'IFNet("{self.config.network}")'
 
     def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """The loss of the last block's frame, and of those before it."""
+        """Compute the loss of the last block's frame, and of those before it."""
         img0, img1, middle, time = turned(batch["image1"], batch["image2"], batch["middle"], batch["t"], chance)
         frames = self.ships(img0, img1, time, every_block=True)
         one_by_one = [laplacian_l1(frame, middle, self.config.levels) for frame in frames]
@@ -81,7 +81,7 @@ class InterpolationRecipe(Recipe):
         return Terms({"laplacian": one_by_one[-1], "coarse": coarse}, {"psnr": psnr(frames[-1], middle)})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
-        """The first frame, the true middle, the network's, its error, and the last frame."""
+        """Show the first frame, the true middle, the network's, its error, and the last frame."""
         img0, img1, middle, time = (batch[name] for name in self.needs)
         drawn = network(img0, img1, time)
         return sheet([img0, middle, drawn, error(drawn, middle), img1])
@@ -90,14 +90,14 @@ class InterpolationRecipe(Recipe):
 def turned(
     img0: Tensor, img1: Tensor, middle: Tensor, time: Tensor, chance: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Frames flipped along x, y and time, each sample by itself, and in half of the batches transposed.
+    """Flip frames along x, y and time, each sample by itself, and transpose them in half of the batches.
 
     Args:
         img0: (B, 3, H, W), the frame at time 0.
         img1: at time 1.
         middle: at `time`.
         time: (B,), from 0 to 1.
-        chance: what is drawn from, on the CPU.
+        chance: the generator of random numbers, on the CPU.
 
     Returns:
         The same four; where time is flipped, the images are exchanged and `time` is 1 - `time`.

@@ -13,7 +13,7 @@ def interruptible() -> Iterator[Callable[[], int]]:
     """Let SIGINT and SIGTERM end the training after its step; a second one ends it at once.
 
     Yields:
-        What gives the number of the signal that came, or 0.
+        A function that returns the number of the signal that came, or 0.
     """
     caught: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # which alone may set handlers

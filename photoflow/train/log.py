@@ -1,4 +1,4 @@
-"""What a training says while it runs: a table of losses, TensorBoard, a bar with the time that is left, pictures."""
+"""Output of a training while it runs: a table of losses, TensorBoard, a bar with the time that is left, pictures."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class Journal:
 
 
 def _read_table(path: Path, until: int | None) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a table that may not exist, those after a step left out."""
+    """Read columns and rows of a table that may not exist; rows after a step are left out."""
     if not path.is_file():
         return ["step", "minutes"], []
     with open(path, newline="") as file:
@@ -145,7 +145,7 @@ def _read_table(path: Path, until: int | None) -> tuple[list[str], list[dict[str
 
 
 def _tensorboard(folder: Path, step: int, say: Callable[[str], None]) -> Any:
-    """TensorBoard's writer, or None where its package is not installed, which is said."""
+    """Make TensorBoard's writer; where its package is not installed, say so and return None."""
     if importlib.util.find_spec("tensorboard") is None:
         say(f"tensorboard is not installed: the losses are in {folder / TABLE} alone")
         return None

@@ -57,12 +57,12 @@ class Diverged(InputError):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a training ended.
+    """The outcome of a training.
 
     Args:
         progress: how far it is.
         weights: the file of weights.
-        signal: that ended it, or 0.
+        signal: the number of the one that ended it, or 0.
         done: whether the whole training is done.
     """
 
@@ -92,7 +92,7 @@ class Trainer:
         self.feed = Feed(source, recipe.needs, self.config.batch, ranks.device, ranks.world * recipe.apart)
 
     def step(self, progress: float, rate: float) -> dict[str, float]:
-        """One step: each turn's updates, then the moving average.
+        """Take one step: each turn's updates, then the moving average.
 
         Args:
             progress: the share of the training that is done.
@@ -114,7 +114,7 @@ class Trainer:
         return values
 
     def _update(self, turn: Turn, progress: float, rate: float) -> dict[str, float]:
-        """One update of one network: accumulate gradients, clip them, move the weights."""
+        """Update one network once: accumulate gradients, clip them, move the weights."""
         for other in self.recipe.turns:
             other.network.requires_grad_(other is turn)
         forward, scaler, optimiser = self.forwards[turn.name], self.scalers[turn.name], turn.optimiser
@@ -145,7 +145,7 @@ class Trainer:
         return {f"{turn.name}/{name}": value for name, value in values.items()}
 
     def _next_batch(self) -> tuple[Batch, torch.Generator]:
-        """The next batch of this process, and what is drawn from for it: both follow from its number alone."""
+        """Return the next batch of this process and a random generator; both follow from its number alone."""
         number = self.done.number + self.ranks.rank
         self.done.number += self.ranks.world
         return self.feed.take(number * self.recipe.apart), generator_of(self.config.seed, 2, number)
@@ -172,7 +172,7 @@ class Trainer:
                 kept.copy_(now)
 
     def _autocast(self) -> torch.autocast:
-        """Networks run in the configured precision; their weights, flows and losses stay float32."""
+        """Return a context for networks in the configured precision; their weights, flows and losses stay float32."""
         half = self.dtype != torch.float32
         return torch.autocast(self.ranks.kind, self.dtype if half else None, enabled=half)
 
@@ -180,7 +180,7 @@ class Trainer:
         return DistributedDataParallel(forward) if self.ranks.world > 1 else forward
 
     def _parts(self) -> dict[str, Any]:
-        """Everything that has a state."""
+        """Return everything that has a state, by name."""
         parts: dict[str, Any] = {"average": self.average}
         for turn in self.recipe.turns:
             parts[f"{turn.name} network"] = turn.network
@@ -233,7 +233,7 @@ class Trainer:
         write_weights(folder / WEIGHTS, self.average, about | self.recipe.facts)
 
     def picture(self) -> Any:
-        """A sheet of what the averaged network makes of the first batch: uint8 (H, W, 3)."""
+        """Draw a sheet of the averaged network's results for the first batch: uint8 (H, W, 3)."""
         batch = {name: planes[:SHOWN] for name, planes in self.feed.again(0).items()}
         with torch.no_grad(), self._autocast():
             return self.recipe.picture(self.average, batch)
@@ -260,7 +260,7 @@ def train(
         clock: seconds.
 
     Returns:
-        How it ended.
+        The outcome of the training.
 
     Raises:
         InputError: the folder cannot be used, its checkpoint is damaged or another training's, or the data lacks
@@ -307,7 +307,7 @@ def train(
 
 
 def settled_precision(precision: str, device: str) -> torch.dtype:
-    """What networks are trained in.
+    """Return the floating-point type in which networks are trained.
 
     Args:
         precision: "bfloat16", "float16", "float32", or "auto": bfloat16 where the device multiplies matrices of it in

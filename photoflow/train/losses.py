@@ -1,4 +1,4 @@
-"""What networks are trained to make small. All is computed in float32, whatever precision a network runs in."""
+"""Losses that networks are trained with. All is computed in float32, whatever precision a network runs in."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from photoflow.models.vgg import VGG19Features
 from photoflow.weights.loading import locate
 
 SPAN = 2.0
-"""The papers' images lie in [-1, 1], those here in [0, 1]: what their differences have to be multiplied by."""
+"""The factor for differences of images: the papers' images lie in [-1, 1], those here in [0, 1]."""
 
 
 def l1(first: Tensor, second: Tensor) -> Tensor:
-    """The mean absolute difference of two tensors of one shape: a scalar."""
+    """Return the mean absolute difference of two tensors of one shape: a scalar."""
     return (first.float() - second.float()).abs().mean()
 
 
 def charbonnier(first: Tensor, second: Tensor, eps: float = 1e-3) -> Tensor:
-    """The mean of sqrt(d^2 + eps^2), d the difference of two tensors of one shape: L1, but smooth at 0.
+    """Return the mean of sqrt(d^2 + eps^2), d the difference of two tensors of one shape: L1, but smooth at 0.
 
     Source: Charbonnier et al., "Two deterministic half-quadratic regularization algorithms", ICIP 1994.
     """
@@ -32,8 +32,8 @@ WITHOUT_VGG = "the weights of VGG-19 are not on this machine: trained without L_
 
 
 def vgg_distance(device: str) -> Callable[[Tensor, Tensor], Tensor] | None:
-    """L1 between VGG-19's features of what is drawn and of what is wanted; None where its weights are not on this
-    machine."""
+    """Return L1 between VGG-19's features of a drawn and of a wanted image, as a function of both; None where its
+    weights are not on this machine."""
     found = locate("vgg19")
     if found is None:
         return None
@@ -48,7 +48,7 @@ def vgg_distance(device: str) -> Callable[[Tensor, Tensor], Tensor] | None:
 
 
 def laplacian_pyramid(image: Tensor, levels: int) -> list[Tensor]:
-    """An image as its details, from fine to coarse, and what is left.
+    """Split an image into its details, from fine to coarse, and the rest.
 
     Args:
         image: (B, C, H, W).
@@ -75,7 +75,7 @@ def laplacian_pyramid(image: Tensor, levels: int) -> list[Tensor]:
 
 
 def laplacian_l1(first: Tensor, second: Tensor, levels: int = 5) -> Tensor:
-    """The sum over the levels of a Laplacian pyramid of their mean absolute difference.
+    """Return the sum over the levels of a Laplacian pyramid of their mean absolute difference.
 
     Args:
         first: (B, C, H, W), any floating-point dtype.
@@ -91,7 +91,7 @@ def laplacian_l1(first: Tensor, second: Tensor, levels: int = 5) -> Tensor:
 
 
 def multi_scale_gradient(first: Tensor, second: Tensor, scales: int = 4) -> Tensor:
-    """The mean absolute difference of the gradients of two planes, summed over sizes that are halved.
+    """Return the mean absolute difference of the gradients of two planes, summed over sizes that are halved.
 
     Args:
         first: (B, C, H, W), any floating-point dtype.
@@ -111,7 +111,7 @@ def multi_scale_gradient(first: Tensor, second: Tensor, scales: int = 4) -> Tens
 
 
 def sequence_l1(flows: Sequence[Tensor], target: Tensor, valid: Tensor, gamma: float = 0.8) -> Tensor:
-    """The sum over a network's updates of gamma^(N - i) times the mean absolute difference to the true flow.
+    """Return the sum over a network's updates of gamma^(N - i) times the mean absolute difference to the true flow.
 
     Args:
         flows: N flows (B, 2, H, W), the last one the best.
@@ -132,7 +132,7 @@ def sequence_l1(flows: Sequence[Tensor], target: Tensor, valid: Tensor, gamma: f
 
 
 def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, drawn: Tensor, share: Tensor) -> Tensor:
-    """The mean of (|gradient of the score| - 1)^2 at places between real and drawn images.
+    """Return the mean of (|gradient of the score| - 1)^2 at places between real and drawn images.
 
     Computed in float32, out of autocast: in half precision the gradient of a gradient is mostly rounding. (How a GPU
     multiplies float32 in convolutions is torch's setting `torch.backends.cudnn.allow_tf32`.)
@@ -155,7 +155,7 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, drawn: Ten
 
 
 def psnr(drawn: Tensor, real: Tensor) -> Tensor:
-    """The mean over images of -10 log10(mean squared difference), RGB in [0, 1]: a scalar without a gradient."""
+    """Return the mean over images of -10 log10(mean squared difference), RGB in [0, 1]: a scalar without a gradient."""
     with torch.no_grad():
         squared = (drawn.float().clamp(0, 1) - real.float()).square().flatten(1).mean(1)
         return -10 * squared.clamp_min(1e-10).log10().mean()

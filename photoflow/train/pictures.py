@@ -16,7 +16,7 @@ SHOWN = 4
 
 
 def sheet(columns: Sequence[Tensor]) -> NDArray[np.uint8]:
-    """Samples as rows.
+    """Lay out samples as rows.
 
     Args:
         columns: (B, 3, H, W) RGB in [0, 1], or (B, 2, H, W) flows in pixels, of which those of one sample have one
@@ -34,7 +34,7 @@ def sheet(columns: Sequence[Tensor]) -> NDArray[np.uint8]:
 
 
 def error(drawn: Tensor, real: Tensor) -> Tensor:
-    """The absolute difference of two images (B, 3, H, W), three times as bright."""
+    """Return the absolute difference of two images (B, 3, H, W), three times as bright."""
     return torch.clamp(3 * (drawn.float() - real).abs(), 0, 1)
 
 

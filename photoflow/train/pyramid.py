@@ -30,7 +30,7 @@ _LOSSES = ("charbonnier", "laplacian", "vgg")
 
 @dataclass(frozen=True)
 class PyramidConfig(TrainingConfig):
-    """Beside what all recipes have; a loss whose weight is 0 is not computed.
+    """Settings of the pyramid generator's recipe beside those of all recipes; a loss whose weight is 0 is not computed.
 
     Args:
         charbonnier: weight of the Charbonnier loss.
@@ -100,7 +100,7 @@ class PyramidRecipe(Recipe):
         return f'PyramidGenerator("{self.config.network}")'
 
     def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """The weighed distances between what is drawn and the later image, those whose weight is not 0."""
+        """Compute the weighed distances between the drawn and the later image, those whose weight is not 0."""
         image, flow, real = self._pair(batch)
         drawn = self.ships(image, flow)
         distances: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -112,7 +112,7 @@ class PyramidRecipe(Recipe):
         return Terms(terms, {"psnr": psnr(drawn, real)})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
-        """The photo, its splat, what the network draws, the true image, and the error."""
+        """Show the photo, its splat, the network's image, the true image, and the error."""
         image, flow, real = self._pair(batch)
         drawn = network(image, flow)
         splat, _ = thrown(image, flow, motion_weight(flow))
@@ -120,14 +120,14 @@ class PyramidRecipe(Recipe):
 
     @property
     def _weights(self) -> dict[str, float]:
-        """The weights of the losses that count; none of them is 0."""
+        """Return the weights of the losses that count; none of them is 0."""
         weights: dict[str, float] = {name: getattr(self.config, name) for name in _LOSSES}
         if self._vgg_distance is None:
             weights["vgg"] = 0.0
         return {name: weight for name, weight in weights.items() if weight}
 
     def _pair(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """The earlier image, the flow, and the later image."""
+        """Return the earlier image, the flow, and the later image."""
         if "flow" in batch:
             batch = evenly_lit(batch)
             return batch["image1"], batch["flow"], batch["image2"]

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RaftConfig(TrainingConfig):
-    """Beside what all recipes have:
+    """Settings of RAFT's recipe beside those of all recipes.
 
     Args:
         updates: of the flow in training.
@@ -92,7 +92,7 @@ class RaftRecipe(Recipe):
         return f"RAFT.{self.config.network}()"
 
     def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """The flow's loss, and the last update's end point error."""
+        """Compute the flow's loss, and the last update's end point error."""
         flow = batch["flow"]
         weight = torch.ones_like(flow[:, :1])
         if "visible" in batch:
@@ -109,6 +109,6 @@ class RaftRecipe(Recipe):
         return Terms({"sequence": sequence_l1(flows, flow, weight, self.config.gamma)}, {"epe": epe})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
-        """Both images, the true flow, and the network's."""
+        """Show both images, the true flow, and the network's."""
         image1, image2, flow = (batch[name] for name in self.needs)
         return sheet([image1, image2, flow.nan_to_num(), network(image1, image2)])

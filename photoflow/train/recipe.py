@@ -1,4 +1,4 @@
-"""What the loop asks of a recipe."""
+"""The interface of recipes to the training loop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Terms(NamedTuple):
-    """What one batch says of a network.
+    """Losses and measures of a network for one batch.
 
     Args:
         losses: scalars, weighed; their sum is what is minimised.
@@ -32,7 +32,8 @@ class Terms(NamedTuple):
 
 
 Losses = Callable[["Batch", torch.Generator, float], Terms]
-"""A batch, what to draw from (on the CPU, another for each batch), and the share of the training done -> its terms."""
+"""A batch, a generator of random numbers (on the CPU, another for each batch), and the share of the training done ->
+its terms."""
 
 
 @dataclass(frozen=True)
@@ -57,22 +58,22 @@ class Turn:
 
 
 class Recipe(ABC):
-    """How one kind of network is trained.
+    """The training of one kind of network.
 
     Args:
         config: its configuration; its seed makes the first weights.
         device: where.
         turns: the updates of a step, in order.
-        ships: the network whose moving average is what a training is for.
-        facts: what a person should know of the weights, beside the configuration.
+        ships: the network whose moving average is the result of a training.
+        facts: for people who use the weights, beside the configuration.
     """
 
     name: ClassVar[str]
     needs: ClassVar[tuple[str, ...]]
-    """What a batch has to have."""
+    """Names of the tensors that a batch has to have."""
 
     apart: int = 1
-    """From the number of one batch that is trained on to the next: those that lie far apart have less in common."""
+    """Difference of the numbers of two batches in a row: those that lie far apart have less in common."""
 
     config: TrainingConfig
     turns: list[Turn]
@@ -80,13 +81,13 @@ class Recipe(ABC):
     facts: dict[str, str]
 
     def look(self, batches: Callable[[int], Batch]) -> None:  # noqa: B027  (most recipes have nothing to look for)
-        """Measure the data, batches by their numbers, before the first step; what it found goes on with a training."""
+        """Measure the data, batches by their numbers, before the first step; the results stay with the training."""
 
     @property
     @abstractmethod
     def network(self) -> str:
-        """The call that makes the network which ships."""
+        """Return the call that makes the shipped network, as text."""
 
     @abstractmethod
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
-        """A sheet that shows what the network makes of some samples: uint8 (H, W, 3)."""
+        """Draw a sheet of the network's results for some samples: uint8 (H, W, 3)."""

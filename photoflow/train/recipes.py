@@ -26,17 +26,17 @@ class Entry:
     presets: Mapping[str, TrainingConfig]
 
     def configured(self, settings: Mapping[str, str]) -> TrainingConfig:
-        """The configuration that texts describe; see `config.configured`."""
+        """Return the configuration described by texts; see `config.configured`."""
         return configured(self.presets, settings)
 
     def made(self, config: TrainingConfig, device: str) -> Recipe:
-        """The recipe, its networks on the device."""
+        """Make the recipe, its networks on the device."""
         recipe: Recipe = self.recipe(config, device)
         return recipe
 
 
 def entry_of(name: str) -> Entry:
-    """The recipe called `name`.
+    """Return the recipe called `name`.
 
     Raises:
         InputError: there is none.

@@ -26,7 +26,7 @@ _ASKED_MORE = 5.0  # times as often as the rest: pixels where DIS is not sure
 
 @dataclass(frozen=True)
 class RefinedDISConfig(TrainingConfig):
-    """Beside what all recipes have:
+    """Settings of refined DIS's recipe beside those of all recipes.
 
     Args:
         pixels: of each pair that a step looks at.
@@ -81,7 +81,7 @@ class RefinedDISRecipe(Recipe):
         return "RefinedDIS()"
 
     def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """What is expected to be lost against the best candidate, pixels, and what that one's error is."""
+        """Measure the expected error beyond that of the best candidate, and the best candidate's error, pixels."""
         image1, image2, flow = (batch[name] for name in self.needs)
         candidates = measured(image1, image2)
         # A flow that is unknown is NaN, and stays so: such pixels are never asked.
@@ -98,6 +98,6 @@ class RefinedDISRecipe(Recipe):
         return Terms({"lost": lost}, {"best": best.mean()})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
-        """Both images, the true flow, and the network's."""
+        """Show both images, the true flow, and the network's."""
         image1, image2, flow = (batch[name] for name in self.needs)
         return sheet([image1, image2, flow.nan_to_num(), network(image1, image2)])

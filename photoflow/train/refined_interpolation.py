@@ -67,7 +67,7 @@ PRESETS = {"small": RefinedInterpolationConfig()}
 
 
 class RefinedInterpolationRecipe(Recipe):
-    """The shares of `RefinedInterpolation`, trained on how far the colours that they make are off.
+    """The shares of `RefinedInterpolation`, trained on the errors of the colours that they make.
 
     In the first half of the training by their mean distance, sqrt(d^2 + least^2), in which what no way has right
     hardly counts: ways are learned to be told apart. Then by decibels, 10 log10(1 + e / least^2), e the mean squared
@@ -93,7 +93,7 @@ class RefinedInterpolationRecipe(Recipe):
         return "RefinedInterpolation()"
 
     def losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """How far the frame is off, by distance and in decibels, and that of DIS interpolation, in decibels."""
+        """Measure the frame's error, by distance and in decibels, and that of DIS interpolation, in decibels."""
         img0, img1, middle, t = turned(batch["image1"], batch["image2"], batch["middle"], batch["t"], chance)
         time = t.view(-1, 1, 1, 1)
         candidates = measured(img0, img1)
@@ -119,24 +119,24 @@ class RefinedInterpolationRecipe(Recipe):
         return Terms({loss: off.pop(loss)}, off | {"alone": self._decibels(plain, wanted, counts)})
 
     def _at(self, planes: Tensor, places: Tensor) -> Tensor:
-        """The pixels (B, ..., 3, H, W) of each place: (B, P, ..., 3, r r)."""
+        """Cut out the pixels (B, ..., 3, H, W) of each place: (B, P, ..., 3, r r)."""
         by = reduction(planes.shape[-2:])
         blocks = planes.unfold(-2, by, by).unfold(-2, by, by).flatten(-2)  # (B, ..., 3, h, w, r r)
         last = blocks.dim() - 3
         return of_places(blocks.movedim((last, last + 1), (1, 2)), places)[:, 0]
 
     def _distance(self, colours: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
-        """How far colours (B, P, 3, r r) are off, if places count so much, (B, P): the mean distance."""
+        """Return the mean distance of colours (B, P, 3, r r) from the wanted ones, weighed by `counts` (B, P)."""
         distance = ((colours - wanted).square().mean(2) + self.config.least**2).sqrt()
         return (distance.mean(2) * counts).sum() / counts.sum()
 
     def _decibels(self, colours: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
-        """The same by the mean squared error of each triplet: its decibels above the least that counts, on average."""
+        """Return the mean squared error of each triplet, in decibels above the least that counts, on average."""
         squared = ((colours - wanted).square().mean((2, 3)) * counts).sum(1) / counts.sum(1)
         return (10 * torch.log10(1 + squared / self.config.least**2)).mean()
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
-        """The first frame, the true middle, the network's, its error, and the last frame."""
+        """Show the first frame, the true middle, the network's, its error, and the last frame."""
         img0, img1, middle, t = (batch[name] for name in self.needs)
         made = network(img0, img1, t)
         return sheet([img0, middle, made, error(made, middle), img1])

@@ -7,13 +7,13 @@ from torch import Tensor
 
 
 def drawn(weights: Tensor, count: int, chance: torch.Generator) -> Tensor:
-    """Numbers of places of each picture, (B, count), drawn with replacement by their weights (B, h, w)."""
+    """Draw numbers of places of each picture, (B, count), with replacement by their weights (B, h, w)."""
     flat = weights.flatten(1).cpu() + 1e-12  # one whose flow is unknown everywhere: all of it is as good
     return torch.multinomial(flat, count, replacement=True, generator=chance).to(weights.device)
 
 
 def of_places(planes: Tensor, places: Tensor) -> Tensor:
-    """(B, h, w, ...) and numbers of places (B, P) -> (B, 1, P, ...)."""
+    """Pick the places with these numbers (B, P) from planes (B, h, w, ...): (B, 1, P, ...)."""
     flat = planes.flatten(1, 2)
     rows = torch.arange(len(flat), device=flat.device)[:, None]
     return flat[rows, places][:, None]

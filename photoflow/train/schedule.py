@@ -1,4 +1,4 @@
-"""How far a training is, how long it shall be, and the learning rate that follows from both."""
+"""Progress and length of a training, and the learning rate that follows from both."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Progress:
-    """How far a training is.
+    """The progress of a training.
 
     Args:
         step: steps done.
@@ -51,7 +51,7 @@ class Schedule:
     warmup: int = 0
 
     def progress(self, step: int, seconds: float) -> float:
-        """The share of the training that is done, in [0, 1], after `step` steps and `seconds` seconds."""
+        """Return the share of the training that is done, in [0, 1], after `step` steps and `seconds` seconds."""
         shares = [0.0]
         if self.steps is not None:
             shares.append(step / self.steps if self.steps else 1.0)
@@ -60,7 +60,7 @@ class Schedule:
         return min(1.0, max(shares))
 
     def rate_at(self, progress: float, updates: int) -> float:
-        """The learning rate of a step.
+        """Return the learning rate of a step.
 
         Args:
             progress: the share of the training that is done, in [0, 1].
@@ -73,7 +73,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long to train: by steps or by minutes.
+    """The length of a slice of training, by steps or by minutes.
 
     Args:
         steps: to be taken now; None: not counted.
@@ -96,5 +96,5 @@ class Plan:
             progress.minutes, progress.steps = longest if self.total is None else self.total, None
 
     def share(self, steps: int, seconds: float) -> float:
-        """The share of this slice that is done after as many steps and seconds of it."""
+        """Return the share of this slice that is done after as many steps and seconds of it."""
         return Schedule(self.steps, self.minutes, 0, 0).progress(steps, seconds)

@@ -1,5 +1,5 @@
 """The recipe of the prior of natural motion, in four stages: autoencoder, one frequency, all frequencies together,
-and how large what is drawn becomes.
+and the amplitudes of what is drawn.
 
     photoflow train spectral --data spectral:CLIPS --minutes 5 --out runs/vae
     photoflow train spectral --data spectral:CLIPS --minutes 20 --out runs/slice --set stage=slice \
@@ -46,7 +46,7 @@ _MOMENTS = (0.1, 0.3)  # shares of a record at which a sheet shows displacements
 
 @dataclass(frozen=True)
 class SpectralConfig(TrainingConfig):
-    """Beside what all recipes have:
+    """Settings of the prior's recipe beside those of all recipes.
 
     Args:
         stage: "vae", "slice", "coordinated" or "calibrated".
@@ -144,12 +144,12 @@ class SpectralRecipe(Recipe):
 
     @property
     def _scaled(self) -> bool:
-        """Whether the first stage has been begun."""
+        """Return whether the first stage has been begun."""
         return bool((self.ships.vae.scales != 1).any())
 
     @property
     def _spread(self) -> bool:
-        """Whether the second stage has been begun."""
+        """Return whether the second stage has been begun."""
         return bool((self.ships.unet.latent_spread != 1).any())
 
     @property
@@ -174,7 +174,7 @@ class SpectralRecipe(Recipe):
         unet.latent_bound.copy_(_ROOM * farthest / spread)
 
     def vae_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """How far the normalised parts that come back are from those that went in."""
+        """Measure the distance between normalised parts and their decoding, and the divergence of the latents."""
         parts, _ = self._slices(batch, chance)
         height, width = (-(-side // self.ships.vae.factor) for side in parts.shape[2:])
         noise = torch.randn((parts.shape[0], LATENTS, height, width), generator=chance).to(parts.device)
@@ -189,23 +189,23 @@ class SpectralRecipe(Recipe):
         return Terms(losses, {"error": apart / l1(parts, torch.zeros_like(parts)).clamp(min=1e-6)})
 
     def slice_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """How wrong the noise is that is seen in some frequencies, each by itself."""
+        """Measure the error of the noise predicted in some frequencies, each by itself."""
         parts, numbers = self._slices(batch, chance)
         with torch.no_grad():
             latents = self.ships.encoded(parts)
         return self._noise_losses(latents[:, None], batch["image"], chance, numbers.reshape(-1, 1))
 
     def coordinated_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """How wrong the noise is that is seen in all frequencies together."""
+        """Measure the error of the noise predicted in all frequencies together."""
         with torch.no_grad():
             latents = self.ships.latents(self._volume(batch))
         return self._noise_losses(latents, batch["image"], chance, None)
 
     def calibrated_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
-        """How far the logarithms of the amplitudes are apart, of what is drawn and what is true for the pictures.
+        """Measure the distance between the logarithms of the drawn and the true amplitudes for the pictures.
 
-        Each that is drawn beside every true one: what is to be alike is how they are spread, and with the factors half
-        of those that are drawn are larger.
+        Each drawn one is compared with every true one: their distributions are to be alike, and with the factors half
+        of the drawn ones are larger.
         """
         drawn, wanted = (
             amplitudes(volume).clamp(min=_LEAST_AMPLITUDE).log()
@@ -216,7 +216,7 @@ class SpectralRecipe(Recipe):
         return Terms({"amplitudes": (fitted[:, None] - wanted[None]).abs().mean()}, {})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
-        """The picture, displacements at two moments of the true volume, and of what is decoded or drawn."""
+        """Show the picture, and displacements at two moments of the true and of the decoded or drawn volume."""
         image, volume = batch["image"], self._volume(batch)
         if self.config.stage == "vae":
             drawn = network.volume(network.latents(volume), (volume.shape[3], volume.shape[4]))
@@ -226,14 +226,14 @@ class SpectralRecipe(Recipe):
         return sheet([image, *(displacement(one, moment) for one in (volume, drawn) for moment in _MOMENTS)])
 
     def _volume(self, batch: Batch) -> Tensor:
-        """As many frequencies as the network has, (B, K, 4, H, W)."""
+        """Return as many frequencies of a batch as the network has, (B, K, 4, H, W)."""
         volume, count = batch["volume"], self.ships.config.frequencies
         if volume.shape[1] < count:
             raise InputError(f"data: expected volumes of at least {count} frequencies, got {volume.shape[1]}")
         return volume[:, :count]
 
     def _slices(self, batch: Batch, chance: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Normalised parts of some frequencies of each sample (B S, 4, H, W), and which those are (B, S)."""
+        """Draw normalised parts of some frequencies of each sample (B S, 4, H, W), and their numbers (B, S)."""
         parts = self.ships.vae.normalised(self._volume(batch))
         samples, count = parts.shape[:2]
         numbers = torch.rand((samples, count), generator=chance).argsort(1)[:, : self.config.slices].to(parts.device)
@@ -241,7 +241,7 @@ class SpectralRecipe(Recipe):
         return parts[rows, numbers].flatten(0, 1), numbers
 
     def _noise_losses(self, latents: Tensor, image: Tensor, chance: torch.Generator, numbers: Tensor | None) -> Terms:
-        """The mean squared error of the noise, for latents (N, K, 4, h, w), N / B of each picture.
+        """Compute the mean squared error of the noise, for latents (N, K, 4, h, w), N / B of each picture.
 
         Equation (3) is the measure. The loss has it divided by the share a_n that is left of the sample: otherwise
         steps with much noise, which decide what moves and how far, hardly count, and a short training does not learn
@@ -261,7 +261,7 @@ class SpectralRecipe(Recipe):
 
 
 def _scales(volumes: list[Tensor]) -> Tensor:
-    """The 95th percentile of each frequency's amplitudes over pixels, axes and samples, (K,), pixels."""
+    """Return the 95th percentile of each frequency's amplitudes over pixels, axes and samples, (K,), pixels."""
     amplitudes = torch.cat([volume.unflatten(2, (2, 2)).norm(dim=3) for volume in volumes])  # (B, K, 2, H, W)
     each = amplitudes.transpose(0, 1).flatten(1).cpu().numpy()
     found = np.percentile(each, _PERCENTILE, axis=1).astype(np.float32)
