@@ -13,7 +13,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.render.background import fill_background
-from photoflow.render.cutout import Cutout, support
+from photoflow.render.cutout import Cutout, premultiplied, support
 from photoflow.stage.layer import Layer
 from photoflow.stage.progress import Progress
 
@@ -128,17 +128,16 @@ def compose(photo: Array, filled: Array, moving: Sequence[Layer]) -> Composition
     alphas, width = [layer.alpha for layer in moving], rim(photo.shape)
     hole = hole_behind(alphas)
     window = _around(hole | (np.maximum.reduce(alphas) > 0))
-    picture, below = photo[window].astype(np.float32), filled[window].astype(np.float32)
+    picture, inside = photo[window], hole[window]
     near = [alpha[window] for alpha in alphas]
-    share = np.minimum(np.maximum.reduce(near) / np.float32(VEIL), 1)
-    doubt = evidence(picture, below, hole[window], width)
-    share = np.maximum(doubt, share)
-    behind = np.rint(picture + (below - picture) * share[..., None])
     background = filled.copy()
-    background[window] = behind
-    # From the back to the front. `below` is what is behind a subject without any residue: its evidence is told by that.
+    # `below` is what is behind a subject without any residue, by which its evidence is told; `behind` is what is drawn.
+    below, behind = filled[window].copy(), background[window]
+    doubt = evidence(picture, below, inside, width)
+    _feather(behind, picture, np.maximum.reduce(near), inside, doubt)
+    behind = behind.copy()
     cutouts = []
-    for number in reversed(range(len(moving))):
+    for number in reversed(range(len(moving))):  # from the back to the front
         alpha, colours = near[number], moving[number].colours[window]
         own = reached(alpha, width)
         for in_front in near[:number]:
@@ -147,12 +146,22 @@ def compose(photo: Array, filled: Array, moving: Sequence[Layer]) -> Composition
         if len(moving) > 1:  # else it is the hole's
             doubt[part] = evidence(picture[part], below[part], own[part], width)
         rgba = _cut(picture[part], behind[part], colours[part], alpha[part], own[part], doubt[part])
-        below[part] += (colours[part] - below[part]) * alpha[part][..., None]
-        # As the renderer does, which keeps the picture in bytes.
-        behind[part] = np.floor(behind[part] * (1 - rgba[..., 3:]) + rgba[..., :3] * 255 + np.float32(0.5))
+        if number > 0:
+            below[part] = np.rint(
+                below[part] + (colours[part].astype(np.float32) - below[part]) * alpha[part][..., None]
+            )
+            behind[part] = behind[part] * (1 - rgba[..., 3:]) + rgba[..., :3] * 255 + np.float32(0.5)
         left, top = window[1].start + part[1].start, window[0].start + part[0].start
         cutouts.append(Cutout((left, top, left + rgba.shape[1], top + rgba.shape[0]), rgba))
     return Composition(background, tuple(cutouts[::-1]))
+
+
+def _feather(filled: Array, photo: Array, alpha: Array, hole: Array, doubt: Array) -> None:
+    """Pass the fill into the photo, in place, where no subject hides it and no evidence speaks against that."""
+    edge = hole & (alpha < VEIL)
+    share = np.maximum(doubt[edge], alpha[edge] / np.float32(VEIL))[:, None]
+    seen = photo[edge].astype(np.float32)
+    filled[edge] = np.rint(seen + (filled[edge] - seen) * share)
 
 
 def _around(bits: Array) -> tuple[slice, slice]:
@@ -164,49 +173,53 @@ def _around(bits: Array) -> tuple[slice, slice]:
     )
 
 
-def _cut(picture: Array, behind: Array, colours: Array, alpha: Array, own: Array, doubt: Array) -> Array:
+def _cut(photo: Array, behind: Array, colours: Array, alpha: Array, own: Array, doubt: Array) -> Array:
     """Return a subject as it is drawn, (h, w, 4) float32, premultiplied.
 
     Args:
-        picture: float32 (h, w, 3), the photo, 0 to 255.
-        behind: what is drawn below the subject.
+        photo: uint8 (h, w, 3).
+        behind: uint8 (h, w, 3), what is drawn below the subject.
         colours: uint8 (h, w, 3), its own.
         alpha: (h, w), its opacity.
         own: bool (h, w), where it has to make up for what is missing of the photo.
         doubt: (h, w) in [0, 1], evidence that what is below is not the photo's.
     """
-    opacity = np.maximum(alpha, np.maximum(least_opacity(picture, behind), doubt))
-    opacity = np.where(own, opacity, alpha)[..., None]
-    missing = np.clip(picture - (1 - opacity) * behind, 0, 255 * opacity)
-    drawn = np.where(own[..., None], missing, colours * opacity) / np.float32(255)
-    return np.concatenate([drawn, opacity], axis=2).astype(np.float32)
+    rgba = premultiplied(colours, alpha)
+    solid = own & (alpha == 1) & (_largest(cv2.absdiff(photo, colours)) > 0)
+    rgba[solid, :3] = photo[solid] / np.float32(255)
+    rest = own & (alpha < 1)
+    seen, below = photo[rest].astype(np.float32), behind[rest].astype(np.float32)
+    opacity = np.maximum(alpha[rest], np.maximum(least_opacity(seen, below), doubt[rest]))[:, None]
+    rgba[rest, :3] = np.clip(seen - (1 - opacity) * below, 0, 255 * opacity) / np.float32(255)
+    rgba[rest, 3:] = opacity
+    return rgba
 
 
 def evidence(photo: Array, filled: Array, hole: Array, width: int) -> Array:
     """Return how sure it is that a fill is not what the photo shows, float32 (H, W) in [0, 1]; 0 outside the hole.
 
     Args:
-        photo: (H, W, 3), 0 to 255.
+        photo: uint8 (H, W, 3).
         filled: the same.
         hole: bool (H, W). Towards its edge, where both pass into each other, the evidence fades.
         width: see `rim`.
     """
     apart = _largest(cv2.absdiff(photo, filled))
-    apart = cv2.GaussianBlur(cv2.dilate(apart, np.ones((3, 3), np.uint8)), (0, 0), 1.0)
+    apart = cv2.GaussianBlur(cv2.dilate(apart.astype(np.float32), np.ones((3, 3), np.uint8)), (0, 0), 1.0)
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
     certain = smoothstep((apart - NOISE) / CERTAIN) * smoothstep(depth / (2 * width + 1))
     return np.asarray(certain, np.float32)
 
 
 def least_opacity(picture: Array, behind: Array) -> Array:
-    """Return the least opacity at which some colour over `behind` gives the picture, (H, W); both 0 to 255."""
+    """Return the least opacity at which some colour over `behind` gives the picture, (...); both (..., 3), 0 to 255."""
     apart = picture - behind
     room = np.where(apart > 0, 255 - behind, behind)  # to white for what is brighter, to black for what is darker
     return _largest(np.abs(apart) / np.maximum(room, np.float32(1e-6))).clip(0, 1)
 
 
 def _largest(picture: Array) -> Array:
-    """Return the largest of three channels, (h, w, 3) -> (h, w); much faster than the maximum over an axis."""
+    """Return the largest of three channels, (..., 3) -> (...); much faster than the maximum over an axis."""
     largest: Array = np.maximum(np.maximum(picture[..., 0], picture[..., 1]), picture[..., 2])
     return largest
 
