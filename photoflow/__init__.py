@@ -41,7 +41,7 @@ def __getattr__(name: str) -> Any:
 
 
 def build_info() -> dict[str, Any]:
-    """What this installation was built with: operators, CUDA version, architectures, SIMD level."""
+    """Describe the build of this installation: operators, CUDA version, architectures, SIMD level."""
     from photoflow import ops
 
     return ops.build_info()

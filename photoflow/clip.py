@@ -55,21 +55,21 @@ class Clip(Sequence[Array]):
 
     @property
     def width(self) -> int:
-        """Pixels of a row."""
+        """Return the pixels of a row."""
         return int(self.photo.shape[1])
 
     @property
     def height(self) -> int:
-        """Pixels of a column."""
+        """Return the pixels of a column."""
         return int(self.photo.shape[0])
 
     @property
     def seconds(self) -> float:
-        """Length of the clip."""
+        """Return the length of the clip in seconds."""
         return float(self._count / self.fps)
 
     def cutouts(self) -> Iterator[Array]:
-        """The moving subjects alone, uint8 (H, W, 4), transparent around them."""
+        """Yield the moving subjects alone, frame by frame, uint8 (H, W, 4), transparent around them."""
         return (self.renderer.cutout(self._time(i)) for i in range(self._count))
 
     def save(
@@ -133,7 +133,7 @@ class Clip(Sequence[Array]):
             progress()
 
     def _survey(self, points: Array) -> tuple[Array, Array, int]:
-        """Paths of `points` (N, 2) over the clip as (T, N, 2), the largest flow, and the row that moves most."""
+        """Find the paths of `points` (N, 2) as (T, N, 2), the clip's largest flow, and the row that moves most."""
         paths, largest, energies = [points], np.zeros(1, np.float32), np.zeros(self.height)
         x, y = points[:, 0].astype(int), points[:, 1].astype(int)
         for t in moments(self.seconds, 2, 49):
@@ -145,7 +145,7 @@ class Clip(Sequence[Array]):
         return np.stack(paths), largest, int(energies.argmax())
 
     def _repr_html_(self) -> str:
-        """The clip as a looping video inside a notebook."""
+        """Return the clip as a looping video inside a notebook."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "clip.mp4")
             self.save(path)
