@@ -65,11 +65,11 @@ class Clip(Sequence[Array]):
 
     @property
     def seconds(self) -> float:
-        """Return the length of the clip."""
+        """Return the length of the clip in seconds."""
         return float(self._count / self.fps)
 
     def cutouts(self) -> Iterator[Array]:
-        """Yield the moving subjects alone, uint8 (H, W, 4), transparent around them."""
+        """Yield the moving subjects alone, frame by frame, uint8 (H, W, 4), transparent around them."""
         return (self.renderer.cutout(self._time(i)) for i in range(self._count))
 
     def save(
@@ -133,7 +133,7 @@ class Clip(Sequence[Array]):
             progress()
 
     def _survey(self, points: Array) -> tuple[Array, Array, int]:
-        """Return paths of `points` (N, 2) over the clip, (T, N, 2), the largest flow, and the row that moves most."""
+        """Find the paths of `points` (N, 2) as (T, N, 2), the clip's largest flow, and the row that moves most."""
         paths, largest, energies = [points], np.zeros(1, np.float32), np.zeros(self.height)
         x, y = points[:, 0].astype(int), points[:, 1].astype(int)
         for t in moments(self.seconds, 2, 49):

@@ -1,4 +1,4 @@
-"""Where networks run, and in which precision."""
+"""The device that networks run on, and their precision."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def check_device(device: str) -> None:
-    """See that a device is named as a person may name it; whether it is there is seen by `settled_device`.
+    """Check that a device is named as a person may name it; `settled_device` checks that it is there.
 
     Raises:
         InputError: it is not "auto", "cpu", "cuda" or "cuda:NUMBER".
@@ -22,7 +22,7 @@ def check_device(device: str) -> None:
 
 
 def settled_device(device: str) -> str:
-    """Return the device that a person's choice means on this machine.
+    """Return the device that a person's choice means here.
 
     Args:
         device: "cpu", "cuda", "cuda:1", ...; "auto" is CUDA where torch and photoflow have it, else the CPU.
@@ -46,7 +46,7 @@ def settled_device(device: str) -> str:
 
 
 def fast_inference(device: str) -> torch.autocast:
-    """Return a context in which products are done in the half precision that the device is quick in.
+    """Return a context for products in the half precision that the device is quick in.
 
     float16 on CUDA; bfloat16 on a CPU that multiplies matrices of it in hardware (AMX), where it is several times
     faster than float32; on any other CPU nothing changes.

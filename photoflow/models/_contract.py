@@ -1,4 +1,4 @@
-"""What networks share: how they check images and flows, pad any size to theirs, and normalise each channel alone."""
+"""The parts that networks share: checks of images and flows, padding of any size to theirs, a norm of each channel."""
 
 from __future__ import annotations
 
@@ -42,8 +42,10 @@ def check_planes(network: str, argument: str, planes: Tensor, channels: int, bes
 
 
 def margins_to(planes: Tensor, multiple: int, least: int = 0) -> Margins:
-    """Pixels to add on each side, about evenly, so that height and width are a multiple of `multiple` and at least
-    `least`, itself a multiple."""
+    """Return the pixels to add on each side so that both sides are a multiple of `multiple` and at least `least`.
+
+    They are shared about evenly between left and right, and between top and bottom; `least` is itself a multiple.
+    """
     height, width = planes.shape[2:]
     more = [max((side + multiple - 1) // multiple * multiple, least) - side for side in (width, height)]
     (left, right), (top, bottom) = ((total // 2, total - total // 2) for total in more)
@@ -51,12 +53,12 @@ def margins_to(planes: Tensor, multiple: int, least: int = 0) -> Margins:
 
 
 def padded(planes: Tensor, margins: Margins) -> Tensor:
-    """Planes (B, C, H, W) with their border repeated outwards."""
+    """Pad planes (B, C, H, W) by repeating their border outwards."""
     return F.pad(planes, margins, mode="replicate") if any(margins) else planes
 
 
 def cropped(planes: Tensor, margins: Margins) -> Tensor:
-    """The inverse of `padded`, for (..., H, W), in memory of its own."""
+    """Undo `padded`: cut the margins off planes (..., H, W); the result has memory of its own."""
     if not any(margins):
         return planes
     left, right, top, bottom = margins

@@ -1,4 +1,4 @@
-"""What the interpolating networks share: two frames, a time between them, and what comes back."""
+"""The parts that interpolating networks share: two frames, a time between them, and the result."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Interpolated(NamedTuple):
     mask: Tensor
 
     def carry(self, first: Tensor, second: Tensor) -> Tensor:
-        """Something else that belongs to the two images, such as their opacity, moved and mixed as they were.
+        """Move and mix something else that belongs to the two images, such as their opacity, as they were.
 
         Args:
-            first: (B, C, H, W), what belongs to the first image.
+            first: (B, C, H, W), belongs to the first image.
             second: the same for the second.
 
         Returns:
-            (B, C, H, W), what belongs to the frame.
+            (B, C, H, W), belongs to the frame.
         """
         one = self.flow0.dim() == 4
         ways = [(self.flow0, self.flow1, self.mask)] if one else zip(*(part.unbind(1) for part in self[1:]))
@@ -62,17 +62,17 @@ def check_pair(network: str, img0: Tensor, img1: Tensor) -> None:
 
 
 def as_coordinates(x: Tensor) -> Tensor:
-    """The same numbers in the type of a flow: float64 stays, all else becomes float32."""
+    """Convert numbers to the type of a flow: float64 stays, all else becomes float32."""
     return x if x.dtype == torch.float64 else x.float()
 
 
 def time_of(network: str, t: float | Tensor, image: Tensor, *, ends: bool) -> Tensor:
-    """The time of each image of a batch, (B, 1, 1, 1), in the type of a flow.
+    """Return the time of each image of a batch, (B, 1, 1, 1), in the type of a flow.
 
     Args:
         network: for messages.
-        t: one time for all, or a tensor with one time, B of them, or (B, 1, 1, 1). Only a number is checked: what is
-            in a tensor is not known before it is computed.
+        t: one time for all, or a tensor with one time, B of them, or (B, 1, 1, 1). Only a number is checked: the
+            values in a tensor are not known before it is computed.
         image: (B, 3, H, W), whose device it gets.
         ends: whether 0 and 1 are times too.
 
@@ -92,7 +92,7 @@ def time_of(network: str, t: float | Tensor, image: Tensor, *, ends: bool) -> Te
 
 
 def resize(x: Tensor, factor: float) -> Tensor:
-    """Features (B, C, H, W) at `factor`, a power of two, times the size; bilinear, pixels as areas."""
+    """Resize features (B, C, H, W) to `factor` times their size, a power of two; bilinear, pixels as areas."""
     if factor == 1:
         return x
     height, width = x.shape[2:]

@@ -24,7 +24,7 @@ _LEAST = 2 * _FACTOR  # an instance norm needs more than one pixel
 
 
 def _normed(convolution: nn.Module, channels: int) -> nn.Sequential:
-    """A convolution, which needs no bias before an instance norm, the norm and a ReLU."""
+    """Make a sequence of a convolution, an instance norm and a ReLU; before the norm a bias is not needed."""
     return nn.Sequential(convolution, InstanceNorm(channels), nn.ReLU(inplace=True))
 
 

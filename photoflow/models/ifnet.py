@@ -21,7 +21,7 @@ _SCALES = (0.25, 0.5, 1.0, 2.0, 4.0)
 
 @dataclass(frozen=True)
 class IFNetConfig:
-    """What one version of the network has.
+    """The layout of one version of the network.
 
     Args:
         widths: channels of each block, coarse to fine; the last one works at full size, each other at half the size
@@ -147,8 +147,10 @@ class IFNet(Loadable, nn.Module):
         return frames if every_block else frames[-1]
 
     def _estimates(self, img0: Tensor, img1: Tensor, time: Tensor, scale: float, every: bool) -> list[_Estimate]:
-        """What each block, or the last one alone, has come to; the sides of the images are multiples of what the
-        first one needs."""
+        """Return the estimate after each block, or after the last one alone.
+
+        The sides of the images have to be multiples of what the first block needs.
+        """
         sides = [[img0], [img1]]
         if self.config.encoded:
             for side, features in zip(sides, self.encode(torch.cat([img0, img1])).chunk(2)):
@@ -163,7 +165,7 @@ class IFNet(Loadable, nn.Module):
         return kept
 
     def _seen(self, sides: list[list[Tensor]], time: Tensor, estimate: _Estimate | None, reduction: float) -> Tensor:
-        """What a block works from: both images and their features, moved, the time, and the estimate so far."""
+        """Assemble the input of a block: both images and their features, moved, the time, and the estimate so far."""
         if estimate is None:
             moved = [[resize(one, 1 / reduction) for one in side] for side in sides]
         else:
@@ -181,7 +183,7 @@ class IFNet(Loadable, nn.Module):
         return torch.cat(seen, dim=1)
 
     def _corrected(self, estimate: _Estimate | None, out: Tensor, reduction: float) -> _Estimate:
-        """The estimate after a block whose output is (B, outputs, H / reduction, W / reduction)."""
+        """Correct the estimate so far by a block's output (B, outputs, H / reduction, W / reduction)."""
         carried = out[:, _FLOWS + 1 : _FLOWS + 1 + self.config.carried] if self.config.carried else None
         flow = resize(as_coordinates(out[:, :_FLOWS]), reduction) * reduction
         mask = resize(out[:, _FLOWS : _FLOWS + 1], reduction)
@@ -243,7 +245,7 @@ class _Encoder(nn.Module):
 
 
 def _moved(side: list[Tensor], flow: Tensor, reduction: float) -> list[Tensor]:
-    """What belongs to one image, moved by its flow (B, 2, H, W) at full size, then reduced.
+    """Move all that belongs to one image by its flow (B, 2, H, W) at full size, then reduce it.
 
     Bilinear reduction by an even number reads the four pixels in the middle of each block and no others, so from 4 on
     only they are moved: a quarter of the pixels at 4, a sixteenth at 8.
@@ -255,8 +257,10 @@ def _moved(side: list[Tensor], flow: Tensor, reduction: float) -> list[Tensor]:
 
 
 def _at_middles(flow: Tensor, block: int) -> Tensor:
-    """The flow of the middle four pixels of each block, (B, 2, 2 H / block, 2 W / block), counted from where they now
-    stand in the tensor."""
+    """Pick the flow of the middle four pixels of each block, (B, 2, 2 H / block, 2 W / block).
+
+    The flow of a pixel is counted from its place in the new, smaller tensor.
+    """
     batch, _, height, width = flow.shape
     rows, columns = height // block, width // block
     middle = slice(block // 2 - 1, block // 2 + 1)
@@ -268,7 +272,7 @@ def _at_middles(flow: Tensor, block: int) -> Tensor:
 
 
 def _handed_on(carried: Tensor, reduction: float) -> Tensor:
-    """A block's features at the size of the next one, which works at 1 / reduction.
+    """Resize a block's features to the size of the next one, which works at 1 / reduction.
 
     They go by way of full size. Down to there that is the same as doubling: between two pixels of the smaller size
     the enlarged one is linear, and reduction averages symmetrically around the places that doubling reads.

@@ -104,7 +104,10 @@ class MaskRCNN:
 
 
 def _network_v1(min_score: float) -> nn.Module:
-    """The paper's network as its published weights want it: batch norms frozen, and without epsilon, as in training."""
+    """Make the paper's network as its published weights want it.
+
+    Batch norms are frozen, and without epsilon, as in training.
+    """
     from torchvision.models.detection import MaskRCNN as Network
     from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
     from torchvision.ops import FrozenBatchNorm2d
@@ -139,7 +142,7 @@ _OLD_NAMES = (
 
 
 def _renamed(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict under torchvision's present names, without the counts that a frozen batch norm has no use for."""
+    """Convert a state dict to torchvision's present names, without the counts that a frozen batch norm does not use."""
     names = {name: name for name in state if not name.endswith("num_batches_tracked")}
     for old, new in _OLD_NAMES:
         names = {name: old.sub(new, present) if old.fullmatch(present) else present for name, present in names.items()}

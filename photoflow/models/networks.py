@@ -8,7 +8,7 @@ from typing import Any
 
 from photoflow.weights.registry import WeightsError
 
-# Which weights in the registry are whose: their names begin so. Most have none.
+# What the names of a network's weights in the registry begin with. Most networks have none there.
 _PUBLISHED = {
     "raft": "raft_", "flow": "raft_", "gan": "gan_", "pyramid": "pyramid_", "rife": "rife_", "amt": "amt_",
     "refined": "refined_", "spectral": "spectral_",
@@ -17,14 +17,14 @@ KINDS = tuple(_PUBLISHED)
 
 
 def load_network(kind: str, weights: str | Path | None, *, offline: bool = False, accept_licence: bool = False) -> Any:
-    """A network with its weights, ready for inference.
+    """Load a network with its weights, ready for inference.
 
     Args:
         kind: "raft", "flow" (`RefinedDIS`, or RAFT), "gan" (the flow-guided generator, or the splat generator),
             "pyramid" (the pyramid generator), "rife" (IFNet), "amt", "refined" (`RefinedInterpolation`) or "spectral"
             (the prior of natural motion).
-        weights: name in the registry, or file; which variant of the network they belong to is seen from them. None:
-            those that come with photoflow, where it has some for this network.
+        weights: name in the registry, or file; the variant of the network is told from them. None: those that come
+            with photoflow, where it has some for this network.
         offline: never fetch.
         accept_licence: accept a licence that forbids commercial use.
 
@@ -58,7 +58,7 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
 
 
 def _variants(kind: str) -> list[Callable[[], Any]]:
-    """What makes the network, once for each of its layouts, the likeliest first."""
+    """List a function for each layout of the network that makes it, the likeliest layout first."""
     if kind == "raft":
         from photoflow.models.raft import RAFT
 

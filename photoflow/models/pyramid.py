@@ -46,9 +46,9 @@ SIZES = {
 
 
 def motion_weight(flow: Tensor) -> Tensor:
-    """How much each pixel counts where several arrive: how far it moves against what most of the flow does.
+    """Measure each pixel's weight where several arrive: the length of its motion relative to most of the flow.
 
-    Where what lies behind stands still, that is the length of the flow, as in the paper. Where the camera moves with
+    Where the background stands still, that is the length of the flow, as in the paper. Where the camera moves with
     its subject, the longest flow is the background's.
 
     Args:
@@ -62,7 +62,7 @@ def motion_weight(flow: Tensor) -> Tensor:
 
 
 def at_scale(planes: Tensor, kept: Tensor, factor: int) -> Tensor:
-    """Planes of a smaller image: the means of what is kept of each square; NaN where nothing is.
+    """Reduce planes to a smaller image: the means of what is kept of each square; NaN where nothing is.
 
     Args:
         planes: (B, C, H, W), finite.
@@ -78,14 +78,14 @@ def at_scale(planes: Tensor, kept: Tensor, factor: int) -> Tensor:
 
 
 def _behind(splat: Tensor, known: Tensor, weight: Tensor) -> Tensor:
-    """What fills the holes of a splat: in cracks the mean of the pixels around, else what is near and moves little.
+    """Return the filling of a splat's holes: in cracks the mean of pixels around, else what is near and moves little.
 
-    A surface that comes nearer is torn into cracks; what lies behind it does not show in them.
+    A surface that comes nearer is torn into cracks; the background does not show in them.
 
     Args:
         splat: (B, 3, H, W).
         known: (B, 1, H, W) in [0, 1].
-        weight: (B, 1, H, W), that arrived: a pixel is a source for holes by 1 / (1 + weight^2).
+        weight: (B, 1, H, W), the weight that arrived: a pixel is a source for holes by 1 / (1 + weight^2).
 
     Returns:
         (B, 3, H, W).
@@ -97,7 +97,10 @@ def _behind(splat: Tensor, known: Tensor, weight: Tensor) -> Tensor:
 
 
 def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    """A 3 by 3 convolution and a leaky ReLU: it is wrong at first to change a splat, and a ReLU would die of that."""
+    """Make a 3 by 3 convolution and a leaky ReLU.
+
+    At first every change of a splat is wrong, and a plain ReLU would die of that.
+    """
     convolution = nn.Conv2d(inputs, outputs, 3, stride, padding=1)
     nn.init.kaiming_normal_(convolution.weight, _LEAK)
     nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
@@ -105,7 +108,7 @@ def _layer(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
 
 
 def _smaller(planes: Tensor, like: Tensor) -> Tensor:
-    """Means over squares, as many as something else has pixels."""
+    """Average planes over squares, down to the size of something else."""
     return F.avg_pool2d(planes, planes.shape[3] // like.shape[3])
 
 
@@ -262,7 +265,7 @@ class PyramidGenerator(Loadable, nn.Module):
         return cropped((keep * splat + (1 - keep) * (base + change)).clamp(0, 1), margins)
 
     def _thrown(self, planes: Tensor, flow: Tensor, front: Tensor, kept: Tensor) -> Tensor:
-        """Planes of one scale after the motion, with the weight that arrived, 0 to 1, and the coverage as the last."""
+        """Throw planes of one scale along the motion; the weight that arrived, 0 to 1, and the coverage come last."""
         factor = flow.shape[3] // planes.shape[3]
         moved = at_scale(torch.cat([flow / factor, front], 1), kept, factor)
         front = moved[:, 2:]

@@ -1,4 +1,4 @@
-"""The splat generator: the photo is thrown along the flow, and what a throw cannot know is learned."""
+"""The splat generator: the photo is thrown along the flow, and the rest, which a throw cannot know, is learned."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ _PLANES = 10  # of the painter: splat 3, coverage 1, image 3, mask 1, flow 2
 
 
 def _layer(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
-    """A convolution and a ReLU; no norm: the statistics of a crop are not those of a photo with a small subject."""
+    """Make a convolution and a ReLU.
+
+    No norm: the statistics of a crop are not those of a photo with a small subject.
+    """
     convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
     return nn.Sequential(convolution, nn.ReLU(inplace=True))
 
@@ -36,7 +39,7 @@ def _upsampled(planes: Tensor, like: Tensor) -> Tensor:
 
 
 def background_motion(flow: Tensor) -> Tensor:
-    """The affine motion that most of a flow follows, which is mostly that of what lies behind all else.
+    """Fit the affine motion that most of a flow follows: mostly that of the background, behind all else.
 
     Least squares, weighed again and again by 1 / (1 + (distance / s)^2) with s the median distance (Cauchy's).
 
@@ -65,13 +68,13 @@ def background_motion(flow: Tensor) -> Tensor:
 
 
 class SplatMetric(nn.Module):
-    """What lies in front, what the surroundings may be filled with, and what may be thrown at all. A U-Net.
+    """A U-Net that tells the pixels in front, the sources for holes, and the pixels that may be thrown at all.
 
     Three planes (B, 1, H, W): the splatting metric; the share in [0, 1] as a source for holes; the trust in [0, 1], low
     where a pixel shows two things that part, as at the edges of what moves.
 
-    Before any training the motion's distance d from the background's decides: what is farther lies in front, and what
-    comes to light behind it is filled from pixels by 1 / (1 + d^2), d in pixels. All pixels are trusted.
+    Before any training the motion's distance d from the background's decides: what is farther lies in front, and holes
+    that open behind it are filled from pixels by 1 / (1 + d^2), d in pixels. All pixels are trusted.
     """
 
     def __init__(self, width: int = 16) -> None:
@@ -120,7 +123,7 @@ class ResidualBlock(nn.Module):
 
 
 class Painter(nn.Module):
-    """What a splat lacks: a change of its colours (B, 3, H, W) in [-2, 2] and a gate (B, 1, H, W) in [0, 1].
+    """The painter of a splat: a change of its colours (B, 3, H, W) in [-2, 2] and a gate (B, 1, H, W) in [0, 1].
 
     The layers of the flow-guided generator without its norms, with the encoder's features handed over to the decoder.
     """

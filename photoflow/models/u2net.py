@@ -37,7 +37,7 @@ class U2NetP:
         self._lock = threading.Lock()  # OpenCV's network holds its input: it is no function
 
     def __call__(self, rgb: npt.NDArray[np.uint8], size: int = 320) -> npt.NDArray[np.float32]:
-        """Saliency of one picture, squeezed to a square as in training.
+        """Measure the saliency of one picture, squeezed to a square as in training.
 
         Args:
             rgb: (H, W, 3) uint8.

@@ -56,7 +56,7 @@ class VGG19Features(nn.Module):
             load_weights(self, weights, rename=rename)
 
     def forward(self, image: Tensor) -> Tensor:
-        """The features of a picture.
+        """Compute the features of a picture.
 
         Args:
             image: (B, 3, H, W) RGB in [0, 1], both sides at least 8; normalised by ImageNet's mean and deviation
@@ -77,6 +77,6 @@ class VGG19Features(nn.Module):
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict of the whole VGG-19 without its classifier and the convolutions after relu4_4."""
+    """Drop the classifier and the convolutions after relu4_4 from a state dict of the whole VGG-19."""
     after = r"classifier\..*|features\.(28|30|32|34)\..*"
     return {name: value for name, value in state.items() if not re.fullmatch(after, name)}

@@ -1,4 +1,4 @@
-"""What all operators share on the Python side: how they check their arguments and refuse a second derivative."""
+"""The Python side that all operators share: checks of their arguments, and the refusal of a second derivative."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class _WritableAlias:
 
 
 def as_tensor(operator: str, argument: str, value: Any) -> Tensor:
-    """A tensor, or any array with `__dlpack__` (NumPy, CuPy, JAX), as a tensor that shares its memory.
+    """Convert an array with `__dlpack__` (NumPy, CuPy, JAX) to a tensor that shares its memory; keep a tensor.
 
-    What is neither is returned as it is, for the operator's own check to name.
+    Anything else is returned as it is, for the operator's own check to name.
     """
     if isinstance(value, Tensor) or not hasattr(value, "__dlpack__"):
         return cast(Tensor, value)
@@ -82,14 +82,14 @@ def check_beside(
 
 
 def check_choice(operator: str, argument: str, value: str, choices: Mapping[str, int]) -> int:
-    """The code of a named choice."""
+    """Return the code of a named choice."""
     if value not in choices:
         fail(operator, argument, " or ".join(repr(name) for name in choices), repr(value))
     return choices[value]
 
 
 def empty_in_format_of(image: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """A new tensor in the memory format of an image: contiguous unless it is channels_last and nothing else."""
+    """Allocate a tensor in an image's memory format: contiguous unless the image is channels_last and nothing else."""
     last = not image.is_contiguous() and image.is_contiguous(memory_format=torch.channels_last)
     chosen = torch.channels_last if last else torch.contiguous_format
     return torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=chosen)

@@ -88,12 +88,12 @@ REBUILD = "PHOTOFLOW_CUDA=1 pip install --no-build-isolation --no-deps --force-r
 
 
 def _built() -> dict[str, str | None]:
-    """The facts compiled into the library, None where CUDA was not compiled."""
+    """Return the facts compiled into the library, with None for those of CUDA where it was not compiled."""
     return {key: None if value == "none" else value for key, value in _C.build().items()}
 
 
 def cuda_library() -> Path | None:
-    """The file that holds the CUDA operators, None if they were not built."""
+    """Return the file that holds the CUDA operators, None if they were not built."""
     if _built()["cuda"] is None:
         return None
     return next(Path(str(_C.__file__)).parent.glob("_cuda*.so"), None)
@@ -132,7 +132,7 @@ def require_operators(operator: str, device: torch.device) -> None:
 
 
 def build_info() -> dict[str, Any]:
-    """What this installation was built with.
+    """Describe the build of this installation.
 
     Returns:
         operators: names of the operators. cuda: version of the CUDA toolkit that compiled them, or None.

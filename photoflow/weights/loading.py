@@ -74,7 +74,7 @@ class Loadable:
 
 
 def find(weights: str | Path, *, offline: bool = False, accept_licence: bool = False) -> Path:
-    """The file of weights that are given by name or by path; a name is fetched where its file is not at hand.
+    """Find the file of weights given by name or by path; a name's file is fetched where it is not at hand.
 
     Args:
         weights: a name in `REGISTRY`, which goes before a file of that name, or a path.
@@ -82,7 +82,7 @@ def find(weights: str | Path, *, offline: bool = False, accept_licence: bool = F
         accept_licence: see `fetch`.
 
     Returns:
-        The path of a file; what is in it is checked only if it was given by name.
+        The path of a file; its content is checked only if it was given by name.
 
     Raises:
         WeightsError: there is no such name and no such file, or the name's file cannot be had.
@@ -127,20 +127,20 @@ def fetch(name: str, *, offline: bool = False, accept_licence: bool = False) -> 
 
 
 def shipped(kind: str) -> Path | None:
-    """The weights that come with photoflow for a network by `load_network`'s name, or None; a card lies beside them."""
+    """Return the weights shipped with photoflow for a network by `load_network`'s name, or None; a card lies beside."""
     path = Path(__file__).parent / "shipped" / f"{kind}.safetensors"
     return path if path.is_file() else None
 
 
 def locate(name: str) -> Path | None:
-    """The file of the weights `name` in the cache folder, or None if it is absent or not the right one."""
+    """Return the file of the weights `name` in the cache folder, or None if it is absent or not the right one."""
     entry = entry_of(name)
     path = cache_folder() / entry.filename
     return path if has_digest(path, entry.sha256) else None
 
 
 def cache_folder() -> Path:
-    """The folder `torch.hub` keeps weights in, found without importing torch."""
+    """Return the folder `torch.hub` keeps weights in, found without importing torch."""
     home = os.environ.get("TORCH_HOME")
     if not home:
         home = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
@@ -148,7 +148,7 @@ def cache_folder() -> Path:
 
 
 def description(name: str) -> str:
-    """Size, licence, whether they are at hand, network, recipe and scores of the weights `name`, in two lines."""
+    """Describe the weights `name` in two lines: size, licence, whether they are at hand, network, recipe, scores."""
     entry = entry_of(name)
     terms = f"{entry.licence} (not for commercial use)" if entry.non_commercial else entry.licence
     there = "present" if locate(name) else "absent"

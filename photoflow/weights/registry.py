@@ -46,7 +46,7 @@ class WeightsFile:
 
     @property
     def non_commercial(self) -> bool:
-        """Whether the licence forbids commercial use."""
+        """Return whether the licence forbids commercial use."""
         return "-NC" in self.licence.upper()
 
 
@@ -178,7 +178,7 @@ REGISTRY: dict[str, WeightsFile] = {entry.name: entry for entry in _FILES}
 
 
 def entry_of(name: str) -> WeightsFile:
-    """The entry called `name`.
+    """Return the entry called `name`.
 
     Raises:
         WeightsError: there is none; the message lists the names there are.

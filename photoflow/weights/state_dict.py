@@ -22,7 +22,7 @@ _WRAPPERS = ("state_dict", "model")  # the entries under which training scripts 
 
 
 def read_state_dict(path: Path) -> State:
-    """The tensors in a file, by name.
+    """Read the tensors in a file, by name.
 
     Args:
         path: safetensors, or what torch.save wrote (`weights_only=True` reads it: tensors, never other objects). A
@@ -84,7 +84,7 @@ def fit(network: nn.Module, state: State, path: Path) -> None:
 
 
 def without_prefix(state: State, network: nn.Module) -> State:
-    """The state dict without the "module." that data-parallel training puts before every name."""
+    """Return the state dict without the "module." that data-parallel training puts before every name."""
     if any(name.startswith("module.") for name in network.state_dict()):
         return state
     return {name.removeprefix("module."): tensor for name, tensor in state.items()}
@@ -146,7 +146,7 @@ def _load_safetensors(path: Path) -> State:
 
 
 def _safetensors_size(path: Path) -> int:
-    """How long the file has to be by its own header, as far as that can be read."""
+    """Return the bytes the file has to have by its own header, as far as that can be read."""
     with open(path, "rb") as file:
         length = int.from_bytes(file.read(8), "little")
         header = file.read(min(length, path.stat().st_size))
@@ -175,7 +175,7 @@ def _unwrapped(loaded: Any, path: Path) -> State:
 
 
 def _guess(head: bytes) -> str:
-    """What other format it is, for those a person is likely to hand over."""
+    """Name the other format, if it is one that a person is likely to hand over; else return nothing."""
     kinds = {b"\x93NUMPY": " (.npy)", b"\x89HDF": " (HDF5)", b"\x80": " (a plain pickle, which is never read)",
              b"<": " (a web page?)", b"version https://": " (a pointer of git-lfs instead of the file)"}  # fmt: skip
     return next((kind for start, kind in kinds.items() if head.startswith(start)), "")

@@ -28,7 +28,7 @@ _MULTIPLE = 16  # the coarsest features have a sixteenth of the size
 
 @dataclass(frozen=True)
 class AMTConfig:
-    """What one size of the network has.
+    """The layout of one size of the network.
 
     Args:
         bottleneck: blocks of the correlation encoder squeeze their channels to a quarter in between.
@@ -160,7 +160,7 @@ class AMT(Loadable, nn.Module):
         return Interpolated(*(cropped(one, margins) for one in (frame, flow0, flow1, mask)))
 
     def _fields(self, img0: Tensor, img1: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Flows (B, N, 2, H, W) into both images, masks (B, N, 1, H, W) and residuals (B, N, 3, H, W)."""
+        """Estimate flows (B, N, 2, H, W) into both images, masks (B, N, 1, H, W) and residuals (B, N, 3, H, W)."""
         both = torch.cat([img0, img1])
         correlation = Correlation(*self.feat_encoder(both).chunk(2), levels=_LEVELS)
         pyramid = [features.chunk(2) for features in self.encoder(both)]
@@ -177,7 +177,7 @@ class AMT(Loadable, nn.Module):
     def _corrected(
         self, level: int, correlation: Correlation, flow: Tensor, features: Tensor, time: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Flows (B, 4, h, w) and features of a level after the update at 1/8 of the size (and the one at their own)."""
+        """Update flows (B, 4, h, w) and features of a level at 1/8 of the size (and again at their own)."""
         reduction = 2 ** (4 - level)
         small = resize(flow, 1 / reduction) / reduction
         found = _found(correlation, small, time)
@@ -193,7 +193,7 @@ class AMT(Loadable, nn.Module):
     def _merged(
         self, img0: Tensor, img1: Tensor, flow0: Tensor, flow1: Tensor, mask: Tensor, residual: Tensor
     ) -> Tensor:
-        """One frame of N pairs of flows (section 3.4, multi-field refinement)."""
+        """Merge N pairs of flows into one frame (section 3.4, multi-field refinement)."""
         pictures = []
         for to0, to1, share, rest in zip(flow0.unbind(1), flow1.unbind(1), mask.unbind(1), residual.unbind(1)):
             moved0 = backward_warp(img0, to0, padding="border")
@@ -206,7 +206,7 @@ class AMT(Loadable, nn.Module):
 
 
 def _found(correlation: Correlation, flow: Tensor, time: Tensor) -> Tensor:
-    """Correlations around where the pixels of either image go in the other, if they move evenly (section 3.2).
+    """Look up the correlations around the places of either image's pixels in the other, for even motion (section 3.2).
 
     Flows (B, 4, H, W), at 1/8 of the size, lead from the frame at time t to the first image and to the second. The
     paper stretches the one to the second image by 1 / (1 - t) and the one to the first by 1 / t; its implementation,

@@ -130,7 +130,7 @@ class _SidedResidual(nn.Module):
 
 
 def _decoder(inputs: int, width: int, outputs: int, apart: int) -> nn.Sequential:
-    """Convolutions that end at twice the size."""
+    """Make a decoder: convolutions that end at twice the size."""
     return nn.Sequential(
         _activated(inputs, width), _SidedResidual(width, apart), nn.ConvTranspose2d(width, outputs, 4, 2, 1)
     )
@@ -184,7 +184,7 @@ class FieldsDecoder(nn.Module):
 
 
 def _with_moved(features: Tensor, features0: Tensor, features1: Tensor, flow: Tensor) -> Tensor:
-    """Features of the new frame, those of both images moved to it, and the flows that did."""
+    """Join the features of the new frame, those of both images moved to it, and the flows that moved them."""
     moved0 = backward_warp(features0, flow[:, :2], padding="border")
     moved1 = backward_warp(features1, flow[:, 2:], padding="border")
     return torch.cat([features, moved0, moved1, flow.to(features.dtype)], dim=1)
@@ -216,14 +216,14 @@ class Update(nn.Module):
         self.flow_head = _two(hidden, hidden, 4)
 
     def forward(self, features: Tensor, flow: Tensor, found: Tensor, enlarged: int = 1) -> tuple[Tensor, Tensor]:
-        """Corrections of both.
+        """Compute the corrections of flows and features.
 
         Args:
             features: (B, features, h, w).
             flow: (B, 4, h, w).
             found: (B, found, h / enlarged, w / enlarged). It is enlarged after the first convolution: that one reads
                 single pixels, so it may go first, and there is less to enlarge.
-            enlarged: how often.
+            enlarged: by how many times it is.
         """
         flow = flow.to(features.dtype)
         known = _leaky(resize(self.convc1(found), enlarged))

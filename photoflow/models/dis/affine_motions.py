@@ -1,4 +1,4 @@
-"""The affine motions in a pair of pictures: those that many pixels of a flow share, and those that it has missed."""
+"""The affine motions in a pair of pictures: those that many pixels of a flow share, and those that the flow misses."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class AffineMotion(NamedTuple):
     """A motion that a part of a picture has.
 
     Args:
-        carried: where it takes each pixel, (2, H, W) float32, pixels.
-        share: of the pixels or features that were asked for it, how many agree.
+        carried: the displacement of each pixel by it, (2, H, W) float32, pixels.
+        share: the share that agrees, of the pixels or features that it was sought among.
     """
 
     carried: Tensor
@@ -34,12 +34,13 @@ class AffineMotion(NamedTuple):
 
 
 def affine_motions(flow: Tensor, asked: Tensor, count: int) -> list[AffineMotion]:
-    """The affine motions that most of the pixels agree on, one after the other: each of those that the ones before it
-    leave over.
+    """Find the affine motions that most of the pixels agree on, one after the other.
+
+    Each is sought among the pixels that the ones before it leave over.
 
     Args:
         flow: (2, H, W) float32, pixels, on the CPU.
-        asked: the pixels that are, (H, W) bool.
+        asked: the pixels to fit to, (H, W) bool.
         count: how many motions, at most; there are fewer where too few pixels are left.
 
     Source: the RANSAC of Fischler and Bolles, "Random Sample Consensus", 1981, as OpenCV has it; it repeats.
@@ -62,21 +63,20 @@ def affine_motions(flow: Tensor, asked: Tensor, count: int) -> list[AffineMotion
 def missed_motions(
     grey1: Array, grey2: Array, lost1: Tensor, lost2: Tensor, known: Tensor, count: int
 ) -> list[AffineMotion]:
-    """The motions of things whose flow is wrong, such as small ones that move far: turned, scaled and shifted as their
-    features are.
+    """Find the motions of things whose flow is wrong, such as small ones that move far.
 
-    Features are sought where the flow of either picture is contradicted by that of the other: there, what was missed
-    has left its place and come to another.
+    They are turned, scaled and shifted as their features are. Features are sought where the flow of either picture is
+    contradicted by that of the other: these are the places that a missed thing has left and come to.
 
     Args:
         grey1: the first picture, bytes (H, W).
         grey2: the second one.
         lost1: where the flow of the first is contradicted, (H, W) bool, on the CPU.
         lost2: the same for the second.
-        known: motions that are known, (N, 2, H, W) float32, pixels: features that move by one are left out.
+        known: motions that are known, (N, 2, H, W) float32, pixels; features that move by one of them are left out.
         count: how many motions, at most.
 
-    Source: features that lead where coarse-to-fine flow does not: Brox and Malik, "Large Displacement Optical Flow",
+    Source: features that find what coarse-to-fine flow does not: Brox and Malik, "Large Displacement Optical Flow",
     PAMI 2011; SIFT (Lowe, IJCV 2004) and RANSAC are OpenCV's.
     """
     start, end = _matches(grey1, grey2, lost1, lost2)
@@ -99,7 +99,7 @@ def missed_motions(
 
 
 def _matches(grey1: Array, grey2: Array, lost1: Tensor, lost2: Tensor) -> tuple[Array, Array]:
-    """Features in the lost parts of both pictures that are alike: their places, (N, 2) float32, x, then y."""
+    """Match features in the lost parts of both pictures; return their places, (N, 2) float32 each, x, then y."""
     search = cv2.SIFT.create(contrastThreshold=_CONTRAST)
     around = np.ones((9, 9), np.uint8)
     masks = [cv2.dilate(lost.numpy().astype(np.uint8), around) for lost in (lost1, lost2)]
@@ -120,12 +120,12 @@ def _matches(grey1: Array, grey2: Array, lost1: Tensor, lost2: Tensor) -> tuple[
 
 
 def _places(size: tuple[int, ...]) -> Array:
-    """(H, W, 2) float32, x, then y."""
+    """Return the place of each pixel, (H, W, 2) float32, x, then y."""
     y, x = np.mgrid[: size[0], : size[1]].astype(np.float32)
     return np.stack([x, y], axis=2)
 
 
 def _carried(places: Array, motion: Array) -> Tensor:
-    """Where an affine motion (2, 3) takes each place, as a flow (2, H, W)."""
+    """Return the flow (2, H, W) by which an affine motion (2, 3) moves each place."""
     moved = places @ motion[:, :2].T + motion[:, 2] - places
     return torch.from_numpy(moved.transpose(2, 0, 1).astype(np.float32))

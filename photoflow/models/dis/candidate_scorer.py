@@ -1,4 +1,4 @@
-"""The small network that scores candidates by what speaks for and against each."""
+"""The small network that scores candidates by the evidence for and against each."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ _NEVER = -1e4  # the score of what is not to be chosen
 
 
 class CandidateScorer(Loadable, nn.Module):
-    """Two layers, the same for all candidates and places, that see a candidate's evidence; then two more, which see
-    what that made of the others, too: their mean, and their largest.
+    """A network that scores candidates: two layers see one candidate's evidence, two more see all candidates.
+
+    The first two are the same for all candidates and places. The others also see the mean and the largest of what the
+    first two make of all candidates.
 
     Args:
         evidence: how many numbers there are about each candidate at each place.
-        scores: how many are wanted of each.
+        scores: how many scores each candidate gets.
     """
 
     def __init__(self, evidence: int, scores: int = 1) -> None:
@@ -28,11 +30,11 @@ class CandidateScorer(Loadable, nn.Module):
         )
 
     def scores(self, seen: Tensor, shares: Tensor) -> Tensor:
-        """The logarithm of how likely each candidate is, but for a constant, with a gradient.
+        """Compute the logarithm of each candidate's likelihood, but for a constant, with a gradient.
 
         Args:
             seen: the evidence at some places, (B, h, w, K, E).
-            shares: of the candidates, (B, K): what has none is not chosen.
+            shares: of the candidates, (B, K); a candidate whose share is 0 is not chosen.
 
         Returns:
             (B, scores, K, h, w) float32.
@@ -40,7 +42,7 @@ class CandidateScorer(Loadable, nn.Module):
         return self.looked_at(seen, shares)[0]
 
     def looked_at(self, seen: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
-        """The scores, and what was seen of all candidates together, (B, h, w, 2 WIDTH)."""
+        """Compute the scores; return also what was seen of all candidates together, (B, h, w, 2 WIDTH)."""
         real = shares[:, None, None, :, None] > 0
         each = self.each(seen.to(self.score.weight.dtype))
         mean = (each * real).sum(3, keepdim=True) / real.sum(3, keepdim=True)

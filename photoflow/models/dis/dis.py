@@ -1,4 +1,4 @@
-"""DIS, OpenCV's classical optical flow: nothing to train, quick on a CPU, and where learned networks can start."""
+"""DIS, OpenCV's classical optical flow: nothing to train, quick on a CPU, and a start for learned networks."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ class DIS:
 
     @torch.no_grad()
     def __call__(self, image1: Tensor, image2: Tensor, start: Tensor | None = None) -> Tensor:
-        """Where each pixel of `image1` is in `image2`.
+        """Measure the flow from `image1` to `image2`: the displacement of each pixel.
 
         Args:
             image1: (B, 3, H, W) RGB in [0, 1], any floating-point dtype.
             image2: another of the same shape.
-            start: (B, 2, H, W), pixels, where the search begins; None: with no motion.
+            start: the flow that the search begins with, (B, 2, H, W), pixels; None: no motion.
 
         Returns:
             (B, 2, H, W) float32, pixels, on the images' device. Without gradient.
@@ -65,11 +65,11 @@ class DIS:
 
 
 def consistent(forth: Tensor, back: Tensor) -> Tensor:
-    """Whether a flow stays in the picture and the one back leads to where it came from.
+    """Check at each pixel that a flow stays in the picture and that the flow back returns to the pixel.
 
     Args:
         forth: (B, 2, H, W), pixels.
-        back: from where it leads, the same.
+        back: the flow of the other image back to this one, the same.
 
     Returns:
         (B, 1, H, W) bool.
@@ -81,12 +81,12 @@ def consistent(forth: Tensor, back: Tensor) -> Tensor:
 
 
 def _fields(flows: Tensor) -> list[Array]:
-    """Each flow as OpenCV has them, (H, W, 2), in memory of its own: it is written over."""
+    """Convert each flow to OpenCV's layout, (H, W, 2), in memory of its own: it is written over."""
     return [np.array(flow, order="C") for flow in flows.permute(0, 2, 3, 1).cpu().numpy()]
 
 
 def grey(images: Tensor) -> list[Array]:
-    """Each image of (B, 3, H, W), RGB in [0, 1], as OpenCV has them: bytes (H, W)."""
+    """Convert each image of (B, 3, H, W), RGB in [0, 1], to grey in OpenCV's layout: bytes (H, W)."""
     rounded = images.float().clamp(0, 1).mul(255).add(0.5).to(torch.uint8)
     pictures = rounded.permute(0, 2, 3, 1).contiguous().cpu().numpy()
     return [np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)) for picture in pictures]

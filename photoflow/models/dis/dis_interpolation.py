@@ -68,14 +68,15 @@ class DISInterpolation(nn.Module):
 
 
 def measured(img0: Tensor, img1: Tensor) -> tuple[Tensor, Tensor]:
-    """The flows that frames between two images are made from: DIS at full resolution, on the CPU.
+    """Measure the flows between two images by DIS at full resolution, on the CPU.
 
     Args:
         img0: (B, 3, H, W), RGB in [0, 1].
         img1: the same.
 
     Returns:
-        From `img0` to `img1` and back, (B, 2, H, W) float32 each, pixels. They are the same for every time.
+        From `img0` to `img1` and back, (B, 2, H, W) float32 each, pixels. The frames of all
+        times are made from the same flows.
     """
     measure = DIS(whole=True)
     return measure(img0, img1), measure(img1, img0)
@@ -84,7 +85,9 @@ def measured(img0: Tensor, img1: Tensor) -> tuple[Tensor, Tensor]:
 def two_ways(
     name: str, img0: Tensor, img1: Tensor, time: Tensor, flows: tuple[Tensor, Tensor] | None
 ) -> tuple[Tensor, Tensor]:
-    """From the pixels of the frame at `time` to either image, (B, 4, H, W), as those of `img0` and of `img1` move.
+    """Return two flows from the frame at `time` to both images, (B, 4, H, W) each.
+
+    By the first, the frame's pixels move as those of `img0` at their place do; by the second, as those of `img1`.
 
     Raises:
         ValueError, TypeError: flows of a wrong shape or dtype; the message begins with `name`.
@@ -98,7 +101,7 @@ def two_ways(
 
 
 def moved(img0: Tensor, img1: Tensor, way: Tensor, mode: str = "bilinear") -> tuple[Tensor, Tensor]:
-    """Both images (B, 3, H, W), each read along its half of a way (B, 4, H, W)."""
+    """Read both images (B, 3, H, W), each along its half of a way (B, 4, H, W)."""
     flow0, flow1 = way.split(2, dim=1)
     return backward_warp(img0, flow0, mode=mode, padding="border"), backward_warp(
         img1, flow1, mode=mode, padding="border"
@@ -106,7 +109,7 @@ def moved(img0: Tensor, img1: Tensor, way: Tensor, mode: str = "bilinear") -> tu
 
 
 def unlikeness(moved0: Tensor, moved1: Tensor) -> Tensor:
-    """Mean difference of two images (B, 3, H, W) over the square around each pixel: (B, 1, H, W)."""
+    """Average the difference of two images (B, 3, H, W) over the square around each pixel: (B, 1, H, W)."""
     difference = (moved0 - moved1).abs().mean(dim=1, keepdim=True)
     around = functional.pad(difference, (_AROUND,) * 4, mode="replicate")
     return functional.avg_pool2d(around, 2 * _AROUND + 1, stride=1)

@@ -12,7 +12,7 @@ _PASSES = 3  # along x and along y each
 
 @torch.no_grad()
 def edge_aware_mean(planes: Tensor, guide: Tensor, reach: float, edge: float) -> Tensor:
-    """The mean of planes over the surroundings of each pixel that are joined to it without an edge in between.
+    """Average planes over the surroundings of each pixel, as far as no edge lies in between.
 
     Args:
         planes: (B, C, H, W) floating point.

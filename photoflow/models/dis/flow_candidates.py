@@ -1,4 +1,4 @@
-"""What may be the flow of each pixel, and what speaks for and against it."""
+"""The candidates for the flow of each pixel, and the evidence for and against each."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from photoflow.ops import backward_warp
 MOTIONS, MISSED = 8, 3  # affine ones, beside the flow itself
 CANDIDATES = 1 + MOTIONS + MISSED
 _HALF, _LARGEST = 2, 512  # by which pictures are reduced for the choice; more, where the longer side would be larger
-_KNOWN = 4  # of the motions: what moves by one of the others, which few pixels agree on, may have been missed
+_KNOWN = 4  # of the motions; few pixels agree on the others, so that a thing that moves by one may have been missed
 
 _COLOUR, _MUCH, _GRADIENT = 0.08, 0.3, 0.06  # differences of values in [0, 1] that are as bad as any larger one
 _BACK, _LOST = 3.0, 16.0  # pixels that the flow back is off by
@@ -36,21 +36,21 @@ EVIDENCE = 5 * _MISFITS + 13
 
 
 def reduction(size: Sequence[int]) -> int:
-    """By which pictures of a (height, width) are reduced for the choice: 2 up to 1024 pixels."""
+    """Return the factor by which pictures of a (height, width) are reduced for the choice: 2 up to 1024 pixels."""
     return _HALF * math.ceil(max(size) / (_HALF * _LARGEST))
 
 
 class Candidates(NamedTuple):
-    """What the flow of each pixel may be.
+    """The candidates for the flow of each pixel.
 
     Args:
         flows: (B, K, 2, H, W) float32, pixels: that of DIS; up to 8 affine motions that most of its pixels agree on;
             and up to 3 that it has missed. Where there are fewer, the first motion again, and where there is none,
             DIS again.
-        shares: how many of the pixels or features that were asked agree on each, (B, K); 1 for DIS, 0 for those that
+        shares: the share of the pixels or features asked that agrees on each, (B, K); 1 for DIS, 0 for those that
             repeat others.
         back: DIS from the second image to the first, (B, 2, H, W).
-        sure: where the flow back leads to where DIS came from, (B, 1, H, W), 0 or 1.
+        sure: 1 where the flow back returns to the pixel that DIS came from, else 0, (B, 1, H, W).
         sure_back: the same of the second image.
     """
 
@@ -61,14 +61,14 @@ class Candidates(NamedTuple):
     sure_back: Tensor
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> Candidates:
-        """With all planes (B, C, H, W) changed."""
+        """Return the candidates with all planes (B, C, H, W) changed."""
         flows = change(self.flows.flatten(1, 2)).unflatten(1, (-1, 2))
         return Candidates(flows, self.shares, *(change(planes) for planes in self[2:]))
 
 
 @torch.no_grad()
 def measured(image1: Tensor, image2: Tensor) -> Candidates:
-    """What the flow between two images may be: by DIS at full resolution, on the CPU, and features that SIFT finds.
+    """Measure the candidates for the flow between two images: by DIS at full resolution, on the CPU, and by SIFT.
 
     Args:
         image1: (B, 3, H, W) RGB in [0, 1].
@@ -92,7 +92,7 @@ def measured(image1: Tensor, image2: Tensor) -> Candidates:
 
 
 def _motions(flow: Tensor, sure: Tensor, sure_back: Tensor, one: Array, two: Array) -> list[AffineMotion]:
-    """DIS and the motions in it, as many as `CANDIDATES`."""
+    """List DIS and the motions in it, as many as `CANDIDATES`."""
     dis = AffineMotion(flow, 1.0)
     motions = affine_motions(flow, sure, MOTIONS)
     again = AffineMotion((motions or [dis])[0].carried, 0.0)
@@ -104,17 +104,18 @@ def _motions(flow: Tensor, sure: Tensor, sure_back: Tensor, one: Array, two: Arr
 
 @torch.no_grad()
 def evidence(image1: Tensor, image2: Tensor, candidates: Candidates) -> Tensor:
-    """What speaks for and against each candidate.
+    """Gather the evidence for and against each candidate.
 
-    Colours and gradients of the second image where it leads, whether the flow back from there returns, and whether
-    that place surely belongs to another: at the pixel, and on average over near and far surroundings without an edge in
-    between, by itself and beside the best of all candidates. Furthermore whether it leads out of the picture, whether
-    what is certain nearby moves so, and what kind of candidate it is.
+    It compares colours and gradients with those of the second image where the candidate leads, and tells whether the
+    flow back from there returns and whether that place surely belongs to another pixel. All this is measured at the
+    pixel and on average over near and far surroundings without an edge in between, by itself and beside the best of all
+    candidates. The evidence also tells whether the candidate leads out of the picture, whether pixels nearby whose flow
+    is certain move so, and what kind of candidate it is.
 
     Args:
         image1: (B, 3, H, W) RGB in [0, 1], of sides that are multiples of r, their `reduction`.
         image2: another of the same shape.
-        candidates: of them.
+        candidates: for the flow between them.
 
     Returns:
         (B, H / r, W / r, K, EVIDENCE) float32, about from -1 to 1.
@@ -149,7 +150,10 @@ def evidence(image1: Tensor, image2: Tensor, candidates: Candidates) -> Tensor:
 
 
 def _misfits(image1: Tensor, image2: Tensor, candidates: Candidates) -> tuple[Tensor, Tensor]:
-    """Of each kind those of all candidates, (B, 6 K, h, w), and whether they lead into the picture, (B, K, h, w)."""
+    """Measure all candidates' misfits, kind by kind, (B, 6 K, h, w).
+
+    The second result tells whether the candidates lead into the picture, (B, K, h, w).
+    """
     own = slopes(image1)
     kinds: list[list[Tensor]] = [[] for _ in range(_MISFITS + 1)]
     for flow in candidates.flows.unbind(1):
@@ -169,29 +173,29 @@ def _misfits(image1: Tensor, image2: Tensor, candidates: Candidates) -> tuple[Te
 
 
 def _kinds(like: Tensor) -> list[Tensor]:
-    """Whether a candidate is DIS, the first of the motions, another, or one that was missed: (B, K, h, w) each."""
+    """Mark candidates that are DIS, the first of the motions, another, or one that was missed: (B, K, h, w) each."""
     number = torch.arange(like.shape[1], device=like.device)[None, :, None, None].expand_as(like)
     return [one.to(like) for one in (number == 0, number == 1, (number > 1) & (number <= MOTIONS), number > MOTIONS)]
 
 
 def _mean(guide: Tensor, reach: float, *planes: Tensor) -> tuple[Tensor, ...]:
-    """Each of the planes, averaged over the surroundings."""
+    """Average each of the planes over the surroundings."""
     widths = [one.shape[1] for one in planes]
     means = edge_aware_mean(torch.cat(planes, 1), guide, reach, _EDGE)
     return torch.split(means, widths, 1)
 
 
 def slopes(image: Tensor) -> Tensor:
-    """Differences of the brightness along x and y, (B, 2, H, W)."""
+    """Compute the differences of the brightness along x and y, (B, 2, H, W)."""
     grey = functional.pad(image.mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
     return torch.cat([grey[..., 1:-1, 2:] - grey[..., 1:-1, :-2], grey[..., 2:, 1:-1] - grey[..., :-2, 1:-1]], 1) / 2
 
 
 def length(vectors: Tensor, axis: int) -> Tensor:
-    """Of the vectors along an axis; torch's own norm takes ten times as long over so short a one."""
+    """Compute the length of vectors along an axis; torch's own norm takes ten times as long over so short an axis."""
     return vectors.square().sum(axis).sqrt()
 
 
 def reduced(planes: Tensor) -> Tensor:
-    """Planes (B, C, H, W) averaged over each place of the choice: (B, C, H / r, W / r)."""
+    """Average planes (B, C, H, W) over each place of the choice: (B, C, H / r, W / r)."""
     return functional.avg_pool2d(planes, reduction(planes.shape[2:]))

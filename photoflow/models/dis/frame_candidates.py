@@ -1,4 +1,4 @@
-"""How each pixel of a frame between two images may move, and what speaks for and against it."""
+"""The ways that each pixel of a frame between two images may move, and the evidence for and against each."""
 
 from __future__ import annotations
 
@@ -31,13 +31,14 @@ EVIDENCE = _COMPARED + 15
 
 
 class Ways(NamedTuple):
-    """How each pixel of the frame may move.
+    """The ways that each pixel of the frame may move.
 
     Args:
-        motions: from where it is in the first image to where it is in the second, (B, K, 2, H, W) float32, pixels: as
-            the pixel at its place in the first image does, and in the second; as those do that the flows bring there;
-            by one of up to 4 affine motions that most of the pixels agree on; or by up to 3 that DIS has missed.
-        shares: of the pixels or features that were asked, how many agree, (B, K); 0 for what is not to be chosen.
+        motions: from the pixel's place in the first image to its place in the second, (B, K, 2, H, W) float32, pixels.
+            It moves as the pixel of the first image at the same place does, or as that of the second; as the pixels
+            that either flow brings there; by one of up to 4 affine motions that most of the pixels agree on; or by one
+            of up to 3 that DIS has missed.
+        shares: the share of the pixels or features asked that agrees, (B, K); 0 for a way that is not to be chosen.
     """
 
     motions: Tensor
@@ -46,7 +47,7 @@ class Ways(NamedTuple):
 
 @torch.no_grad()
 def ways_at(img0: Tensor, img1: Tensor, time: Tensor, candidates: Candidates) -> Ways:
-    """How the pixels of the frame at a time may move.
+    """Collect the ways that the pixels of the frame at a time may move.
 
     Args:
         img0: (B, 3, H, W), RGB in [0, 1], the frame at time 0.
@@ -65,14 +66,14 @@ def ways_at(img0: Tensor, img1: Tensor, time: Tensor, candidates: Candidates) ->
 
 
 def _brought(time: Tensor, flow: Tensor, one: Tensor, other: Tensor) -> Tensor:
-    """The flow (B, 2, H, W) of the pixels that it has brought to each place by the time."""
+    """Carry a flow (B, 2, H, W) along itself until the time; it stays as it is at places where too little lands."""
     unlike = (backward_warp(other, flow, padding="border") - one).abs().mean(1, keepdim=True)
     landed, coverage = forward_splat(flow, time * flow, -_SHARP * unlike, mode="softmax")
     return torch.where(coverage > _LANDED, landed, flow)
 
 
 def _as_seen_at(time: Tensor, flows: Tensor) -> Tensor:
-    """Affine flows (B, K, 2, H, W) of the pixels at time 0, as those of the pixels at another time."""
+    """Convert affine flows (B, K, 2, H, W) of the pixels at time 0 to those of the pixels at another time."""
     height, width = flows.shape[3:]
     exact = flows.double()
     start = exact[..., 0, 0]
@@ -92,16 +93,16 @@ def _as_seen_at(time: Tensor, flows: Tensor) -> Tensor:
 
 
 def halves(motion: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-    """From the frame at `time`, (B, 1, 1, 1), to the first and to the second image, along a motion (B, 2, H, W)."""
+    """Split a motion (B, 2, H, W) at `time`, (B, 1, 1, 1), into those from there to the first and second image."""
     return -time * motion, (1 - time) * motion
 
 
 class WayPlanes(NamedTuple):
-    """What was measured of each way, from which `way_evidence` is put together: for all places, or for some.
+    """The measurements of each way, from which `way_evidence` is put together: for all places, or for some.
 
     Args:
-        levels: at the places, and on average over three sizes of surroundings: the misfits of each kind, then whether
-            it leads into either picture, (B, 10 K, h, w) each.
+        levels: the misfits of each kind, then whether the way leads into either picture, (B, 10 K, h, w) each: at the
+            places, and on average over three sizes of surroundings.
         motions: (B, 2 K, h, w), pixels.
     """
 
@@ -109,20 +110,20 @@ class WayPlanes(NamedTuple):
     motions: Tensor
 
     def mapped(self, change: Callable[[Tensor], Tensor]) -> WayPlanes:
-        """With all planes (B, C, h, w) changed."""
+        """Return the measurements with all planes (B, C, h, w) changed."""
         return WayPlanes(tuple(change(level) for level in self.levels), change(self.motions))
 
 
 @torch.no_grad()
 def way_planes(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, candidates: Candidates) -> WayPlanes:
-    """What speaks for and against each way, before it is put together.
+    """Measure each way's evidence, before it is put together.
 
     Args:
         img0: (B, 3, H, W), RGB in [0, 1], of sides that are multiples of r, their `flow_candidates.reduction`.
         img1: another of the same shape.
         time: (B, 1, 1, 1), from 0 to 1.
-        ways: of them.
-        candidates: of them.
+        ways: of the frame at that time.
+        candidates: for the flow between the images.
 
     Returns:
         Planes of (h, w) = (H / r, W / r), float32.
@@ -135,15 +136,16 @@ def way_planes(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, candidates:
 
 @torch.no_grad()
 def way_evidence(planes: WayPlanes, shares: Tensor) -> Tensor:
-    """What speaks for and against each way.
+    """Put together the evidence for and against each way.
 
-    Colours and gradients where it leads in both images, whether either one's flow from there goes the same way and
-    whether it surely goes another, at the pixel and on average over three sizes of surroundings without an edge in
-    between, by itself and beside the best of all ways. Furthermore whether it leads out of either picture, how far it
-    is from the first ones, and what kind of way it is.
+    It compares colours and gradients at the two places that the way leads to in the images, and tells whether either
+    image's flow from there goes the same way and whether it surely goes another. All this is measured at the pixel and
+    on average over three sizes of surroundings without an edge in between, by itself and beside the best of all ways.
+    The evidence also tells whether the way leads out of either picture, how far it is from the first ones, and what
+    kind of way it is.
 
     Args:
-        planes: of the places that are wanted, (h, w).
+        planes: the measurements at the places that are wanted, (h, w).
         shares: of the ways, (B, K).
 
     Returns:
@@ -152,7 +154,7 @@ def way_evidence(planes: WayPlanes, shares: Tensor) -> Tensor:
     levels, motions = planes
     count = shares.shape[1]
     places = motions.shape[2:]
-    # What is largest is written once.
+    # The largest part of the evidence is written only once.
     found = motions.new_empty(len(motions), EVIDENCE, count, *places)
     own, beside = (part.unflatten(1, (-1, _MISFITS)) for part in found[:, :_COMPARED].chunk(2, 1))
     for number, level in enumerate(levels):
@@ -176,8 +178,10 @@ def way_evidence(planes: WayPlanes, shares: Tensor) -> Tensor:
 def _misfits(
     img0: Tensor, img1: Tensor, time: Tensor, motions: Tensor, candidates: Candidates
 ) -> tuple[Tensor, Tensor]:
-    """Of each kind those of all ways, and whether they lead into either picture, (B, 10 K, h, w), and what the frame
-    looks like by the better one of the first two, (B, 3, h, w)."""
+    """Measure all ways' misfits, kind by kind, and whether they lead into either picture, (B, 10 K, h, w).
+
+    The second result is the frame as the better one of the first two ways shows it, (B, 3, h, w).
+    """
     forth, back = candidates.flows[:, 0], candidates.back
     kinds: list[list[Tensor]] = [[] for _ in range(_MISFITS + 2)]
     looks: list[tuple[Tensor, Tensor]] = []

@@ -1,4 +1,4 @@
-"""Optical flow from DIS and the affine motions in it, chosen from pixel by pixel by a small network."""
+"""Optical flow from DIS and the affine motions in it: a small network chooses between them pixel by pixel."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from photoflow.models._contract import check_planes, cropped, margins_to, padded
 from photoflow.models.dis.candidate_scorer import CandidateScorer
 from photoflow.models.dis.flow_candidates import EVIDENCE, Candidates, evidence, measured, reduction
 
-_ROWS = 2  # at once: what they take fits the caches
+_ROWS = 2  # at once: their memory fits the caches
 
 
 class RefinedDIS(CandidateScorer):
     """DIS at full resolution, and the affine motions of background and objects: a network chooses among them.
 
-    DIS blurs the edges of what moves, what is hidden in the second image it can only guess, and small things that move
-    far it does not find. Affine motions, fitted to the pixels whose flow is certain and to features of what is lost,
-    have none of these faults, but do not say which pixel moves by which. That is told by how well each fits at the
-    pixel and in its surroundings up to the next edge, by the flow back, and by which pixels nearby are certain: of each
-    candidate a network of two layers, the same for all, sees that and what it made of the others, and says how likely
-    it is.
+    DIS blurs the edges of moving things, can only guess the flow of what is hidden in the second image, and does not
+    find small things that move far. Affine motions, fitted to the pixels whose flow is certain and to features of what
+    is lost, have none of these faults, but do not say which pixel moves by which. The evidence for that is how well
+    each fits at the pixel and in its surroundings up to the next edge, the flow back, and which pixels nearby are
+    certain. A network of two layers, the same for all candidates, sees the evidence of each and what it made of the
+    others, and says how likely each candidate is.
 
     Args:
         weights: name in the registry of weights, or a file of them; None: untrained.
@@ -41,12 +41,12 @@ class RefinedDIS(CandidateScorer):
             self.load(weights)
 
     def forward(self, image1: Tensor, image2: Tensor, candidates: Candidates | None = None) -> Tensor:
-        """Where each pixel of `image1` is in `image2`.
+        """Measure the flow from `image1` to `image2`: the displacement of each pixel.
 
         Args:
             image1: (B, 3, H, W) RGB in [0, 1], any floating-point dtype.
             image2: another of the same shape.
-            candidates: what is chosen from; None: `measured`.
+            candidates: the flows to choose from; None: `measured`.
 
         Returns:
             (B, 2, H, W) float32, pixels: of each pixel the likeliest candidate. Without gradient: `scores` has it.

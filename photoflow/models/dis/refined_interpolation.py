@@ -1,4 +1,4 @@
-"""A frame between two others, put together from what DIS flow and the affine motions in it bring there."""
+"""A frame between two others, mixed from the pixels that DIS flow and the affine motions in it bring there."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from photoflow.models.frame_pair import Interpolated, check_pair, time_of
 READINGS = 3
 """Scores of each way: that both images show it, the first alone, or the second alone."""
 _AT_FIRST = 3.0  # untrained, DIS interpolation draws a third or more, and the other readings share the rest
-_ROWS = 2  # at once: what they take fits the caches
+_ROWS = 2  # at once: their memory fits the caches
 
 
 class RefinedInterpolation(CandidateScorer):
-    """The frame at time t between two images: of what each way of moving brings there from either image, a network says
-    how much counts.
+    """The frame at time t between two images, mixed from several ways of moving by the weights of a network.
 
     A pixel may move as DIS flow has it, in the first image or the second, or by one of the affine motions of
     background and objects, whose edges and far ends DIS loses; and where one thing is in front of another, one image
-    alone shows it. Which it is, is told by how well both images agree along the way, at the pixel and in its
-    surroundings up to the next edge, and by the flows there: of each way a network of two layers, the same for all,
-    sees that and what it made of the others. Where none of them is to be trusted, `DISInterpolation` draws.
+    alone shows it. The evidence for each way is how well both images agree along it, at the pixel and in its
+    surroundings up to the next edge, and the flows there. A network of two layers, the same for all ways, sees the
+    evidence of each and what it made of the others, and says how much each way's pixels from either image count.
+    Where none of them is to be trusted, `DISInterpolation` draws.
 
     Args:
         weights: name in the registry of weights, or a file of them; None: untrained.
@@ -104,11 +104,11 @@ class RefinedInterpolation(CandidateScorer):
         return self.logits(way_evidence(planes.mapped(lambda one: one[:, :, rows]), shares), shares)
 
     def logits(self, seen: Tensor, shares: Tensor) -> Tensor:
-        """The logarithm of how likely each reading of each way is, and that none is right, but for a constant.
+        """Compute the logarithm of the likelihood of each way's readings, and of none being right, but for a constant.
 
         Args:
             seen: the evidence at some places, (B, h, w, K, EVIDENCE).
-            shares: of the ways, (B, K): what has none is not chosen.
+            shares: of the ways, (B, K); a way whose share is 0 is not chosen.
 
         Returns:
             (B, READINGS K + 1, h, w) float32, with a gradient; see `split`.
@@ -118,20 +118,20 @@ class RefinedInterpolation(CandidateScorer):
 
 
 def split(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """How likely each reading is, (B, READINGS, K, h, w), and that none is right, (B, 1, h, w), of their `logits`."""
+    """Turn `logits` into the likelihoods of each reading, (B, READINGS, K, h, w), and of none, (B, 1, h, w)."""
     every = logits.softmax(1)
     return every[:, :-1].unflatten(1, (READINGS, -1)), every[:, -1:]
 
 
 def readings(img0: Tensor, img1: Tensor, motion: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-    """Both images (B, 3, H, W), each read sharply along its half of a motion (B, 2, H, W)."""
+    """Read both images (B, 3, H, W) sharply, each along its half of a motion (B, 2, H, W)."""
     return moved(img0, img1, torch.cat(halves(motion, time), 1), "bicubic")
 
 
 def shares_of(likely: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
-    """How much each way counts in each image, (B, K, H, W), if its readings are so likely, (B, READINGS, K, H, W).
+    """Compute the weight of each way in each image, (B, K, H, W), from its readings' likelihoods.
 
-    Where both images show something, the one that is nearer in time counts more.
+    These are (B, READINGS, K, H, W). Where both images show something, the one that is nearer in time counts more.
     """
     both, first, second = likely.unbind(1)
     return first + (1 - time) * both, second + time * both

@@ -24,9 +24,9 @@ _NAMES = (
 
 
 def rename(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of the paper's authors in the layout of this network; one that has it already is left alone.
+    """Convert a state dict of the paper's authors to the layout of this network; one in that layout is left alone.
 
-    Their names are `fnet.conv1.weight`, `update_block.gru.convz1.weight`, ..., all behind `module.` where they
+    The authors' names are `fnet.conv1.weight`, `update_block.gru.convz1.weight`, ..., all behind `module.` where they
     trained on several GPUs. The norm of a block's short cut is in their files twice; one of the two is left out.
     """
     state = {name.removeprefix("module."): value for name, value in state.items()}
@@ -44,6 +44,6 @@ def _renamed(name: str) -> str:
 
 
 def _is_repeated(name: str, state: dict[str, Tensor]) -> bool:
-    """Whether this is the norm after a block's last convolution, which is also the second part of its short cut."""
+    """Return whether this is the norm after a block's last convolution, also the second part of its short cut."""
     norm = re.fullmatch(r"(.net\.layer\d\.\d)\.norm(\d)\..*", name)
     return norm is not None and f"{norm[1]}.conv{norm[2]}.weight" not in state

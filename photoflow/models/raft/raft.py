@@ -25,7 +25,7 @@ Norm = Callable[[int], nn.Module] | None
 
 @dataclass(frozen=True)
 class RAFTConfig:
-    """What tells one RAFT from another.
+    """The layout of one variant of RAFT.
 
     Args:
         features: channels of the feature encoder: first convolution, three stages, output.
@@ -72,7 +72,7 @@ PRESETS: dict[str, RAFTConfig] = {
 def _layer(
     inputs: int, outputs: int, kernel: int, *, stride: int = 1, norm: Norm = None, relu: bool = True
 ) -> nn.Sequential:
-    """A convolution whose padding keeps the size, with what follows it."""
+    """Make a convolution with padding that keeps the size, followed by its norm and its ReLU if it has them."""
     layers: list[nn.Module] = [nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)]
     if norm is not None:
         layers.append(norm(outputs))
@@ -128,7 +128,7 @@ class Encoder(nn.Module):
 
 
 class MotionEncoder(nn.Module):
-    """What the correlations say of the present flow, with the flow itself (B, motion, h, w). Section 3.3."""
+    """Features of the correlations at the present flow, with the flow itself (B, motion, h, w). Section 3.3."""
 
     def __init__(self, config: RAFTConfig) -> None:
         super().__init__()
@@ -147,7 +147,7 @@ class MotionEncoder(nn.Module):
 
 
 class Gates(NamedTuple):
-    """What a recurrent unit computes from the context once for all updates; z and r beside each other, and q."""
+    """The gates' share from the context, computed once for all updates; z and r beside each other, and q."""
 
     weight_zr: Tensor
     weight_q: Tensor
@@ -172,7 +172,7 @@ class ConvGRU(nn.Module):
         self.convq = nn.Conv2d(hidden + inputs, hidden, kernel, padding=self.padding)
 
     def prepare(self, context: Tensor) -> Gates:
-        """The context's share of the gates, and the weights for the rest."""
+        """Compute the context's share of the gates, and take out the weights for the rest."""
         convolutions = (self.convz, self.convr, self.convq)
         weight = torch.cat([convolution.weight for convolution in convolutions])
         bias = torch.cat([convolution.bias for convolution in convolutions if convolution.bias is not None])
@@ -201,7 +201,7 @@ class RecurrentBlock(nn.Module):
         return [self.convgru1] if self.convgru2 is None else [self.convgru1, self.convgru2]
 
     def prepare(self, context: Tensor) -> list[Gates]:
-        """What each unit computes from the context."""
+        """Compute each unit's share of the gates from the context."""
         return [unit.prepare(context) for unit in self._units()]
 
     def forward(self, hidden: Tensor, motion: Tensor, prepared: list[Gates]) -> Tensor:
@@ -243,10 +243,10 @@ class UpdateBlock(nn.Module):
 class RAFT(Loadable, nn.Module):
     """The optical flow from one image to another.
 
-    Features of both images at an eighth of their size are compared pair by pair; from zero, the flow is updated again
-    and again by a recurrent unit that looks up how well the places fit which the flow points to. The correlations are
-    computed where they are read (`photoflow.ops.Correlation`), so that memory grows with the number of pixels, not
-    with its square.
+    Features of both images at an eighth of their size are compared pair by pair. The flow begins with zero and is
+    updated again and again by a recurrent unit, which looks up how well the places fit that the flow points to. The
+    correlations are computed where they are read (`photoflow.ops.Correlation`), so that memory grows with the number
+    of pixels, not with its square.
 
     Args:
         config: the variant; `RAFT.small()` and `RAFT.large()` are those of the paper.
@@ -273,12 +273,12 @@ class RAFT(Loadable, nn.Module):
 
     @classmethod
     def small(cls, weights: str | Path | None = None) -> RAFT:
-        """RAFT-S: 1.0 M parameters."""
+        """Make RAFT-S: 1.0 M parameters."""
         return cls(PRESETS["small"], weights)
 
     @classmethod
     def large(cls, weights: str | Path | None = None) -> RAFT:
-        """RAFT: 5.3 M parameters."""
+        """Make RAFT: 5.3 M parameters."""
         return cls(PRESETS["large"], weights)
 
     def renamed(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -288,7 +288,7 @@ class RAFT(Loadable, nn.Module):
     def forward(
         self, image1: Tensor, image2: Tensor, updates: int = 12, every_update: bool = False
     ) -> Tensor | list[Tensor]:
-        """Where each pixel of `image1` is in `image2`.
+        """Estimate the flow from `image1` to `image2`: the displacement of each pixel.
 
         Args:
             image1: (B, 3, H, W) RGB in [0, 1], any floating-point dtype and size. Inside, borders are repeated until
@@ -333,7 +333,7 @@ class RAFT(Loadable, nn.Module):
 
 
 def _grid(planes: Tensor) -> Tensor:
-    """The place of each pixel (1, 2, h, w), float32, x, then y."""
+    """Return the place of each pixel (1, 2, h, w), float32, x, then y."""
     rows, columns = (torch.arange(side, dtype=torch.float32, device=planes.device) for side in planes.shape[2:])
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack([x, y])[None]

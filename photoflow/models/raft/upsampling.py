@@ -1,4 +1,4 @@
-"""How RAFT's flow, an eighth as large as the image, becomes as large as it."""
+"""The enlargement of RAFT's flow from an eighth of the image's size to all of it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ FACTOR = 8  # by which features are smaller than the image
 
 
 class MaskPredictor(nn.Module):
-    """For every pixel of the 8 by 8 in a cell, logits of what its flow is mixed from. Appendix B.
+    """Logits of the cells that each flow is mixed from, for every pixel of the 8 by 8 in a cell. Appendix B.
 
     Args:
         inputs: channels of the hidden state.
@@ -22,7 +22,7 @@ class MaskPredictor(nn.Module):
         self.conv = nn.Conv2d(256, 9 * FACTOR**2, 1)
 
     def forward(self, hidden: Tensor) -> Tensor:
-        """(B, 9 * 64, h, w) from the hidden state (B, inputs, h, w)."""
+        """Predict the logits (B, 9 * 64, h, w) from the hidden state (B, inputs, h, w)."""
         logits: Tensor = 0.25 * self.conv(self.convrelu(hidden))  # a quarter, to balance the gradients
         return logits
 

@@ -17,7 +17,7 @@ Predict = Callable[[Tensor, int], Tensor]
 
 
 class NoiseSchedule:
-    """How much of a sample is left at each step, and how much is noise.
+    """The shares of sample and noise at each step.
 
         z_n = sqrt(a_n) z + sqrt(1 - a_n) e,  a_n = prod (1 - b_i),  b from `first` to `last`, evenly in sqrt(b)
 
@@ -36,11 +36,11 @@ class NoiseSchedule:
         self.kept = torch.cumprod(1 - rates, 0)  # a_n, (N,) float64, on the CPU
 
     def share(self, step: int) -> float:
-        """a_n, the share of a sample's variance that is left; 1 before the first step."""
+        """Return a_n, the share of a sample's variance that is left; 1 before the first step."""
         return float(self.kept[step]) if step >= 0 else 1.0
 
     def noised(self, clean: Tensor, noise: Tensor, step: Tensor) -> Tensor:
-        """z_n.
+        """Add noise to clean samples: z_n.
 
         Args:
             clean: (B, ...).
@@ -52,12 +52,12 @@ class NoiseSchedule:
         return noisy
 
     def clean(self, noisy: Tensor, noise: Tensor, step: int) -> Tensor:
-        """The sample that would be left if `noise` were the noise: the inverse of `noised`."""
+        """Remove `noise` from a noisy sample: the inverse of `noised`."""
         kept = self.share(step)
         return (noisy - math.sqrt(1 - kept) * noise) / math.sqrt(kept)
 
     def spaced(self, count: int) -> list[int]:
-        """`count` of the steps, evenly spaced, from the last to the first, which leaves hardly any noise.
+        """Pick `count` steps, evenly spaced, from the last to the first, which leaves hardly any noise.
 
         Raises:
             ValueError: there are not as many.
@@ -71,18 +71,18 @@ class NoiseSchedule:
 
 @dataclass(frozen=True)
 class SelfGuidance:
-    """What a sample is steered by while it is drawn.
+    """The steering of a sample while it is drawn.
 
     Args:
         loss: of each of the clean samples that are expected, (B, ...) -> (B,), to be made 0.
-        weight: u.
+        weight: u, of the loss's gradient.
         recurrences: how often each step is taken, noised again in between.
-        corrections: of the expected sample itself, in each step of the latter half, ten times as many in the last
-            one: what u alone steers, the network steers back.
+        corrections: how often the expected sample itself is corrected in each step of the latter half, ten times as
+            often in the last one: the network steers back what u alone steers.
 
     Source: Li et al., "Generative Image Dynamics", section 6, equation (5); recurrences and corrections: Bansal et al.,
         "Universal Guidance for Diffusion Models", CVPR 2023 workshops, algorithm 1, where the latter are called
-        backward guidance. How far each correction goes is Polyak's step, which needs no rate.
+        backward guidance. The length of each correction is Polyak's step, which needs no rate.
     """
 
     loss: Callable[[Tensor], Tensor]
@@ -92,7 +92,7 @@ class SelfGuidance:
 
 
 def classifier_free(conditioned: Tensor, free: Tensor, weight: float) -> Tensor:
-    """The noise with the condition counted more than once.
+    """Combine conditioned and free noise so that the condition counts more than once.
 
         (1 + w) e(z; c) - w e(z; none)
 
@@ -115,12 +115,12 @@ def sample(
     Args:
         schedule: that of the training.
         predict: the noise in noisy samples at a step.
-        noise: standard normal, what is begun with.
+        noise: standard normal, the beginning.
         steps: how many of the schedule's are taken.
         guidance: what steers them; None: nothing does.
-        chance: what the noise between recurrences is drawn from, on the CPU.
-        bound: how large clean samples can be, of a shape that broadcasts: at every step what is expected beyond is cut.
-            Where there is hardly anything but noise, a small error of it is a large one of the sample. None: not cut.
+        chance: the generator of the noise between recurrences, on the CPU.
+        bound: how large clean samples can be, of a shape that broadcasts: at every step larger values are cut. Where
+            there is hardly anything but noise, a small error of it is a large one of the sample. None: not cut.
 
     Returns:
         Clean samples, of the shape of `noise`.
@@ -159,7 +159,7 @@ def sample(
 def _steered(
     schedule: NoiseSchedule, predict: Predict, samples: Tensor, step: int, guidance: SelfGuidance, bound: Tensor | None
 ) -> Tensor:
-    """The noise, and u sigma times the gradient of the loss: through the clean sample that is expected from it."""
+    """Predict the noise and add u sigma times the gradient of the loss, taken through the expected clean sample."""
     with torch.enable_grad():
         asked = samples.detach().requires_grad_(True)
         found = predict(asked, step)
@@ -172,7 +172,7 @@ def _steered(
 
 
 def _corrected(clean: Tensor, guidance: SelfGuidance, times: int) -> Tensor:
-    """Clean samples after `times` rounds of corrections: each by the gradient g of its loss L, times L / |g|^2."""
+    """Correct clean samples in `times` rounds: each by the gradient g of its loss L, times L / |g|^2."""
     for _ in range(times * guidance.corrections):
         with torch.enable_grad():
             asked = clean.detach().requires_grad_(True)

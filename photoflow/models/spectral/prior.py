@@ -1,4 +1,4 @@
-"""The learned prior of natural motion: what a photo's spectral volume may be, as latent diffusion."""
+"""The learned prior of natural motion: latent diffusion of a photo's possible spectral volumes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ VERSIONS = {
 
 @dataclass(frozen=True)
 class Guidance:
-    """How samples are steered.
+    """The steering of samples.
 
     Args:
         picture: w, how much more than once the picture counts; 0: once, as in the training.
@@ -80,7 +80,7 @@ class Calibration(nn.Module):
         self.logarithms = nn.Parameter(torch.zeros(frequencies))
 
     def forward(self, volume: Tensor) -> Tensor:
-        """Volumes (B, K, 4, H, W), calibrated."""
+        """Calibrate volumes (B, K, 4, H, W)."""
         return volume * self.logarithms.exp()[:, None, None, None]
 
 
@@ -117,12 +117,12 @@ class SpectralPrior(Loadable, nn.Module):
             self.load(weights)
 
     def encoded(self, parts: Tensor) -> Tensor:
-        """What the diffusion is of: normalised parts of some frequencies (N, 4, H, W) -> latents (N, 4, h, w)."""
+        """Encode normalised parts of some frequencies (N, 4, H, W) as the diffusion's latents (N, 4, h, w)."""
         mean: Tensor = self.vae.encode(parts)[0]
         return (mean - _planes(self.unet.latent_mean)) / _planes(self.unet.latent_spread)
 
     def latents(self, volume: Tensor) -> Tensor:
-        """The latents of volumes.
+        """Encode volumes as latents.
 
         Args:
             volume: (B, K, 4, H, W) float32, pixels: real and imaginary part of x, then of y.
@@ -134,9 +134,9 @@ class SpectralPrior(Loadable, nn.Module):
         return flat.reshape(*volume.shape[:2], *flat.shape[1:])
 
     def volume(self, latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """The inverse of `latents`, with a gradient: (B, K, 4, h, w) -> (B, K, 4, H, W) float32, pixels.
+        """Decode latents, with a gradient: (B, K, 4, h, w) -> (B, K, 4, H, W) float32, pixels; inverts `latents`.
 
-        The mean displacement is real: what is decoded as its imaginary part is left out.
+        The mean displacement is real: the imaginary part that is decoded of it is left out.
         """
         flat = latents.flatten(0, 1) * _planes(self.unet.latent_spread) + _planes(self.unet.latent_mean)
         parts = self.vae.decode(flat, size).unflatten(0, latents.shape[:2])
@@ -145,18 +145,19 @@ class SpectralPrior(Loadable, nn.Module):
         return self.vae.denormalised(parts * real)
 
     def noise_of(self, latents: Tensor, step: Tensor, features: Tensor, numbers: Tensor | None = None) -> Tensor:
-        """The noise that is seen in the latents of several frequencies.
+        """Estimate the noise in the latents of several frequencies.
 
             e = sqrt(1 - a_n) z + sqrt(a_n) network(z)
 
-        What a linear guess knows of latents of variance 1 is added to what the network finds: untrained it draws a
-        normal distribution, and where there is hardly anything but noise, its faults are not blown up.
+        The first term, the linear guess for latents of variance 1, is added to what the network finds: untrained, the
+        prior draws a normal distribution, and where there is hardly anything but noise, the network's faults are not
+        blown up.
 
         Args:
             latents: (B, K, 4, h, w), noisy.
             step: of the diffusion, (B,), whole numbers.
             features: of the pictures, `SliceUNet.encoded`, (B, C, h, w); 0 for a sample without one.
-            numbers: of the frequencies, (B, K), each for itself; None: they are all there are, coordinated.
+            numbers: of the frequencies, (B, K), each for itself; None: all frequencies, coordinated.
 
         Returns:
             (B, K, 4, h, w) float32.
@@ -189,7 +190,7 @@ class SpectralPrior(Loadable, nn.Module):
             image: (B, 3, H, W), RGB in [0, 1], about as large as the pictures of the training, `vae.size`.
             steps: of the diffusion, 1 to 1000.
             guidance: what steers the samples; None: the picture alone.
-            chance: what the noise is drawn from, on the CPU.
+            chance: the generator of the noise, on the CPU.
 
         Returns:
             (B, K, 4, H, W) float32, pixels: real and imaginary part of x, then of y, of the displacement over a record
@@ -229,7 +230,7 @@ class SpectralPrior(Loadable, nn.Module):
 
 
 def loop_loss(volume: Tensor, share: float) -> Tensor:
-    """How far from closed a loop is, L_g: the differences of displacement and of velocity between its ends.
+    """Measure how far from closed a loop is, L_g: the differences of displacement and velocity between its ends.
 
         L_g = |F_T - F_1|_1 + |v_T - v_1|_1,  v in pixels a frame of the paper's, the record having 150
 
@@ -252,44 +253,44 @@ def loop_loss(volume: Tensor, share: float) -> Tensor:
 
 
 def amplitudes(volume: Tensor) -> Tensor:
-    """Of each frequency, the root mean square over pixels and axes: (B, K, 4, H, W) -> (B, K)."""
+    """Measure the root mean square of each frequency over pixels and axes: (B, K, 4, H, W) -> (B, K)."""
     squares: Tensor = volume.unflatten(2, (2, 2)).square().sum(3).mean((2, 3, 4))
     return squares.sqrt()
 
 
 def displacement(volume: Tensor, share: float) -> Tensor:
-    """The displacement after `share` of the record: (B, K, 4, H, W) float32, pixels -> (B, 2, H, W)."""
+    """Return the displacement after `share` of the record: (B, K, 4, H, W) float32, pixels -> (B, 2, H, W)."""
     rates, twice = _series(volume)
     return _weighed(volume, twice * (rates * share).cos(), -twice * (rates * share).sin())
 
 
 def velocity(volume: Tensor, share: float) -> Tensor:
-    """How the displacement changes then, in pixels a frame of the paper's: (B, 2, H, W)."""
+    """Return the velocity after `share` of the record, in pixels a frame of the paper's: (B, 2, H, W)."""
     rates, twice = _series(volume)
     steps = twice * rates / FRAMES
     return _weighed(volume, -steps * (rates * share).sin(), -steps * (rates * share).cos())
 
 
 def _series(volume: Tensor) -> tuple[Tensor, Tensor]:
-    """Radians a record of each frequency, and how often it counts in the sum: both (K,)."""
+    """Return the radians a record of each frequency, and how often it counts in the sum: both (K,)."""
     rates = 2 * math.pi * torch.arange(volume.shape[1], device=volume.device, dtype=volume.dtype)
     return rates, 1 + (rates > 0).to(volume)
 
 
 def _weighed(volume: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
-    """The sum over the frequencies of their parts, weighed, (B, 2, H, W)."""
+    """Sum the weighed parts of all frequencies, (B, 2, H, W)."""
     return torch.einsum("bkaphw,kp->bahw", volume.unflatten(2, (2, 2)), torch.stack([real, imaginary], 1))
 
 
 def fitting(size: tuple[int, int], area: int, multiple: int) -> tuple[int, int]:
-    """The (height, width) of about as many pixels as `area` that is nearest in shape to `size`, of whole multiples."""
+    """Return the (height, width) of about `area` pixels nearest in shape to `size`, both multiples of `multiple`."""
     scale = (area / (size[0] * size[1])) ** 0.5
     height, width = (max(1, round(side * scale / multiple)) * multiple for side in size)
     return height, width
 
 
 def shrunk(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """Pictures (B, C, H, W) of another size, without aliasing."""
+    """Resize pictures (B, C, H, W) to another size, without aliasing."""
     return F.interpolate(image, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 

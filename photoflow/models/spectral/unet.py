@@ -108,7 +108,7 @@ class SliceUNet(nn.Module):
         nn.init.zeros_(self.leave[2].bias)  # type: ignore[arg-type]
 
     def encoded(self, image: Tensor) -> Tensor:
-        """What the U-Net sees of pictures.
+        """Encode pictures as the features that the U-Net sees.
 
         Args:
             image: (B, 3, H, W), RGB in [0, 1].
@@ -170,8 +170,9 @@ class SliceUNet(nn.Module):
 
 
 def energies(latents: Tensor) -> Tensor:
-    """Logarithms of the mean squares of latents, as they are and averaged more and more coarsely, with less and less
-    noise.
+    """Compute logarithms of the mean squares of latents, as they are and averaged more and more coarsely.
+
+    The coarser the average, the less noise is in it.
 
     Args:
         latents: (N, 4, h, w).
@@ -202,7 +203,7 @@ class FrequencyCoordination(nn.Module):
 
 
 class FrequencyAttention(nn.Module):
-    """What is added to the features of each frequency from those of all others, at each place for itself."""
+    """Attention of each frequency's features to those of all others, at each place for itself; it adds to them."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -210,7 +211,7 @@ class FrequencyAttention(nn.Module):
         self.attention = _Attention(width, heads)
 
     def forward(self, x: Tensor, count: int) -> Tensor:
-        """Coordinate.
+        """Coordinate the frequencies: add to each one's features from those of all others.
 
         Args:
             x: (B K, C, h, w), the K frequencies of a sample one after the other.
@@ -266,12 +267,12 @@ class _Unit(nn.Module):
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    """Groups of at least four channels, eight of them at most."""
+    """Make a group norm of groups of at least four channels, eight groups at most."""
     return nn.GroupNorm(max(1, min(8, channels // 4)), channels)
 
 
 def sinusoids(numbers: Tensor, width: int, longest: float = 10_000.0) -> Tensor:
-    """Cosines and sines of numbers, at wavelengths from 2 pi to 2 pi `longest`.
+    """Compute cosines and sines of numbers, at wavelengths from 2 pi to 2 pi `longest`.
 
     Args:
         numbers: (N,).
@@ -303,10 +304,10 @@ class _Residual(nn.Module):
 
 
 def _image_encoder(channels: int, factor: int) -> nn.Sequential:
-    """Convolutions that halve the picture, and double their channels, until it has the latents' size.
+    """Make convolutions that halve the picture, and double their channels, until it has the latents' size.
 
-    It runs once for all frequencies and, in a training, for all slices of a picture: what it knows of pictures costs
-    less than what the U-Net knows.
+    They run once for all frequencies and, in a training, for all slices of a picture: looking at pictures costs less
+    here than in the U-Net.
     """
     width = channels // factor
     layers: list[nn.Module] = [nn.Conv2d(3, width, 3, padding=1), nn.SiLU()]

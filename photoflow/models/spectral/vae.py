@@ -30,7 +30,7 @@ class VAEConfig:
 
     @property
     def factor(self) -> int:
-        """By which latents are smaller than pictures."""
+        """Return the factor by which latents are smaller than pictures."""
         return int(2 ** (len(self.channels) - 1))
 
 
@@ -105,7 +105,7 @@ class SpectralVAE(nn.Module):
         self.register_buffer("size", torch.tensor(size))
 
     def normalised(self, volume: Tensor) -> Tensor:
-        """Parts in pixels made alike in size at all frequencies: (B, K, 4, H, W) float32 -> the same.
+        """Make parts in pixels alike in size at all frequencies: (B, K, 4, H, W) float32 -> the same.
 
             sign(s) sqrt(|s / s_f|)
 
@@ -115,14 +115,14 @@ class SpectralVAE(nn.Module):
         return scaled.sign() * scaled.abs().sqrt()
 
     def denormalised(self, parts: Tensor) -> Tensor:
-        """The inverse of `normalised`, with a gradient everywhere: (B, K, 4, H, W) float32 -> the same, pixels."""
+        """Undo `normalised`, with a gradient everywhere: (B, K, 4, H, W) float32 -> the same, pixels."""
         return parts * parts.abs() * self._scales()
 
     def _scales(self) -> Tensor:
         return self.scales.clamp(min=LEAST_SCALE)[:, None, None, None]
 
     def encode(self, parts: Tensor) -> tuple[Tensor, Tensor]:
-        """The distribution of the latents of some frequencies.
+        """Return the distribution of the latents of some frequencies.
 
         Args:
             parts: (N, 4, H, W), normalised; sides that are no multiple of `factor` are made one by repeating borders.
@@ -139,11 +139,11 @@ class SpectralVAE(nn.Module):
         return mean + F.avg_pool2d(parts.float(), self.factor), (spread + _CERTAIN).clamp(-30, 20)
 
     def decode(self, latents: Tensor, size: tuple[int, int] | None = None) -> Tensor:
-        """What latents mean.
+        """Decode latents to normalised parts.
 
         Args:
             latents: (N, 4, h, w).
-            size: (H, W) of what was encoded, where its sides were no multiples of `factor`.
+            size: (H, W) of the parts that were encoded, where the sides were no multiples of `factor`.
 
         Returns:
             Normalised parts (N, 4, H, W) float32.
@@ -155,7 +155,7 @@ class SpectralVAE(nn.Module):
         return cropped(parts, margins_to(parts.new_empty(1, 1, *size), self.factor))
 
     def forward(self, parts: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """There and back through latents that are drawn.
+        """Encode parts, draw latents and decode them.
 
         Args:
             parts: (N, 4, H, W), normalised.
@@ -194,7 +194,7 @@ def _decoder(config: VAEConfig) -> nn.Sequential:
 
 
 def _silent(layer: nn.Conv2d) -> nn.Conv2d:
-    """A layer whose output is 0 before any training."""
+    """Set a layer to zeros, so that its output is 0 before any training, and return it."""
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
     return layer
