@@ -6,9 +6,33 @@ from pathlib import Path
 import photoflow
 
 PACKAGE = Path(photoflow.__file__).parent
-QUESTIONS = set("How What When Where Whether Which Who Whose".split())
+QUESTIONS = set(["How", "What", "When", "Where", "Whether", "Which", "Who", "Whose"])
 NO_VERBS = QUESTIONS | set(
-    "A All An As Both By Each Every For From If In It Its No Not Of On One The This To With".split()
+    [
+        "A",
+        "All",
+        "An",
+        "As",
+        "Both",
+        "By",
+        "Each",
+        "Every",
+        "For",
+        "From",
+        "If",
+        "In",
+        "It",
+        "Its",
+        "No",
+        "Not",
+        "Of",
+        "On",
+        "One",
+        "The",
+        "This",
+        "To",
+        "With",
+    ]
 )
 
 
