@@ -34,6 +34,8 @@ OPTIONS = {
 }  # fmt: skip
 
 
+SAID = frozenset(("mask", "box", "points", "not_points", "strokes", "not_strokes", "kind", "region"))  # of a layer
+
 if TYPE_CHECKING:
     from photoflow.render.renderer import Renderer
 
@@ -194,7 +196,7 @@ class Animator:
                 raise InputError(
                     "stage: it has its size and layers; expected neither size, layers, mask, box nor points"
                 )
-            stage = photo if isinstance(photo, Stage) else Stage.load(photo, self.segmenter)
+            stage = photo.snapshot() if isinstance(photo, Stage) else Stage.load(photo, self.segmenter)
         else:
             stage = self._prepared(photo, size, layers, progress, all(part.in_place for _, part in parts))
         timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
@@ -228,6 +230,10 @@ class Animator:
         progress.check()
         if layers is not None:
             for name, said in layers.items():
+                if not isinstance(said, Mapping) or not said.keys() <= SAID:
+                    raise InputError(
+                        f"layer {name!r}: expected a dictionary with {', '.join(sorted(SAID))}; got {said!r}"
+                    )
                 stage.add(name, **said)
                 progress.done(f"{name}: {stage.layers[-1].source}" if len(layers) > 1 else f"subject: {stage.note}")
         else:

@@ -6,34 +6,11 @@ from pathlib import Path
 import photoflow
 
 PACKAGE = Path(photoflow.__file__).parent
-QUESTIONS = set(["How", "What", "When", "Where", "Whether", "Which", "Who", "Whose"])
-NO_VERBS = QUESTIONS | set(
-    [
-        "A",
-        "All",
-        "An",
-        "As",
-        "Both",
-        "By",
-        "Each",
-        "Every",
-        "For",
-        "From",
-        "If",
-        "In",
-        "It",
-        "Its",
-        "No",
-        "Not",
-        "Of",
-        "On",
-        "One",
-        "The",
-        "This",
-        "To",
-        "With",
-    ]
-)
+QUESTIONS = {"How", "What", "When", "Where", "Whether", "Which", "Who", "Whose"}
+NO_VERBS = QUESTIONS | {
+    "A", "All", "An", "As", "Both", "By", "Each", "Every", "For", "From", "If", "In", "It", "Its", "No", "Not", "Of",
+    "On", "One", "The", "This", "To", "With",
+}  # fmt: skip
 
 
 def openings(path):

@@ -121,6 +121,11 @@ class Stage:
         other._lock, other._composed = threading.RLock(), self._composed.copy()
         return other
 
+    def snapshot(self) -> Stage:
+        """Return the stage as it is now, which no edit reaches; what is computed for it is kept for both."""
+        with self._lock:
+            return copy.copy(self)
+
     def find(self) -> None:
         """Add what stands out in the photo as layers `subject-1`, `subject-2`, ..., the most prominent in front.
 
@@ -133,11 +138,9 @@ class Stage:
             return
         self.note = found.method
         for number, subject in enumerate(found.subjects, 1):
-            mask, kind = (
-                resize_mask(subject.mask, self.photo.shape[:2]),
-                None if subject.label == "subject" else subject.label,
-            )
-            self._append(Layer(f"subject-{number}", self.photo, as_levels(mask), found.method, kind))
+            mask = as_levels(resize_mask(subject.mask, self.photo.shape[:2]))
+            kind = None if subject.label == "subject" else subject.label
+            self._append(Layer(f"subject-{number}", self.photo, mask, found.method, kind))
 
     def add(
         self, name: str, *, mask: Any = None, box: Sequence[float] | None = None, points: Sequence[Any] | None = None,

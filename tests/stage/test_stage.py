@@ -1,5 +1,6 @@
 """A photo prepared once: its layers, what editing shares, and what is computed once."""
 
+import inspect
 import threading
 
 import cv2
@@ -8,6 +9,7 @@ import pytest
 from discs import Discs, disc
 
 from photoflow import Animator, InputError, motion
+from photoflow.animator import SAID
 from photoflow.errors import Cancelled
 from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.stage import Layer, Stage, composition, layer
@@ -175,6 +177,10 @@ def test_what_is_said_is_never_dropped_in_silence(animator, photo, stage):
         animator.animate(stage, motion.Sway().on(1), subject=2)
     with pytest.raises(InputError, match="for layer 'subject-1' it names 2"):
         animator.animate(stage, {"subject-1": motion.Sway().on(2)})
+    assert set(inspect.signature(Stage.add).parameters) - {"self", "name"} == SAID
+    for wrong in ({"a": "mask.png"}, {"a": {"masks": disc(50)}}):
+        with pytest.raises(InputError, match="layer 'a': expected a dictionary with box, kind, mask"):
+            animator.prepare(photo, layers=wrong)
     for wrong in ({}, {"subject-1": "sway"}, {"cow": motion.Sway()}):
         with pytest.raises(InputError):
             animator.animate(stage, wrong)
