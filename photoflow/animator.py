@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import reprlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -231,9 +232,8 @@ class Animator:
         if layers is not None:
             for name, said in layers.items():
                 if not isinstance(said, Mapping) or not said.keys() <= SAID:
-                    raise InputError(
-                        f"layer {name!r}: expected a dictionary with {', '.join(sorted(SAID))}; got {said!r}"
-                    )
+                    known = ", ".join(sorted(SAID))
+                    raise InputError(f"layer {name!r}: expected a dictionary with {known}; got {reprlib.repr(said)}")
                 stage.add(name, **said)
                 progress.done(f"{name}: {stage.layers[-1].source}" if len(layers) > 1 else f"subject: {stage.note}")
         else:
