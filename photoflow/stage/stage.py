@@ -305,6 +305,7 @@ class Stage:
             InputError: it cannot be written.
         """
         layers, fills = self._layers, self._composed.fills()
+        # Colours and fills are the photo but for a part of it: kept as differences of bytes they take little room.
         pictures: dict[str, Array] = {"photo": self.photo}
         if self.look is not self.photo:
             pictures["look"] = self.look
@@ -316,14 +317,15 @@ class Stage:
             })  # fmt: skip
             pictures[f"mask-{number}"] = layer.mask
             if layer.is_cut_out and not layer.region:
-                pictures[f"alpha-{number}"], pictures[f"colours-{number}"] = layer.cut_out()
+                pictures[f"alpha-{number}"], colours = layer.cut_out()
+                pictures[f"colours-{number}"] = colours - self.photo
         known = []
         for moving, others, filled in fills:
             if moving | others <= places.keys():
                 known.append(
                     {"moving": sorted(places[one] for one in moving), "others": sorted(places[one] for one in others)}
                 )
-                pictures[f"fill-{len(known)}"] = filled
+                pictures[f"fill-{len(known)}"] = filled - self.photo
         document = {
             "photo": list(self.photo_size), "size": [self.width, self.height], "scale": self.scale,
             "look": None if self.look is self.photo else [self.look.shape[1], self.look.shape[0]],
@@ -349,7 +351,7 @@ class Stage:
         for number, values in enumerate(document["layers"], 1):
             layer = Layer(photo=photo, mask=pictures[f"mask-{number}"], **values)
             if not layer.region and f"alpha-{number}" in pictures and f"colours-{number}" in pictures:
-                layer.know(pictures[f"alpha-{number}"], pictures[f"colours-{number}"])
+                layer.know(pictures[f"alpha-{number}"], photo + pictures[f"colours-{number}"])
             layers.append(layer)
         stage = cls(
             photo, tuple(document["photo"]), document["scale"], look=pictures.get("look"),
@@ -358,7 +360,7 @@ class Stage:
         for number, fill in enumerate(document["fills"], 1):
             if f"fill-{number}" in pictures:
                 moving, others = (frozenset(layers[i] for i in fill[which]) for which in ("moving", "others"))
-                stage._composed.know(moving, others, pictures[f"fill-{number}"])
+                stage._composed.know(moving, others, photo + pictures[f"fill-{number}"])
         return stage
 
     def _add(self, name: str, selection: Selection, kind: str | None, region: bool) -> None:
