@@ -43,7 +43,7 @@ def animate(
     motion: Annotated[
         list[str] | None,
         typer.Option(
-            "--motion", help="'NAME[:SOURCE][@SUBJECT] [PARAMETER=VALUE ...]' or a .json file; several add up."
+            "--motion", help="'NAME[:SOURCE][@LAYER] [PARAMETER=VALUE ...]' or a .json file; several add up."
         ),
     ] = None,
     wind: Annotated[float | None, typer.Option(help="Of spectral:PRESET, from 0 to 1: how much it blows.")] = None,
