@@ -105,6 +105,9 @@ class Animator:
         photo: Any,
         *,
         size: Size = None,
+        mask: Any = None,
+        box: Sequence[float] | None = None,
+        points: Sequence[Any] | None = None,
         layers: Mapping[str, Mapping[str, Any]] | None = None,
         report: Callable[[str], None] = silent,
         cancel: threading.Event | None = None,
@@ -117,8 +120,10 @@ class Animator:
             photo: a path, a PIL image, a numpy array (H, W[, 3|4]) or a torch tensor (C, H, W).
             size: longest side in pixels, (width, height) to fit into, or "original"; by default the photo's own size
                 with the longest side at most 1920.
-            layers: what is to be a layer, by its name: keywords of `Stage.add`, as in {"water": {"mask": "water.png"}}.
-                None: what stands out, as `subject-1`, `subject-2`, ..., or what the photo's own transparency says.
+            mask, box, points: the one thing that is to be a layer, `subject-1`; see `Stage.add`.
+            layers: in their place several things, by their names: keywords of `Stage.add`, as in
+                {"water": {"mask": "water.png"}}. Without any of these it is what stands out, as `subject-1`,
+                `subject-2`, ..., or what the photo's own transparency says.
             report: receives one line after every step.
             cancel: set from another thread, it ends the work after the present step.
 
@@ -130,7 +135,7 @@ class Animator:
             Cancelled: it was cancelled.
         """
         progress = Progress(report, cancel)
-        stage = self._prepared(photo, size, layers, progress)
+        stage = self._prepared(photo, size, said_layers(layers, mask, box, points), progress)
         for layer in stage.layers:
             layer.cut_out()
             progress.done(f"cut out: {layer.name}")
@@ -187,11 +192,7 @@ class Animator:
             self._settled_device()  # nothing is looked for on a device that is not there
         for value in self._chosen.values():
             self._network(value)  # nor is anything looked for where a network cannot be had
-        progress, one = Progress(report, cancel), {"mask": mask, "box": box, "points": points}
-        if any(value is not None for value in one.values()):
-            if layers is not None:
-                raise InputError("layers: expected them, or one mask, box or points, got both")
-            layers = {"subject-1": one}
+        progress, layers = Progress(report, cancel), said_layers(layers, mask, box, points)
         if isinstance(photo, Stage) or is_stage_file(photo):
             if size is not None or layers is not None:
                 raise InputError(
@@ -306,6 +307,22 @@ class Animator:
 
 def _load_renderer() -> None:
     importlib.import_module("photoflow.render.layered")
+
+
+def said_layers(
+    layers: Mapping[str, Mapping[str, Any]] | None, mask: Any, box: Sequence[float] | None, points: Sequence[Any] | None
+) -> Mapping[str, Mapping[str, Any]] | None:
+    """Return what is said of each layer, None where nothing is.
+
+    Raises:
+        InputError: layers are given, and one thing besides.
+    """
+    one = {"mask": mask, "box": box, "points": points}
+    if all(value is None for value in one.values()):
+        return layers
+    if layers is not None:
+        raise InputError("layers: expected them, or one mask, box or points, got both")
+    return {"subject-1": one}
 
 
 def frame_count(seconds: float, fps: float) -> int:

@@ -42,9 +42,7 @@ def animate(
     output: Output = Path("out.mp4"),
     motion: Annotated[
         list[str] | None,
-        typer.Option(
-            "--motion", help="'NAME[:SOURCE][@LAYER] [PARAMETER=VALUE ...]' or a .json file; several add up."
-        ),
+        typer.Option("--motion", help="'NAME[:SOURCE][@LAYER] [PARAMETER=VALUE ...]' or a .json file; several add up."),
     ] = None,
     wind: Annotated[float | None, typer.Option(help="Of spectral:PRESET, from 0 to 1: how much it blows.")] = None,
     transfer_from: Annotated[

@@ -104,7 +104,7 @@ def test_the_first_frame_of_a_photo_is_the_photo(name, move):
 def test_the_first_frame_of_real_photos_is_the_photo(path):
     """With the subject that is found, or the given mask; where none is, with an oval in the middle."""
     animator, mask = Animator(device="cpu", offline=True), path.with_name(f"{path.stem}_mask.png")
-    stage = animator.prepare(path, layers={"it": {"mask": mask}} if mask.exists() else None)
+    stage = animator.prepare(path, mask=mask if mask.exists() else None)
     if not stage.layers:
         width, height = stage.photo_size
         oval = np.zeros((height, width), np.uint8)
