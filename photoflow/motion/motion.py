@@ -115,8 +115,26 @@ class Sum(Motion):
         return SumField([motion.field(scene) for motion in self.motions])
 
 
+class Changed(Motion):
+    """A motion made of one other, which it changes in some way."""
+
+    motion: Motion
+
+    @property
+    def in_place(self) -> bool:  # type: ignore[override]
+        return self.motion.in_place
+
+    @property
+    def leaves(self) -> bool:  # type: ignore[override]
+        return self.motion.leaves
+
+    @property
+    def file(self) -> Path | None:
+        return self.motion.file
+
+
 @dataclass(frozen=True)
-class Scaled(Motion):
+class Scaled(Changed):
     """A motion whose displacements are multiplied by a factor: damped below 1, magnified above."""
 
     name: ClassVar[str] = "scaled"
@@ -131,24 +149,12 @@ class Scaled(Motion):
         for subject, motion in self.motion.terms():
             yield subject, self if motion is self.motion else Scaled(self.factor, motion)
 
-    @property
-    def in_place(self) -> bool:  # type: ignore[override]
-        return self.motion.in_place
-
-    @property
-    def leaves(self) -> bool:  # type: ignore[override]
-        return self.motion.leaves
-
-    @property
-    def file(self) -> Path | None:
-        return self.motion.file
-
     def field(self, scene: Scene) -> MotionField:
         return self.motion.field(scene).scaled(self.factor)
 
 
 @dataclass(frozen=True)
-class On(Motion):
+class On(Changed):
     """A motion for one of several layers.
 
     Args:
@@ -166,18 +172,6 @@ class On(Motion):
         numbered = isinstance(self.subject, int) and not isinstance(self.subject, bool) and self.subject >= 1
         if not (named or numbered):
             raise InputError(f"on: expected a subject's number from 1 on, or its name, got {self.subject!r}")
-
-    @property
-    def in_place(self) -> bool:  # type: ignore[override]
-        return self.motion.in_place
-
-    @property
-    def leaves(self) -> bool:  # type: ignore[override]
-        return self.motion.leaves
-
-    @property
-    def file(self) -> Path | None:
-        return self.motion.file
 
     def terms(self) -> Iterator[tuple[int | str | None, Motion]]:
         for _, motion in self.motion.terms():
