@@ -1,5 +1,5 @@
-// The largest magnitude of some values, found through the bits of floating-point numbers, which order like integers where
-// they are positive: so an atomic maximum of integers finds it, in any order.
+// The largest magnitude of some values, found through the bits of floating-point numbers, which order like integers
+// where they are positive: so an atomic maximum of integers finds it, in any order.
 #pragma once
 
 #include <algorithm>
