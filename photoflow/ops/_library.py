@@ -11,7 +11,7 @@ import importlib.util
 import sys
 import warnings
 from collections.abc import Iterator
-from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,22 +36,19 @@ def find_library(package: Path = PACKAGE) -> Path:
     Raises:
         ImportError: there is none.
     """
-    beside = list(package.glob("_C*.so")) + list(package.glob("_C*.pyd"))
-    sources = package.parent / "csrc"
-    if not sources.is_dir():
-        libraries = beside
-    else:
+    beside, sources = list(_libraries(package)), package.parent / "csrc"
+    if sources.is_dir():
         wanted = digest(sources)
-        libraries = [path for path in (*beside, *_installed()) if built_from(path) == wanted]
-        if beside and not libraries:
-            warnings.warn(
-                f"the operators were built from other sources than {sources}; build them: {BUILD}", stacklevel=2
-            )
-            libraries = beside
-    if not libraries:
+        for path in chain(beside, _installed()):
+            if built_from(path) == wanted:
+                return path
+        if beside:
+            said = f"the operators were built from other sources than {sources}; build them again: {BUILD}"
+            warnings.warn(said, stacklevel=2)
+    if not beside:
         what = "built from these sources" if sources.is_dir() else "in this installation"
         raise ImportError(f"photoflow has no compiled operators {what}; build them in its source folder: {BUILD}")
-    return libraries[0]
+    return beside[0]
 
 
 def built_from(library: Path) -> str:
@@ -60,11 +57,18 @@ def built_from(library: Path) -> str:
     return note.read_text().strip() if note.is_file() else ""
 
 
+def _libraries(folder: Path) -> Iterator[Path]:
+    """Yield the compiled modules in a folder."""
+    for pattern in ("_C*.so", "_C*.pyd"):
+        yield from folder.glob(pattern)
+
+
 def _installed() -> Iterator[Path]:
     """Yield the libraries of all installed photoflows that Python's path leads to."""
+    from importlib import metadata  # not quick, and not needed where the library lies beside
+
     for distribution in metadata.distributions(name="photoflow"):
-        folder = Path(str(distribution.locate_file("photoflow")))
-        yield from (*folder.glob("_C*.so"), *folder.glob("_C*.pyd"))
+        yield from _libraries(Path(str(distribution.locate_file("photoflow"))))
 
 
 def _load() -> ModuleType:

@@ -117,4 +117,4 @@ class Layer:
 
 def as_levels(mask: Array) -> Array:
     """Return a mask, float in [0, 1], as uint8 levels."""
-    return np.asarray(np.rint(np.clip(mask, 0, 1) * 255), np.uint8)
+    return np.asarray(mask * np.float32(255) + np.float32(0.5), np.uint8)
