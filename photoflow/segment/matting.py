@@ -50,18 +50,34 @@ def matte(rgb: npt.NDArray[np.uint8], mask: Mask) -> tuple[npt.NDArray[np.float3
     Raises:
         InputError: the mask has another shape than the photo, or no subject.
     """
+    alpha = soft_alpha(rgb, mask)
+    return alpha, own_colours(rgb, alpha)
+
+
+def soft_alpha(rgb: npt.NDArray[np.uint8], mask: Mask) -> npt.NDArray[np.float32]:
+    """Return the alpha of `matte`, with its arguments and errors."""
     if mask.shape != rgb.shape[:2]:
         raise InputError(f"mask: expected shape {rgb.shape[:2]} as the photo, got {mask.shape}")
     if not (mask > 0.5).any():
         raise InputError("mask: expected a subject, got an empty mask")
-    shape = (rgb.shape[0], rgb.shape[1])
-    left, top, width, height = padded(bounding_box(mask > 0.05), 0.15, shape)
-    window = np.s_[top : top + height, left : left + width]
-    alpha = np.zeros(shape, np.float32)
+    window = _window(mask > 0.05)
+    alpha = np.zeros((rgb.shape[0], rgb.shape[1]), np.float32)
     alpha[window] = _alpha(rgb[window], mask[window])
-    foreground = rgb.copy()
+    return alpha
+
+
+def own_colours(rgb: npt.NDArray[np.uint8], alpha: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    """Return the foreground of `matte` for an alpha, (H, W) float32 in [0, 1], of which something is above 0."""
+    window = _window(alpha > 0)
+    foreground: npt.NDArray[np.uint8] = rgb.copy()
     foreground[window] = foreground_colours(rgb[window], alpha[window])
-    return alpha, foreground
+    return foreground
+
+
+def _window(bits: Bits) -> tuple[slice, slice]:
+    """Return the rows and columns around a mask, with as much beside it as matting looks at."""
+    left, top, width, height = padded(bounding_box(bits), 0.15, (bits.shape[0], bits.shape[1]))
+    return slice(top, top + height), slice(left, left + width)
 
 
 def _alpha(rgb: npt.NDArray[np.uint8], mask: Mask) -> Mask:

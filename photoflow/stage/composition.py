@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +57,11 @@ class Compositions:
         key = tuple(moving), frozenset(staying)
         with self._lock:
             if key not in self._composed:
-                self._composed[key] = compose(self._photo, self._filled(moving, key[1], progress), moving)
+                with ThreadPoolExecutor(1) as beside:  # filling keeps one core busy
+                    colours = beside.submit(lambda: [layer.colours for layer in moving])
+                    filled = self._filled(moving, key[1], progress)
+                    colours.result()
+                self._composed[key] = compose(self._photo, filled, moving)
             _refresh(self._composed, key)
             return self._composed[key]
 

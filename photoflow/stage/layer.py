@@ -10,7 +10,7 @@ import numpy as np
 from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.render.continuation import Margins, continued
-from photoflow.segment.matting import matte
+from photoflow.segment.matting import own_colours, soft_alpha
 from photoflow.segment.selection import TOO_SMALL
 
 STEP = 64  # pixels: a continuation is made a little wider than is asked for, and serves the next motion too
@@ -40,7 +40,8 @@ class Layer:
     ) -> None:  # fmt: skip
         self.name, self.photo, self.mask, self.source = name, photo, mask, source
         self.kind, self.region, self.given = kind, region, given
-        self._cut_out: tuple[Array, Array] | None = None
+        self._levels: Array | None = None
+        self._colours: Array | None = None
         self._continued: dict[Margins, tuple[Array, Array, tuple[int, int]]] = {}
         self._twin: Layer | None = None  # the same thing as a region, or as a subject
         self._lock = threading.Lock()
@@ -58,28 +59,32 @@ class Layer:
     @property
     def levels(self) -> Array:
         """Return the soft opacity as uint8 (H, W)."""
-        return self.cut_out()[0]
+        with self._lock:
+            if self._levels is None:
+                self._levels = self._softened() if self.region else self._matted()
+            return self._levels
 
     @property
     def colours(self) -> Array:
         """Return the thing's own colours, uint8 (H, W, 3), without those of what is behind its soft edge."""
-        return self.cut_out()[1]
+        levels = self.levels
+        with self._lock:
+            if self._colours is None:
+                self._colours = self.photo if self.region else own_colours(self.photo, levels / np.float32(255))
+            return self._colours
 
     @property
     def is_cut_out(self) -> bool:
         """Return whether alpha and colours are known already."""
-        return self._cut_out is not None
+        return self._levels is not None and self._colours is not None
 
     def cut_out(self) -> tuple[Array, Array]:
         """Return opacity, uint8 (H, W), and colours, uint8 (H, W, 3), computed once."""
-        with self._lock:
-            if self._cut_out is None:
-                self._cut_out = self._softened() if self.region else self._matted()
-            return self._cut_out
+        return self.levels, self.colours
 
     def know(self, levels: Array, colours: Array) -> None:
         """Take opacity, uint8 (H, W), and colours, uint8 (H, W, 3), from a file in place of computing them."""
-        self._cut_out = levels, colours
+        self._levels, self._colours = levels, colours
 
     def continued(self, beyond: Margins) -> tuple[Array, Array, tuple[int, int]]:
         """Continue the thing beyond the picture's border; see `photoflow.render.continuation.continued`."""
@@ -100,19 +105,19 @@ class Layer:
                 self._twin = Layer(self.name, self.photo, self.mask, self.source, self.kind, region, self.given)
             return self._twin
 
-    def _matted(self) -> tuple[Array, Array]:
+    def _matted(self) -> Array:
         mask: Array = self.mask / np.float32(255)
         if not (mask > 0.5).any():
             raise InputError(TOO_SMALL)
-        alpha, colours = matte(self.photo, mask)
-        if not (alpha > 0.5).any():
+        levels = as_levels(soft_alpha(self.photo, mask))
+        if not (levels > 127).any():
             raise InputError(TOO_SMALL)
-        return as_levels(alpha), colours
+        return levels
 
-    def _softened(self) -> tuple[Array, Array]:
-        """Return a region's opacity, soft by a few pixels at its edge, and the photo's colours."""
+    def _softened(self) -> Array:
+        """Return a region's opacity: its edge is a few pixels soft."""
         width = 0.004 * max(self.mask.shape)
-        return as_levels(cv2.GaussianBlur(self.mask / np.float32(255), (0, 0), width)), self.photo
+        return as_levels(cv2.GaussianBlur(self.mask / np.float32(255), (0, 0), width))
 
 
 def as_levels(mask: Array) -> Array:

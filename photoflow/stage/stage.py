@@ -288,7 +288,7 @@ class Stage:
         for layer in moving:
             progress.check()
             fresh = not layer.is_cut_out
-            layer.cut_out()
+            _ = layer.levels  # its colours are found while the hole is filled
             if fresh:
                 progress.done(f"cut out: {layer.name}")
         return self._composed.of(moving, staying, progress)

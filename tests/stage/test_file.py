@@ -60,7 +60,7 @@ def test_what_was_saved_is_read_to_the_bit(saved, tmp_path):
 
 def test_a_loaded_stage_fills_nothing_anew(saved, tmp_path, monkeypatch):
     monkeypatch.setattr("photoflow.stage.composition.fill_behind", lambda *_: 1 / 0)
-    monkeypatch.setattr("photoflow.stage.layer.matte", lambda *_: 1 / 0)
+    monkeypatch.setattr("photoflow.stage.layer.soft_alpha", lambda *_: 1 / 0)
     stage = load(tmp_path, saved)
     assert len(stage.compose([stage.layer("disc")]).cutouts) == 1
 
