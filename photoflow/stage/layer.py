@@ -44,7 +44,8 @@ class Layer:
         self._colours: Array | None = None
         self._continued: dict[Margins, tuple[Array, Array, tuple[int, int]]] = {}
         self._twin: Layer | None = None  # the same thing as a region, or as a subject
-        self._lock = threading.Lock()
+        # Two locks: who wants the opacity does not wait for who finds the colours.
+        self._lock, self._colouring = threading.Lock(), threading.Lock()
 
     @property
     def alpha(self) -> Array:
@@ -68,7 +69,7 @@ class Layer:
     def colours(self) -> Array:
         """Return the thing's own colours, uint8 (H, W, 3), without those of what is behind its soft edge."""
         levels = self.levels
-        with self._lock:
+        with self._colouring:
             if self._colours is None:
                 self._colours = self.photo if self.region else own_colours(self.photo, levels / np.float32(255))
             return self._colours
