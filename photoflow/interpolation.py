@@ -19,11 +19,15 @@ from photoflow.device import settled_device
 from photoflow.errors import InputError
 from photoflow.io import FolderReader, VideoReader, VideoWriter, check_output
 from photoflow.io.sound import has_sound, keeps_sound
+from photoflow.io.video import MAX_FPS
 from photoflow.render.interpolated import FrameMaker
 
 Reader = VideoReader | FolderReader
 
-MOST_HELD = 4  # frame times; a picture that is shown longer stands still, and only its last frame time is interpolated
+# A picture that is shown longer than this many frame times, longer ones than its neighbours' too, or longer than so
+# many seconds, stands still, and only its last frame time is interpolated.
+MOST_HELD = 4
+MOST_SECONDS = 1.0
 _PALETTE_SAMPLES = 8
 
 
@@ -36,12 +40,14 @@ class Done:
         fps: frames a second of the output.
         cuts: number of scene cuts found.
         silenced: whether the video's sound was left out because the output's format cannot hold it.
+        notes: what a person should know of the input, a sentence each.
     """
 
     frames: int
     fps: Fraction
     cuts: int
     silenced: bool
+    notes: tuple[str, ...] = ()
 
 
 def open_frames(source: str | os.PathLike[str], fps: float = 30.0) -> Reader:
@@ -77,7 +83,8 @@ def interpolate(
 
     Frames are read, drawn and written one after the other: memory does not grow with the length. Frames of the input
     are written unchanged, each at the time of the new rate that is nearest to its own; the last one is repeated, so
-    that the video lasts as long as before. Across a scene cut nothing is drawn: the frame before it is repeated.
+    that the video lasts as long as before. Of a video whose frames come at uneven times, the rate is that of the part
+    where they come fastest, so that none is lost. Across a scene cut nothing is drawn: the frame before it is repeated.
     Transparency is kept, and so is the first sound track of a video if the output is .mp4 or .webm.
 
     Args:
@@ -98,17 +105,30 @@ def interpolate(
     if not isinstance(factor, int) or factor < 2:
         raise InputError(f"factor: expected a whole number of at least 2, got {factor!r}")
     check_target(frames, target)
-    drawn, cuts, rate = FrameMaker(network, settled_device(device)), CutDetector(), frames.fps * factor
+    rate = frames.fps * factor
+    if rate > MAX_FPS:
+        raise InputError(
+            f"factor: expected at most {MAX_FPS / float(frames.fps):.3g} for {float(frames.fps):.4g} frames a second, "
+            f"as a video has at most {MAX_FPS}, got {factor}"
+        )
+    drawn, cuts = FrameMaker(network, settled_device(device)), CutDetector()
     palette = list(_samples(frames)) if str(target).lower().endswith(".gif") else None
     sound = frames.path if isinstance(frames, VideoReader) else None
     with VideoWriter(
         target, frames.width, frames.height, rate, quality=quality, alpha=frames.alpha, palette=palette, sound=sound
     ) as writer:
-        for frame in between(frames.timed(), rate, factor, drawn, cuts):
+        shown = frames.seconds - frames.times[-1]
+        for frame in between(frames.timed(), rate, factor, drawn, cuts, shown):
             writer.write(frame)
             progress()
     silenced = sound is not None and not keeps_sound(target) and has_sound(sound)
-    return Done(writer.frames_written, rate, cuts.found, silenced)
+    return Done(writer.frames_written, rate, cuts.found, silenced, (*frames.notes, *_crowded(frames, rate)))
+
+
+def _crowded(frames: Reader, rate: Fraction) -> list[str]:
+    """Say how many frames lie closer to another than the frames of the output do, and are lost."""
+    lost = frames.count - len({round(time * rate) for time in frames.times})
+    return [f"{lost} frames are less than 1/{float(rate):.4g} s from another one, and left out"] if lost else []
 
 
 def between(
@@ -117,6 +137,7 @@ def between(
     factor: int,
     make: Callable[[Array, Array, float], Array],
     is_cut: Callable[[Array, Array], bool],
+    shown: float | None = None,
 ) -> Iterator[Array]:
     """Yield the frames of a video at a higher rate, one by one while the input is read.
 
@@ -124,28 +145,58 @@ def between(
         frames: (seconds, picture), the first at 0. Each is moved to the nearest time of the new rate, so that a video
             of uneven frame times becomes even and stays in time.
         rate: frames a second of the result.
-        factor: output frames per frame of an even video; the last frame is repeated so often.
+        factor: output frames per frame of an even video.
         make: draws the picture at t in (0, 1) between two pictures.
         is_cut: tells whether two frames belong to different scenes.
+        shown: seconds for which the last frame is shown; None: `factor` frames of the result.
 
     Yields:
         Pictures, of the shape and dtype of the input.
     """
     before: Array | None = None
-    place = 0
-    for seconds, after in frames:
-        steps = round(seconds * rate) - place if before is not None else 0
-        if before is not None and steps > 0:
+    place, earlier = 0, 0
+    for (at, after), following in _with_next(_placed(frames, rate)):
+        if before is not None:
+            steps = at - place
+            usual = max(factor, earlier, following[0] - at if following else 0)
             yield before
             still = np.array_equal(before, after) or is_cut(before, after)
-            moving = steps if steps <= MOST_HELD * factor else factor
+            moving = factor if _is_held(steps, usual, factor, rate) else steps
             for step in range(1, steps):
                 t = (step - (steps - moving)) / moving
                 yield before if still or t <= 0 else make(before, after, t)
-            place += steps
-        before = after
+            earlier = steps
+        before, place = after, at
     if before is not None:
-        yield from repeat(before, factor)
+        yield from repeat(before, factor if shown is None else max(1, round(shown * rate)))
+
+
+def _is_held(steps: int, usual: int, factor: int, rate: Fraction) -> bool:
+    """Return whether a picture that is shown for so many steps stands still, beside neighbours that move."""
+    return steps > MOST_HELD * factor and (steps > MOST_HELD * usual or steps > MOST_SECONDS * rate)
+
+
+def _placed(frames: Iterable[tuple[float, Array]], rate: Fraction) -> Iterator[tuple[int, Array]]:
+    """Yield pictures with their places, numbers of frames of the result; of several in one place the last."""
+    pending: tuple[int, Array] | None = None
+    for seconds, picture in frames:
+        place = round(seconds * rate)
+        if pending is not None and place > pending[0]:
+            yield pending
+        pending = place, picture
+    if pending is not None:
+        yield pending
+
+
+def _with_next(placed: Iterable[tuple[int, Array]]) -> Iterator[tuple[tuple[int, Array], tuple[int, Array] | None]]:
+    """Yield each picture with the one after it; None after the last."""
+    pending: tuple[int, Array] | None = None
+    for one in placed:
+        if pending is not None:
+            yield pending, one
+        pending = one
+    if pending is not None:
+        yield pending, None
 
 
 class CutDetector:

@@ -13,7 +13,10 @@ from photoflow.errors import InputError
 
 @app.command("interpolate")
 def add_frames(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="A video, or a folder of pictures.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="A video, an animated picture, or a folder of pictures.", show_default=False),
+    ],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="As for `photoflow animate -o`.", show_default=False)],
     factor: Annotated[int, typer.Option(min=2, help="How many times the frames a second.")] = 2,
     network: Annotated[
@@ -52,10 +55,12 @@ def add_frames(
 
     frames = open_frames(source, fps)
     check_target(frames, target)
-    with progress_bar(frames.count * factor) as (advance, _):
+    with progress_bar(round(frames.seconds * frames.fps * factor)) as (advance, _):
         permits = {"offline": offline, "accept_licence": accept_licence}
         drawn_by = DISInterpolation() if network == "dis" else load_network(network, weights, **permits)
         done = interpolate(frames, target, drawn_by, factor=factor, quality=quality, device=device, progress=advance)
+    for note in done.notes:
+        console.print(f"{source}: {note}", markup=False, soft_wrap=True)
     cuts = f", {done.cuts} scene cut{'s' * (done.cuts != 1)} kept" if done.cuts else ""
     silence = ", without the sound (only .mp4 and .webm keep it)" if done.silenced else ""
     count, rate = output_frames_and_rate(target, done.frames, float(done.fps))

@@ -83,7 +83,7 @@ def flow_network(weights: str | None, device: str, offline: bool) -> dict[str, A
 
 
 def spectrum_report(video: Path, output: Path, footage: Footage, measured: Measured) -> list[str]:
-    """Describe in three lines what was read, whether the clip is a loop, and how much of its motion is kept."""
+    """Describe what was read and what is odd about it, whether it is a loop, and how much of its motion is kept."""
     volume = measured.volume
     height, width = volume.size
     read = f"{video}: {measured.frames} frames, {volume.seconds:.3g} s, measured at {width}x{height}"
@@ -91,7 +91,8 @@ def spectrum_report(video: Path, output: Path, footage: Footage, measured: Measu
         read += f"; about {measured.left_out} more are left out (--start and --seconds choose a part)"
     ends = "it does not close: the end of its motion was faded into its beginning" if measured.closed else "it closes"
     kept = f"{volume.count} frequencies to {volume.frequencies[-1]:.3g} Hz keep {measured.kept:.1%} of the energy"
-    return [read, ends, f"{output}: {kept}, within {measured.error:.3f} pixels on average"]
+    noted = [f"{video}: {note}" for note in footage.notes]
+    return [read, *noted, ends, f"{output}: {kept}, within {measured.error:.3f} pixels on average"]
 
 
 def spectrum_picture(footage: Footage, volume: SpectralVolume) -> Any:
@@ -104,7 +105,8 @@ def spectrum_picture(footage: Footage, volume: SpectralVolume) -> Any:
     energy = np.square(np.abs(volume.coefficients)).sum(axis=0)
     across = energy[0].sum() >= energy[1].sum()  # a row shows motion from side to side, a column motion up and down
     line = int(energy.sum(axis=(0, 2) if across else (0, 1)).argmax())
-    slice_ = viz.xt_slice(footage, row=line) if across else viz.xt_slice(footage, column=line)
+    frames = footage.evenly()
+    slice_ = viz.xt_slice(frames, row=line) if across else viz.xt_slice(frames, column=line)
     # 0 Hz is left out: the mean is not an oscillation.
     curves = {"motion": (list(volume.frequencies[1:]), list(volume.power[1:]))}
     width = max(slice_.shape[1], 320)

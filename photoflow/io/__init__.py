@@ -5,7 +5,8 @@ from photoflow.io.atomic import check_directory, check_target
 from photoflow.io.flow import read_flow, write_flow
 from photoflow.io.folder import FolderReader, natural_order
 from photoflow.io.image import PICTURES, Photo, read_labels, read_mask, read_photo, write_image
-from photoflow.io.video import VideoReader, VideoWriter, check_output, output_frames_and_rate
+from photoflow.io.video import VideoWriter, check_output, output_frames_and_rate
+from photoflow.io.video_reader import VideoReader
 
 __all__ = [
     "PICTURES",

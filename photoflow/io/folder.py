@@ -28,11 +28,15 @@ class FolderReader:
         height: pixels.
         fps: as given.
         count: number of frames.
+        seconds: length, all frames shown equally long.
+        notes: empty: there is nothing to say of pictures.
         alpha: whether any picture has transparency; all frames then have an alpha channel.
 
     Raises:
         InputError: the folder is missing or holds no pictures, a picture cannot be read, or the rate is out of range.
     """
+
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: str | os.PathLike[str], fps: float | Fraction) -> None:
         self.path = Path(os.path.abspath(path))
@@ -62,6 +66,16 @@ class FolderReader:
                 continue
             opaque = np.full((self.height, self.width), 255, np.uint8)
             yield np.dstack([photo.rgb, opaque if photo.alpha is None else photo.alpha])
+
+    @property
+    def times(self) -> list[float]:
+        """Return when frames are shown, seconds."""
+        return [float(index / self.fps) for index in range(self.count)]
+
+    @property
+    def seconds(self) -> float:
+        """Return the length in seconds."""
+        return float(self.count / self.fps)
 
     def timed(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
         """Yield frames with the second at which each is shown."""

@@ -1,4 +1,4 @@
-"""Video files: a writer, which leaves either the whole video or nothing, and a reader."""
+"""Writer of video files, which leaves either the whole video or nothing."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -6,11 +6,9 @@ from contextlib import ExitStack, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace, Interpolation
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
@@ -153,90 +151,6 @@ class VideoWriter:
                     raise  # a full disk, for instance: `naming_errors` names the file
                 size = f"{self._settings.width}x{self._settings.height}"
                 raise InputError(f"cannot encode {self.path} at {size}: {error.strerror or error}") from error
-
-
-class VideoReader:
-    """Reader of a video file, frame by frame; each iteration starts at the first frame.
-
-    Args:
-        path: any video file that FFmpeg reads; alpha is kept for VP9 and APNG.
-
-    Attributes:
-        width: pixels, as shown: a phone's upright video may be stored rotated.
-        height: pixels.
-        fps: average frames a second.
-        count: approximate number of frames, 0 if the file does not tell.
-        alpha: whether frames have transparency.
-
-    Raises:
-        InputError: the file is missing, is a folder, or holds no video.
-    """
-
-    def __init__(self, path: str | os.PathLike[str]) -> None:
-        self.path = Path(os.path.abspath(path))
-        with self._open() as container:
-            stream = container.streams.video[0]
-            self.fps = Fraction(stream.average_rate or stream.guessed_rate or 25)
-            seconds = (container.duration or 0) / av.time_base
-            self.count = stream.frames or round(seconds * self.fps)
-        for frame in self:
-            self.height, self.width, self.alpha = *frame.shape[:2], frame.shape[2] == 4
-            break
-
-    def __iter__(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield frames, uint8 (H, W, 3), or (H, W, 4) where the video has alpha."""
-        for _, frame in self.timed():
-            yield frame
-
-    def timed(self) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-        """Yield each frame with its time in seconds; the first frame is at 0."""
-        with self._open() as container:
-            is_gif = container.streams.video[0].codec_context.name == "gif"  # decoded to BGRA in any case
-            start = None
-            for index, frame in enumerate(self._decode(container)):
-                has_alpha = not is_gif and any(component.is_alpha for component in frame.format.components)
-                now = float(index / self.fps) if frame.time is None else frame.time
-                start = now if start is None else start
-                upright = np.rot90(_to_rgb(frame, "rgba" if has_alpha else "rgb24"), frame.rotation // 90)
-                yield now - start, np.ascontiguousarray(upright)
-            if start is None:
-                raise InputError(f"{self.path} is truncated: no frame is complete")
-
-    def _decode(self, container: Any) -> Iterator[Any]:
-        stream = container.streams.video[0]
-        try:
-            if stream.metadata.get("alpha_mode") != "1":
-                yield from container.decode(stream)
-                return
-            decoder = av.CodecContext.create("libvpx-vp9", "r")  # FFmpeg's own VP9 decoder drops the alpha
-            for packet in container.demux(stream):
-                yield from decoder.decode(packet if packet.size else None)
-        except av.FFmpegError as error:
-            raise InputError(f"{self.path} is damaged: {error.strerror or error}") from error
-
-    def _open(self) -> Any:
-        if not self.path.is_file():
-            raise InputError(f"{self.path}: no such file" if not self.path.exists() else
-                             f"{self.path} is a folder, expected a video file")  # fmt: skip
-        try:
-            container = av.open(str(self.path))
-        except (av.FFmpegError, OSError) as error:
-            raise InputError(f"{self.path} is not a video file: {error.strerror or error}") from error
-        if not container.streams.video:
-            container.close()
-            raise InputError(f"{self.path} holds no video")
-        return container
-
-
-def _to_rgb(frame: Any, pixel_format: str) -> NDArray[np.uint8]:
-    """Convert a frame to RGB with the file's colour matrix; if it names none, BT.709 from 720 lines on, else BT.601."""
-    unnamed = frame.colorspace not in (1, 4, 5, 6, 7, 9)
-    matrix = (Colorspace.ITU709 if frame.height >= 720 else Colorspace.ITU601) if unnamed else None
-    exact = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
-    rgb: NDArray[np.uint8] = frame.reformat(
-        format=pixel_format, src_colorspace=matrix, interpolation=exact
-    ).to_ndarray()
-    return rgb
 
 
 def _kind(path: str | os.PathLike[str]) -> str:

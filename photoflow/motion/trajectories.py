@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import repeat
 from typing import TYPE_CHECKING
 
 import cv2
@@ -13,6 +16,7 @@ import numpy as np
 from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.io import VideoReader
+from photoflow.io.frame_times import frame_rate
 from photoflow.motion.looped import closes, with_closed_end
 from photoflow.motion.spectral import FREQUENCIES, SpectralVolume
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 SIDE = 512  # longest side, pixels, on which a clip is measured
 MOST = 300  # frames: at 512x288 their trajectories take 350 MB
 LEAST_SIDE = 16  # pixels: smaller frames are too small for DIS to match
+EVEN = 0.25  # frame times by which frames may be off to count as evenly spaced
 STILL = 0.1  # pixels: in a clip without motion only noise exceeds this
 
 
@@ -38,7 +43,7 @@ class Footage:
 
     Attributes:
         path: as given.
-        fps: frames a second.
+        fps: frames a second: the slowest rate with a place for each frame of the video.
         full: (width, height) of the video's own frames.
 
     Raises:
@@ -57,38 +62,60 @@ class Footage:
         self._scale = min(1.0, size / max(self.full))
         if not 0 <= start < float("inf"):
             raise InputError(f"start: expected at least 0 seconds, got {start:g}")
-        self._first, self._count = round(start * self.fps), MOST
+        self._start, times = start, self._reader.times
+        self._first = bisect_left(times, start - 0.5 / self.fps)
+        self._end = self._first + MOST
         if seconds is not None:
-            longest = MOST / self.fps
+            longest = (times[self._end] if self._end < len(times) else start + MOST / self.fps) - start
             if not 0 < seconds <= longest + 1e-6:
                 raise InputError(
                     f"seconds: expected more than 0 and at most {longest:g} ({MOST} frames of {self.path}), "
                     f"got {seconds:g}"
                 )
-            self._count = max(1, round(seconds * self.fps))
+            self._end = max(self._first + 1, bisect_left(times, start + seconds - 0.5 / self.fps))
         self._is_part = seconds is not None
+
+    @property
+    def notes(self) -> list[str]:
+        """Return what a person should know of the video; see `VideoReader.notes`."""
+        return self._reader.notes
 
     @property
     def left_out(self) -> int:
         """Return about how many frames are left out because there are more than `MOST` and no part was chosen."""
-        return 0 if self._is_part else max(0, self._reader.count - self._first - MOST)
+        return 0 if self._is_part else max(0, self._reader.count - self._end)
 
     def __iter__(self) -> Iterator[Array]:
-        """Yield frames, uint8 (h, w, 3).
+        """Yield frames, uint8 (h, w, 3); see `timed`."""
+        return (frame for _, frame in self.timed())
+
+    def timed(self) -> Iterator[tuple[float, Array]]:
+        """Yield frames, uint8 (h, w, 3), each with the second of the video at which it is shown.
 
         Raises:
-            InputError: the video is damaged, or ends before the part begins.
+            InputError: the video ends before the part begins.
         """
         size = (max(1, round(self.full[0] * self._scale)), max(1, round(self.full[1] * self._scale)))
         number = -1
-        for number, frame in enumerate(self._reader):
-            if number >= self._first + self._count:
+        for number, (time, frame) in enumerate(self._reader.timed()):
+            if number >= self._end:
                 break
             if number >= self._first:
                 rgb = np.ascontiguousarray(frame[..., :3])
-                yield rgb if self._scale == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
+                yield time, rgb if self._scale == 1 else cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         if number < self._first:
-            raise InputError(f"{self.path}: expected a start within its {number + 1} frames, got frame {self._first}")
+            seconds = self._reader.seconds
+            raise InputError(f"{self.path}: expected a start within its {seconds:.4g} seconds, got {self._start:g}")
+
+    def evenly(self) -> Iterator[Array]:
+        """Yield frames `fps` times a second, each as often as it is shown."""
+        before: tuple[float, Array] | None = None
+        for time, frame in self.timed():
+            if before is not None:
+                yield from repeat(before[1], max(1, round((time - before[0]) * self.fps)))
+            before = time, frame
+        if before is not None:
+            yield before[1]
 
 
 def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, device: str = "cpu") -> Array:
@@ -220,17 +247,74 @@ def measure(
     Raises:
         InputError: as `trajectories` and `SpectralVolume.from_trajectories`, with the clip's name.
     """
+    times: list[float] = []
+
+    def frames() -> Iterator[Array]:
+        for time, frame in footage.timed():
+            times.append(time)
+            yield frame
+
     try:
-        found = trajectories(footage, network, device)
+        measured = trajectories(frames(), network, device)
+        found, seconds = evenly_sampled(measured, times)
         is_loop = closes(found)
         if not is_loop:
             found = with_closed_end(found)
         kept = min(count, len(found) // 2 + 1)
-        volume = SpectralVolume.from_trajectories(found, len(found) / footage.fps, kept)
+        volume = SpectralVolume.from_trajectories(found, seconds, kept)
     except InputError as fault:
         raise InputError(str(fault) if footage.path in str(fault) else f"{footage.path}: {fault}") from fault
     error, share = fidelity(volume, found)
-    return Measured(volume, footage.full, len(found), footage.left_out, not is_loop, error, share)
+    return Measured(volume, footage.full, len(times), footage.left_out, not is_loop, error, share)
+
+
+def evenly_sampled(measured: Array, times: Sequence[float]) -> tuple[Array, float]:
+    """Bring displacements that were measured at any times to evenly spaced ones, as a Fourier series needs them.
+
+    Args:
+        measured: (T, 2, H, W) float32, pixels; T is at least 2.
+        times: seconds of the T measurements, increasing.
+
+    Returns:
+        Displacements (N, 2, H, W), N <= `MOST`, and the length of their record, seconds: N times the interval between
+        two of them. Those at even times are given back as they are, others are interpolated by cubic polynomials
+        through neighbouring measurements (Catmull and Rom's, for uneven times).
+    """
+    at = np.asarray(times, np.float64) - times[0]
+    count = len(at)
+    step = at[-1] / (count - 1)
+    if np.abs(at - step * np.arange(count)).max() < EVEN * step:
+        return measured, round(at[-1] * count / (count - 1), 9)  # rounded, as times are sums of rounded ones
+    rate = frame_rate([Fraction(t).limit_denominator(100_000) for t in at], [])
+    wanted = min(MOST, round(at[-1] * float(rate)) + 1)
+    grid = np.linspace(0, at[-1], wanted)
+    weights = _cubic_weights(at, grid).astype(np.float32)
+    even = (weights @ measured.reshape(count, -1)).reshape(wanted, *measured.shape[1:])
+    return even, round(at[-1] * wanted / (wanted - 1), 9)
+
+
+def _cubic_weights(at: Array, grid: Array) -> Array:
+    """Return the weights (N, T) of values at times `at` (T,), increasing, in values at times `grid` (N,) among them.
+
+    Between two times runs a cubic with the slopes of the parabolas through each and its neighbours.
+    """
+    count, rows = len(at), np.arange(len(grid))
+    slopes = np.zeros((count, count))
+    for k in range(count):
+        a, b, c = max(k - 1, 0), k, min(k + 1, count - 1)
+        before, after = at[b] - at[a], at[c] - at[b]
+        for end, step, other in ((a, before, after), (c, after, before)):
+            if step > 0:
+                share = other / step / (before + after) if before > 0 and after > 0 else 1 / step
+                slopes[k, end] += share if end == c else -share
+                slopes[k, b] += -share if end == c else share
+    left = np.clip(np.searchsorted(at, grid, side="right") - 1, 0, count - 2)
+    width = (at[left + 1] - at[left])[:, None]
+    s = (grid - at[left])[:, None] / width
+    weights = (s**3 - 2 * s**2 + s) * width * slopes[left] + (s**3 - s**2) * width * slopes[left + 1]
+    weights[rows, left] += (2 * s**3 - 3 * s**2 + 1)[:, 0]
+    weights[rows, left + 1] += (3 * s**2 - 2 * s**3)[:, 0]
+    return np.asarray(weights)
 
 
 def fidelity(volume: SpectralVolume, measured: Array) -> tuple[float, float]:
