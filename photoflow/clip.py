@@ -70,7 +70,10 @@ class Clip(Sequence[Array]):
 
     def cutouts(self) -> Iterator[Array]:
         """Yield the moving subjects alone, frame by frame, uint8 (H, W, 4), transparent around them."""
-        return (self.renderer.cutout(self._time(i)) for i in range(self._count))
+        return (self._cutout(i) for i in range(self._count))
+
+    def _cutout(self, index: int) -> Array:
+        return self.renderer.cutout(self._time(index))
 
     def save(
         self,
@@ -86,21 +89,27 @@ class Clip(Sequence[Array]):
             path: .mp4, .webm, .gif, .apng, or a folder (no suffix) for a png a frame. What stands
                 there is replaced once the new file is whole, and only then.
             quality: 0 to 100.
-            alpha: the moving subjects alone, over nothing (webm, apng, png folder).
+            alpha: the moving subjects alone, over nothing (webm, gif, apng, png folder).
             progress: called after every frame.
 
         Raises:
             InputError: the format, the folder or the space on the disk does not allow it.
         """
         check_output(path, alpha)
-        palette = list(self._sample(8)) if str(path).lower().endswith(".gif") else None
+        palette = None
+        if str(path).lower().endswith(".gif"):
+            palette = [self._cutout(i) if alpha else self[i] for i in self._spread(8)]
         with VideoWriter(path, self.width, self.height, self.fps, quality=quality, alpha=alpha, palette=palette) as out:
             for frame in self.cutouts() if alpha else self:
                 out.write(frame)
                 progress()
 
+    def _spread(self, count: int) -> list[int]:
+        """Return the numbers of so many frames, evenly spread over the clip."""
+        return [int(i) for i in np.linspace(0, self._count, count, endpoint=False)]
+
     def _sample(self, count: int) -> Iterator[Array]:
-        return (self[int(i)] for i in np.linspace(0, self._count, count, endpoint=False))
+        return (self[i] for i in self._spread(count))
 
     def explain(self, folder: str | os.PathLike[str], *, progress: Callable[[], None] = lambda: None) -> None:
         """Write pictures that show how the clip came about.

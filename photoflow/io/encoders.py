@@ -193,7 +193,7 @@ class Gif:
         now, following = (round(count * 100 / self._rate) for count in (self._kept, self._kept + 1))
         self._kept += 1
         # Copied, because the quantiser compares the frame with the next one.
-        picture = av.VideoFrame.from_ndarray(frame, "rgb24")
+        picture = av.VideoFrame.from_ndarray(frame, self._quantize.format)
         picture.pts = now
         self._stream.encode(self._quantize(picture), now, following - now)
 
@@ -255,7 +255,7 @@ class Format:
 FORMATS = {
     ".mp4": Format(mp4, alpha=False),
     ".webm": Format(webm, alpha=True),
-    ".gif": Format(Gif, alpha=False),
+    ".gif": Format(Gif, alpha=True),
     ".apng": Format(Apng, alpha=True),
     "": Format(PngFolder, alpha=True),  # no suffix: a folder
 }

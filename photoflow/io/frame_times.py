@@ -28,11 +28,14 @@ class Clock:
     Args:
         step: usual time between two frames, seconds.
         joints: whether a gap of more than 10 seconds counts as a joint too, as FFmpeg takes it in transport streams.
+
+    Attributes:
+        shift: what is added to the times of the present part, seconds.
     """
 
     def __init__(self, step: Fraction, joints: bool = False) -> None:
         self._step, self._joints = step, joints
-        self._shift = Fraction(0)
+        self.shift = Fraction(0)
         self._last: Fraction | None = None
 
     def __call__(self, time: Fraction | None) -> Fraction:
@@ -42,23 +45,28 @@ class Clock:
             time: what the file says, seconds; None: nothing.
         """
         if self._last is None:
-            self._shift, self._last = -(time or Fraction(0)), Fraction(0)
+            self.shift, self._last = -(time or Fraction(0)), Fraction(0)
             return self._last
         expected = self._last + self._step
         if time is None:
             self._last = expected
             return self._last
-        at = time + self._shift
-        if at < self._last - _BACK * self._step or (self._joints and at > self._last + _GAP):
-            self._shift += expected - at
+        at = time + self.shift
+        if is_joint(self._last, at, self._step, self._joints):
+            self.shift += expected - at
             at = expected
         self._last = max(self._last, at)
         return self._last
 
 
-def shown_times(stamps: Iterable[tuple[Fraction | None, Fraction | None]], step: Fraction,
-                joints: bool = False) -> list[Fraction]:  # fmt: skip
-    """Return the times at which frames are shown, in order, from the stamps of their packets.
+def is_joint(last: Fraction, time: Fraction, step: Fraction, joints: bool) -> bool:
+    """Return whether another part of a recording begins at a time, after one at `last`; see `Clock`."""
+    return time < last - _BACK * step or (joints and time > last + _GAP)
+
+
+def in_parts(stamps: Iterable[tuple[Fraction | None, Fraction | None]], step: Fraction,
+             joints: bool = False) -> list[list[Fraction]]:  # fmt: skip
+    """Return the times of the frames of each part of a recording, in the order in which they are shown.
 
     Args:
         stamps: presentation and decoding time of each packet, seconds, as they follow each other in the file.
@@ -66,17 +74,15 @@ def shown_times(stamps: Iterable[tuple[Fraction | None, Fraction | None]], step:
     """
     parts: list[list[Fraction]] = [[]]
     last: Fraction | None = None
-    clock = Clock(step, joints)
     for presented, decoded in stamps:
         if last is not None and decoded is not None:
-            jumps = decoded < last - _BACK * step or (joints and decoded > last + _GAP)
-            parts.extend([[]] if jumps else [])
+            parts.extend([[]] if is_joint(last, decoded, step, joints) else [])
         known = presented if presented is not None else decoded
         if known is None:
             known = parts[-1][-1] + step if parts[-1] else Fraction(0)
         insort(parts[-1], known)
         last = last if decoded is None else decoded
-    return [clock(time) for part in parts for time in part]
+    return [part for part in parts if part]
 
 
 def frame_rate(times: Sequence[Fraction], said: Sequence[Fraction]) -> Fraction:

@@ -10,6 +10,7 @@ import numpy as np
 from av.filter import Graph
 from numpy.typing import NDArray
 
+_FORMATS = {3: "rgb24", 4: "rgba"}
 _SAMPLE_PIXELS = 400_000  # of each sample; enough for 256 colours
 
 
@@ -22,13 +23,15 @@ class Quantizer:
     Args:
         width: of the frames, pixels.
         height: of the frames, pixels.
-        samples: uint8 (H, W, 3) frames that the palette is made from; at least one.
+        samples: uint8 (H, W, 3) or (H, W, 4) frames that the palette is made from; at least one. With an alpha channel,
+            pixels less than half opaque become transparent, all others opaque.
     """
 
     def __init__(self, width: int, height: int, samples: Sequence[NDArray[np.uint8]]) -> None:
         palette = _make_palette(samples)
+        self.format = _FORMATS[samples[0].shape[2]]
         self._graph = Graph()
-        self._frames = _source(self._graph, "rgb24", width, height)
+        self._frames = _source(self._graph, self.format, width, height)
         colours = _source(self._graph, palette.format.name, palette.width, palette.height)
         use = self._graph.add("paletteuse", "dither=bayer:bayer_scale=4:diff_mode=rectangle")
         self._sink = self._graph.add("buffersink")
@@ -41,7 +44,7 @@ class Quantizer:
         colours.push(None)
 
     def __call__(self, frame: av.VideoFrame) -> av.VideoFrame:
-        """Quantise one rgb24 frame; its ``pts`` has to increase from call to call."""
+        """Quantise one frame of the samples' format; its ``pts`` has to increase from call to call."""
         self._frames.push(frame)
         quantised: Any = self._sink.pull()
         quantised.pts = frame.pts
@@ -53,7 +56,8 @@ def _make_palette(samples: Sequence[NDArray[np.uint8]]) -> av.VideoFrame:
     scale = min(1.0, (_SAMPLE_PIXELS / (height * width)) ** 0.5)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     graph = Graph()
-    source = _source(graph, "rgb24", *size)
+    pixel_format = _FORMATS[samples[0].shape[2]]
+    source = _source(graph, pixel_format, *size)
     generate = graph.add("palettegen", "max_colors=256:stats_mode=full")
     sink = graph.add("buffersink")
     source.link_to(generate)
@@ -62,7 +66,7 @@ def _make_palette(samples: Sequence[NDArray[np.uint8]]) -> av.VideoFrame:
     for index, sample in enumerate(samples):
         # INTER_NEAREST, because any other interpolation makes colours that are not in the sample.
         small: Any = cv2.resize(sample, size, interpolation=cv2.INTER_NEAREST)
-        frame = av.VideoFrame.from_ndarray(small, "rgb24")
+        frame = av.VideoFrame.from_ndarray(small, pixel_format)
         frame.pts = index
         source.push(frame)
     source.push(None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,6 +14,10 @@ from typing import Any
 import av
 
 from photoflow.errors import InputError
+from photoflow.io.frame_times import is_joint
+from photoflow.io.video_file import JOINTS, VideoFile, open_container
+
+_STEP = Fraction(1, 10)  # seconds: packets of sound never step back as far as some of these, but at a joint
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,10 @@ def has_sound(path: Path) -> bool:
         InputError: FFmpeg cannot read the file.
     """
     try:
-        with av.open(str(path)) as container:
+        with open_container(path) as container:
             return _track(container) is not None
-    except (av.FFmpegError, OSError) as error:
-        raise InputError(f"{path}: its sound cannot be read: {error.strerror or error}") from error
+    except InputError as error:
+        raise InputError(f"{path}: its sound cannot be read: {error}") from error
 
 
 class Sound:
@@ -71,7 +76,7 @@ class Sound:
 
     def __init__(self, source: Path, container: Any, kind: str) -> None:
         self._path, self._target, codecs = source, container, SOUND_CODECS[kind]
-        self._source = av.open(str(source))
+        self._source = open_container(source)
         self._input = _track(self._source)
         self._copied = self._input.codec_context.codec.canonical_name in codecs.kept
         if self._copied:
@@ -79,7 +84,9 @@ class Sound:
         else:
             self._output = container.add_stream(codecs.otherwise, rate=codecs.rate or self._input.codec_context.rate)
             self._output.codec_context.layout = "mono" if self._input.codec_context.channels == 1 else "stereo"
-        self._start = _first_picture(source)
+        self._shifts = _shifts(source)
+        self._joints = bool(self._source.format.flags & JOINTS)
+        self._part, self._last, self._written = 0, Fraction(0), -math.inf
         self._packets = self._made()
         self._pending: Any = None
 
@@ -119,12 +126,24 @@ class Sound:
         yield from self._output.encode(None)
 
     def _moved(self, part: Any) -> bool:
-        """Shift a packet or frame to its time in the output; return False if it has none or ends before time 0."""
-        if part.pts is None or not self._start:
-            return part.pts is not None
-        part.pts -= round(self._start / part.time_base)
+        """Shift a packet or frame to its time in the output; return False if it has none there.
+
+        That is, if it has no time at all, ends before time 0, or overlaps what was written, where a recording is joined.
+        """
+        if part.pts is None:
+            return False
+        time = part.pts * Fraction(part.time_base)
+        self._part += is_joint(self._last, time, _STEP, self._joints)
+        self._last = time
+        shift = round(self._shifts[min(self._part, len(self._shifts) - 1)] / part.time_base)
+        part.pts += shift
         length = part.duration if isinstance(part, av.Packet) else Fraction(part.samples, part.rate) / part.time_base
-        return bool(part.pts + (length or 0) > 0)
+        # What a codec needs before its first sound, at times below 0 from the start, is kept.
+        before = shift != 0 and part.pts + (length or 0) <= 0
+        if before or part.pts <= self._written:
+            return False
+        self._written = part.pts
+        return True
 
     @contextmanager
     def _naming_errors(self) -> Iterator[None]:
@@ -140,11 +159,9 @@ def _track(container: Any) -> Any:
     return next((stream for stream in container.streams.audio if stream.codec_context is not None), None)
 
 
-def _first_picture(path: Path) -> Fraction:
-    """Return the time at which the first picture of a file is shown, seconds; 0 if unknown."""
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0) if container.streams.video else ():
-            if frame.pts is not None and frame.time_base is not None:
-                return Fraction(frame.pts * frame.time_base)
-            break
-    return Fraction(0)
+def _shifts(path: Path) -> list[Fraction]:
+    """Return what is added to the times of each part of a recording so that its first picture is at 0, seconds."""
+    try:
+        return VideoFile(path).shifts()
+    except InputError:  # sound alone
+        return [Fraction(0)]

@@ -36,7 +36,7 @@ def check_output(path: str | os.PathLike[str], alpha: bool = False) -> Path:
     kind = _kind(path)
     if alpha and not FORMATS[kind].alpha:
         raise InputError(f"cannot write {os.fspath(path)}: {kind[1:]} keeps no transparency, "
-                         "expected .webm, .apng or a folder of PNG files")  # fmt: skip
+                         "expected .webm, .gif, .apng or a folder of PNG files")  # fmt: skip
     if kind:
         return check_target(path)
     folder = check_directory(path)
@@ -60,7 +60,8 @@ class VideoWriter:
     ============  ============================================================================
     .mp4          H.264, 4:2:0, BT.709 limited range, plays in browsers; an odd last row or column is cut off
     .webm         VP9, the same; keeps alpha
-    .gif          255 colours, ordered dithering, loops; at most 50 frames a second are kept
+    .gif          255 colours, ordered dithering, loops; at most 50 frames a second are kept; alpha becomes all or
+                  nothing, from half opaque on
     .apng         lossless, loops; keeps alpha
     a folder      frame_00000.png, ...; lossless; keeps alpha
     ============  ============================================================================
@@ -73,7 +74,7 @@ class VideoWriter:
         quality: 0 (small) to 100 (near lossless). H.264: crf = 40 - quality / 4; VP9: crf = 55 - 0.3 quality;
             the other formats ignore it.
         alpha: keep transparency; frames are then (H, W, 4), alpha straight.
-        palette: GIF only: sample frames that the colours are chosen from; without them the first frame is used.
+        palette: GIF only: sample frames, like those that are written, that the colours are chosen from; without them the first frame is used.
         sound: a file whose first sound track, if it has one, is added to an .mp4 or .webm: copied if the format
             supports its codec, else encoded anew. The other formats keep no sound.
 
@@ -94,7 +95,7 @@ class VideoWriter:
         if not 0 <= quality <= 100:
             raise InputError(f"expected a quality from 0 to 100, got {quality}")
         for sample in palette or ():
-            _check_frame(sample, (height, width, 3), "a palette sample")
+            _check_frame(sample, (height, width, 4 if alpha else 3), "a palette sample")
         rate = Fraction(fps).limit_denominator(1001)
         self._settings = Settings(width, height, rate, quality, alpha, palette, Path(sound) if sound else None)
         self._open_encoder = FORMATS[_kind(path)].encoder

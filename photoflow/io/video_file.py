@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from photoflow.errors import InputError
 from photoflow.io.frame_pixels import shown_pixels
-from photoflow.io.frame_times import Clock, shown_times
+from photoflow.io.frame_times import Clock, in_parts
 from photoflow.io.wide_colour import HLG, PQ, is_wide, peak_of
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
 _CLIPS_OF_PICTURES = ("gif", "apng")  # decoded with an alpha channel whether anything is transparent or not
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these drop the alpha
-_JOINTS = 0x0200  # AVFMT_TS_DISCONT: a format whose times may jump, such as MPEG-TS
+JOINTS = 0x0200  # AVFMT_TS_DISCONT: a format whose times may jump, such as MPEG-TS
 _MISSING = 0.03  # share of the promised length above which a file counts as cut off
 
 
@@ -87,7 +87,7 @@ class VideoFile:
         with self._opened() as (container, stream):
             self.rates = rates_of(stream)
             self._aspect = _aspect(stream)
-            self._joints = bool(container.format.flags & _JOINTS)
+            self._joints = bool(container.format.flags & JOINTS)
             self._promised = _length(container, stream)
             self._hidden_alpha = stream.metadata.get("alpha_mode") == "1"
             self.codec = stream.codec_context.name
@@ -113,6 +113,28 @@ class VideoFile:
 
     def times(self) -> tuple[list[Fraction], Fraction]:
         """Read, without decoding, when frames are shown: seconds from 0 on, in order, and when the last one ends."""
+        clock = self.clock
+        parts, tail = self._parts()
+        times = [clock(time) for part in parts for time in part]
+        return times, (times[-1] if times else Fraction(0)) + (tail or self.step)
+
+    def shifts(self) -> list[Fraction]:
+        """Return what is added to the times of each part of a joined recording so that they follow each other."""
+        first = next((frame for frame in self._decoded() if frame.pts is not None), None)
+        clock = self.clock
+        shifts = []
+        for part in self._parts()[0]:
+            for time in part:
+                clock(time)
+            shifts.append(clock.shift)
+        if not shifts or first is None:
+            return [Fraction(0)]
+        # The first frames of a recording may lack what they refer to; time begins with the first that can be decoded.
+        late = first.pts * Fraction(first.time_base) + shifts[0]
+        return [shift - late for shift in shifts]
+
+    def _parts(self) -> tuple[list[list[Fraction]], Fraction]:
+        """Read the times of each part as the file says them, and for how long the last frame is shown, seconds."""
         stamps, last, tail = [], None, Fraction(0)
         with self._opened() as (container, stream):
             for packet in _packets(container, stream):
@@ -122,8 +144,7 @@ class VideoFile:
                     stamps.append((pair[0], pair[1]))
                     if pair[0] is not None and (last is None or pair[0] >= last):
                         last, tail = pair[0], (packet.duration or 0) * Fraction(base)
-        times = shown_times(stamps, self.step, self._joints)
-        return times, (times[-1] if times else Fraction(0)) + (tail or self.step)
+        return in_parts(stamps, self.step, self._joints), tail
 
     def frames(self) -> Iterator[tuple[Fraction | None, NDArray[np.uint8]]]:
         """Yield each frame with the time that the file says, seconds: uint8 (H, W, 3), or (H, W, 4) with `alpha`."""
