@@ -59,7 +59,7 @@ def animate(
     subject: Annotated[str, typer.Option(help="Number or name of the layer that a motion without @ moves.")] = "1",
     all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
     border_pins: BorderPins = True,
-    alpha: Annotated[bool, typer.Option("--alpha", help="The subject alone, over nothing (webm, gif, apng, png).")] = False,
+    alpha: Annotated[bool, typer.Option("--alpha", help="The subject alone, over nothing (not mp4).")] = False,
     quality: Quality = 80,
     explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
     save_motion: Annotated[Path | None, typer.Option(help="Write the motion to a .json file.")] = None,

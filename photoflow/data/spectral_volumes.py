@@ -21,6 +21,7 @@ from photoflow.data.source import Batch
 from photoflow.data.video_folder import VIDEOS
 from photoflow.errors import InputError
 from photoflow.io import VideoReader, natural_order
+from photoflow.io.frame_times import evenly
 from photoflow.models.spectral.prior import RECORD
 from photoflow.motion.spectral import SpectralVolume
 from photoflow.motion.trajectories import trajectories
@@ -77,7 +78,7 @@ class ClipVolumes:
             raise InputError(f"{self.folder}: no such folder")
         files = sorted((f for f in self.folder.rglob("*") if f.suffix.lower() in VIDEOS), key=natural_order)
         clips = [VideoReader(file) for file in files]
-        self._clips = [clip for clip in clips if clip.count >= _length(clip)]
+        self._clips = [clip for clip in clips if _count(clip) >= _length(clip)]
         if not self._clips:
             raise InputError(f"{self.folder} holds no video of at least {RECORD:g} seconds ({', '.join(VIDEOS)})")
         self.name = f"motion of {len(self._clips)} clips of {self.folder.name}"
@@ -109,10 +110,10 @@ class ClipVolumes:
         scale = max(*(least * ROOM[1] / side for least, side in zip(self.size, (clip.height, clip.width))),
                     min(1.0, TRACKED / max(clip.height, clip.width)))  # fmt: skip
         wanted = round(clip.width * scale), round(clip.height * scale)
-        first, length = start * clip.count // STARTS, _length(clip)
-        base = min(first, clip.count - length)  # of the frames that are gone through
+        first, length = start * _count(clip) // STARTS, _length(clip)
+        base = min(first, _count(clip) - length)  # of the frames that are gone through
         frames = [cv2.resize(frame[..., :3], wanted, interpolation=cv2.INTER_AREA)
-                  for frame in islice(clip, base, base + length)]  # fmt: skip
+                  for frame in islice(evenly(clip.timed(), float(clip.fps)), base, base + length)]  # fmt: skip
         if len(frames) < _FEWEST:
             raise InputError(f"{clip.path}: expected at least {_FEWEST} frames from {base} on, got {len(frames)}")
         turned = min(first - base, len(frames) - 1)
@@ -213,6 +214,11 @@ def _parts(volume: SpectralVolume) -> Array:
     """Return real and imaginary parts of x, then of y: (K, 4, H, W) float32."""
     given = volume.coefficients
     return np.stack([given[:, 0].real, given[:, 0].imag, given[:, 1].real, given[:, 1].imag], 1).astype(np.float32)
+
+
+def _count(clip: VideoReader) -> int:
+    """Return the number of frames, were they evenly spaced."""
+    return round(clip.times[-1] * clip.fps) + 1
 
 
 def _length(clip: VideoReader) -> int:

@@ -20,6 +20,8 @@ from photoflow.data.seeding import check_seed, check_size, generator_of
 from photoflow.data.source import Batch
 from photoflow.errors import InputError
 from photoflow.io import PICTURES, natural_order, read_photo
+from photoflow.io.frame_pixels import shown_pixels
+from photoflow.io.video_file import open_container, pixel_aspect, rates_of, video_stream
 
 VIDEOS = (".mp4", ".mkv", ".webm", ".mov", ".avi", ".m4v", ".gif")
 # Decoding is what costs: so many samples share so many short pieces of video, each decoded once and kept.
@@ -132,14 +134,14 @@ class _Video:
     def frames(self, first: int, size: tuple[int, int], room: float) -> Iterator[Array]:
         """Yield up to FRAMES frames from one on, uint8 (h, w, 3); decoded from the key frame before it."""
         try:
-            with av.open(str(self.path)) as container:
+            with open_container(self.path) as container:
                 yield from self._decoded(container, first, size, room)
         except av.FFmpegError as error:
             raise InputError(f"{self.path} is damaged: {error.strerror or error}") from error
 
     def _decoded(self, container: Any, first: int, size: tuple[int, int], room: float) -> Iterator[Array]:
-        stream = container.streams.video[0]
-        rate = stream.average_rate or stream.guessed_rate or 25
+        stream = video_stream(container)
+        rate = next(iter(rates_of(stream)), 25)
         seconds, origin = float(first / rate), stream.start_time or 0
         if first:
             container.seek(origin + int(seconds / stream.time_base), stream=stream)
@@ -147,12 +149,10 @@ class _Video:
         for frame in container.decode(stream):
             if frame.pts is not None and float((frame.pts - origin) * stream.time_base) < seconds - 0.5 / float(rate):
                 continue
-            sideways = frame.rotation % 180 != 0
-            height, width = _fitted(
-                (frame.width, frame.height) if sideways else (frame.height, frame.width), size, room
-            )
-            small = frame.reformat(*((height, width) if sideways else (width, height)), "rgb24", interpolation="AREA")
-            yield np.ascontiguousarray(np.rot90(small.to_ndarray(), frame.rotation // 90))
+            whole = shown_pixels(frame, pixel_aspect(stream), alpha=False)
+            height, width = _fitted((whole.shape[0], whole.shape[1]), size, room)
+            way = cv2.INTER_AREA if height < whole.shape[0] else cv2.INTER_LINEAR
+            yield np.asarray(cv2.resize(whole, (width, height), interpolation=way))
             found += 1
             if found == FRAMES:
                 return
@@ -214,11 +214,12 @@ def _clips(folder: Path) -> Iterator[_Video | _Pictures]:
 def _length(path: Path) -> int:
     """Return about how many frames a video has."""
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
+        with open_container(path) as container:
+            try:
+                stream = video_stream(container)
+            except InputError:  # sound alone, or a single picture
                 return 0
-            stream = container.streams.video[0]
             seconds = (container.duration or 0) / av.time_base
-            return int(stream.frames or seconds * float(stream.average_rate or 25))
+            return int(stream.frames or seconds * float(next(iter(rates_of(stream)), 25)))
     except (av.FFmpegError, OSError) as error:
         raise InputError(f"{path} is not a video file: {error}") from error

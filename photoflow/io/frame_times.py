@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import repeat
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+Frame = TypeVar("Frame")
 
 MOST_RATE = 240  # frames a second
 _BACK = Fraction(5, 2)  # usual frame times: a smaller step back is disorder, a larger one the start of another part
@@ -83,6 +87,23 @@ def in_parts(stamps: Iterable[tuple[Fraction | None, Fraction | None]], step: Fr
         insort(parts[-1], known)
         last = last if decoded is None else decoded
     return [part for part in parts if part]
+
+
+def evenly(frames: Iterable[tuple[float, Frame]], rate: float) -> Iterator[Frame]:
+    """Yield frames at a constant rate, each as often as it is shown and the last one once.
+
+    Args:
+        frames: (seconds, frame), in order. Of several at one place, the last is taken.
+        rate: frames a second.
+    """
+    pending: tuple[int, Frame] | None = None
+    for seconds, frame in frames:
+        place = round(seconds * rate)
+        if pending is not None:
+            yield from repeat(pending[1], place - pending[0])
+        pending = place, frame
+    if pending is not None:
+        yield pending[1]
 
 
 def frame_rate(times: Sequence[Fraction], said: Sequence[Fraction]) -> Fraction:

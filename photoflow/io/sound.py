@@ -128,7 +128,7 @@ class Sound:
     def _moved(self, part: Any) -> bool:
         """Shift a packet or frame to its time in the output; return False if it has none there.
 
-        That is, if it has no time at all, ends before time 0, or overlaps what was written, where a recording is joined.
+        That is, if it has no time at all, ends before time 0, or overlaps what was written before a joint.
         """
         if part.pts is None:
             return False

@@ -74,7 +74,8 @@ class VideoWriter:
         quality: 0 (small) to 100 (near lossless). H.264: crf = 40 - quality / 4; VP9: crf = 55 - 0.3 quality;
             the other formats ignore it.
         alpha: keep transparency; frames are then (H, W, 4), alpha straight.
-        palette: GIF only: sample frames, like those that are written, that the colours are chosen from; without them the first frame is used.
+        palette: GIF only: sample frames, like those that are written, that the colours are chosen from; without them
+            the first frame is used.
         sound: a file whose first sound track, if it has one, is added to an .mp4 or .webm: copied if the format
             supports its codec, else encoded anew. The other formats keep no sound.
 

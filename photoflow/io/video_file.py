@@ -86,7 +86,7 @@ class VideoFile:
         self._notes: dict[str, str] = {}
         with self._opened() as (container, stream):
             self.rates = rates_of(stream)
-            self._aspect = _aspect(stream)
+            self._aspect = pixel_aspect(stream)
             self._joints = bool(container.format.flags & JOINTS)
             self._promised = _length(container, stream)
             self._hidden_alpha = stream.metadata.get("alpha_mode") == "1"
@@ -267,7 +267,7 @@ def _packets(container: Any, stream: Any) -> Iterator[Any]:
         yield from container.demux(stream)
 
 
-def _aspect(stream: Any) -> Fraction | None:
+def pixel_aspect(stream: Any) -> Fraction | None:
     """Return the width of a pixel by its height, or None where it is not said."""
     with suppress(ValueError, ZeroDivisionError, TypeError):  # what a header may hold
         return Fraction(stream.sample_aspect_ratio or 0) or None

@@ -7,7 +7,6 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import repeat
 from typing import TYPE_CHECKING
 
 import cv2
@@ -16,7 +15,7 @@ import numpy as np
 from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.io import VideoReader
-from photoflow.io.frame_times import frame_rate
+from photoflow.io.frame_times import evenly, frame_rate
 from photoflow.motion.looped import closes, with_closed_end
 from photoflow.motion.spectral import FREQUENCIES, SpectralVolume
 
@@ -109,13 +108,7 @@ class Footage:
 
     def evenly(self) -> Iterator[Array]:
         """Yield frames `fps` times a second, each as often as it is shown."""
-        before: tuple[float, Array] | None = None
-        for time, frame in self.timed():
-            if before is not None:
-                yield from repeat(before[1], max(1, round((time - before[0]) * self.fps)))
-            before = time, frame
-        if before is not None:
-            yield before[1]
+        return evenly(self.timed(), self.fps)
 
 
 def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, device: str = "cpu") -> Array:
