@@ -83,5 +83,6 @@ def _plain(frame: Any, pixel_format: str) -> NDArray[Any]:
 
 def _converted(frame: Any, alpha: bool, peak: float | None) -> NDArray[np.uint8]:
     """Convert a frame of HDR or of wide primaries to sRGB."""
-    rgb = to_srgb(_plain(frame, "rgb48le"), frame.color_trc, frame.color_primaries, peak)
+    # Planes, because swscale's exact conversion to packed 16-bit RGB loses channels.
+    rgb = to_srgb(_plain(frame, "gbrp16le"), frame.color_trc, frame.color_primaries, peak)
     return np.dstack([rgb, _plain(frame, "rgba")[..., 3]]) if alpha else rgb

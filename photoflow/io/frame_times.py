@@ -18,6 +18,7 @@ _BACK = Fraction(5, 2)  # usual frame times: a smaller step back is disorder, a 
 _GAP = 10  # seconds: in a stream that may be cut and joined, a longer gap is a joint
 _SLACK = Fraction(1, 100)  # share of frames that may lie too close together before a faster rate is taken
 _NEAR = 0.1  # frame times, on average, up to which frames count as being at their places
+_ROUNDED = Fraction(1, 2000)  # less than half the step from 29.97 to 30
 _COMMON = tuple(
     sorted([Fraction(n) for n in (5, 10, 12, 15, 20, 24, 25, 30, 48, 50, 60, 72, 90, 100, 120, 144, 200, 240)]
            + [Fraction(n, 1001) for n in (15_000, 24_000, 30_000, 48_000, 60_000, 120_000)])
@@ -117,7 +118,7 @@ def frame_rate(times: Sequence[Fraction], said: Sequence[Fraction]) -> Fraction:
         Frames a second, at most 240. One frame in a hundred may be too close to another one, if a rate at which
         all have their places would be more than twice as fast.
     """
-    hints = [rate for rate in said if 0 < rate <= MOST_RATE]
+    hints = [_snapped(rate) for rate in said if 0 < rate <= MOST_RATE]
     if len(times) < 2 or times[-1] <= 0:
         return hints[0] if hints else Fraction(25)
     average = (len(times) - 1) / times[-1]
@@ -140,6 +141,11 @@ def frame_rate(times: Sequence[Fraction], said: Sequence[Fraction]) -> Fraction:
         return misplaced >= _NEAR, rate not in hints, rate not in _COMMON, misplaced
 
     return min(alike, key=preference)
+
+
+def _snapped(rate: Fraction) -> Fraction:
+    """Return the common rate that a header's rounded one stands for: APNG says 100000/833 for 120."""
+    return next((common for common in _COMMON if abs(rate / common - 1) < _ROUNDED), rate)
 
 
 def _lost(seconds: NDArray[np.float64], rate: Fraction) -> int:
