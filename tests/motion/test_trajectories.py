@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from io_clips import write_clip
 import torch
 from swaying import moved, swaying, texture
 
@@ -11,7 +12,7 @@ from photoflow.io import VideoWriter
 from photoflow.motion import trajectories as module
 from photoflow.motion.looped import with_closed_end
 from photoflow.motion.spectral import SpectralVolume
-from photoflow.motion.trajectories import Footage, fidelity, measure, trajectories
+from photoflow.motion.trajectories import Footage, evenly_sampled, fidelity, measure, trajectories
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +144,41 @@ def test_fidelity_counts_what_is_left_out():
     assert error == pytest.approx(np.abs(4 * np.cos(15 * t)).mean(), rel=1e-4)
     error, share = fidelity(SpectralVolume.from_trajectories(way, 2.0), way)
     assert error < 1e-5 and share == pytest.approx(1)
+
+
+def test_frequencies_are_those_of_the_clock_where_frames_come_unevenly(tmp_path):
+    """A swing of 1 Hz, filmed for 2 s at 10 frames a second and for 2 s at 30."""
+    times = [3 * index for index in range(20)] + [60 + index for index in range(60)]  # 30ths of a second
+    rng = np.random.default_rng(3)
+    texture = cv2.GaussianBlur(rng.integers(0, 256, (96, 160), np.uint8), (0, 0), 2.0)
+    texture = np.clip(128 + 3.0 * (texture.astype(np.float32) - 128), 0, 255)
+    frames = []
+    for time in times:
+        shift = np.array([[1, 0, 4 * np.sin(2 * np.pi * time / 30)], [0, 1, 0]], np.float64)
+        moved = cv2.warpAffine(texture, shift, (160, 96), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT)
+        frames.append(np.repeat(np.clip(moved, 0, 255).astype(np.uint8)[..., None], 3, axis=2))
+    write_clip(tmp_path / "swing.mp4", frames, times=times, rate=30, options={"crf": "8"})
+    footage = Footage(tmp_path / "swing.mp4")
+    measured = measure(footage)
+    volume = measured.volume
+    assert measured.frames == 80 and volume.seconds == pytest.approx(4, abs=0.02)
+    strongest = 1 + int(np.argmax(volume.power[1:]))
+    assert volume.frequencies[strongest] == pytest.approx(1, abs=0.02)
+    assert volume.power[strongest] > 0.97 * volume.power[1:].sum()
+    assert volume.power[1:].sum() == pytest.approx(8, rel=0.1)  # half of 4 pixels squared, all of it in x
+    # A part is chosen by its time, too: the last 2 seconds have 60 of the 80 frames.
+    assert len(list(Footage(tmp_path / "swing.mp4", start=2.0))) == 60
+    assert len(list(Footage(tmp_path / "swing.mp4", seconds=2.0))) == 20
+    assert len(list(footage.evenly())) == 120
+
+
+def test_even_sampling_is_exact_for_parabolas_and_leaves_even_times_alone():
+    times = np.array([0, 0.1, 0.2, 0.3, 0.7, 0.8, 1.5, 1.6])
+    flow = (2 * times**2 - 3 * times + 1)[:, None, None, None] * np.ones((1, 2, 3, 4))
+    even, seconds = evenly_sampled(flow.astype(np.float32), times)
+    grid = seconds * np.arange(len(even)) / len(even)
+    assert len(even) == 17 and seconds == pytest.approx(1.7)
+    inner = (grid >= 0.1) & (grid <= 1.5)  # at the ends a slope has one side only
+    np.testing.assert_allclose(even[inner, 0, 0, 0], (2 * grid**2 - 3 * grid + 1)[inner], atol=1e-4)
+    same, seconds = evenly_sampled(flow, np.arange(8) / 10)
+    assert same is flow and seconds == 0.8
