@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
 
-from photoflow.deprecated import OldModules
 from photoflow.errors import InputError
 
+# Not from typing, whose import takes longer than all else here, and is a time in which an interrupt ends in a traceback.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
+    from typing import Any
+
     from photoflow import io, motion, ops, segment, stage, viz
     from photoflow.animator import Animator
     from photoflow.clip import Clip
@@ -25,7 +28,20 @@ __all__ = [
     "viz",
 ]  # fmt: skip
 
-sys.meta_path.append(OldModules())  # asked last, for what no longer exists
+
+class _OldModules:
+    """Finder of modules by their old names, asked last, for what no longer exists."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if not name.startswith("photoflow.") or name == "photoflow.deprecated":
+            return None
+        from photoflow.deprecated import OldModules
+
+        return OldModules().find_spec(name, path, target)
+
+
+sys.meta_path.append(_OldModules)
 
 # Names are looked up when they are first used, so that `import photoflow` loads no library and no file.
 _HOMES = {"Animator": "photoflow.animator", "Clip": "photoflow.clip", "Stage": "photoflow.stage"}

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from photoflow.render.renderer import Renderer
 
 
+EXPLAINED = ("mask.png", "flow.png", "trajectories.png", "strip.png", "xt.png")  # what `Clip.explain` writes
 EXPLAIN_ROWS = 600  # of the x-t slice, at most: a long clip is sampled
 
 
@@ -130,11 +131,15 @@ class Clip(Sequence[Array]):
         paths, peak, row = self._survey(points)
         slice_ = viz.xt_slice(self._told(min(self._count, EXPLAIN_ROWS), progress), row=row)
         target.mkdir(exist_ok=True)
-        write_image(target / "mask.png", viz.overlay_mask(self.photo, self.mask))
-        write_image(target / "flow.png", viz.with_legend(viz.flow_to_rgb(peak)))
-        write_image(target / "trajectories.png", viz.draw_trajectories(self.photo, paths))
-        write_image(target / "strip.png", viz.strip(list(self._sample(6))))
-        write_image(target / "xt.png", slice_)
+        drawn = (
+            viz.overlay_mask(self.photo, self.mask),
+            viz.with_legend(viz.flow_to_rgb(peak)),
+            viz.draw_trajectories(self.photo, paths),
+            viz.strip(list(self._sample(6))),
+            slice_,
+        )
+        for name, picture in zip(EXPLAINED, drawn, strict=True):
+            write_image(target / name, picture)
 
     def _told(self, count: int, progress: Callable[[], None]) -> Iterator[Array]:
         for frame in self._sample(count):

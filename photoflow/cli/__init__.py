@@ -1,31 +1,25 @@
 """The command line, one command per file: each parses its arguments, calls the library, and reports the result."""
 
-from photoflow.cli import (
-    animate,
-    build_info,
-    evaluate,
-    flow,
-    interpolate,
-    poke,
-    prepare,
-    sample,
-    spectrum,
-    train,
-    weights,
-)
-from photoflow.cli.app import main
+from __future__ import annotations
 
-__all__ = [
-    "animate",
-    "build_info",
-    "evaluate",
-    "flow",
-    "interpolate",
-    "main",
-    "poke",
-    "prepare",
-    "sample",
-    "spectrum",
-    "train",
-    "weights",
-]
+import os
+import signal
+
+EXIT_INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; see `photoflow.cli.app.main`.
+
+    Nothing is imported before this, so that an interrupt while the commands are loaded ends without a traceback, too.
+    """
+    handled = signal.getsignal(signal.SIGINT)
+    if handled is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
+    from photoflow.cli import commands
+    from photoflow.cli.app import main as run
+
+    if handled is signal.default_int_handler:
+        signal.signal(signal.SIGINT, handled)
+    assert commands
+    run()

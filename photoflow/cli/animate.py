@@ -23,11 +23,12 @@ from photoflow.cli.app import (
     SegmenterName,
     Size,
     app,
-    check_kept,
+    check_files,
     console,
     parse_size,
     parse_weights,
     progress_bar,
+    weights_files,
 )
 from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, numbers, staged
 from photoflow.errors import InputError
@@ -94,8 +95,9 @@ def animate(
         "the photo": [photo],
         "its mask": options.files,
         "a motion that is read": motion_files(planned, words),
+        "the weights": weights_files(*parse_weights(weights or []).values()),
     }
-    check_files(read, output, alpha, explain, save_motion)
+    check_clip_files(read, output, alpha, explain, save_motion)
     region = None if transfer_from is None else numbers("transfer-from", transfer_from, 4)
     planned = motions.with_overrides(planned, wind=wind, region=region)
     frames = frame_count(seconds, fps)
@@ -156,7 +158,7 @@ def motion_files(planned: Motion, words: Sequence[str] = ()) -> list[Path | None
     return files
 
 
-def check_files(read: Read, output: Path, alpha: bool, explain: Path | None, save_motion: Path | None) -> None:
+def check_clip_files(read: Read, output: Path, alpha: bool, explain: Path | None, save_motion: Path | None) -> None:
     """Check before any work that everything can be written, and that nothing read is replaced or written twice.
 
     Args:
@@ -166,6 +168,7 @@ def check_files(read: Read, output: Path, alpha: bool, explain: Path | None, sav
     Raises:
         InputError: something cannot, is, or are.
     """
+    from photoflow.clip import EXPLAINED
     from photoflow.io import check_directory, check_output, check_target
 
     check_output(output, alpha)
@@ -175,11 +178,9 @@ def check_files(read: Read, output: Path, alpha: bool, explain: Path | None, sav
         check_target(save_motion)
         if save_motion.suffix.lower() != ".json":
             raise InputError(f"{save_motion}: expected a name that ends in .json for the motion")
-    written = [path.resolve() for path in (output, explain, save_motion) if path]
-    for path in written:
-        check_kept(path, read)
-        if written.count(path) > 1 or any(path in other.parents for other in written):
-            raise InputError(f"{path}: two outputs would be in one place; expected different names")
+    pictures = [explain / name for name in EXPLAINED] if explain else []
+    check_files(read, [path for path in (output, explain, save_motion) if path])
+    check_files(read, [path for path in (output, save_motion, *pictures) if path])
 
 
 def combined(parts: list[Any]) -> Any:

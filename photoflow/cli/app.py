@@ -81,15 +81,36 @@ def fail(line: str) -> None:
     sys.exit(2)
 
 
-def check_kept(path: Path, read: Read) -> None:
-    """Check that the output replaces none of the input files.
+def check_files(read: Read, written: Sequence[Path]) -> None:
+    """Check before any work that nothing that is read is replaced, and that no two outputs are in one place.
+
+    Args:
+        read: every file that is read.
+        written: every file that is written, also those in a folder that is named.
 
     Raises:
-        InputError: it would.
+        InputError: one would be.
     """
-    for what, files in read.items():
-        if path.resolve() in [file.resolve() for file in files if file]:
-            raise InputError(f"{path}: the output would replace {what}; expected another name")
+    for place, path in enumerate(written):
+        for what, files in read.items():
+            if any(_is_same(path, file) for file in files if file):
+                raise InputError(f"{path}: the output would replace {what}; expected another name")
+        for other in (other for number, other in enumerate(written) if number != place):
+            if _is_same(path, other) or path.resolve() in other.resolve().parents:
+                raise InputError(f"{path}: two outputs would be in one place; expected different names")
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    """Return whether two paths are of one file, also by links or where a file system does not tell A from a."""
+    try:
+        return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
+    except (OSError, ValueError, RuntimeError):  # names that no file can have, or links in a circle, are no file
+        return False
+
+
+def weights_files(*weights: str | None) -> list[Path | None]:
+    """Return the files among weights that are given by a name or a file."""
+    return [Path(text).expanduser() for text in weights if text]
 
 
 @app.callback(invoke_without_command=True)

@@ -11,7 +11,8 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from photoflow.cli.app import AcceptLicence, Device, Offline, app, console
+from photoflow.cli.animate import motion_files
+from photoflow.cli.app import AcceptLicence, Device, Offline, Read, app, check_files, console, weights_files
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +60,12 @@ def evaluate(
     """Measure photoflow beside simpler methods on real data."""
     kind, source = chosen_weights(task, weights)
     planned = planned_motion(task, motion)
-    check_outputs(json, report, training)
+    read: Read = {
+        "the weights": weights_files(source),
+        "the curves of a training": [training],
+        "the motion": motion_files(planned, [motion or ""]) if planned else [],
+    }
+    check_outputs(read, json, report and report / f"{task}.html")
     from photoflow.device import settled_device
     from photoflow.evaluation import write_report, write_scores
     from photoflow.evaluation.comparison import network_or_none
@@ -129,11 +135,12 @@ def planned_motion(task: str, motion: str | None) -> Motion | None:
     return None
 
 
-def check_outputs(json: Path | None, report: Path | None, training: Path | None) -> None:
-    """Check before any work that the results can be written.
+def check_outputs(read: Read, json: Path | None, page: Path | None) -> None:
+    """Check before any work that the results can be written, and replace nothing that is read.
 
     Raises:
-        InputError: one of them cannot be written, or training curves are given without a report to show them.
+        InputError: one of them cannot be written, would replace a file that is read, or training curves are given
+            without a page to show them.
     """
     from photoflow.io import check_directory, check_target
 
@@ -141,10 +148,11 @@ def check_outputs(json: Path | None, report: Path | None, training: Path | None)
         check_target(json)
         if json.suffix.lower() != ".json":
             raise InputError(f"{json}: expected a name that ends in .json for the scores")
-    if report:
-        check_directory(report)
-    if training and not report:
+    if page:
+        check_directory(page.parent)
+    if any(read["the curves of a training"]) and not page:
         raise InputError("training: expected --report too, whose page shows the curves")
+    check_files(read, [path for path in (json, page) if path])
 
 
 def evaluation_of(task: str) -> Callable[..., Evaluation]:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from photoflow.cli.app import Device, Offline, app, check_kept, console
+from photoflow.cli.app import Device, Offline, app, check_files, console, weights_files
 from photoflow.errors import InputError
 
 
@@ -36,7 +36,7 @@ def flow(
     from photoflow.io import read_photo, write_flow, write_image
     from photoflow.viz import flow_to_rgb, with_legend
 
-    check_flow_files(first, second, output, png)
+    check_flow_files(first, second, weights, output, png)
     pictures = [read_photo(path).rgb for path in (first, second)]
     if pictures[0].shape != pictures[1].shape:
         sizes = [f"{picture.shape[1]}x{picture.shape[0]}" for picture in pictures]
@@ -51,7 +51,7 @@ def flow(
     console.print(f"{output}: {size}, {said}, by {method}", markup=False, soft_wrap=True)
 
 
-def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) -> None:
+def check_flow_files(first: Path, second: Path, weights: str | None, output: Path, png: Path | None) -> None:
     """Check before any work that both results can be written, and replace neither each other nor a picture.
 
     Raises:
@@ -64,9 +64,9 @@ def check_flow_files(first: Path, second: Path, output: Path, png: Path | None) 
         check_target(path)
         if path.suffix.lower() not in suffixes:
             raise InputError(f"cannot write {path}: expected a suffix {' or '.join(suffixes)}")
-        check_kept(path, {"a picture": [first, second]})
-    if png and png.resolve() == output.resolve():
-        raise InputError(f"{png}: two outputs would be in one place; expected different names")
+    check_files(
+        {"a picture": [first, second], "the weights": weights_files(weights)}, [output, *([png] if png else [])]
+    )
 
 
 def measure_flow(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.app import AcceptLicence, Device, Offline, app, console, progress_bar
+from photoflow.cli.app import AcceptLicence, Device, Offline, app, check_files, console, progress_bar, weights_files
 from photoflow.errors import InputError
 
 
@@ -55,6 +55,7 @@ def add_frames(
 
     frames = open_frames(source, fps)
     check_target(frames, target)
+    check_files({"the input": [source], "the weights": weights_files(weights)}, [target])
     with progress_bar(round(frames.seconds * frames.fps * factor)) as (advance, _):
         permits = {"offline": offline, "accept_licence": accept_licence}
         drawn_by = DISInterpolation() if network == "dis" else load_network(network, weights, **permits)

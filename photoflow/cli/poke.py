@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.animate import check_files, clip_report, combined, motion_files
+from photoflow.cli.animate import check_clip_files, clip_report, combined, motion_files
 from photoflow.cli.app import (
     BorderPins,
     Device,
@@ -83,7 +83,7 @@ def poke(
     planned = combined(pulls)
     options = LayerOptions(mask, box, point, not_point)
     read: Read = {"the photo": [photo], "its mask": options.files, "the volume": motion_files(planned)}
-    check_files(read, output, False, explain, None)
+    check_clip_files(read, output, False, explain, None)
     frames = frame_count(seconds, fps)
     if all(pull.at >= seconds for pull in pulls) or not any(pull.dx or pull.dy for pull in pulls):
         raise InputError(f"drag: expected a pull within the clip's {seconds:g} s, got none")

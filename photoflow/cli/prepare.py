@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.app import Device, Offline, SegmenterName, Size, app, check_kept, console, parse_size
+from photoflow.cli.app import Device, Offline, SegmenterName, Size, app, check_files, console, parse_size
 from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, loaded
 from photoflow.errors import InputError
 
@@ -35,7 +35,7 @@ def prepare(
         raise InputError(f"{output}: expected a name that ends in {SUFFIX}")
     check_target(output)
     options = LayerOptions(mask, box, point, not_point)
-    check_kept(output, {"what is prepared": [photo], "its mask": options.files})
+    check_files({"what is prepared": [photo], "its mask": options.files}, [output])
 
     def report(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photoflow.cli.app import Device, Offline, app, check_kept, console
+from photoflow.cli.app import Device, Offline, app, check_files, console, weights_files
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def check_sample_files(photo: Path, weights: str | None, output: Path) -> None:
     check_target(output)
     if output.suffix.lower() != ".safetensors":
         raise InputError(f"cannot write {output}: expected a suffix .safetensors")
-    check_kept(output, {"the photo": [photo], "the weights": [Path(weights)] if weights else []})
+    check_files({"the photo": [photo], "the weights": weights_files(weights)}, [output])
 
 
 def sample_report(output: Path, volume: SpectralVolume) -> str:

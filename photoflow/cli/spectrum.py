@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from photoflow.cli.app import Device, Offline, app, check_kept, console
+from photoflow.cli.app import Device, Offline, app, check_files, console, weights_files
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def check_spectrum_files(video: Path, weights: str | None, output: Path, png: Pa
         check_target(path)
         if path.suffix.lower() not in suffixes:
             raise InputError(f"cannot write {path}: expected a suffix {' or '.join(suffixes)}")
-        check_kept(path, {"the clip": [video], "the weights": [Path(weights)] if weights else []})
+    check_files({"the clip": [video], "the weights": weights_files(weights)}, [output, *([png] if png else [])])
 
 
 def flow_network(weights: str | None, device: str, offline: bool) -> dict[str, Any]:

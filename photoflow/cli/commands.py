@@ -1,0 +1,20 @@
+"""All commands: each is part of the application once its module is imported."""
+
+from photoflow.cli import (
+    animate,
+    build_info,
+    evaluate,
+    flow,
+    interpolate,
+    poke,
+    prepare,
+    sample,
+    spectrum,
+    train,
+    weights,
+)
+
+__all__ = [
+    "animate", "build_info", "evaluate", "flow", "interpolate", "poke", "prepare", "sample", "spectrum", "train",
+    "weights",
+]  # fmt: skip
