@@ -5,6 +5,7 @@ understands Adobe's inverted CMYK. It is not an extra dependency, as torchvision
 """
 
 import os
+import stat
 import warnings
 from dataclasses import dataclass
 from io import BytesIO
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from photoflow.errors import InputError
 from photoflow.io.atomic import write_bytes
+from photoflow.io.reading import name_of, read_bytes
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")  # formats that Pillow decodes by other programs are left out
@@ -53,7 +55,8 @@ def read_photo(source: Any) -> Photo:
 
     Args:
         source: one of
-            a path of a JPEG, PNG, WebP, TIFF, GIF or BMP file (the first frame of an animated one);
+            a path of a JPEG, PNG, WebP, TIFF, GIF or BMP file (the first frame of an animated one), a pipe, or "-"
+            for standard input;
             a PIL image;
             a numpy array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, uint16, bool, or float in [0, 1];
             a torch tensor (1 | 3 | 4, H, W): uint8, or float in [0, 1].
@@ -66,14 +69,40 @@ def read_photo(source: Any) -> Photo:
             more than 100 megapixels, an array of another shape, dtype or range.
     """
     if isinstance(source, str | os.PathLike):
-        return _read_file(Path(source))
+        return _read_file(source).photo
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if hasattr(source, "getexif") and hasattr(source, "convert"):
-        return _from_pillow(source, "the image")
+        return _from_pillow(source, "the image").photo
     if hasattr(source, "detach") and hasattr(source, "cpu"):
         return _from_tensor(source)
     raise InputError(f"expected a path, PIL image, numpy array or torch tensor, got {type(source).__name__}")
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A mask as a file holds it: read once, and then asked for either.
+
+    Attributes:
+        values: float32 (H, W) in [0, 1], see `read_mask`.
+        labels: int32 (H, W), or None, see `read_labels`.
+    """
+
+    values: NDArray[np.float32]
+    labels: NDArray[np.int32] | None
+
+
+def read_mask_file(path: str | os.PathLike[str]) -> MaskFile:
+    """Read a mask and the labels that it may hold, at once: a pipe can be read but once.
+
+    Args:
+        path: an image file of any format that ``read_photo`` reads, a pipe, or "-" for standard input.
+
+    Raises:
+        InputError: as for ``read_photo``.
+    """
+    picture = _read_file(path)
+    return MaskFile(_mask_of(picture), _labels_of(picture))
 
 
 def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
@@ -84,7 +113,7 @@ def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     black belongs to the subject.
 
     Args:
-        path: an image file of any format that ``read_photo`` reads.
+        path: as for ``read_mask_file``, which reads labels too.
 
     Returns:
         float32 (H, W) in [0, 1], 1 = subject.
@@ -92,22 +121,14 @@ def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     Raises:
         InputError: as for ``read_photo``.
     """
-    photo = read_photo(Path(path))
-    if photo.alpha is not None:
-        return np.asarray(photo.alpha / np.float32(255), np.float32)
-    brightest = photo.rgb.max(axis=2)
-    spread = brightest - photo.rgb.min(axis=2)
-    if spread.max() > 16:  # JPEG may tint a grey picture by less
-        return np.asarray(brightest > 16, np.float32)
-    grey = photo.rgb[..., 1]
-    return np.asarray(grey / np.float32(1 if grey.max() == 1 else 255), np.float32)
+    return _mask_of(_read_file(path))
 
 
 def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32] | None:
     """Read a map of labels: a picture in which each number, palette entry or colour is a thing of its own.
 
     Args:
-        path: an image file of any format that ``read_photo`` reads.
+        path: as for ``read_mask_file``, which reads the mask too.
 
     Returns:
         int32 (H, W), 0 = no thing: the entries of a palette with colours; the values of a grey picture of which none is
@@ -118,40 +139,66 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32] | None:
     Raises:
         InputError: as for ``read_photo``.
     """
-    photo = read_photo(Path(path))
+    return _labels_of(_read_file(path))
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A decoded file: the photo, and upright the grey values or entries of a palette that stand in it."""
+
+    photo: Photo
+    numbers: NDArray[Any] | None = None
+    indexed: bool = False
+
+
+def _mask_of(picture: _Picture) -> NDArray[np.float32]:
+    photo, numbers = picture.photo, picture.numbers
+    if photo.alpha is not None:
+        return np.asarray(photo.alpha / np.float32(255), np.float32)
+    if not picture.indexed and numbers is not None and numbers.dtype.kind == "u" and numbers.max() == 1:
+        return np.asarray(numbers, np.float32)
+    brightest = photo.rgb.max(axis=2)
+    if _is_coloured(photo):
+        return np.asarray(brightest > 16, np.float32)
+    grey = photo.rgb[..., 1]
+    return np.asarray(grey / np.float32(1 if grey.max() == 1 else 255), np.float32)
+
+
+def _labels_of(picture: _Picture) -> NDArray[np.int32] | None:
+    photo, numbers = picture.photo, picture.numbers
     if photo.alpha is not None:
         return None
-    brightest = photo.rgb.max(axis=2)
-    coloured = bool((brightest - photo.rgb.min(axis=2)).max() > 16)  # JPEG may tint a grey picture by less
-    numbers = _numbers_of(path, coloured)
-    if numbers is None and coloured:
-        code = np.tensordot(photo.rgb.astype(np.int32), (1 << 16, 1 << 8, 1), axes=1)
-        colours, order = np.unique(code, return_inverse=True)
-        numbers = order.reshape(code.shape) + (colours[0] != 0) if len(colours) <= 256 else None
-    return None if numbers is None else np.asarray(numbers, np.int32)
+    if not _is_coloured(photo):
+        is_shades = numbers is None or picture.indexed or numbers.dtype.kind != "u" or _as_mask(numbers)
+        return None if is_shades else np.asarray(numbers, np.int32)
+    if picture.indexed:
+        return np.asarray(numbers, np.int32)
+    code = np.tensordot(photo.rgb.astype(np.int32), (1 << 16, 1 << 8, 1), axes=1)
+    colours, order = np.unique(code, return_inverse=True)
+    return np.asarray(order.reshape(code.shape) + (colours[0] != 0), np.int32) if len(colours) <= 256 else None
 
 
-def _numbers_of(path: str | os.PathLike[str], coloured: bool) -> NDArray[Any] | None:
-    """Return the numbers that stand in a picture, upright, where they are labels; None where they are shades."""
-    from PIL import Image
+def _as_mask(numbers: NDArray[Any]) -> bool:
+    """Return whether whole numbers are the shades of a mask: only 0 and 1, or some in the upper half of the range."""
+    most = int(numbers.max())
+    return most <= 1 or most > (32767 if numbers.dtype != np.uint8 and most > 255 else 127)
 
-    with warnings.catch_warnings(), Image.open(path, formats=_FORMATS) as image:
-        warnings.simplefilter("ignore")  # `read_photo` has read it already
-        deep = image.mode[0] == "I"
-        if not (image.mode == "P" if coloured else image.mode == "L" or deep):
-            return None
-        orientation, numbers = _orientation(image), np.asarray(image)
-    if not coloured and (numbers.max() <= 1 or numbers.max() > (32767 if deep and numbers.max() > 255 else 127)):
-        return None
-    upright: NDArray[Any] = _upright(numbers, orientation) if orientation in _ORIENTATION else numbers
-    return upright
+
+def _is_coloured(photo: Photo) -> bool:
+    spread = photo.rgb.max(axis=2) - photo.rgb.min(axis=2)
+    return bool(spread.max() > 16)  # JPEG may tint a grey picture by less
 
 
 def has_alpha(path: str | os.PathLike[str]) -> bool:
-    """Return whether a picture has transparency, from its header alone; False for a file that is not a picture."""
+    """Return whether a picture has transparency, from its header alone; False for a file that is not a picture.
+
+    Nothing is taken out of a pipe.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
         with Image.open(path, formats=_FORMATS) as image:
             return image.mode in _WITH_ALPHA or "transparency" in image.info
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
@@ -186,41 +233,34 @@ def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
     write_bytes(path, encoded.tobytes())
 
 
-def _read_file(path: Path) -> Photo:
-    try:
-        with warnings.catch_warnings(), open(path, "rb") as file:
-            warnings.simplefilter("ignore")  # damaged metadata and large pictures are handled below
-            return _decode(file, path)
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder, expected {_READABLE}") from error
-    except PermissionError as error:
-        raise InputError(f"{path}: no permission to read it") from error
-    except (OSError, ValueError) as error:  # an invalid file name, a broken disk
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+def _read_file(path: str | os.PathLike[str]) -> _Picture:
+    name, data = name_of(path), read_bytes(path, _READABLE)
+    if not data:
+        raise InputError(f"{name} is empty, expected {_READABLE}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata and large pictures are handled below
+        return _decode(data, name)
 
 
-def _decode(file: Any, path: Path) -> Photo:
+def _decode(data: bytes, name: str) -> _Picture:
+    with _opened(data, name) as image:
+        return _from_pillow(image, name)
+
+
+def _opened(data: bytes, name: str) -> Any:
     from PIL import Image, UnidentifiedImageError
 
-    if os.fstat(file.fileno()).st_size == 0:
-        raise InputError(f"{path} is empty, expected {_READABLE}")
     try:
-        image = Image.open(file, formats=_FORMATS)
+        return Image.open(BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not {_READABLE}") from error
+        raise InputError(f"{name} is not {_READABLE}") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} has more than {MAX_MEGAPIXELS} megapixels") from error
+        raise InputError(f"{name} has more than {MAX_MEGAPIXELS} megapixels") from error
     except Exception as error:  # a known format with a damaged header
-        raise _damaged(str(path), error) from error
-    with image:
-        return _from_pillow(image, str(path))
+        raise _damaged(name, error) from error
 
 
-def _from_pillow(image: Any, name: str) -> Photo:
+def _from_pillow(image: Any, name: str) -> _Picture:
     width, height = image.size
     _check_size(height, width, name)
     try:
@@ -228,11 +268,17 @@ def _from_pillow(image: Any, name: str) -> Photo:
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError, ...
         raise _damaged(name, error) from error
     orientation = _orientation(image)
-    deep = image.mode[0] in "IF"
-    photo = _from_array(_deep_grey(image, name)) if deep else _from_8_bit(image)
+    if image.mode[0] in "IF":
+        numbers = _deep_grey(image, name)
+        photo = _from_array(numbers)
+    else:
+        numbers = _pixels(image) if image.mode in ("L", "P") else None
+        photo = _from_8_bit(image)
+    indexed = image.mode == "P"
     if orientation not in _ORIENTATION:
-        return photo
-    return Photo(_upright(photo.rgb, orientation), _upright(photo.alpha, orientation))
+        return _Picture(photo, numbers, indexed)
+    upright = Photo(_upright(photo.rgb, orientation), _upright(photo.alpha, orientation))
+    return _Picture(upright, _upright(numbers, orientation), indexed)
 
 
 def _from_8_bit(image: Any) -> Photo:
