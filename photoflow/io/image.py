@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
+from photoflow.io import colour, levels, tiff
 from photoflow.io.atomic import write_bytes
 from photoflow.io.reading import name_of, read_bytes
 
@@ -243,8 +244,11 @@ def _read_file(path: str | os.PathLike[str]) -> _Picture:
 
 
 def _decode(data: bytes, name: str) -> _Picture:
+    layout = tiff.layout_of(data)
+    if layout is not None and not layout.is_plain:
+        return _from_tiff(data, layout, name)
     with _opened(data, name) as image:
-        return _from_pillow(image, name)
+        return _from_pillow(image, name, data)
 
 
 def _opened(data: bytes, name: str) -> Any:
@@ -253,6 +257,8 @@ def _opened(data: bytes, name: str) -> Any:
     try:
         return Image.open(BytesIO(data), formats=_FORMATS)
     except UnidentifiedImageError as error:
+        if (layout := tiff.layout_of(data)) is not None:
+            raise tiff.unsupported(layout, name) from error
         raise InputError(f"{name} is not {_READABLE}") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} has more than {MAX_MEGAPIXELS} megapixels") from error
@@ -260,51 +266,128 @@ def _opened(data: bytes, name: str) -> Any:
         raise _damaged(name, error) from error
 
 
-def _from_pillow(image: Any, name: str) -> _Picture:
+def _from_pillow(image: Any, name: str, data: bytes = b"") -> _Picture:
+    """Convert a picture that Pillow opened; `data` is its file, where it has one."""
     width, height = image.size
     _check_size(height, width, name)
+    unit = _unit(image)
     try:
         image.load()
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError, ...
         raise _damaged(name, error) from error
     orientation = _orientation(image)
     if image.mode[0] in "IF":
-        numbers = _deep_grey(image, name)
-        photo = _from_array(numbers)
+        picture = _from_deep_grey(image, name, unit)
+    elif image.mode in ("1", "L", "LA", "La"):
+        picture = _from_grey(image, unit)
     else:
-        numbers = _pixels(image) if image.mode in ("L", "P") else None
-        photo = _from_8_bit(image)
-    indexed = image.mode == "P"
+        numbers = _pixels(image) if image.mode == "P" else None
+        picture = _Picture(_from_colours(image, data), numbers, image.mode == "P")
+    return _turned(picture, orientation)
+
+
+def _turned(picture: _Picture, orientation: int) -> _Picture:
     if orientation not in _ORIENTATION:
-        return _Picture(photo, numbers, indexed)
-    upright = Photo(_upright(photo.rgb, orientation), _upright(photo.alpha, orientation))
-    return _Picture(upright, _upright(numbers, orientation), indexed)
+        return picture
+    photo = Photo(_upright(picture.photo.rgb, orientation), _upright(picture.photo.alpha, orientation))
+    return _Picture(photo, _upright(picture.numbers, orientation), picture.indexed)
 
 
-def _from_8_bit(image: Any) -> Photo:
-    """Convert any mode of at most 8 bits a channel. Alpha is split off before the colour profile is applied."""
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+def _unit(image: Any) -> int:
+    """Return how much one in the file is in Pillow's picture, which stretches 2 and 4 bits to 8."""
+    mode = str(getattr(image, "tile", ""))  # known until it is loaded
+    return next((unit for mark, unit in (("L;2", 85), ("L;4", 17), ("I;12", -16)) if mark in mode), 1)
+
+
+def _from_grey(image: Any, unit: int) -> _Picture:
+    """Convert grey of at most 8 bits, with or without transparency."""
+    image = image.convert({"1": "L", "La": "LA"}.get(image.mode, image.mode))
+    grey = _pixels(image.getchannel(0))
+    key = image.info.get("transparency")
+    alpha = _pixels(image.getchannel("A")) if image.mode == "LA" else _keyed(grey, key, unit)
+    curve = colour.grey_curve(image.info.get("icc_profile"))
+    shown = grey if curve is None else curve.round().astype(np.uint8)[grey]
+    return _Picture(_grey_photo(shown, alpha), None if image.mode == "LA" else grey // np.uint8(unit))
+
+
+def _keyed(grey: NDArray[Any], key: Any, unit: int = 1) -> NDArray[np.uint8] | None:
+    """Return the opacity where one level, in the numbers of the file, is transparent."""
+    if not isinstance(key, int):
+        return None
+    return np.where(grey == key * unit, 0, 255).astype(np.uint8)
+
+
+def _grey_photo(grey: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> Photo:
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    return Photo(rgb, None if alpha is None else _unless_opaque(alpha))
+
+
+def _from_colours(image: Any, data: bytes) -> Photo:
+    """Convert colours of at most 8 bits a channel. Alpha is split off before the colour profile is applied."""
+    profile, key = image.info.get("icc_profile"), image.info.get("transparency")
+    if isinstance(key, tuple) and max(key) > 0 and _is_deep_png(data):  # Pillow compares 16 bits with 8
+        alpha = _deep_keyed(data, key)
+        return Photo(_pixels(colour.to_srgb(image, profile)), _unless_opaque(alpha))
+    if image.mode in _WITH_ALPHA or key is not None:
         image_with_alpha = image.convert("RGBA")
         alpha = _pixels(image_with_alpha.getchannel("A"))
-        return Photo(_pixels(_to_srgb(image_with_alpha.convert("RGB"), image.info)), _unless_opaque(alpha))
-    direct = image.mode in ("RGB", "CMYK", "L")
-    return Photo(_pixels(_to_srgb(image if direct else image.convert("RGB"), image.info)))
+        return Photo(_pixels(colour.to_srgb(image_with_alpha.convert("RGB"), profile)), _unless_opaque(alpha))
+    direct = image.mode in ("RGB", "CMYK")
+    return Photo(_pixels(colour.to_srgb(image if direct else image.convert("RGB"), profile)))
 
 
-def _to_srgb(image: Any, info: dict[str, Any]) -> Any:
-    """Apply the embedded colour profile; one that is damaged or of another colour model is ignored."""
-    profile = info.get("icc_profile")
-    if profile:
-        from PIL import ImageCms
+def _is_deep_png(data: bytes) -> bool:
+    return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24] == 16
 
-        try:
-            embedded = ImageCms.ImageCmsProfile(BytesIO(profile))
-            if "sRGB" not in ImageCms.getProfileDescription(embedded):
-                srgb = ImageCms.createProfile("sRGB")
-                return ImageCms.profileToProfile(image, embedded, srgb, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass
-    return image if image.mode == "RGB" else image.convert("RGB")
+
+def _deep_keyed(data: bytes, key: tuple[int, ...]) -> NDArray[np.uint8]:
+    """Return the opacity of a 16-bit PNG in which one colour is transparent."""
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
+    return np.where((pixels[..., 2::-1] == np.array(key, np.uint16)).all(axis=2), 0, 255).astype(np.uint8)
+
+
+def _from_deep_grey(image: Any, name: str, unit: int) -> _Picture:
+    """Convert grey of 16 or 32 bits or float."""
+    numbers = np.asarray(image)
+    profile, key = image.info.get("icc_profile"), image.info.get("transparency")
+    values = numbers * np.float32(1 / 4095) if unit == -16 else levels.fitted(numbers, name)
+    shown = levels.curved(values, colour.grey_curve(profile))
+    return _Picture(_grey_photo(shown, _keyed(numbers, key)), levels.narrow(numbers))
+
+
+def _from_tiff(data: bytes, layout: tiff.Layout, name: str) -> _Picture:
+    """Convert a TIFF that Pillow refuses or reads wrongly."""
+    _check_size(layout.height, layout.width, name)
+    samples = tiff.read_samples(data, layout, name)
+    profile, count = layout.tags.get(34675), layout.colours
+    values = levels.fitted(samples[..., : count + bool(layout.alpha)], name)
+    values, opacity = values[..., :count], values[..., count] if layout.alpha else None
+    if opacity is not None and layout.alpha == tiff.MULTIPLIED:
+        values = levels.divided(values, opacity)
+    alpha = None if opacity is None else _unless_opaque(levels.to_uint8(opacity))
+    if count == 1:
+        picture = _grey_tiff(samples[..., 0], values[..., 0], alpha, layout)
+    else:
+        picture = _Picture(Photo(_in_srgb(levels.to_uint8(values), profile), alpha))
+    return _turned(picture, int(layout.tags.get(274, 1)))
+
+
+def _grey_tiff(
+    numbers: NDArray[Any], values: NDArray[Any], alpha: NDArray[np.uint8] | None, layout: tiff.Layout
+) -> _Picture:
+    is_inverted = layout.photometric == tiff.WHITE_IS_ZERO
+    curve = colour.grey_curve(layout.tags.get(34675))
+    shown = levels.curved(levels.inverted(values) if is_inverted else values, curve)
+    return _Picture(_grey_photo(shown, alpha), None if is_inverted else levels.narrow(numbers))
+
+
+def _in_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
+    """Convert (H, W, 3) RGB or (H, W, 4) CMYK to RGB in sRGB."""
+    if pixels.shape[2] == 3 and not profile:
+        return pixels
+    from PIL import Image
+
+    return _pixels(colour.to_srgb(Image.fromarray(pixels, "RGB" if pixels.shape[2] == 3 else "CMYK"), profile))
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:
@@ -316,17 +399,6 @@ def _pixels(image: Any) -> NDArray[np.uint8]:
         bottom = min(top + _STRIP_ROWS, height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
     return pixels
-
-
-def _deep_grey(image: Any, name: str) -> NDArray[Any]:
-    """Return the pixels of a 16-bit, 32-bit or float grey image as uint16 (or uint8) or float."""
-    pixels = np.asarray(image)
-    if pixels.dtype.kind == "f":
-        return pixels
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise InputError(f"{name}: expected at most 16 bits a channel, got values up to {pixels.max()}")
-    shallow = image.mode == "I" and pixels.max() <= 255  # 8 bits kept in a 32-bit picture
-    return pixels.astype(np.uint8 if shallow else np.uint16)
 
 
 def _damaged(name: str, error: Exception) -> InputError:
@@ -363,29 +435,12 @@ def _from_array(array: NDArray[Any]) -> Photo:
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
         raise InputError(f"expected an array (H, W), (H, W, 3) or (H, W, 4), got {array.shape}")
     _check_size(array.shape[0], array.shape[1], "the array")
-    pixels = _to_uint8(array)
+    pixels = levels.to_uint8(array)
     if pixels.ndim == 2:
         return Photo(np.repeat(pixels[..., None], 3, axis=2))
     if pixels.shape[2] == 3:
         return Photo(pixels)
     return Photo(np.ascontiguousarray(pixels[..., :3]), _unless_opaque(np.ascontiguousarray(pixels[..., 3])))
-
-
-def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale uint8, uint16, bool or float in [0, 1] to a new contiguous uint8 array, rounded."""
-    if array.dtype == np.uint8:
-        return np.array(array, np.uint8, order="C")
-    if array.dtype == np.uint16:
-        return np.ascontiguousarray((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if array.dtype == np.bool_:
-        return np.where(array, 255, 0).astype(np.uint8, order="C")
-    if array.dtype.kind != "f":
-        raise InputError(f"expected pixels of dtype uint8, uint16, bool or float, got {array.dtype}")
-    low, high = float(array.min()), float(array.max())
-    if not (low >= -1e-3 and high <= 1 + 1e-3):  # also catches NaN
-        raise InputError(f"expected float pixels in [0, 1], got values from {low:g} to {high:g}")
-    scaled: NDArray[Any] = np.clip(array * np.float32(255) + np.float32(0.5), 0, 255)
-    return np.asarray(scaled, np.uint8, order="C")
 
 
 def _unless_opaque(alpha: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

@@ -91,7 +91,8 @@ def _drained(descriptor: int, name: str, expected: str, most: int, patience: flo
     chunk = max(min(size, most) + 1, _CHUNK) if size else _CHUNK  # in one piece: nothing is held twice
     if size > most:
         raise _too_large(name, expected, most)
-    pieces, left, deadline = [], most + 1, time.monotonic() + patience
+    pieces: list[bytes] = []
+    left, deadline = most + 1, time.monotonic() + patience
     while left > 0:
         try:
             piece = os.read(descriptor, min(chunk, left))
