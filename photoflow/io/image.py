@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
-from photoflow.io import colour, levels, tiff
+from photoflow.io import colour, heif, levels, tiff
 from photoflow.io.atomic import write_bytes
-from photoflow.io.reading import name_of, read_bytes
+from photoflow.io.reading import MOST, name_of, read_bytes
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")  # formats that Pillow decodes by other programs are left out
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 """Suffixes of the files that count as pictures when a folder is searched; a GIF counts as a video there."""
 
-_READABLE = "a JPEG, PNG, WebP, TIFF, GIF or BMP image"
+_READABLE = "a JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF or HEIC image"
 _STRIP_ROWS = 256
 _WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
 _QUALITY = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
@@ -56,8 +56,8 @@ def read_photo(source: Any) -> Photo:
 
     Args:
         source: one of
-            a path of a JPEG, PNG, WebP, TIFF, GIF or BMP file (the first frame of an animated one), a pipe, or "-"
-            for standard input;
+            a path of a JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF or HEIC file (the first frame of an animated one), a
+            pipe, or "-" for standard input;
             a PIL image;
             a numpy array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, uint16, bool, or float in [0, 1];
             a torch tensor (1 | 3 | 4, H, W): uint8, or float in [0, 1].
@@ -191,19 +191,36 @@ def _is_coloured(photo: Photo) -> bool:
 
 
 def has_alpha(path: str | os.PathLike[str]) -> bool:
-    """Return whether a picture has transparency, from its header alone; False for a file that is not a picture.
+    """Return whether a picture has transparency, from its header; False for a file that is not a picture.
 
     Nothing is taken out of a pipe.
     """
-    from PIL import Image, UnidentifiedImageError
-
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):
             return False
-        with Image.open(path, formats=_FORMATS) as image:
-            return image.mode in _WITH_ALPHA or "transparency" in image.info
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+        with open(path, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            start = file.read(64)
+            if heif.kind_of(start) or tiff.is_tiff(start):
+                start += file.read(MOST)
+            layout = tiff.layout_of(start)
+            if layout is not None and not layout.is_plain:
+                return bool(layout.alpha)
+            return _header_has_alpha(file, start)
+    except (OSError, ValueError, SyntaxError):
         return False  # `read_photo` raises the error that explains it
+
+
+def _header_has_alpha(file: Any, start: bytes) -> bool:
+    from PIL import Image
+
+    file.seek(0)
+    try:
+        is_heif = heif.kind_of(start)
+        with _opened(start, "") if is_heif else Image.open(file, formats=_FORMATS) as image:
+            return image.mode in _WITH_ALPHA or "transparency" in image.info
+    except Image.DecompressionBombError:
+        return False
 
 
 def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
@@ -254,11 +271,18 @@ def _decode(data: bytes, name: str) -> _Picture:
 def _opened(data: bytes, name: str) -> Any:
     from PIL import Image, UnidentifiedImageError
 
+    kind = heif.kind_of(data[:64])
     try:
+        if kind:
+            return heif.open_heif(data, kind, name, lambda height, width: _check_size(height, width, name))
         return Image.open(BytesIO(data), formats=_FORMATS)
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
         if (layout := tiff.layout_of(data)) is not None:
             raise tiff.unsupported(layout, name) from error
+        if kind:
+            raise InputError(f"{name} is truncated or damaged: its {kind} picture cannot be decoded") from error
         raise InputError(f"{name} is not {_READABLE}") from error
     except Image.DecompressionBombError as error:
         raise InputError(f"{name} has more than {MAX_MEGAPIXELS} megapixels") from error

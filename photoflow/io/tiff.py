@@ -84,14 +84,19 @@ class Layout:
         return f"{bits} {kind} {_PHOTOMETRIC.get(self.photometric, 'unknown colours')}, {self.samples} a pixel"
 
 
-def layout_of(data: Any) -> Layout | None:
+def is_tiff(start: bytes) -> bool:
+    """Return whether the first bytes are those of a TIFF file."""
+    return start[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+
+
+def layout_of(data: bytes) -> Layout | None:
     """Return what the header of a TIFF file says; None for another file, or one whose header is damaged."""
-    if bytes(data[:4]) not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+    if not is_tiff(data):
         return None
     from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
     try:
-        tags = ImageFileDirectory_v2(bytes(data[: 16 if 43 in data[2:4] else 8]))
+        tags = ImageFileDirectory_v2(data[: 16 if 43 in data[2:4] else 8])
         stream = BytesIO(data)
         stream.seek(tags.next)
         tags.load(stream)
