@@ -325,13 +325,16 @@ def _unit(image: Any) -> int:
 
 def _from_grey(image: Any, unit: int) -> _Picture:
     """Convert grey of at most 8 bits, with or without transparency."""
-    image = image.convert({"1": "L", "La": "LA"}.get(image.mode, image.mode))
-    grey = _pixels(image.getchannel(0))
+    if image.mode in ("1", "La"):
+        image = image.convert({"1": "L", "La": "LA"}[image.mode])
+    pixels = _pixels(image)
+    is_clear = image.mode == "LA"
+    grey = pixels[..., 0] if is_clear else pixels
     key = image.info.get("transparency")
-    alpha = _pixels(image.getchannel("A")) if image.mode == "LA" else _keyed(grey, key, unit)
+    alpha = np.ascontiguousarray(pixels[..., 1]) if is_clear else _keyed(grey, key, unit)
     curve = colour.grey_curve(image.info.get("icc_profile"))
     shown = grey if curve is None else curve.round().astype(np.uint8)[grey]
-    return _Picture(_grey_photo(shown, alpha), None if image.mode == "LA" else grey // np.uint8(unit))
+    return _Picture(_grey_photo(shown, alpha), None if is_clear else grey // np.uint8(unit))
 
 
 def _keyed(grey: NDArray[Any], key: Any, unit: int = 1) -> NDArray[np.uint8] | None:
@@ -382,7 +385,12 @@ def _from_deep_grey(image: Any, name: str, unit: int) -> _Picture:
 def _from_tiff(data: bytes, layout: tiff.Layout, name: str) -> _Picture:
     """Convert a TIFF that Pillow refuses or reads wrongly."""
     _check_size(layout.height, layout.width, name)
-    samples = tiff.read_samples(data, layout, name)
+    try:
+        samples = tiff.read_samples(data, layout, name)
+    except InputError:
+        raise
+    except Exception as error:  # tags that are missing or of another kind
+        raise _damaged(name, error) from error
     profile, count = layout.tags.get(34675), layout.colours
     values = levels.fitted(samples[..., : count + bool(layout.alpha)], name)
     values, opacity = values[..., :count], values[..., count] if layout.alpha else None

@@ -55,6 +55,8 @@ def fitted(numbers: NDArray[Any], name: str) -> NDArray[Any]:
         return numbers.astype(np.uint8)
     if bits > 16 and most <= 65535:
         return numbers.astype(np.uint16)
+    if most < full >> 8:
+        raise InputError(f"{name}: expected whole numbers of 8, 16 or {bits} bits, got values up to {most}")
     return (numbers / full).astype(np.float32)
 
 

@@ -27,7 +27,7 @@ _MOST_EXPANSION = 4096  # more than LZW and Deflate can reach: what promises mor
 
 @dataclass(frozen=True)
 class Layout:
-    """What the header of a TIFF file says of its first picture.
+    """Description of the first picture in a TIFF file, from its header.
 
     Attributes:
         width: pixels.

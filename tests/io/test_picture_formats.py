@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -226,6 +227,13 @@ def test_tiff_of_few_levels_in_wide_samples(tmp_path: Path, photometric: int, sa
         np.testing.assert_array_equal(read_labels(tmp_path / "labels.tif"), things)
 
 
+def test_tiff_of_numbers_that_are_no_levels(tmp_path: Path) -> None:
+    data = np.full((HEIGHT, WIDTH), 100_000, "<u4").tobytes()
+    (tmp_path / "a.tif").write_bytes(tiff(data, 32, 1))
+    with pytest.raises(InputError, match=r"a.tif: expected whole numbers of 8, 16 or 32 bits, got values up to 100000"):
+        read_photo(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("compress", [False, True])
 @pytest.mark.parametrize("planar", [False, True])
 @pytest.mark.parametrize("alpha", [None, 1, 2])
@@ -416,3 +424,53 @@ def test_gif(tmp_path: Path, transparent: bool) -> None:
     image.save(buffer, "GIF", **({"transparency": 3} if transparent else {}))
     alpha = key_alpha(entries, [3]) if transparent else None
     check(buffer.getvalue(), tmp_path / "a.gif", np.array(palette)[entries] / 255, alpha)
+
+
+# sizes
+
+
+def promising(kind: str, side: int) -> bytes:
+    """A file of a few hundred bytes that says it is `side` pixels wide and high."""
+    if kind.startswith("png"):
+        bits = 16 if kind == "png16" else 8
+        empty = np.zeros((1, 1, 4), np.uint64)
+        data = bytearray(png(empty, bits, 6))
+        data[16:24] = struct.pack(">II", side, side)
+        data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
+        return bytes(data)
+    if kind.startswith("tiff"):
+        bits, form, samples, planar = {
+            "tiff8": (8, 1, 3, False),
+            "tiff float": (64, 3, 4, False),
+            "tiff planes": (16, 1, 3, True),
+        }[kind]
+        strips = [bytes(100)] * samples if planar else bytes(100)
+        return tiff(strips, bits, 2, samples, form=form, planar=planar, compress=True, size=(side, side))
+    if kind == "bmp":
+        return bmp(bytes(100), 24, size=(side, side))
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(buffer, kind)
+    data = bytearray(buffer.getvalue())
+    start, mark, order = {"JPEG": (5, b"\xff\xc0", ">"), "GIF": (6, b"GIF8", "<"), "WEBP": (3, b"\x9d\x01\x2a", "<")}[
+        kind
+    ]
+    place = data.index(mark) + start
+    data[place : place + 4] = struct.pack(order + "HH", side, side)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("kind", ["png", "png16", "tiff8", "tiff float", "tiff planes", "bmp", "JPEG", "GIF", "WEBP"])
+def test_sizes_are_checked_before_anything_is_decoded(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a").write_bytes(promising(kind, 16_000))
+    tracemalloc.start()
+    with pytest.raises(InputError, match="more than 100 megapixels"):
+        read_photo(tmp_path / "a")
+    assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", ["tiff float", "tiff planes"])
+def test_a_small_file_does_not_hold_many_pixels(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "a").write_bytes(promising(kind, 9_990))
+    with pytest.raises(InputError, match="its header promises more pixels than it holds"):
+        read_photo(tmp_path / "a")
