@@ -7,6 +7,7 @@ understands Adobe's inverted CMYK. It is not an extra dependency, as torchvision
 import os
 import stat
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -28,6 +29,7 @@ PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif", 
 
 _READABLE = "a JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF or HEIC image"
 _STRIP_ROWS = 256
+_GREY_WITH_ALPHA = 4  # in the header of a PNG
 _WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
 _QUALITY = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
             ".webp": cv2.IMWRITE_WEBP_QUALITY, ".png": None}  # fmt: skip
@@ -264,6 +266,9 @@ def _decode(data: bytes, name: str) -> _Picture:
     layout = tiff.layout_of(data)
     if layout is not None and not layout.is_plain:
         return _from_tiff(data, layout, name)
+    if layout is not None and layout.is_deep_rgb and 34675 in layout.tags:
+        with suppress(InputError):  # compressed as Pillow alone knows, or damaged, which Pillow says
+            return _from_tiff(data, layout, name)
     with _opened(data, name) as image:
         return _from_pillow(image, name, data)
 
@@ -352,9 +357,9 @@ def _grey_photo(grey: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> Pho
 def _from_colours(image: Any, data: bytes) -> Photo:
     """Convert colours of at most 8 bits a channel. Alpha is split off before the colour profile is applied."""
     profile, key = image.info.get("icc_profile"), image.info.get("transparency")
-    if isinstance(key, tuple) and max(key) > 0 and _is_deep_png(data):  # Pillow compares 16 bits with 8
-        alpha = _deep_keyed(data, key)
-        return Photo(_pixels(colour.to_srgb(image, profile)), _unless_opaque(alpha))
+    is_keyed = isinstance(key, tuple)
+    if _is_deep_png(data) and (profile or is_keyed):  # Pillow compares 16 bits with 8
+        return _deep_png(image, data, profile, key if is_keyed else None)
     if image.mode in _WITH_ALPHA or key is not None:
         image_with_alpha = image.convert("RGBA")
         alpha = _pixels(image_with_alpha.getchannel("A"))
@@ -363,14 +368,23 @@ def _from_colours(image: Any, data: bytes) -> Photo:
     return Photo(_pixels(colour.to_srgb(image if direct else image.convert("RGB"), profile)))
 
 
+def _deep_png(image: Any, data: bytes, profile: bytes | None, key: tuple[int, ...] | None) -> Photo:
+    """Convert a PNG of 16 bits, of which Pillow keeps but 8."""
+    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
+        return _from_colours(image, b"")
+    pixels = decoded[..., 2::-1]
+    alpha = _pixels(image.getchannel("A")) if image.mode == "RGBA" else None
+    if key is not None:
+        alpha = np.where((pixels == np.array(key, np.uint16)).all(axis=2), 0, 255).astype(np.uint8)
+    if data[25] == _GREY_WITH_ALPHA:
+        return _grey_photo(levels.curved(pixels[..., 0], colour.grey_curve(profile)), alpha)
+    return Photo(colour.deep_to_srgb(pixels, profile), None if alpha is None else _unless_opaque(alpha))
+
+
 def _is_deep_png(data: bytes) -> bool:
+    """Return whether a file is a PNG of 16 bits, by its header."""
     return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24] == 16
-
-
-def _deep_keyed(data: bytes, key: tuple[int, ...]) -> NDArray[np.uint8]:
-    """Return the opacity of a 16-bit PNG in which one colour is transparent."""
-    pixels = np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))
-    return np.where((pixels[..., 2::-1] == np.array(key, np.uint16)).all(axis=2), 0, 255).astype(np.uint8)
 
 
 def _from_deep_grey(image: Any, name: str, unit: int) -> _Picture:
@@ -400,7 +414,8 @@ def _from_tiff(data: bytes, layout: tiff.Layout, name: str) -> _Picture:
     if count == 1:
         picture = _grey_tiff(samples[..., 0], values[..., 0], alpha, layout)
     else:
-        picture = _Picture(Photo(_in_srgb(levels.to_uint8(values), profile), alpha))
+        rgb = colour.deep_to_srgb(values, profile) if count == 3 else _inks_in_srgb(levels.to_uint8(values), profile)
+        picture = _Picture(Photo(rgb, alpha))
     return _turned(picture, int(layout.tags.get(274, 1)))
 
 
@@ -413,13 +428,10 @@ def _grey_tiff(
     return _Picture(_grey_photo(shown, alpha), None if is_inverted else levels.narrow(numbers))
 
 
-def _in_srgb(pixels: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
-    """Convert (H, W, 3) RGB or (H, W, 4) CMYK to RGB in sRGB."""
-    if pixels.shape[2] == 3 and not profile:
-        return pixels
+def _inks_in_srgb(inks: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
     from PIL import Image
 
-    return _pixels(colour.to_srgb(Image.fromarray(pixels, "RGB" if pixels.shape[2] == 3 else "CMYK"), profile))
+    return _pixels(colour.to_srgb(Image.fromarray(inks, "CMYK"), profile))
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:

@@ -64,6 +64,11 @@ class Layout:
         return first if self.samples > self.colours and first in (MULTIPLIED, 2) else 0
 
     @property
+    def is_deep_rgb(self) -> bool:
+        """Return whether it is RGB of which Pillow keeps fewer bits than there are."""
+        return self.photometric == RGB and self.bits == 16 and self.kind == "u"
+
+    @property
     def is_plain(self) -> bool:
         """Return whether Pillow reads it right."""
         if self.bits < 8 or self.photometric not in _COLOURS:

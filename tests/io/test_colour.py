@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import struct
+import zlib
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms
@@ -66,8 +68,20 @@ def test_srgb_by_another_name_changes_nothing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_photo(path).rgb, noise)
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def deep_grey_png(icc: bytes) -> bytes:
+    """A PNG of 16-bit grey with alpha."""
+    rows = b"".join(b"\0" + np.dstack([row, row // 2])[0].astype(">u2").tobytes() for row in DEEP[:, None])
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 16, 4, 0, 0, 0))
+    profile = chunk(b"iCCP", b"grey\0\0" + zlib.compress(icc))
+    return b"\x89PNG\r\n\x1a\n" + header + profile + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 @pytest.mark.parametrize("gamma", [1.0, 1.8, 2.2])
-@pytest.mark.parametrize("kind", ["L", "LA", "I;16", "F", "tRNS", "jpg"])
+@pytest.mark.parametrize("kind", ["L", "LA", "I;16", "F", "tRNS", "jpg", "LA;16"])
 def test_grey_profiles(tmp_path: Path, kind: str, gamma: float) -> None:
     icc = profile(gamma, "grey", grey=True)
     grey, path = RAMP / 255, tmp_path / ("a.tif" if kind == "F" else "a.jpg" if kind == "jpg" else "a.png")
@@ -79,7 +93,11 @@ def test_grey_profiles(tmp_path: Path, kind: str, gamma: float) -> None:
     elif kind == "F":
         grey = (DEEP / 65535).astype(np.float32)
         image = Image.fromarray(grey)
-    image.save(path, icc_profile=icc, **({"transparency": 9} if kind == "tRNS" else {"quality": 100}))
+    if kind == "LA;16":
+        grey = DEEP / 65535
+        path.write_bytes(deep_grey_png(icc))
+    else:
+        image.save(path, icc_profile=icc, **({"transparency": 9} if kind == "tRNS" else {"quality": 100}))
     photo = read_photo(path)
     with Image.open(path) as file:
         grey = np.asarray(file) / 255 if kind == "jpg" else grey
@@ -97,17 +115,36 @@ def test_profiles_of_palettes(tmp_path: Path) -> None:
     np.testing.assert_allclose(read_photo(path).rgb[..., 0], shown(RAMP / 255, 1.0), atol=1.1)
 
 
-def test_profiles_of_sixteen_bit_colours(tmp_path: Path) -> None:
+@pytest.mark.parametrize("gamma", [1.0, 1.8])
+def test_profiles_of_deep_colours(tmp_path: Path, gamma: float) -> None:
+    """The shadows of a linear profile need all bits: one level of 8 bits is thirteen in sRGB there."""
     tifffile = pytest.importorskip("tifffile")
     rgb = np.dstack([DEEP, DEEP, DEEP])
-    icc = profile(1.8, "deep")
+    icc = profile(gamma, "deep")
     tag = [(34675, 7, len(icc), icc, True)]
-    for name, values in (("u2", rgb), ("f4", (rgb / 65535).astype(np.float32))):
+    for values in (rgb, (rgb / 65535).astype(np.float32)):
         for config in ("contig", "separate"):
             planes = values if config == "contig" else np.moveaxis(values, 2, 0)
-            path = tmp_path / f"{name}.tif"
-            tifffile.imwrite(path, planes, photometric="rgb", planarconfig=config, extratags=tag)
-            np.testing.assert_allclose(read_photo(path).rgb[..., 1], shown(DEEP / 65535, 1.8), atol=2)
+            tifffile.imwrite(tmp_path / "a.tif", planes, photometric="rgb", planarconfig=config, extratags=tag)
+            np.testing.assert_allclose(read_photo(tmp_path / "a.tif").rgb[..., 1], shown(DEEP / 65535, gamma), atol=1.1)
+    _, encoded = cv2.imencode(".png", np.dstack([rgb, 65535 - DEEP]))
+    data = encoded.tobytes()
+    (tmp_path / "a.png").write_bytes(data[:33] + chunk(b"iCCP", b"deep\0\0" + zlib.compress(icc)) + data[33:])
+    photo = read_photo(tmp_path / "a.png")
+    np.testing.assert_allclose(photo.rgb[..., 1], shown(DEEP / 65535, gamma), atol=1.1)
+    np.testing.assert_allclose(photo.alpha, 255 - DEEP / 257, atol=1)
+
+
+def test_profiles_of_deep_colours_beside_grey(tmp_path: Path) -> None:
+    """Colours between those of 8 bits are as the same colours in 8 bits, spread."""
+    tifffile = pytest.importorskip("tifffile")
+    rgb = np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)
+    icc = profile(1.4, "deep")
+    written(tmp_path / "a.png", Image.fromarray(rgb), icc)
+    tag = [(34675, 7, len(icc), icc, True)]
+    tifffile.imwrite(tmp_path / "a.tif", rgb.astype(np.uint16) * 257, photometric="rgb", extratags=tag)
+    wanted = read_photo(tmp_path / "a.png").rgb.astype(int)
+    assert np.abs(read_photo(tmp_path / "a.tif").rgb - wanted).max() <= 1
 
 
 @pytest.mark.parametrize("kind", ["L", "RGB", "CMYK"])
