@@ -160,9 +160,8 @@ def _mask_of(picture: _Picture) -> NDArray[np.float32]:
         return np.asarray(photo.alpha / np.float32(255), np.float32)
     if not picture.indexed and numbers is not None and numbers.dtype.kind == "u" and numbers.max() == 1:
         return np.asarray(numbers, np.float32)
-    brightest = photo.rgb.max(axis=2)
     if _is_coloured(photo):
-        return np.asarray(brightest > 16, np.float32)
+        return np.asarray(_across(np.maximum, photo.rgb) > 16, np.float32)
     grey = photo.rgb[..., 1]
     return np.asarray(grey / np.float32(1 if grey.max() == 1 else 255), np.float32)
 
@@ -188,8 +187,14 @@ def _as_mask(numbers: NDArray[Any]) -> bool:
 
 
 def _is_coloured(photo: Photo) -> bool:
-    spread = photo.rgb.max(axis=2) - photo.rgb.min(axis=2)
+    spread = _across(np.maximum, photo.rgb) - _across(np.minimum, photo.rgb)
     return bool(spread.max() > 16)  # JPEG may tint a grey picture by less
+
+
+def _across(choose: np.ufunc, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the largest or smallest of three channels; NumPy's own reduction takes ten times as long."""
+    chosen: NDArray[np.uint8] = choose(choose(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+    return chosen
 
 
 def has_alpha(path: str | os.PathLike[str]) -> bool:

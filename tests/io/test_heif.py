@@ -6,6 +6,7 @@ import io
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageCms, ImageOps, features
@@ -146,6 +147,37 @@ def test_heic_alpha_and_profile(tmp_path: Path, picture: np.ndarray) -> None:
     assert has_alpha(tmp_path / "a.heic")
     profile = wide_profile()
     close(tmp_path / "b.heic", heic(picture, icc_profile=profile, icc_profile_type="prof"), lightened(picture), 4)
+
+
+@pytest.mark.parametrize("mode", ["L", "L;16", "RGB;16"])
+def test_heic_of_grey_and_of_more_bits(tmp_path: Path, picture: np.ndarray, mode: str) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pixels = picture if mode[:3] == "RGB" else picture[..., 0]
+    deep = pixels.astype(np.uint16) * 257 if mode.endswith("16") else pixels
+    buffer = io.BytesIO()
+    pillow_heif.encode(mode, (96, 64), np.ascontiguousarray(deep).tobytes(), buffer, quality=95)
+    close(tmp_path / "a.heic", buffer.getvalue(), picture if pixels.ndim == 3 else np.dstack([pixels] * 3))
+
+
+@needs_avif
+@pytest.mark.parametrize("codec", ["pillow", "av"])
+@pytest.mark.parametrize("kind", ["L", "deep"])
+def test_avif_of_grey_and_of_more_bits(
+    tmp_path: Path, picture: np.ndarray, kind: str, codec: str, request: pytest.FixtureRequest
+) -> None:
+    if kind == "L":
+        data, wanted = avif(picture[..., 0]), np.dstack([picture[..., 0]] * 3)
+    else:
+        wanted = picture
+        options = [cv2.IMWRITE_AVIF_DEPTH, 10, cv2.IMWRITE_AVIF_QUALITY, 95]
+        try:
+            _, encoded = cv2.imencode(".avif", picture[..., ::-1].astype(np.uint16) * 4, options)
+        except cv2.error:
+            pytest.skip("this OpenCV does not write AVIF")
+        data = encoded.tobytes()
+    if codec == "av":
+        request.getfixturevalue("no_codec")
+    close(tmp_path / "a.avif", data, wanted, 4)
 
 
 def test_damaged_heic(tmp_path: Path, picture: np.ndarray) -> None:

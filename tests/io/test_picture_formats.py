@@ -17,6 +17,7 @@ from PIL import Image
 
 from photoflow.errors import InputError
 from photoflow.io import read_labels, read_mask, read_photo
+from photoflow.io.image import has_alpha
 
 HEIGHT, WIDTH = 4, 6
 RAMP = np.linspace(0, 1, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH)
@@ -125,6 +126,7 @@ def check(data: bytes, path: Path, rgb: np.ndarray, alpha: np.ndarray | None = N
     visible = 1 if alpha is None else (alpha > 0)[..., None]
     np.testing.assert_allclose(photo.rgb * visible, wanted * 255 * visible, atol=tolerance)
     assert (photo.alpha is None) == (alpha is None)
+    assert has_alpha(path) == (alpha is not None)
     if alpha is not None:
         np.testing.assert_allclose(photo.alpha, alpha * 255, atol=tolerance)
         np.testing.assert_allclose(mask, alpha, atol=0.005)
