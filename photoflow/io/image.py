@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
-from photoflow.io import colour, heif, levels, tiff
+from photoflow.io import colour, heif, levels, opencv, tiff
 from photoflow.io.atomic import write_bytes
 from photoflow.io.reading import MOST, name_of, read_bytes
 
@@ -375,10 +375,10 @@ def _from_colours(image: Any, data: bytes) -> Photo:
 
 def _deep_png(image: Any, data: bytes, profile: bytes | None, key: tuple[int, ...] | None) -> Photo:
     """Convert a PNG of 16 bits, of which Pillow keeps but 8."""
-    decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    decoded = opencv.decoded(data)
     if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
         return _from_colours(image, b"")
-    pixels = decoded[..., 2::-1]
+    pixels = decoded[..., :3]
     alpha = _pixels(image.getchannel("A")) if image.mode == "RGBA" else None
     if key is not None:
         alpha = np.where((pixels == np.array(key, np.uint16)).all(axis=2), 0, 255).astype(np.uint8)

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
+from photoflow.io import opencv
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK = 0, 1, 2, 5
 _COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, CMYK: 4}
@@ -211,19 +211,10 @@ def _with_directory(data: bytes, entries: dict[int, tuple[int, ...]]) -> bytes:
 
 
 def _decode(data: bytes, name: str) -> NDArray[Any]:
-    log = cv2.utils.logging
-    level = log.setLogLevel(log.LOG_LEVEL_SILENT)  # what is wrong is said by the error
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error:
-        pixels = None
-    finally:
-        log.setLogLevel(level)
+    pixels = opencv.decoded(data)
     if pixels is None:
         raise InputError(f"{name} is truncated or damaged: its TIFF pixels cannot be decoded")
-    if pixels.ndim == 3:
-        pixels = pixels[..., [2, 1, 0, 3][: pixels.shape[2]]]
-    return np.asarray(pixels)
+    return pixels
 
 
 def _numbers(tags: Any, tag: int, default: int | None = None) -> tuple[int, ...]:
