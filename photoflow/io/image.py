@@ -5,7 +5,9 @@ understands Adobe's inverted CMYK. It is not an extra dependency, as torchvision
 """
 
 import os
+import stat
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -16,15 +18,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
+from photoflow.io import colour, heif, levels, opencv, tiff
 from photoflow.io.atomic import write_bytes
+from photoflow.io.reading import MOST, name_of, read_bytes
 
 MAX_MEGAPIXELS = 100
 _FORMATS = ("JPEG", "PNG", "WEBP", "TIFF", "GIF", "BMP")  # formats that Pillow decodes by other programs are left out
-PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp")
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")
 """Suffixes of the files that count as pictures when a folder is searched; a GIF counts as a video there."""
 
-_READABLE = "a JPEG, PNG, WebP, TIFF, GIF or BMP image"
+_READABLE = "a JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF or HEIC image"
 _STRIP_ROWS = 256
+_GREY_WITH_ALPHA = 4  # in the header of a PNG
 _WITH_ALPHA = ("RGBA", "RGBa", "LA", "La", "PA")
 _QUALITY = {".jpg": cv2.IMWRITE_JPEG_QUALITY, ".jpeg": cv2.IMWRITE_JPEG_QUALITY,
             ".webp": cv2.IMWRITE_WEBP_QUALITY, ".png": None}  # fmt: skip
@@ -53,7 +58,8 @@ def read_photo(source: Any) -> Photo:
 
     Args:
         source: one of
-            a path of a JPEG, PNG, WebP, TIFF, GIF or BMP file (the first frame of an animated one);
+            a path of a JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF or HEIC file (the first frame of an animated one), a
+            pipe, or "-" for standard input;
             a PIL image;
             a numpy array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, uint16, bool, or float in [0, 1];
             a torch tensor (1 | 3 | 4, H, W): uint8, or float in [0, 1].
@@ -66,14 +72,40 @@ def read_photo(source: Any) -> Photo:
             more than 100 megapixels, an array of another shape, dtype or range.
     """
     if isinstance(source, str | os.PathLike):
-        return _read_file(Path(source))
+        return _read_file(source).photo
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if hasattr(source, "getexif") and hasattr(source, "convert"):
-        return _from_pillow(source, "the image")
+        return _from_pillow(source, "the image").photo
     if hasattr(source, "detach") and hasattr(source, "cpu"):
         return _from_tensor(source)
     raise InputError(f"expected a path, PIL image, numpy array or torch tensor, got {type(source).__name__}")
+
+
+@dataclass(frozen=True)
+class MaskFile:
+    """A mask as a file holds it: read once, and then asked for either.
+
+    Attributes:
+        values: float32 (H, W) in [0, 1], see `read_mask`.
+        labels: int32 (H, W), or None, see `read_labels`.
+    """
+
+    values: NDArray[np.float32]
+    labels: NDArray[np.int32] | None
+
+
+def read_mask_file(path: str | os.PathLike[str]) -> MaskFile:
+    """Read a mask and the labels that it may hold, at once: a pipe can be read but once.
+
+    Args:
+        path: an image file of any format that ``read_photo`` reads, a pipe, or "-" for standard input.
+
+    Raises:
+        InputError: as for ``read_photo``.
+    """
+    picture = _read_file(path)
+    return MaskFile(_mask_of(picture), _labels_of(picture))
 
 
 def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
@@ -84,7 +116,7 @@ def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     black belongs to the subject.
 
     Args:
-        path: an image file of any format that ``read_photo`` reads.
+        path: as for ``read_mask_file``, which reads labels too.
 
     Returns:
         float32 (H, W) in [0, 1], 1 = subject.
@@ -92,22 +124,14 @@ def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
     Raises:
         InputError: as for ``read_photo``.
     """
-    photo = read_photo(Path(path))
-    if photo.alpha is not None:
-        return np.asarray(photo.alpha / np.float32(255), np.float32)
-    brightest = photo.rgb.max(axis=2)
-    spread = brightest - photo.rgb.min(axis=2)
-    if spread.max() > 16:  # JPEG may tint a grey picture by less
-        return np.asarray(brightest > 16, np.float32)
-    grey = photo.rgb[..., 1]
-    return np.asarray(grey / np.float32(1 if grey.max() == 1 else 255), np.float32)
+    return _mask_of(_read_file(path))
 
 
 def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32] | None:
     """Read a map of labels: a picture in which each number, palette entry or colour is a thing of its own.
 
     Args:
-        path: an image file of any format that ``read_photo`` reads.
+        path: as for ``read_mask_file``, which reads the mask too.
 
     Returns:
         int32 (H, W), 0 = no thing: the entries of a palette with colours; the values of a grey picture of which none is
@@ -118,44 +142,92 @@ def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32] | None:
     Raises:
         InputError: as for ``read_photo``.
     """
-    photo = read_photo(Path(path))
+    return _labels_of(_read_file(path))
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A decoded file: the photo, and upright the grey values or entries of a palette that stand in it."""
+
+    photo: Photo
+    numbers: NDArray[Any] | None = None
+    indexed: bool = False
+
+
+def _mask_of(picture: _Picture) -> NDArray[np.float32]:
+    photo, numbers = picture.photo, picture.numbers
+    if photo.alpha is not None:
+        return np.asarray(photo.alpha / np.float32(255), np.float32)
+    if not picture.indexed and numbers is not None and numbers.dtype.kind == "u" and numbers.max() == 1:
+        return np.asarray(numbers, np.float32)
+    if _is_coloured(photo):
+        return np.asarray(_across(np.maximum, photo.rgb) > 16, np.float32)
+    grey = photo.rgb[..., 1]
+    return np.asarray(grey / np.float32(1 if grey.max() == 1 else 255), np.float32)
+
+
+def _labels_of(picture: _Picture) -> NDArray[np.int32] | None:
+    photo, numbers = picture.photo, picture.numbers
     if photo.alpha is not None:
         return None
-    brightest = photo.rgb.max(axis=2)
-    coloured = bool((brightest - photo.rgb.min(axis=2)).max() > 16)  # JPEG may tint a grey picture by less
-    numbers = _numbers_of(path, coloured)
-    if numbers is None and coloured:
-        code = np.tensordot(photo.rgb.astype(np.int32), (1 << 16, 1 << 8, 1), axes=1)
-        colours, order = np.unique(code, return_inverse=True)
-        numbers = order.reshape(code.shape) + (colours[0] != 0) if len(colours) <= 256 else None
-    return None if numbers is None else np.asarray(numbers, np.int32)
+    if not _is_coloured(photo):
+        is_shades = numbers is None or picture.indexed or numbers.dtype.kind != "u" or _as_mask(numbers)
+        return None if is_shades else np.asarray(numbers, np.int32)
+    if picture.indexed:
+        return np.asarray(numbers, np.int32)
+    code = np.tensordot(photo.rgb.astype(np.int32), (1 << 16, 1 << 8, 1), axes=1)
+    colours, order = np.unique(code, return_inverse=True)
+    return np.asarray(order.reshape(code.shape) + (colours[0] != 0), np.int32) if len(colours) <= 256 else None
 
 
-def _numbers_of(path: str | os.PathLike[str], coloured: bool) -> NDArray[Any] | None:
-    """Return the numbers that stand in a picture, upright, where they are labels; None where they are shades."""
-    from PIL import Image
+def _as_mask(numbers: NDArray[Any]) -> bool:
+    """Return whether whole numbers are the shades of a mask: only 0 and 1, or some in the upper half of the range."""
+    most = int(numbers.max())
+    return most <= 1 or most > (32767 if numbers.dtype != np.uint8 and most > 255 else 127)
 
-    with warnings.catch_warnings(), Image.open(path, formats=_FORMATS) as image:
-        warnings.simplefilter("ignore")  # `read_photo` has read it already
-        deep = image.mode[0] == "I"
-        if not (image.mode == "P" if coloured else image.mode == "L" or deep):
-            return None
-        orientation, numbers = _orientation(image), np.asarray(image)
-    if not coloured and (numbers.max() <= 1 or numbers.max() > (32767 if deep and numbers.max() > 255 else 127)):
-        return None
-    upright: NDArray[Any] = _upright(numbers, orientation) if orientation in _ORIENTATION else numbers
-    return upright
+
+def _is_coloured(photo: Photo) -> bool:
+    spread = _across(np.maximum, photo.rgb) - _across(np.minimum, photo.rgb)
+    return bool(spread.max() > 16)  # JPEG may tint a grey picture by less
+
+
+def _across(choose: np.ufunc, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the largest or smallest of three channels; NumPy's own reduction takes ten times as long."""
+    chosen: NDArray[np.uint8] = choose(choose(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
+    return chosen
 
 
 def has_alpha(path: str | os.PathLike[str]) -> bool:
-    """Return whether a picture has transparency, from its header alone; False for a file that is not a picture."""
-    from PIL import Image, UnidentifiedImageError
+    """Return whether a picture has transparency, from its header; False for a file that is not a picture.
 
+    Nothing is taken out of a pipe.
+    """
     try:
-        with Image.open(path, formats=_FORMATS) as image:
-            return image.mode in _WITH_ALPHA or "transparency" in image.info
-    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError):
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with open(path, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            start = file.read(64)
+            if heif.kind_of(start) or tiff.is_tiff(start):
+                start += file.read(MOST)
+            layout = tiff.layout_of(start)
+            if layout is not None and not layout.is_plain:
+                return bool(layout.alpha)
+            return _header_has_alpha(file, start)
+    except (OSError, ValueError, SyntaxError):
         return False  # `read_photo` raises the error that explains it
+
+
+def _header_has_alpha(file: Any, start: bytes) -> bool:
+    from PIL import Image
+
+    file.seek(0)
+    try:
+        is_heif = heif.kind_of(start)
+        with _opened(start, "") if is_heif else Image.open(file, formats=_FORMATS) as image:
+            return image.mode in _WITH_ALPHA or "transparency" in image.info
+    except Image.DecompressionBombError:
+        return False
 
 
 def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
@@ -186,79 +258,185 @@ def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
     write_bytes(path, encoded.tobytes())
 
 
-def _read_file(path: Path) -> Photo:
-    try:
-        with warnings.catch_warnings(), open(path, "rb") as file:
-            warnings.simplefilter("ignore")  # damaged metadata and large pictures are handled below
-            return _decode(file, path)
-    except InputError:
-        raise
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path} is a folder, expected {_READABLE}") from error
-    except PermissionError as error:
-        raise InputError(f"{path}: no permission to read it") from error
-    except (OSError, ValueError) as error:  # an invalid file name, a broken disk
-        raise InputError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+def _read_file(path: str | os.PathLike[str]) -> _Picture:
+    name, data = name_of(path), read_bytes(path, _READABLE)
+    if not data:
+        raise InputError(f"{name} is empty, expected {_READABLE}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # damaged metadata and large pictures are handled below
+        return _decode(data, name)
 
 
-def _decode(file: Any, path: Path) -> Photo:
+def _decode(data: bytes, name: str) -> _Picture:
+    layout = tiff.layout_of(data)
+    if layout is not None and not layout.is_plain:
+        return _from_tiff(data, layout, name)
+    if layout is not None and layout.is_deep_rgb and 34675 in layout.tags:
+        with suppress(InputError):  # compressed as Pillow alone knows, or damaged, which Pillow says
+            return _from_tiff(data, layout, name)
+    with _opened(data, name) as image:
+        return _from_pillow(image, name, data)
+
+
+def _opened(data: bytes, name: str) -> Any:
     from PIL import Image, UnidentifiedImageError
 
-    if os.fstat(file.fileno()).st_size == 0:
-        raise InputError(f"{path} is empty, expected {_READABLE}")
+    kind = heif.kind_of(data[:64])
     try:
-        image = Image.open(file, formats=_FORMATS)
+        if kind:
+            return heif.open_heif(data, kind, name, lambda height, width: _check_size(height, width, name))
+        return Image.open(BytesIO(data), formats=_FORMATS)
+    except InputError:
+        raise
     except UnidentifiedImageError as error:
-        raise InputError(f"{path} is not {_READABLE}") from error
+        if (layout := tiff.layout_of(data)) is not None:
+            raise tiff.unsupported(layout, name) from error
+        if kind:
+            raise InputError(f"{name} is truncated or damaged: its {kind} picture cannot be decoded") from error
+        raise InputError(f"{name} is not {_READABLE}") from error
     except Image.DecompressionBombError as error:
-        raise InputError(f"{path} has more than {MAX_MEGAPIXELS} megapixels") from error
+        raise InputError(f"{name} has more than {MAX_MEGAPIXELS} megapixels") from error
     except Exception as error:  # a known format with a damaged header
-        raise _damaged(str(path), error) from error
-    with image:
-        return _from_pillow(image, str(path))
+        raise _damaged(name, error) from error
 
 
-def _from_pillow(image: Any, name: str) -> Photo:
+def _from_pillow(image: Any, name: str, data: bytes = b"") -> _Picture:
+    """Convert a picture that Pillow opened; `data` is its file, where it has one."""
     width, height = image.size
     _check_size(height, width, name)
+    unit = _unit(image)
     try:
         image.load()
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, struct.error, EOFError, ...
         raise _damaged(name, error) from error
     orientation = _orientation(image)
-    deep = image.mode[0] in "IF"
-    photo = _from_array(_deep_grey(image, name)) if deep else _from_8_bit(image)
+    if image.mode[0] in "IF":
+        picture = _from_deep_grey(image, name, unit)
+    elif image.mode in ("1", "L", "LA", "La"):
+        picture = _from_grey(image, unit)
+    else:
+        numbers = _pixels(image) if image.mode == "P" else None
+        picture = _Picture(_from_colours(image, data), numbers, image.mode == "P")
+    return _turned(picture, orientation)
+
+
+def _turned(picture: _Picture, orientation: int) -> _Picture:
     if orientation not in _ORIENTATION:
-        return photo
-    return Photo(_upright(photo.rgb, orientation), _upright(photo.alpha, orientation))
+        return picture
+    photo = Photo(_upright(picture.photo.rgb, orientation), _upright(picture.photo.alpha, orientation))
+    return _Picture(photo, _upright(picture.numbers, orientation), picture.indexed)
 
 
-def _from_8_bit(image: Any) -> Photo:
-    """Convert any mode of at most 8 bits a channel. Alpha is split off before the colour profile is applied."""
-    if image.mode in _WITH_ALPHA or "transparency" in image.info:
+def _unit(image: Any) -> int:
+    """Return how much one in the file is in Pillow's picture, which stretches 2 and 4 bits to 8."""
+    mode = str(getattr(image, "tile", ""))  # known until it is loaded
+    return next((unit for mark, unit in (("L;2", 85), ("L;4", 17), ("I;12", -16)) if mark in mode), 1)
+
+
+def _from_grey(image: Any, unit: int) -> _Picture:
+    """Convert grey of at most 8 bits, with or without transparency."""
+    if image.mode in ("1", "La"):
+        image = image.convert({"1": "L", "La": "LA"}[image.mode])
+    pixels = _pixels(image)
+    is_clear = image.mode == "LA"
+    grey = pixels[..., 0] if is_clear else pixels
+    key = image.info.get("transparency")
+    alpha = np.ascontiguousarray(pixels[..., 1]) if is_clear else _keyed(grey, key, unit)
+    curve = colour.grey_curve(image.info.get("icc_profile"))
+    shown = grey if curve is None else curve.round().astype(np.uint8)[grey]
+    return _Picture(_grey_photo(shown, alpha), None if is_clear else grey // np.uint8(unit))
+
+
+def _keyed(grey: NDArray[Any], key: Any, unit: int = 1) -> NDArray[np.uint8] | None:
+    """Return the opacity where one level, in the numbers of the file, is transparent."""
+    if not isinstance(key, int):
+        return None
+    return np.where(grey == key * unit, 0, 255).astype(np.uint8)
+
+
+def _grey_photo(grey: NDArray[np.uint8], alpha: NDArray[np.uint8] | None) -> Photo:
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    return Photo(rgb, None if alpha is None else _unless_opaque(alpha))
+
+
+def _from_colours(image: Any, data: bytes) -> Photo:
+    """Convert colours of at most 8 bits a channel. Alpha is split off before the colour profile is applied."""
+    profile, key = image.info.get("icc_profile"), image.info.get("transparency")
+    is_keyed = isinstance(key, tuple)
+    if _is_deep_png(data) and (profile or is_keyed):  # Pillow compares 16 bits with 8
+        return _deep_png(image, data, profile, key if is_keyed else None)
+    if image.mode in _WITH_ALPHA or key is not None:
         image_with_alpha = image.convert("RGBA")
         alpha = _pixels(image_with_alpha.getchannel("A"))
-        return Photo(_pixels(_to_srgb(image_with_alpha.convert("RGB"), image.info)), _unless_opaque(alpha))
-    direct = image.mode in ("RGB", "CMYK", "L")
-    return Photo(_pixels(_to_srgb(image if direct else image.convert("RGB"), image.info)))
+        return Photo(_pixels(colour.to_srgb(image_with_alpha.convert("RGB"), profile)), _unless_opaque(alpha))
+    direct = image.mode in ("RGB", "CMYK")
+    return Photo(_pixels(colour.to_srgb(image if direct else image.convert("RGB"), profile)))
 
 
-def _to_srgb(image: Any, info: dict[str, Any]) -> Any:
-    """Apply the embedded colour profile; one that is damaged or of another colour model is ignored."""
-    profile = info.get("icc_profile")
-    if profile:
-        from PIL import ImageCms
+def _deep_png(image: Any, data: bytes, profile: bytes | None, key: tuple[int, ...] | None) -> Photo:
+    """Convert a PNG of 16 bits, of which Pillow keeps but 8."""
+    decoded = opencv.decoded(data)
+    if decoded is None or decoded.dtype != np.uint16 or decoded.ndim != 3:
+        return _from_colours(image, b"")
+    pixels = decoded[..., :3]
+    alpha = _pixels(image.getchannel("A")) if image.mode == "RGBA" else None
+    if key is not None:
+        alpha = np.where((pixels == np.array(key, np.uint16)).all(axis=2), 0, 255).astype(np.uint8)
+    if data[25] == _GREY_WITH_ALPHA:
+        return _grey_photo(levels.curved(pixels[..., 0], colour.grey_curve(profile)), alpha)
+    return Photo(colour.deep_to_srgb(pixels, profile), None if alpha is None else _unless_opaque(alpha))
 
-        try:
-            embedded = ImageCms.ImageCmsProfile(BytesIO(profile))
-            if "sRGB" not in ImageCms.getProfileDescription(embedded):
-                srgb = ImageCms.createProfile("sRGB")
-                return ImageCms.profileToProfile(image, embedded, srgb, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-            pass
-    return image if image.mode == "RGB" else image.convert("RGB")
+
+def _is_deep_png(data: bytes) -> bool:
+    """Return whether a file is a PNG of 16 bits, by its header."""
+    return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24] == 16
+
+
+def _from_deep_grey(image: Any, name: str, unit: int) -> _Picture:
+    """Convert grey of 16 or 32 bits or float."""
+    numbers = np.asarray(image)
+    profile, key = image.info.get("icc_profile"), image.info.get("transparency")
+    values = numbers * np.float32(1 / 4095) if unit == -16 else levels.fitted(numbers, name)
+    shown = levels.curved(values, colour.grey_curve(profile))
+    return _Picture(_grey_photo(shown, _keyed(numbers, key)), levels.narrow(numbers))
+
+
+def _from_tiff(data: bytes, layout: tiff.Layout, name: str) -> _Picture:
+    """Convert a TIFF that Pillow refuses or reads wrongly."""
+    _check_size(layout.height, layout.width, name)
+    try:
+        samples = tiff.read_samples(data, layout, name)
+    except InputError:
+        raise
+    except Exception as error:  # tags that are missing or of another kind
+        raise _damaged(name, error) from error
+    profile, count = layout.tags.get(34675), layout.colours
+    values = levels.fitted(samples[..., : count + bool(layout.alpha)], name)
+    values, opacity = values[..., :count], values[..., count] if layout.alpha else None
+    if opacity is not None and layout.alpha == tiff.MULTIPLIED:
+        values = levels.divided(values, opacity)
+    alpha = None if opacity is None else _unless_opaque(levels.to_uint8(opacity))
+    if count == 1:
+        picture = _grey_tiff(samples[..., 0], values[..., 0], alpha, layout)
+    else:
+        rgb = colour.deep_to_srgb(values, profile) if count == 3 else _inks_in_srgb(levels.to_uint8(values), profile)
+        picture = _Picture(Photo(rgb, alpha))
+    return _turned(picture, int(layout.tags.get(274, 1)))
+
+
+def _grey_tiff(
+    numbers: NDArray[Any], values: NDArray[Any], alpha: NDArray[np.uint8] | None, layout: tiff.Layout
+) -> _Picture:
+    is_inverted = layout.photometric == tiff.WHITE_IS_ZERO
+    curve = colour.grey_curve(layout.tags.get(34675))
+    shown = levels.curved(levels.inverted(values) if is_inverted else values, curve)
+    return _Picture(_grey_photo(shown, alpha), None if is_inverted else levels.narrow(numbers))
+
+
+def _inks_in_srgb(inks: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
+    from PIL import Image
+
+    return _pixels(colour.to_srgb(Image.fromarray(inks, "CMYK"), profile))
 
 
 def _pixels(image: Any) -> NDArray[np.uint8]:
@@ -270,17 +448,6 @@ def _pixels(image: Any) -> NDArray[np.uint8]:
         bottom = min(top + _STRIP_ROWS, height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, width, bottom)))
     return pixels
-
-
-def _deep_grey(image: Any, name: str) -> NDArray[Any]:
-    """Return the pixels of a 16-bit, 32-bit or float grey image as uint16 (or uint8) or float."""
-    pixels = np.asarray(image)
-    if pixels.dtype.kind == "f":
-        return pixels
-    if pixels.min() < 0 or pixels.max() > 65535:
-        raise InputError(f"{name}: expected at most 16 bits a channel, got values up to {pixels.max()}")
-    shallow = image.mode == "I" and pixels.max() <= 255  # 8 bits kept in a 32-bit picture
-    return pixels.astype(np.uint8 if shallow else np.uint16)
 
 
 def _damaged(name: str, error: Exception) -> InputError:
@@ -317,29 +484,12 @@ def _from_array(array: NDArray[Any]) -> Photo:
     if array.ndim != 2 and not (array.ndim == 3 and array.shape[2] in (3, 4)):
         raise InputError(f"expected an array (H, W), (H, W, 3) or (H, W, 4), got {array.shape}")
     _check_size(array.shape[0], array.shape[1], "the array")
-    pixels = _to_uint8(array)
+    pixels = levels.to_uint8(array)
     if pixels.ndim == 2:
         return Photo(np.repeat(pixels[..., None], 3, axis=2))
     if pixels.shape[2] == 3:
         return Photo(pixels)
     return Photo(np.ascontiguousarray(pixels[..., :3]), _unless_opaque(np.ascontiguousarray(pixels[..., 3])))
-
-
-def _to_uint8(array: NDArray[Any]) -> NDArray[np.uint8]:
-    """Scale uint8, uint16, bool or float in [0, 1] to a new contiguous uint8 array, rounded."""
-    if array.dtype == np.uint8:
-        return np.array(array, np.uint8, order="C")
-    if array.dtype == np.uint16:
-        return np.ascontiguousarray((array.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if array.dtype == np.bool_:
-        return np.where(array, 255, 0).astype(np.uint8, order="C")
-    if array.dtype.kind != "f":
-        raise InputError(f"expected pixels of dtype uint8, uint16, bool or float, got {array.dtype}")
-    low, high = float(array.min()), float(array.max())
-    if not (low >= -1e-3 and high <= 1 + 1e-3):  # also catches NaN
-        raise InputError(f"expected float pixels in [0, 1], got values from {low:g} to {high:g}")
-    scaled: NDArray[Any] = np.clip(array * np.float32(255) + np.float32(0.5), 0, 255)
-    return np.asarray(scaled, np.uint8, order="C")
 
 
 def _unless_opaque(alpha: NDArray[np.uint8]) -> NDArray[np.uint8] | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.io import read_labels
+from photoflow.io import MaskFile, read_labels
 
 MOST = 64  # labels: more are no things that anybody tells apart, but a picture that is no mask
 
@@ -18,14 +18,17 @@ def split_labels(mask: Any) -> dict[int, Array]:
     """Return the masks of a map of labels, each bool (H, W), by label in ascending order; 0 is no label.
 
     Args:
-        mask: a path, see `photoflow.io.read_labels`; or an array or tensor (H, W) of whole numbers; uint8 holds labels
-            if no value is above 127: as a mask it would be empty. None, and any other mask: no labels.
+        mask: a path, see `photoflow.io.read_labels`, or what `photoflow.io.read_mask_file` read; or an array or tensor
+            (H, W) of whole numbers; uint8 holds labels if no value is above 127: as a mask it would be empty. None, and
+            any other mask: no labels.
 
     Raises:
         InputError: a file that cannot be read, or more than `MOST` labels.
     """
     if isinstance(mask, str | os.PathLike):
         values = read_labels(mask)
+    elif isinstance(mask, MaskFile):
+        values = mask.labels
     else:
         values = None if mask is None else _whole_numbers(mask)
     if values is None:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photoflow.errors import InputError
-from photoflow.io import read_mask
+from photoflow.io import MaskFile, read_mask
 from photoflow.segment.subject import Box, Mask
 
 Point = tuple[float, float]
@@ -40,7 +40,7 @@ def checked_mask(mask: Any, shape: tuple[int, int]) -> Mask:
 
     Args:
         mask: array or tensor (H, W) or (H, W, 1), bool, uint8 in 0…255 or of 0 and 1, or float in [0, 1]; or a
-            path, see `photoflow.io.read_mask`.
+            path, see `photoflow.io.read_mask`, or what `photoflow.io.read_mask_file` read.
         shape: (H, W) of the photo.
 
     Returns:
@@ -51,7 +51,10 @@ def checked_mask(mask: Any, shape: tuple[int, int]) -> Mask:
     """
     if hasattr(mask, "detach"):  # a torch tensor, wherever it lies
         mask = mask.detach().cpu().numpy()
-    values = read_mask(mask) if isinstance(mask, (str, os.PathLike)) else _mask_values(np.asarray(mask))
+    if isinstance(mask, MaskFile):
+        values = mask.values
+    else:
+        values = read_mask(mask) if isinstance(mask, (str, os.PathLike)) else _mask_values(np.asarray(mask))
     if values.shape != shape:
         raise InputError(f"mask: expected {shape[1]}x{shape[0]} as the photo, got {_written(values.shape)}")
     covered = float((values > 0.5).mean())

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import cv2
 import numpy as np
 
 from photoflow.errors import InputError
-from photoflow.io import Photo
+from photoflow.io import Photo, read_mask_file
 from photoflow.segment.prompts import Prompts, checked_box, checked_mask, checked_strokes
 from photoflow.segment.subject import Mask
 
@@ -41,6 +42,15 @@ class Selection:
         """Return whether nothing but a mask is said."""
         others = (self.box, self.points, self.not_points, self.strokes, self.not_strokes)
         return self.mask is not None and all(one is None for one in others)
+
+    def read(self) -> Selection:
+        """Return the same with the mask read from its file; what follows may then ask for it more than once.
+
+        Raises:
+            InputError: it cannot be read.
+        """
+        is_path = isinstance(self.mask, str | os.PathLike)
+        return replace(self, mask=read_mask_file(self.mask)) if is_path else self
 
     def expect_mask_alone(self, name: str) -> None:
         """Raise an InputError unless nothing but a mask is said."""

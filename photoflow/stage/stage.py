@@ -178,6 +178,7 @@ class Stage:
     def add_selected(self, name: str, selection: Selection, *, kind: str | None = None, region: bool = False) -> Stage:
         """Add what a selection says, as `add` does."""
         self._check_free(name)
+        selection = selection.read()  # once: it may come from a pipe
         labels = split_labels(selection.mask)
         if len(labels) == 1:
             selection = replace(selection, mask=next(iter(labels.values())))

@@ -76,3 +76,24 @@ def test_files_that_hold_no_labels(labels, tmp_path):
 def test_too_many_labels_are_no_mask():
     with pytest.raises(InputError, match="at most 64 labels, got 99"):
         split_labels(np.arange(100).reshape(10, 10))
+
+
+def test_a_file_is_read_once_for_its_mask_and_its_labels(labels, tmp_path):
+    import os
+    import threading
+
+    import photoflow.segment.selection as selection
+    from photoflow.io import read_mask_file
+    from photoflow.segment.prompts import checked_mask
+
+    _, encoded = cv2.imencode(".png", labels)
+    os.mkfifo(tmp_path / "pipe")
+    thread = threading.Thread(target=(tmp_path / "pipe").write_bytes, args=(encoded.tobytes(),))
+    thread.start()
+    read = selection.Selection(mask=tmp_path / "pipe").read()
+    thread.join()
+    assert list(split_labels(read.mask)) == [1, 5]
+    cv2.imwrite(str(tmp_path / "mask.png"), labels.clip(0, 1) * np.uint8(255))
+    one = read_mask_file(tmp_path / "mask.png")
+    assert split_labels(one) == {}
+    np.testing.assert_array_equal(checked_mask(one, labels.shape), labels > 0)
