@@ -89,10 +89,10 @@ def find(weights: str | Path, *, offline: bool = False, accept_licence: bool = F
     """
     if isinstance(weights, str) and weights in REGISTRY:
         return fetch(weights, offline=offline, accept_licence=accept_licence)
-    path = Path(weights).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(weights))
+    if os.path.isfile(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         refuse(path, "expected a file, got a folder")
     refuse(path, f"not found; expected a file or one of the names {', '.join(REGISTRY)}")
 
