@@ -63,8 +63,8 @@ def _make_folder(entry: WeightsFile, folder: Path) -> None:
         reason = getattr(error, "strerror", None) or str(error)
     if reason is not None:
         raise WeightsError(
-            f"weights '{entry.name}' could not be fetched: the cache folder {folder} cannot be used ({reason}); expected "
-            "one that can be written to, or another one in TORCH_HOME"
+            f"weights '{entry.name}' could not be fetched: the cache folder {folder} cannot be used ({reason}); "
+            "expected one that can be written to, or another one in TORCH_HOME"
         )
 
 
