@@ -287,6 +287,7 @@ ODD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "memory": (with_pickle(BYTEARRAY + b"J\xff\xff\xff\x7f\x85R."), CALLS),
     "memory, old": (lambda path: path.write_bytes(
         saved(save_old, path).getvalue().replace(b"ctorch._utils\n_rebuild_tensor_v2\n", BYTEARRAY, 1)), CALLS),
+    "escape": (with_pickle(b"ca\\=\nb\n."), "calls a.* when it is read"),
     "pickle of nothing": (with_pickle(b""), "corrupted: "),
     "long text": (with_pickle(b"\x8d" + b"\xff" * 7 + b"\x3f."), "corrupted: "),
     "meta": (lambda path: save_zip(biased(torch.zeros(4, device="meta")), path), "_rebuild_meta_tensor"),
