@@ -36,8 +36,10 @@ _HARMLESS = re.compile(
 )
 _DAMAGE = (
     zipfile.BadZipFile, zlib.error, struct.error, EOFError, OSError, RuntimeError, ValueError, OverflowError,
-    MemoryError, IndexError,
+    MemoryError, LookupError,
 )  # fmt: skip
+_MARK = 0  # among the sizes of what is on a pickle's stack
+_MOST_IN_TUPLE = 1000
 _WRAPPERS = ("state_dict", "model")  # the entries under which training scripts keep the state dict
 
 
@@ -171,10 +173,10 @@ def _pickle_in(archive: zipfile.ZipFile, path: Path) -> str:
 
 
 def _check_old(path: Path) -> None:
-    """See that a file from before torch wrote archives calls nothing; it is four pickles, and a list of storages."""
+    """See that a file from before torch wrote archives calls nothing; it is five pickles, and the numbers."""
     try:
         with open(path, "rb") as file:
-            for _ in range(4):
+            for _ in range(5):
                 _check_calls(path, _names_in(file))
     except WeightsError:
         raise
@@ -184,10 +186,49 @@ def _check_old(path: Path) -> None:
 
 
 def _names_in(file: IO[bytes]) -> Iterator[str]:
-    """Yield what a pickle refers to by name, as module.name; it is taken apart and not loaded."""
+    """Yield what a pickle refers to by name, as module.name; it is taken apart and not loaded.
+
+    Raises:
+        ValueError: it is damaged, or has a tuple in which there is too much.
+    """
+    stack: list[int] = []
+    memo: dict[Any, int] = {}
     for code, argument, _ in pickletools.genops(file):
         if code.name in ("GLOBAL", "INST"):
             yield str(argument).replace(" ", ".")
+        _follow(code, argument, stack, memo)
+
+
+def _follow(code: pickletools.OpcodeInfo, argument: Any, stack: list[int], memo: dict[Any, int]) -> None:
+    """Do to a stack of sizes what an operation of a pickle does to the stack of objects.
+
+    A tuple is as large as all that is in it, anything else is 1. Tuples in each other a hundred thousand times, or each
+    twice in the next, make Python crash or go on for ever as soon as one is the name of an entry.
+    """
+    before, taken = code.stack_before, []
+    if pickletools.markobject in before:
+        mark = len(stack) - 1
+        while stack[mark] != _MARK:  # no further than what is taken off now
+            mark -= 1
+        taken = stack[mark + 1 :]
+        del stack[mark:]
+        before = before[: before.index(pickletools.markobject)]
+    if before:
+        taken = stack[-len(before) :] + taken
+        del stack[-len(before) :]
+    stack += [_MARK if kind is pickletools.markobject else 1 for kind in code.stack_after]
+    if "TUPLE" in code.name:
+        stack[-1] = 1 + sum(taken)
+        if stack[-1] > _MOST_IN_TUPLE:
+            raise ValueError("a tuple has too much in it")
+    elif code.name == "DUP":
+        stack[-2:] = 2 * taken
+    elif code.name.endswith("PUT"):
+        memo[argument] = stack[-1]
+    elif code.name.endswith("GET"):
+        stack[-1] = memo[argument]
+    elif code.name == "MEMOIZE":
+        memo[len(memo)] = stack[-1]
 
 
 def _check_calls(path: Path, names: Iterator[str]) -> None:

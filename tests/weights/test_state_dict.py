@@ -287,6 +287,9 @@ ODD: dict[str, tuple[Callable[[Path], Any], str]] = {
     "memory": (with_pickle(BYTEARRAY + b"J\xff\xff\xff\x7f\x85R."), CALLS),
     "memory, old": (lambda path: path.write_bytes(
         saved(save_old, path).getvalue().replace(b"ctorch._utils\n_rebuild_tensor_v2\n", BYTEARRAY, 1)), CALLS),
+    "deep name": (with_pickle(b"})" + b"\x85" * 3_000_000 + b"Ns."), "a tuple has too much in it"),
+    "name of 2^60 parts": (with_pickle(b"}X\1\0\0\0a" + b"q\0h\0\x86" * 60 + b"Ns."), "a tuple has too much in it"),
+    "the same with a mark": (with_pickle(b"})" + b"q\0(h\0h\0t" * 60 + b"Ns."), "corrupted: "),
     "escape": (with_pickle(b"ca\\=\nb\n."), "calls a.* when it is read"),
     "pickle of nothing": (with_pickle(b""), "corrupted: "),
     "long text": (with_pickle(b"\x8d" + b"\xff" * 7 + b"\x3f."), "corrupted: "),
