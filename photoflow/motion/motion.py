@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-import reprlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, ClassVar
 
-from photoflow.errors import InputError
+from photoflow.errors import InputError, shown
 from photoflow.io.atomic import write_bytes
 from photoflow.motion.field import MotionField, SumField
 from photoflow.motion.scene import Scene
@@ -20,6 +20,10 @@ from photoflow.motion.scene import Scene
 VERSION = 1  # of motion files
 NAME = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)  # what layers may be called
 FARTHEST = 1e5  # pixels: no photo is so large, and float32 still tells its pixels' sixty-fourths
+MOST_PARTS = 1000  # motions in one, those that combine others included
+DEEPEST = 32  # motions in each other
+MOST_POINTS = 10_000  # more than a hand draws in minutes
+LAST_SUBJECT = 10**9  # number of a layer
 
 KINDS: dict[str, type[Motion]] = {}  # every kind of motion by its name, as classes are defined
 
@@ -54,10 +58,10 @@ class Motion(ABC):
         return None
 
     def __add__(self, other: Motion) -> Motion:
-        return Sum((self, other)) if isinstance(other, Motion) else NotImplemented
+        return Sum((*_summands(self), *_summands(other))) if isinstance(other, Motion) else NotImplemented
 
     def __mul__(self, factor: float) -> Motion:
-        return Scaled(float(factor), self) if isinstance(factor, (int, float)) else NotImplemented
+        return Scaled(factor, self) if isinstance(factor, (int, float)) else NotImplemented
 
     __rmul__ = __mul__
 
@@ -99,9 +103,10 @@ class Sum(Motion):
     motions: tuple[Motion, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "motions", tuple(self.motions))
+        object.__setattr__(self, "motions", tuple(islice(self.motions, MOST_PARTS + 1)))
         if not self.motions:
             raise InputError("sum: expected at least one motion, got none")
+        _check_inner(self)
 
     def terms(self) -> Iterator[tuple[int | str | None, Motion]]:
         for motion in self.motions:
@@ -144,6 +149,8 @@ class Scaled(Changed):
 
     def __post_init__(self) -> None:
         check_range("scaled", "factor", self.factor, -100, 100)
+        object.__setattr__(self, "factor", float(self.factor))
+        _check_inner(self)
 
     def terms(self) -> Iterator[tuple[int | str | None, Motion]]:
         for subject, motion in self.motion.terms():
@@ -169,9 +176,10 @@ class On(Changed):
 
     def __post_init__(self) -> None:
         named = isinstance(self.subject, str) and NAME.fullmatch(self.subject)
-        numbered = isinstance(self.subject, int) and not isinstance(self.subject, bool) and self.subject >= 1
-        if not (named or numbered):
-            raise InputError(f"on: expected a subject's number from 1 on, or its name, got {self.subject!r}")
+        number = isinstance(self.subject, int) and not isinstance(self.subject, bool)
+        if not (named or (number and 1 <= int(self.subject) <= LAST_SUBJECT)):
+            raise InputError(f"on: expected a subject's number from 1 on, or its name, got {shown(self.subject)}")
+        _check_inner(self)
 
     def terms(self) -> Iterator[tuple[int | str | None, Motion]]:
         for _, motion in self.motion.terms():
@@ -185,27 +193,82 @@ def check_range(motion: str, name: str, value: float, low: float, high: float) -
     """Raise an InputError unless `value` is a number in [low, high]."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if not number or not low <= value <= high:  # NaN fails the comparison too
-        raise InputError(f"{motion}: {name} expects a number from {low:g} to {high:g}, got {value!r}")
+        raise InputError(f"{motion}: {name} expects a number from {low:g} to {high:g}, got {shown(value)}")
 
 
 def check_points(motion: str, name: str, points: Any, columns: int, least: int) -> tuple[tuple[float, ...], ...]:
-    """Return `points` as a tuple of tuples of `columns` floats in reach of a photo, at least `least` of them.
+    """Return `points` as a tuple of tuples of `columns` floats in reach of a photo, `least` to `MOST_POINTS` of them.
 
     Raises:
         InputError: they are not.
     """
-    message = (
-        f"{motion}: {name} expects at least {least} group(s) of {columns} numbers from {-FARTHEST:g} to {FARTHEST:g}, "
-        f"got {reprlib.repr(points)}"
-    )
     try:
-        rows = tuple(tuple(float(v) for v in row) for row in points)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InputError(message) from error
-    # NaN fails the comparison too.
-    if len(rows) < least or any(len(r) != columns or not all(abs(v) <= FARTHEST for v in r) for r in rows):
-        raise InputError(message)
-    return rows
+        # One more than there may be of each, so that no endless list is gone through.
+        rows = tuple(numbers(row, columns) for row in islice(points, MOST_POINTS + 1))
+    except TypeError:
+        rows = (None,)
+    if len(rows) > MOST_POINTS:
+        raise InputError(f"{motion}: {name} expects at most {MOST_POINTS} groups of {columns} numbers, got more")
+    good = tuple(row for row in rows if row is not None)
+    if len(good) < len(rows) or len(rows) < least:
+        raise InputError(
+            f"{motion}: {name} expects at least {least} group(s) of {columns} numbers from {-FARTHEST:g} to "
+            f"{FARTHEST:g}, got {shown(points)}"
+        )
+    return good
+
+
+def numbers(values: Any, count: int) -> tuple[float, ...] | None:
+    """Return exactly `count` numbers in reach of a photo as floats; None if `values` are anything else."""
+    if isinstance(values, (str, bytes)):  # their characters may be digits
+        return None
+    try:
+        given = tuple(islice(values, count + 1))
+        found = tuple(float(v) for v in given if not isinstance(v, (str, bytes, bool)))
+    except (TypeError, ValueError, OverflowError):
+        return None
+    right = len(given) == len(found) == count and all(abs(v) <= FARTHEST for v in found)  # NaN fails it too
+    return found if right else None
+
+
+def check_nesting(whole: Any, inner: Callable[[Any], Sequence[Any]]) -> None:
+    """Check that a motion has at most `MOST_PARTS` parts, at most `DEEPEST` deep, before anything goes through it.
+
+    Args:
+        whole: the motion, or its description.
+        inner: returns the parts directly in one.
+
+    Raises:
+        InputError: it has more of them, or is deeper.
+    """
+    level, count = [whole], 0
+    for _ in range(DEEPEST):
+        count += len(level)
+        if count > MOST_PARTS:
+            raise InputError(f"motion: expected at most {MOST_PARTS} parts, got more")
+        level = [part for one in level for part in islice(inner(one), MOST_PARTS + 1)]
+        if not level:
+            return
+    raise InputError(f"motion: expected motions at most {DEEPEST} deep in each other, got more")
+
+
+def _check_inner(motion: Motion) -> None:
+    for part in _inner(motion):
+        if not isinstance(part, Motion):
+            raise InputError(f"{motion.name}: expected a motion, got {shown(part)}")
+    check_nesting(motion, _inner)
+
+
+def _inner(motion: Any) -> tuple[Motion, ...]:
+    """Return the motions that a motion directly combines."""
+    if isinstance(motion, Sum):
+        return motion.motions
+    return (motion.motion,) if isinstance(motion, Changed) else ()
+
+
+def _summands(motion: Motion) -> tuple[Motion, ...]:
+    """Return the motions that `+` adds: those of a sum are not put into a sum once more, or long ones would be deep."""
+    return motion.motions if isinstance(motion, Sum) else (motion,)
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from photoflow.arrays import Array
-from photoflow.errors import InputError
+from photoflow.errors import InputError, shown
 from photoflow.motion.field import AffineField, MotionField, affine
 from photoflow.motion.motion import Motion, check_points, check_range
 from photoflow.motion.scene import Scene
@@ -41,7 +41,7 @@ def check_place(motion: str, name: str, place: object) -> str | tuple[float, flo
     if isinstance(place, Sequence) and not isinstance(place, str):
         x, y = check_points(motion, name, [place], 2, 1)[0]
         return x, y
-    raise InputError(f"{motion}: {name} expects one of {', '.join(PLACES)} or a point x,y; got {place!r}")
+    raise InputError(f"{motion}: {name} expects one of {', '.join(PLACES)} or a point x,y; got {shown(place)}")
 
 
 def locate_place(scene: Scene, place: str | tuple[float, float]) -> tuple[float, float]:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from photoflow.arrays import Array
-from photoflow.errors import InputError
+from photoflow.errors import InputError, shown
 from photoflow.motion.field import AffineField, MotionField, affine
 from photoflow.motion.motion import Motion, check_points
 from photoflow.motion.parametric import smoothstep
@@ -36,7 +36,7 @@ class Path(Motion):
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", check_points(self.name, "points", self.points, 2, 2))
         if not isinstance(self.closed, bool):
-            raise InputError(f"path: closed expects true or false, got {self.closed!r}")
+            raise InputError(f"path: closed expects true or false, got {shown(self.closed)}")
 
     def field(self, scene: Scene) -> MotionField:
         offsets = (np.asarray(self.points) - self.points[0]) * scene.scale

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 import cv2
 import numpy as np
 
-from photoflow.errors import InputError
+from photoflow.errors import InputError, shown
 from photoflow.motion.field import MotionField
 from photoflow.motion.motion import FARTHEST, Motion, check_range
 from photoflow.motion.parametric import smoothstep
@@ -69,7 +69,7 @@ class Poke(Motion):
             check_range(self.name, name, getattr(self, name), least, most)
         if not isinstance(self.like, str) or not (self.like in PRESETS or Path(self.like).suffix):
             known = ", ".join(PRESETS)
-            raise InputError(f"poke: like expects {known}, a .safetensors volume or a video, got {self.like!r}")
+            raise InputError(f"poke: like expects {known}, a .safetensors volume or a video, got {shown(self.like)}")
 
     @property
     def file(self) -> Path | None:

@@ -13,13 +13,18 @@ import cv2
 import numpy as np
 
 from photoflow.arrays import Array
-from photoflow.errors import InputError
+from photoflow.errors import InputError, shown
+from photoflow.io.reading import name_of, read_bytes
 from photoflow.motion.field import MotionField
+from photoflow.weights.safetensors_header import BYTES, Entry, header_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 VERSION = 1
+MOST_BYTES = 1 << 30  # of a file: 16 frequencies of 4 megapixels
+LARGEST = 1e9  # pixels: far more than any photo has, and float32 still holds sums of their squares
+SHORTEST, LONGEST = 1e-3, 1e6  # seconds
 FREQUENCIES = 16  # as in the paper: they hold most of the power of natural oscillation
 
 
@@ -34,7 +39,8 @@ class SpectralVolume:
         seconds: the length T of the record, after which the motion repeats; frequency k is k / seconds hertz.
 
     Raises:
-        InputError: coefficients have another shape or are not finite, or the length is not a positive number.
+        InputError: coefficients have another shape, are not finite or above `LARGEST`, or the length is not from
+            `SHORTEST` to `LONGEST`.
 
     Source: Li et al., "Generative Image Dynamics", CVPR 2024, section 3: S(p) = FFT(F(p)). Deviation: divided by the
         number of frames, so that coefficients are pixels and do not depend on the frame rate.
@@ -46,12 +52,14 @@ class SpectralVolume:
     def __post_init__(self) -> None:
         given = np.asarray(self.coefficients)
         if given.ndim != 4 or given.shape[1] != 2 or 0 in given.shape:
-            raise InputError(f"spectral volume: expected coefficients (K, 2, H, W), got {given.shape}")
-        if not np.isfinite(given).all():
-            raise InputError("spectral volume: expected finite coefficients, got NaN or infinity")
-        if not 0 < self.seconds < math.inf:
-            raise InputError(f"spectral volume: expected a length above 0 seconds, got {self.seconds}")
-        object.__setattr__(self, "coefficients", np.ascontiguousarray(given, dtype=np.complex64))
+            raise InputError(f"spectral volume: expected coefficients (K, 2, H, W), got {shown(given.shape)}")
+        if given.dtype.kind not in "fciu":
+            raise InputError(f"spectral volume: expected coefficients that are numbers, got {given.dtype}")
+        _check_length(self.seconds)
+        with np.errstate(all="ignore"):  # what is too large for complex64 is found below
+            coefficients = np.ascontiguousarray(given, dtype=np.complex64)
+        _check_sizes(coefficients)
+        object.__setattr__(self, "coefficients", coefficients)
         object.__setattr__(self, "seconds", float(self.seconds))
 
     @classmethod
@@ -132,7 +140,8 @@ class SpectralVolume:
 
     def magnified(self, factor: float) -> SpectralVolume:
         """Return the motion with amplitudes `factor` times as large; below 1 it is damped. Section 6 of the paper."""
-        return replace(self, coefficients=np.float32(factor) * self.coefficients)
+        with np.errstate(all="ignore"):  # what becomes too large is refused
+            return replace(self, coefficients=np.float32(factor) * self.coefficients)
 
     def slowed(self, factor: float) -> SpectralVolume:
         """Return the motion `factor` times as slow; below 1 it is faster.
@@ -200,6 +209,8 @@ class SpectralVolume:
 
         if not str(path).lower().endswith(".safetensors"):
             raise InputError(f"cannot write {path}: a spectral volume is expected to end in .safetensors")
+        if self.coefficients.nbytes + 4096 > MOST_BYTES:  # the rest is for the header
+            raise InputError(f"cannot write {path}: a spectral volume of more than {MOST_BYTES >> 20} MiB")
         about = {"photoflow": "spectral volume", "version": str(VERSION), "seconds": repr(self.seconds)}
         parts = {"real": self.coefficients.real, "imaginary": self.coefficients.imag}
         write_bytes(path, save({name: np.ascontiguousarray(part) for name, part in parts.items()}, about))
@@ -208,21 +219,76 @@ class SpectralVolume:
     def load(cls, path: str | os.PathLike[str]) -> SpectralVolume:
         """Read a volume that `save` wrote.
 
-        Raises:
-            InputError: the file is missing, is not a spectral volume, or has another version.
-        """
-        from safetensors import SafetensorError, safe_open
+        Its parts may also be of half or double precision, as another program may have written them.
 
+        Raises:
+            InputError: the file is missing, is not a spectral volume, has another version, or is damaged.
+        """
+        name, data = name_of(path), read_bytes(path, "a spectral volume (.safetensors)", MOST_BYTES)
         try:
-            with safe_open(path, framework="numpy") as file:
-                about = file.metadata() or {}
-                if about.get("photoflow") != "spectral volume" or about.get("version") != str(VERSION):
-                    raise InputError(f"{path}: expected a spectral volume of version {VERSION}")
-                return cls(file.get_tensor("real") + 1j * file.get_tensor("imaginary"), float(about["seconds"]))
-        except (OSError, SafetensorError, KeyError, ValueError) as error:
-            if isinstance(error, InputError):
-                raise InputError(f"{path}: {error}" if str(path) not in str(error) else str(error)) from error
-            raise InputError(f"{path}: cannot read the spectral volume ({error})") from error
+            return cls._of_bytes(data)
+        except InputError as error:
+            raise InputError(f"{name}: {error}") from error
+
+    @classmethod
+    def _of_bytes(cls, data: bytes) -> SpectralVolume:
+        try:
+            header = header_of(data, len(data))
+        except InputError as error:
+            raise InputError(f"cannot read the spectral volume ({error})") from error
+        about, parts = header.about, [header.tensors.get(name) for name in ("real", "imaginary")]
+        if about.get("photoflow") != "spectral volume" or about.get("version") != str(VERSION):
+            raise InputError(f"expected a spectral volume of version {VERSION}")
+        real, imaginary = parts
+        if real is None or imaginary is None or len(header.tensors) > 2:
+            raise InputError(f"expected tensors real and imaginary, got {shown(list(header.tensors))}")
+        if real.shape != imaginary.shape or len(real.shape) != 4:
+            shapes = f"{shown(real.shape)} and {shown(imaginary.shape)}"
+            raise InputError(f"expected real and imaginary parts of one shape (K, 2, H, W), got {shapes}")
+        coefficients = np.empty(real.shape, np.complex64)
+        with np.errstate(all="ignore"):  # what is too large for complex64 is found by the constructor
+            coefficients.real, coefficients.imag = _numbers(data, real), _numbers(data, imaginary)
+        return cls(coefficients, _length(about.get("seconds")))
+
+
+def _check_length(seconds: float) -> None:
+    number = isinstance(seconds, (int, float, np.integer, np.floating)) and not isinstance(seconds, bool)
+    if not number or not SHORTEST <= seconds <= LONGEST:  # NaN fails the comparison too
+        expected = f"a length from {SHORTEST:g} to {LONGEST:g} seconds"
+        raise InputError(f"spectral volume: expected {expected}, got {shown(seconds)}")
+
+
+def _check_sizes(coefficients: Array) -> None:
+    """Check that all parts are finite and at most `LARGEST`, without a second array of their size."""
+    parts = coefficients.reshape(-1).view(np.float32)
+    low, high = float(parts.min()), float(parts.max())
+    if not (math.isfinite(low) and math.isfinite(high)):  # both are NaN where any is
+        raise InputError("spectral volume: expected finite coefficients, got NaN or infinity")
+    if max(-low, high) > LARGEST:
+        raise InputError(f"spectral volume: expected at most {LARGEST:g} pixels, got {max(-low, high):g}")
+
+
+def _length(text: str | None) -> float:
+    try:
+        return float(text or "")
+    except ValueError as error:
+        raise InputError(f"expected a length in seconds, got {shown(text)}") from error
+
+
+def _numbers(data: bytes, entry: Entry) -> Array:
+    """Return the numbers of a tensor of a safetensors file, as they stand in it or, of bfloat16, as float32.
+
+    Raises:
+        InputError: they are no floating-point numbers.
+    """
+    kinds = {"F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8"}
+    if entry.dtype not in kinds:
+        raise InputError(f"expected numbers of {', '.join(kinds)}, got {entry.dtype}")
+    count = (entry.end - entry.start) // BYTES[entry.dtype]
+    values = np.frombuffer(data, kinds[entry.dtype], count, entry.start).reshape(entry.shape)
+    if entry.dtype != "BF16":
+        return values
+    return (values.astype(np.uint32) << 16).view(np.float32)  # the upper half of a float32
 
 
 class SpectralField(MotionField):

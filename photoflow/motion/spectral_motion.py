@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from photoflow.arrays import Array
-from photoflow.errors import InputError
+from photoflow.errors import InputError, shown
 from photoflow.motion.field import MotionField
-from photoflow.motion.motion import Motion, On, Scaled, Sum, check_range
+from photoflow.motion.motion import Motion, On, Scaled, Sum, check_range, numbers
 from photoflow.motion.scene import Scene
 from photoflow.motion.spectral import SpectralVolume, closing_frequencies
 from photoflow.motion.tear_repair import repair_tears
@@ -65,11 +65,13 @@ class Spectral(Motion):
         ):  # fmt: skip
             check_range(self.name, name, getattr(self, name), low, high)
         if self.seed != int(self.seed):
-            raise InputError(f"spectral: seed expects a whole number, got {self.seed!r}")
+            raise InputError(f"spectral: seed expects a whole number, got {shown(self.seed)}")
         object.__setattr__(self, "seed", int(self.seed))
         if not isinstance(self.source, str) or not (self.blows or Path(self.source).suffix):
             known = ", ".join(PRESETS)
-            raise InputError(f"spectral: source expects {known}, a {VOLUME} volume or a video, got {self.source!r}")
+            raise InputError(
+                f"spectral: source expects {known}, a {VOLUME} volume or a video, got {shown(self.source)}"
+            )
         if not self.blows:
             self._check_no_wind()
         if self.region is not None:
@@ -110,10 +112,10 @@ class Spectral(Motion):
         Raises:
             InputError: the file is missing or cannot be read, or the region of the clip is outside it.
         """
-        path = os.path.abspath(self.source)
         try:
+            path = os.path.abspath(self.source)
             changed = os.stat(path).st_mtime_ns
-        except OSError as error:
+        except (OSError, ValueError) as error:  # a name that no file can have
             raise InputError(f"{self.source}: no such file") from error
         full = _volume_of(path, changed)[1]
         if self.region is None and scene.picture is not None and _alike(full, scene.picture):
@@ -126,17 +128,16 @@ class Spectral(Motion):
     def _check_no_wind(self) -> None:
         for field in dataclasses.fields(self):
             if field.name in ("wind", "direction", "gustiness", "seed") and getattr(self, field.name) != field.default:
-                raise InputError(f"spectral: {field.name} is a preset's ({', '.join(PRESETS)}), not {self.source!r}'s")
+                raise InputError(
+                    f"spectral: {field.name} is a preset's ({', '.join(PRESETS)}), not {shown(self.source)}'s"
+                )
 
     def _checked_region(self) -> tuple[float, ...]:
         if self.blows:
             raise InputError(f"spectral: a region is of a clip, and {self.source} is a preset")
-        try:
-            values = tuple(float(v) for v in self.region or ())
-        except (TypeError, ValueError):
-            values = ()
-        if len(values) != 4 or not all(math.isfinite(v) for v in values) or min(values) < 0 or 0 in values[2:]:
-            raise InputError(f"spectral: region expects x, y, width and height, got {self.region!r}")
+        values = numbers(self.region, 4)
+        if values is None or min(values) < 0 or 0 in values[2:]:
+            raise InputError(f"spectral: region expects x, y, width and height, got {shown(self.region)}")
         return values
 
 

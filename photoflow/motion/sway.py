@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from photoflow.arrays import Array
-from photoflow.errors import InputError
+from photoflow.errors import InputError, shown
 from photoflow.motion.field import ModalField, MotionField
 from photoflow.motion.motion import Motion, check_range
 from photoflow.motion.scene import Scene
@@ -44,8 +44,8 @@ class Sway(Motion):
     def __post_init__(self) -> None:
         check_range(self.name, "strength", self.strength, 0, 2)
         check_range(self.name, "period", self.period, 0.05, 600)
-        if self.base not in SIDES:
-            raise InputError(f"sway: base expects one of {', '.join(SIDES)}, got {self.base!r}")
+        if not isinstance(self.base, str) or self.base not in SIDES:
+            raise InputError(f"sway: base expects one of {', '.join(SIDES)}, got {shown(self.base)}")
 
     def field(self, scene: Scene) -> MotionField:
         height, length = height_above_base(scene, self.base)

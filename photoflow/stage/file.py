@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import os
+import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -16,17 +19,23 @@ import cv2
 import numpy as np
 
 from photoflow.arrays import Array
-from photoflow.errors import InputError
+from photoflow.errors import InputError, shown
 from photoflow.io.atomic import write_bytes
 from photoflow.io.image import MAX_MEGAPIXELS
+from photoflow.io.reading import name_of, read_bytes
 from photoflow.motion.motion import NAME
 
 VERSION = 1
 SUFFIX = ".stage"
 MAX_BYTES = 1 << 30  # of a file, and of all that is in it
+MAX_PICTURES = 1 << 32  # bytes of all pixels: forty layers of a photo of 12 megapixels
 MAX_DOCUMENT = 1 << 20  # bytes of the JSON document
 MAX_LAYERS = 256
 _DOCUMENT = "stage.json"
+# What the zip format can make Python's reader raise on bytes that were changed.
+_DAMAGE = (
+    OSError, zlib.error, struct.error, RuntimeError, ValueError, EOFError, OverflowError, MemoryError, LookupError,
+)  # fmt: skip
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same stage gives the same bytes
 _LAYER: dict[str, Any] = {"name": str, "source": str, "kind": (str, type(None)), "region": bool, "given": bool}
 
@@ -53,10 +62,13 @@ def write(path: str | os.PathLike[str], document: Mapping[str, Any], pictures: M
     """Write a stage file, beside its target first and then renamed over it.
 
     Raises:
-        InputError: the suffix is not .stage, or the folder does not exist or cannot be written to.
+        InputError: the suffix is not .stage, the folder does not exist or cannot be written to, or there is more in the
+            stage than `read` reads.
     """
     if Path(path).suffix.lower() != SUFFIX:
         raise InputError(f"cannot write {path}: a stage is expected to end in {SUFFIX}")
+    if sum(picture.nbytes for picture in pictures.values()) > MAX_PICTURES:
+        raise InputError(f"cannot write {path}: expected at most {MAX_PICTURES >> 20} MiB of pixels in a stage")
     whole = {"photoflow": "stage", "version": VERSION, **document}
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
@@ -72,24 +84,17 @@ def read(path: str | os.PathLike[str]) -> Contents:
     Raises:
         InputError: in one line: no such file, not a stage, damaged, too large, or of another version.
     """
+    name, data = name_of(path), read_bytes(path, "a stage of `photoflow prepare`", MAX_BYTES)
     try:
-        size = os.path.getsize(path)
-        if size > MAX_BYTES:
-            raise InputError(f"{path}: a stage of more than {MAX_BYTES >> 20} MB; expected a smaller one")
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return _read(archive)
     except InputError as error:
-        raise InputError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    except FileNotFoundError as error:
-        raise InputError(f"{path}: no such file") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot read the stage ({error.strerror or error})") from error
+        raise InputError(f"{name}: {error}") from error
     except zipfile.BadZipFile as error:
-        raise InputError(f"{path}: not a stage, or a damaged one; expected a file of `photoflow prepare`") from error
-    # What the zip format can make Python's reader raise on bytes that were changed.
-    except (zlib.error, NotImplementedError, RuntimeError, ValueError, EOFError, OverflowError, MemoryError) as error:
+        raise InputError(f"{name}: not a stage, or a damaged one; expected a file of `photoflow prepare`") from error
+    except _DAMAGE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        raise InputError(f"{path}: a damaged stage ({reason}); expected a file of `photoflow prepare`") from error
+        raise InputError(f"{name}: a damaged stage ({reason}); expected a file of `photoflow prepare`") from error
 
 
 def _read(archive: zipfile.ZipFile) -> Contents:
@@ -99,6 +104,8 @@ def _read(archive: zipfile.ZipFile) -> Contents:
         raise InputError(f"not a stage: expected {_DOCUMENT} in it")
     if len(set(names)) < len(names):
         raise InputError("a damaged stage: something is in it twice")
+    if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+        raise InputError("a damaged stage: it is packed by another method")
     if sum(member.file_size for member in members) > MAX_BYTES or archive.getinfo(_DOCUMENT).file_size > MAX_DOCUMENT:
         raise InputError("a stage with too much in it")
     document = _document(archive.read(_DOCUMENT))
@@ -112,6 +119,9 @@ def _read(archive: zipfile.ZipFile) -> Contents:
     for number in range(1, count + 1):
         optional |= {f"alpha-{number}": (height, width), f"colours-{number}": (height, width, 3)}
     optional |= {f"fill-{number}": (height, width, 3) for number in range(1, len(document["fills"]) + 1)}
+    there = [shape for name, shape in (shapes | optional).items() if f"{name}.png" in names]
+    if sum(math.prod(shape) for shape in there) > MAX_PICTURES:
+        raise InputError("a stage with too much in it")
     pictures = {}
     for name, shape in (shapes | optional).items():
         if f"{name}.png" in names:
@@ -128,21 +138,21 @@ def _document(text: bytes) -> dict[str, Any]:
         InputError: it is not a stage's, or of another version, or a value is not what it should be.
     """
     try:
-        document = json.loads(text.decode())
+        document = json.loads(text.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
         raise InputError(f"a damaged stage: {_DOCUMENT} is not JSON") from error
     if not isinstance(document, dict) or document.get("photoflow") != "stage":
         raise InputError(f'not a stage: expected "photoflow": "stage" in {_DOCUMENT}')
-    if document.get("version") != VERSION:
-        found = repr(document.get("version"))[:40]
-        raise InputError(f"a stage of version {found}; this photoflow reads version {VERSION}")
+    version = document.get("version")
+    if type(version) is not int or version != VERSION:
+        raise InputError(f"a stage of version {shown(version)[:40]}; this photoflow reads version {VERSION}")
     look = document.get("look")
     _expect(_is_size(document.get("size")), "size")
     _expect(_is_size(document.get("photo")), "photo")
     _expect(look is None or _is_size(look), "look")
     _expect(isinstance(document.get("note"), str), "note")
     for name in ("scale", "look_scale"):
-        _expect(isinstance(document.get(name), (int, float)) and 0 < document[name] < 1e4, name)
+        _expect(type(document.get(name)) in (int, float) and 0 < document[name] < 1e4, name)
     layers, fills = document.get("layers"), document.get("fills")
     _expect(isinstance(layers, list) and len(layers) <= MAX_LAYERS and all(map(_is_layer, layers)), "layers")
     _expect(len({layer["name"] for layer in document["layers"]}) == len(document["layers"]), "layers")
@@ -151,6 +161,13 @@ def _document(text: bytes) -> dict[str, Any]:
         _expect(isinstance(fill, dict) and {"moving", "others"} == fill.keys(), "fills")
         _expect(all(_are_numbers(numbers, len(document["layers"])) for numbers in fill.values()), "fills")
     return document
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError("a name stands twice")
+    return values
 
 
 def _expect(condition: bool, name: str) -> None:
@@ -192,9 +209,11 @@ def _decoded(data: bytes, name: str, shape: Sequence[int]) -> Array:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-            if image.size == (shape[1], shape[0]) and image.mode == ("RGB" if len(shape) == 3 else "L"):
-                return np.array(image, np.uint8)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a large picture: its size is looked at here
+            with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
+                if image.size == (shape[1], shape[0]) and image.mode == ("RGB" if len(shape) == 3 else "L"):
+                    return np.array(image, np.uint8)
     except Exception as error:  # a damaged PNG raises OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
         raise InputError(f"a damaged stage: {name}.png cannot be read") from error
     raise InputError(f"a damaged stage: {name}.png is not a PNG of {shape[1]}x{shape[0]}")

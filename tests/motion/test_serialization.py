@@ -1,11 +1,17 @@
 """Motion files and motions from the words of a command line."""
 
 import json
+import os
+import random
+import time
+import warnings
 
 import pytest
 
 from photoflow import motion
-from photoflow.errors import InputError
+from photoflow.errors import LONGEST, InputError
+from photoflow.motion.motion import DEEPEST, MOST_PARTS, MOST_POINTS
+from photoflow.motion.serialization import MOST_BYTES
 
 SAMPLES = [
     motion.Sway(strength=0.7, base="left"), motion.Float(), motion.Breathe(), motion.Swing(pivot=(3, 4)),
@@ -60,7 +66,7 @@ def test_bad_files_are_refused_in_one_line(text, named, tmp_path):
 
 
 def test_missing_file_and_folder(tmp_path):
-    with pytest.raises(InputError, match="cannot read the motion file"):
+    with pytest.raises(InputError, match=r"none\.json: no such file"):
         motion.load(tmp_path / "none.json")
     with pytest.raises(InputError, match=r"no/m\.json"):
         motion.Sway().save(tmp_path / "no" / "m.json")
@@ -115,3 +121,233 @@ def test_parse(text, expected):
 def test_parse_errors(text, named):
     with pytest.raises(InputError, match=named):
         motion.parse(text)
+
+
+def refused(call, named, seconds=2.0):
+    """Assert that a call raises an InputError of one short line that has `named` in it, soon and without a warning."""
+    begun = time.perf_counter()
+    with warnings.catch_warnings(), pytest.raises(InputError) as caught:
+        warnings.simplefilter("error")
+        call()
+    said = str(caught.value)
+    assert named in said and said.isprintable() and len(said) <= LONGEST and time.perf_counter() - begun < seconds
+    return said
+
+
+def nested(depth):
+    values = {"type": "sway"}
+    for _ in range(depth - 1):
+        values = {"type": "scaled", "factor": 1, "motion": values}
+    return values
+
+
+def several(count):
+    return {"type": "sum", "motions": [{"type": "sway"}] * count}
+
+
+WORDS = [
+    ("sway strength=" + "9" * 5000, "strength expects a number from 0 to 2, got inf"),
+    ("sway strength=1e999", "got inf"),
+    ("sway strength=nan", "got nan"),
+    ("sway strength=٣", "got '٣'"),
+    ("sway strength=1_0", "got '1_0'"),
+    ("sway strength=1 strength=2", "expected strength once"),
+    ("spectral:plant source=tree", "expected source once"),
+    ("sway base=1,2", "base expects one of bottom"),
+    ("breathe@٣", "number or name after @, got '٣'"),
+    ("breathe@" + "9" * 5000, "number or name after @"),
+    ("breathe@0", "number or name after @"),
+    ("x.json@" + "9" * 5000, "number or name after @"),
+    ("spectral:a.mp4 region=1,2,3,1e999", "region expects x, y, width and height"),
+    ("path points=" + "0,0;" * MOST_POINTS + "1,1", "at most 10000 groups"),
+    ("path points='1,2;" + "3," * 100_000 + "4'", "at least 2 group(s) of 2 numbers"),
+    ("drift arrows=" + "0,0,1,1;" * MOST_POINTS + "0,0,1,1", "at most 10000 groups"),
+    ("sway " * MOST_BYTES, "characters"),
+    ("sway strength=" + "x" * 5000, "strength expects a number"),
+    ("d" * 5000, "unknown motion"),
+    ("'da\nnce'", "unknown motion"),
+    ("\ud800", "unknown motion"),
+    ("\ud800.json", ".json: cannot be read"),
+    ("\0.json", ".json: cannot be read"),
+    ("'" + "y" * 5000, "closing quote"),
+]
+
+
+@pytest.mark.parametrize(("text", "named"), WORDS, ids=range(len(WORDS)))
+def test_words_of_any_kind_are_refused_in_one_short_line(text, named):
+    refused(lambda: motion.parse(text), named)
+
+
+def of(**values):
+    return {**document(), "motion": values}
+
+
+DOCUMENTS = [
+    (of(**nested(DEEPEST + 1)), "at most 32 deep"),
+    (of(**nested(400)), "at most 32 deep"),
+    (of(**several(MOST_PARTS)), "at most 1000 parts"),
+    (of(type="sum", motions=[several(50)] * 50), "at most 1000 parts"),
+    (of(type="path", points=[[0, 0], ["1", "2"]]), "numbers from"),
+    (of(type="path", points=["12", "34"]), "numbers from"),
+    (of(type="path", points=[[0, 0], [True, False]]), "numbers from"),
+    (of(type="path", points=[[0, 0], None]), "numbers from"),
+    (of(type="path", points={"a": 1}), "numbers from"),
+    (of(type="path", points=[[0, 0]] * (MOST_POINTS + 1)), "at most 10000 groups"),
+    (of(type="spectral", source="a.mp4", region="1234"), "region expects"),
+    (of(type="spectral", source="a.mp4", region=[0, 0, 5, {}]), "region expects"),
+    (of(type="spectral", source=["plant"]), "source expects"),
+    (of(type="spectral", source="x" * 5000), "source expects"),
+    (of(type="sway", base=["bottom"]), "base expects"),
+    (of(type="swing", pivot={"x": 1}), "pivot expects"),
+    (of(type="scaled", factor=[2], motion={"type": "sway"}), "factor expects"),
+    (of(type="on", subject=True, motion={"type": "sway"}), "subject's number"),
+    (of(type="on", subject=10**12, motion={"type": "sway"}), "subject's number"),
+    (of(type="sway", **{"z" * 5000: 1}), "unknown parameter"),
+    ({**document(), "version": True}, "version True"),
+    ({**document(), "version": ["x" * 5000] * 50}, "version"),
+]
+
+
+@pytest.mark.parametrize(("values", "named"), DOCUMENTS, ids=range(len(DOCUMENTS)))
+def test_documents_of_any_kind_are_refused_in_one_short_line(values, named, tmp_path):
+    (tmp_path / "m.json").write_text(json.dumps(values))
+    refused(lambda: motion.load(tmp_path / "m.json"), named)
+
+
+STRENGTH = json.dumps(document(strength=7))
+BYTES = [
+    (STRENGTH.replace("7", "9" * 5000).encode(), "strength expects a number"),
+    (STRENGTH.replace("7", "1e999").encode(), "got inf"),
+    (STRENGTH.replace("7", "[" * 900 + "]" * 900).encode(), "strength expects a number"),
+    (b'{"photoflow": "motion", "photoflow": "motion"}', "every name once"),
+    (b"\xff\xfe", "expected a motion file in JSON"),
+    (b'{"photoflow": "\xed\xa0\x80"}', "expected a motion file in JSON"),
+    (b"\xef\xbb\xbf{}", "expected a motion file in JSON"),
+    (b" " * (MOST_BYTES + 1), "more than 1 MiB"),
+    (b"", "expected a motion file in JSON"),
+]
+
+
+@pytest.mark.parametrize(("data", "named"), BYTES, ids=range(len(BYTES)))
+def test_bytes_of_any_kind_are_refused_in_one_short_line(data, named, tmp_path):
+    (tmp_path / "m.json").write_bytes(data)
+    refused(lambda: motion.load(tmp_path / "m.json"), named)
+
+
+def test_files_without_an_end_or_a_writer(tmp_path, monkeypatch):
+    (tmp_path / "zero.json").symlink_to("/dev/zero")
+    refused(lambda: motion.load(tmp_path / "zero.json"), "more than 1 MiB")
+    monkeypatch.setattr("photoflow.io.reading._PATIENCE", 0.1)
+    os.mkfifo(tmp_path / "pipe.json")
+    refused(lambda: motion.load(tmp_path / "pipe.json"), "no one writes to the pipe")
+
+
+def test_the_largest_that_are_read(tmp_path):
+    for values in (nested(DEEPEST), several(MOST_PARTS - 1)):
+        one = motion.from_dict(values)
+        one.save(tmp_path / "m.json")
+        assert motion.load(tmp_path / "m.json") == one
+    points = [(i % 7, i % 5) for i in range(MOST_POINTS)]
+    motion.Path(points).save(tmp_path / "m.json")
+    assert motion.load(tmp_path / "m.json").points[-1] == points[-1]
+
+
+def test_a_long_sum_is_not_deep(tmp_path):
+    total = motion.Sway()
+    for _ in range(100):
+        total = total + motion.Float()
+    total.save(tmp_path / "m.json")
+    assert motion.load(tmp_path / "m.json") == total and len(total.motions) == 101
+
+
+def test_objects_out_of_range():
+    deep = motion.Sway()
+
+    def grow():
+        nonlocal deep
+        for _ in range(DEEPEST):
+            deep = 0.5 * deep
+
+    refused(grow, "at most 32 deep")
+    refused(lambda: 10**400 * motion.Sway(), "factor expects")
+    refused(lambda: motion.Sway(strength=10**5000), "strength expects")
+    refused(lambda: motion.Sway().on(10**5000), "subject's number")
+    refused(lambda: motion.from_dict({"type": "sway", 1: 2, "a": 3}), "unknown parameter 1")
+    refused(lambda: motion.from_dict({"type": "scaled", "factor": 1, "motion": 3}), "unknown motion 3")
+    refused(lambda: type(0.5 * motion.Sway())(0.5, "sway"), "expected a motion")
+    endless = {"type": "scaled", "factor": 1}
+    endless["motion"] = endless
+    refused(lambda: motion.from_dict(endless), "at most 32 deep")
+
+
+VALUES = [None, True, -1, 0, 1e308, 10**30, "", "x", "\ud800", [], [[]], {}, {"type": "sway"}, [1, 2], float("nan")]
+
+
+def altered(value, draw):
+    """A copy of a JSON value with one part in it exchanged, left out or doubled."""
+    inner = list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else []
+    if not inner or draw.random() < 0.15:
+        return draw.choice(VALUES)
+    key, copy = draw.choice(inner), value.copy()
+    match draw.randrange(8):
+        case 0:
+            del copy[key]
+        case 1 if isinstance(copy, list):
+            copy += copy
+        case 2 if isinstance(copy, dict):
+            copy[draw.choice([*value, "zoom"])] = copy[key]
+        case _:
+            copy[key] = altered(copy[key], draw)
+    return copy
+
+
+def damaged(data, draw):
+    """A copy of bytes with some changed, left out or put in."""
+    data, at = bytearray(data), draw.randrange(len(data))
+    match draw.randrange(4):
+        case 0:
+            for _ in range(draw.choice((1, 3, 30))):
+                data[draw.randrange(len(data))] = draw.randrange(256)
+        case 1:
+            del data[at:]
+        case 2:
+            del data[at : at + draw.randrange(1, 40)]
+        case 3:
+            data[at:at] = draw.choice((draw.randbytes(8), data[: draw.randrange(200)], b"9" * 5000, b"[" * 500))
+    return bytes(data)
+
+
+def read_or_refused(call):
+    try:
+        one = call()
+    except InputError as error:
+        assert str(error).isprintable() and len(str(error)) <= LONGEST
+        return 1
+    assert motion.from_dict(one.to_dict()) == one
+    return 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_altered_motions_are_read_or_refused_in_one_short_line(tmp_path):
+    draw, count, path = random.Random(3), 0, tmp_path / "m.json"
+    for number in range(3000):
+        sample = SAMPLES[number // 2 % len(SAMPLES)]
+        whole = {"photoflow": "motion", "version": 1, "motion": sample.to_dict()}
+        if number % 2:
+            path.write_text(json.dumps(altered(altered(whole, draw), draw)))
+        else:
+            path.write_bytes(damaged(json.dumps(whole).encode(), draw))
+        count += read_or_refused(lambda: motion.load(path))
+    assert 1500 < count < 3000
+
+
+@pytest.mark.filterwarnings("error")
+def test_altered_words_are_read_or_refused_in_one_short_line():
+    draw = random.Random(4)
+    words = [
+        "sway strength=0.8 period=3", "path@2 points=0,0;40,-20 closed=true", "swing pivot=10,20 angle=-3e1",
+        "spectral:'a b.mp4'@rose region=1,2,3,4", "drift arrows=0,0,5,5 anchors=1,1;2,2",
+    ]  # fmt: skip
+    for number in range(3000):
+        text = damaged(words[number % len(words)].encode(), draw).decode("utf-8", "surrogateescape")
+        read_or_refused(lambda text=text: motion.parse(text))

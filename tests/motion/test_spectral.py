@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import os
+import random
+import struct
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from photoflow.errors import InputError
+from photoflow.errors import LONGEST, InputError
 from photoflow.motion.spectral import (
     SpectralVolume,
     amplitude_scales,
@@ -127,7 +131,7 @@ def test_a_file_holds_the_volume(volume: SpectralVolume, tmp_path: Path) -> None
 def test_other_files_are_named(volume: SpectralVolume, tmp_path: Path) -> None:
     save_file({"real": np.zeros((1, 2, 3, 3))}, tmp_path / "other.safetensors")
     (tmp_path / "text.safetensors").write_text("no tensors")
-    for name, said in (("other", "expected a spectral volume"), ("text", "cannot read"), ("none", "cannot read")):
+    for name, said in (("other", "expected a spectral volume"), ("text", "cannot read"), ("none", "no such file")):
         with pytest.raises(InputError, match=rf"{name}\.safetensors: {said}"):
             SpectralVolume.load(tmp_path / f"{name}.safetensors")
     with pytest.raises(InputError, match=r"expected to end in \.safetensors"):
@@ -139,7 +143,10 @@ def test_other_files_are_named(volume: SpectralVolume, tmp_path: Path) -> None:
     [
         (lambda v, f: SpectralVolume(np.zeros((3, 4, 5)), 1), r"expected coefficients \(K, 2, H, W\)"),
         (lambda v, f: SpectralVolume(np.full((1, 2, 3, 3), np.nan), 1), "expected finite coefficients"),
-        (lambda v, f: SpectralVolume(np.zeros((1, 2, 3, 3)), 0), "expected a length above 0 seconds, got 0"),
+        (
+            lambda v, f: SpectralVolume(np.zeros((1, 2, 3, 3)), 0),
+            "expected a length from 0.001 to 1e\\+06 seconds, got 0",
+        ),
         (lambda v, f: SpectralVolume.from_trajectories(f[:1], 1, 1), "expected at least 2 frames"),
         (lambda v, f: SpectralVolume.from_trajectories(f[:6], 1, 5), "6 frames have 1 to 4 frequencies, got 5"),
         (lambda v, f: SpectralVolume.from_trajectories(f[0], 1, 1), r"expected trajectories \(T, 2, H, W\)"),
@@ -152,3 +159,138 @@ def test_other_files_are_named(volume: SpectralVolume, tmp_path: Path) -> None:
 def test_what_is_wrong_is_said(make, said: str, volume: SpectralVolume, trajectories: np.ndarray) -> None:
     with pytest.raises(InputError, match=said):
         make(volume, trajectories)
+
+
+ABOUT = {"photoflow": "spectral volume", "version": "1", "seconds": "3.0"}
+ONE = np.ones((2, 2, 3, 4), np.float32)
+
+
+def written(path: Path, real: np.ndarray = ONE, imaginary: np.ndarray | None = None, **about: str) -> Path:
+    parts = {"real": real, "imaginary": real if imaginary is None else imaginary}
+    save_file(parts, path, {**ABOUT, **about})
+    return path
+
+
+def put(path: Path, header: object, data: bytes = b"") -> Path:
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    return path
+
+
+def entries(dtype: str, shape: object, size: int) -> dict[str, object]:
+    """A header with both parts of this type and shape, `size` bytes each."""
+    one = {"dtype": dtype, "shape": shape}
+    return {"__metadata__": ABOUT, "real": {**one, "data_offsets": [0, size]},
+            "imaginary": {**one, "data_offsets": [size, 2 * size]}}  # fmt: skip
+
+
+def full(value: float, dtype: type = np.float64) -> np.ndarray:
+    return np.full((2, 2, 3, 4), value, dtype)
+
+
+ODD = [
+    (lambda path: written(path, full(1e300)), "NaN or infinity"),
+    (lambda path: written(path, full(np.inf)), "NaN or infinity"),
+    (lambda path: written(path, full(np.nan, np.float32)), "NaN or infinity"),
+    (lambda path: written(path, ONE, full(-np.inf, np.float16)), "NaN or infinity"),
+    (lambda path: written(path, full(1e30)), "at most 1e[+]09 pixels"),
+    (lambda path: written(path, ONE.astype(np.int32)), "expected numbers of F16, BF16, F32, F64, got I32"),
+    (lambda path: written(path, ONE > 0), "got BOOL"),
+    (lambda path: written(path, ONE, ONE[:1]), "of one shape"),
+    (lambda path: written(path, ONE[0]), "of one shape"),
+    (lambda path: written(path, ONE[:0]), "expected coefficients"),
+    (lambda path: written(path, ONE[:, :1]), "expected coefficients"),
+    *((lambda path, text=text: written(path, seconds=text), "expected a length") for text in
+      ("1e-320", "1e320", "nan", "-3", "0", "", "three", "9" * 5000, "1e-4")),
+    (lambda path: written(path, version="2"), "of version 1"),
+    (lambda path: save_file({"real": ONE}, path, ABOUT), "expected tensors real and imaginary, got"),
+    (lambda path: save_file({"real": ONE, "imaginary": ONE, "x": ONE}, path, ABOUT), "expected tensors real and"),
+    (lambda path: save_file({"real": ONE, "imaginary": ONE}, path, {"photoflow": "spectral volume"}), "of version 1"),
+    (lambda path: put(path, entries("F32", [16, 2, 10**6, 10**6], 8), bytes(16)), "has 8 bytes"),
+    (lambda path: put(path, entries("F32", [2**62, 2, 2**62, 8], 8), bytes(16)), "has 8 bytes"),
+    (lambda path: put(path, entries("F8_E4M3", [1, 2, 1, 1], 2), bytes(4)), "of type 'F8_E4M3'"),
+    (lambda path: put(path, {**entries("F32", [1, 2, 1, 1], 8), "__metadata__": [1]}, bytes(16)), "not texts"),
+    (lambda path: put(path, {**entries("F32", [1, 2, 1, 1], 8), "__metadata__": {**ABOUT, "seconds": 3}}, bytes(16)),
+     "not texts"),
+    (lambda path: path.write_bytes(b""), "truncated"),
+    (lambda path: path.write_bytes(b"\xff" * 8 + b"{"), "at most"),
+    (lambda path: path.symlink_to("/dev/zero"), "more than 64 MiB"),
+]  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", range(len(ODD)))
+def test_an_odd_file_is_refused_in_one_short_line(case: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photoflow.motion.spectral.MOST_BYTES", 1 << 26)  # an endless file is read so far
+    make, said = ODD[case]
+    make(tmp_path / "v.safetensors")
+    with pytest.raises(InputError, match=said) as caught:
+        SpectralVolume.load(tmp_path / "v.safetensors")
+    text = str(caught.value)
+    assert "v.safetensors" in text and text.isprintable() and len(text) <= LONGEST
+
+
+@pytest.mark.filterwarnings("error")
+def test_other_precisions_are_read(tmp_path: Path) -> None:
+    values = np.random.default_rng(3).normal(size=ONE.shape).astype(np.float32)
+    for dtype in (np.float16, np.float64):
+        loaded = SpectralVolume.load(written(tmp_path / "v.safetensors", values.astype(dtype)))
+        np.testing.assert_allclose(loaded.coefficients, values + 1j * values, rtol=1e-3)
+    upper = (values.view(np.uint32) >> 16).astype("<u2")
+    path = put(tmp_path / "b.safetensors", entries("BF16", ONE.shape, upper.nbytes), 2 * upper.tobytes())
+    np.testing.assert_allclose(SpectralVolume.load(path).coefficients, values + 1j * values, rtol=1e-2)
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_made_too_large_is_refused_without_a_warning() -> None:
+    volume = SpectralVolume(full(1e8), 1)
+    for make in (lambda: volume.magnified(1e30), lambda: volume.magnified(np.nan), lambda: volume.resized(300, 10_000)):
+        with pytest.raises(InputError, match="spectral volume: expected"):
+            make()
+    for coefficients in (
+        full(1e300),
+        np.full((1, 2, 3, 3), "a"),
+        np.full((1, 2, 3, 3), None),
+        np.ones((1, 2, 3, 3), bool),
+    ):
+        with pytest.raises(InputError, match="spectral volume: expected"):
+            SpectralVolume(coefficients, 1)
+    for seconds in (True, "3", None, 10**400, 1e-320):
+        with pytest.raises(InputError, match="expected a length from"):
+            SpectralVolume(ONE, seconds)  # type: ignore[arg-type]
+
+
+def test_a_pipe_without_a_writer_and_a_name_that_no_file_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photoflow.io.reading._PATIENCE", 0.1)
+    os.mkfifo(tmp_path / "v.safetensors")
+    for name in ("v.safetensors", "a\0.safetensors", "\ud800.safetensors", "a" * 5000):
+        with pytest.raises(InputError) as caught:
+            SpectralVolume.load(tmp_path / name)
+        assert str(caught.value).isprintable() and len(str(caught.value)) <= LONGEST
+
+
+@pytest.mark.filterwarnings("error")
+def test_damaged_bytes_are_read_or_refused_in_one_short_line(volume: SpectralVolume, tmp_path: Path) -> None:
+    draw, refused, path = random.Random(7), 0, tmp_path / "v.safetensors"
+    volume.save(path)
+    whole = path.read_bytes()
+    for number in range(2000):
+        data = bytearray(whole)
+        at = draw.randrange(len(data) if number % 2 else 300)
+        match draw.randrange(4):
+            case 0:
+                for _ in range(draw.choice((1, 3, 30))):
+                    data[draw.randrange(at + 1)] = draw.randrange(256)
+            case 1:
+                del data[at:]
+            case 2:
+                del data[at : at + draw.randrange(1, 50)]
+            case 3:
+                data[at:at] = draw.choice((draw.randbytes(8), data[at : at + 100], b"9" * 5000))
+        path.write_bytes(data)
+        try:
+            SpectralVolume.load(path)
+        except InputError as error:
+            assert str(error).isprintable() and len(str(error)) <= LONGEST
+            refused += 1
+    assert refused > 1000

@@ -2,7 +2,9 @@
 
 import io
 import json
+import os
 import random
+import warnings
 import zipfile
 
 import numpy as np
@@ -31,10 +33,10 @@ def load(tmp_path, data):
     return Stage.load(path)
 
 
-def rezipped(data, change):
+def rezipped(data, change, compression=zipfile.ZIP_STORED):
     """The stage with each member as `change(name, bytes)` has it; None leaves it out."""
     old, new = zipfile.ZipFile(io.BytesIO(data)), io.BytesIO()
-    with zipfile.ZipFile(new, "w") as archive:
+    with zipfile.ZipFile(new, "w", compression) as archive:
         for name in old.namelist():
             changed = change(name, old.read(name))
             if changed is not None:
@@ -96,6 +98,14 @@ def test_a_stage_is_written_beside_and_renamed(saved, tmp_path, monkeypatch):
         (lambda data: with_document(data, layers=7), "'layers'"),
         (lambda data: with_document(data, fills=[{"moving": [9], "others": []}]), "'fills'"),
         (lambda data: with_document(data, note=None), "'note'"),
+        (lambda data: with_document(data, version=True), "version True"),
+        (lambda data: with_document(data, version=[[["x" * 5000]]] * 99), "a stage of version [[["),
+        (lambda data: with_document(data, scale=True), "'scale'"),
+        (lambda data: rezipped(data, lambda n, c: b'{"a":1,"a":2}' if n == "stage.json" else c), "is not JSON"),
+        (lambda data: rezipped(data, lambda n, c: b"9" * 5000 if n == "stage.json" else c), "is not JSON"),
+        (lambda data: rezipped(data, lambda n, c: b"\xff" if n == "stage.json" else c), "is not JSON"),
+        (lambda data: rezipped(data, lambda n, c: c, zipfile.ZIP_LZMA), "packed by another method"),
+        (lambda data: rezipped(data, lambda n, c: c, zipfile.ZIP_BZIP2), "packed by another method"),
     ],
 )
 def test_what_is_no_stage_is_refused_in_a_line(saved, tmp_path, change, named):
@@ -112,7 +122,7 @@ def test_sizes_are_looked_at_before_anything_is_unpacked(saved, tmp_path, monkey
     with pytest.raises(InputError, match="too much in it"):
         load(tmp_path, packed.getvalue())
     monkeypatch.setattr(file, "MAX_BYTES", 1000)
-    with pytest.raises(InputError, match="a stage of more than"):
+    with pytest.raises(InputError, match="more than 1000 bytes, expected a stage"):
         load(tmp_path, saved)
 
 
@@ -143,3 +153,35 @@ def test_damaged_bytes_are_refused_in_a_line_or_are_of_no_account(saved, tmp_pat
             stage.save(tmp_path / "c.stage")
             assert (tmp_path / "c.stage").read_bytes() == saved
     assert refused > 800
+
+
+def test_pixels_are_counted_before_any_is_unpacked(saved, tmp_path, monkeypatch):
+    """Black pictures are a thousandth of their size in a file."""
+    stage = load(tmp_path, saved)
+    monkeypatch.setattr(file, "MAX_PICTURES", 10**5)
+    monkeypatch.setattr(file, "_decoded", lambda *_: 1 / 0)
+    with pytest.raises(InputError, match="too much in it"):
+        load(tmp_path, saved)
+    with pytest.raises(InputError, match="of pixels in a stage"):
+        stage.save(tmp_path / "c.stage")
+
+
+def test_files_without_an_end_a_writer_or_a_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(file, "MAX_BYTES", 1 << 24)
+    monkeypatch.setattr("photoflow.io.reading._PATIENCE", 0.1)
+    (tmp_path / "zero.stage").symlink_to("/dev/zero")
+    os.mkfifo(tmp_path / "pipe.stage")
+    for name, said in (
+        ("zero", "more than 16 MiB"), ("pipe", "no one writes"), ("no", "no such file"), ("a\0b", "cannot be read"),
+        ("\ud800", "cannot be read"), ("a" * 5000, "cannot be read"),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=said) as caught:
+            Stage.load(tmp_path / f"{name}.stage")
+        assert str(caught.value).isprintable() and len(str(caught.value)) <= 600
+
+
+def test_a_large_picture_is_read_without_a_warning():
+    packed = file._encoded(np.zeros((9000, 10_000), np.uint8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert file._decoded(packed, "photo", (9000, 10_000)).shape == (9000, 10_000)

@@ -190,3 +190,76 @@ def test_a_network_of_several_layouts_is_fetched_once(monkeypatch: pytest.Monkey
     with pytest.raises(WeightsError, match="raft_small: cannot be fetched"):
         load_network("flow", "raft_small")
     assert tried == ["raft_small"]
+
+
+def no_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this user have no home folder."""
+    import pwd
+
+    for name in ("HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: {}["nobody"])
+
+
+def assert_nowhere(said: str) -> None:
+    """Assert that "tiny" is absent for those who only look, and that fetching it says in a line why it cannot be."""
+    assert weights.locate("tiny") is None and "absent" in weights.description("tiny")
+    for offline in (False, True):
+        with pytest.raises(WeightsError, match="offline is set|no home" if offline else said) as caught:
+            weights.fetch("tiny", offline=offline)
+        assert str(caught.value).isprintable() and len(str(caught.value)) < 600
+    assert str(caught.value).count("TORCH_HOME") <= 1
+
+
+def test_no_home_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    register(monkeypatch)
+    no_users(monkeypatch)
+    assert_nowhere("expected a folder in TORCH_HOME, as ~/.cache/torch is nowhere: there is no home folder")
+    monkeypatch.setenv("TORCH_HOME", "~nobody-of-this-name/x")
+    assert_nowhere("expected a folder in TORCH_HOME, as ~nobody-of-this-name/x is nowhere")
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    assert weights.cache_folder() == tmp_path / "hub" / "checkpoints"
+
+
+@pytest.mark.parametrize("variable", ["TORCH_HOME", "XDG_CACHE_HOME"])
+def test_a_cache_folder_that_cannot_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str) -> None:
+    register(monkeypatch)
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "link")
+    for value in (tmp_path / "file", tmp_path / "link", "/proc/no/disk", tmp_path / ("a" * 300), "/" + "a/" * 3000):
+        monkeypatch.setenv(variable, str(value))
+        assert_nowhere("the cache folder .* cannot be used")
+
+
+def test_a_cache_folder_that_may_not_be_written(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    register(monkeypatch)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr("os.access", lambda *_: False)
+    assert_nowhere(r"the cache folder .* cannot be used \(it is not writable\)")
+
+
+def test_a_relative_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    register(monkeypatch)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    monkeypatch.setenv("TORCH_HOME", "cache")
+    put(tmp_path / "gone" / "cache" / "hub" / "checkpoints")
+    assert weights.locate("tiny") == weights.fetch("tiny") == Path("cache/hub/checkpoints/tiny.bin")
+    import shutil
+
+    shutil.rmtree(tmp_path / "gone")
+    assert_nowhere("the cache folder cache/hub/checkpoints cannot be used")
+
+
+def test_a_record_of_a_licence_that_cannot_be_read(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(monkeypatch, licence="CC-BY-NC-4.0")
+    put(cache)
+    record = cache / "tiny.bin.licence"
+    record.write_bytes(b"\xff\xfe" * 100)
+    with pytest.raises(WeightsError, match="forbids commercial use"):
+        weights.fetch("tiny")
+    record.unlink()
+    record.mkdir()
+    with pytest.raises(WeightsError, match="forbids commercial use"):
+        weights.fetch("tiny")

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import pickle
+import random
+import struct
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from photoflow.errors import LONGEST
 from photoflow.weights import loading as weights
 from photoflow.weights.loading import WeightsError, load_weights
 
@@ -39,6 +45,11 @@ def changed(**entries: Any) -> dict[str, Any]:
     """GOOD with some entries in place of its own, or without those that are None."""
     renamed = {name.replace("_", "."): value for name, value in entries.items()}
     return {name: value for name, value in {**GOOD, **renamed}.items() if value is not None}
+
+
+def biased(tensor: Any) -> dict[str, Any]:
+    """GOOD with another bias."""
+    return changed(**{"0_bias": tensor})
 
 
 def assert_good(loaded: Any) -> None:
@@ -217,3 +228,163 @@ def test_by_name_the_licence_counts_and_by_path_it_does_not(cache: Path, monkeyp
     loaded = network()
     load_weights(loaded, "tiny", offline=True, accept_licence=True)
     assert_good(loaded)
+
+
+def rezipped(change: Callable[[str, bytes], Any], compression: int = zipfile.ZIP_STORED) -> Callable[[Path], None]:
+    """GOOD in a zip archive, each member as `change` has it: a list of (name, content)."""
+
+    def write(path: Path) -> None:
+        old = zipfile.ZipFile(saved(save_zip, path))
+        with zipfile.ZipFile(path, "w", compression) as new:
+            for name in old.namelist():
+                for member in change(name, old.read(name)):
+                    new.writestr(*member)
+
+    return write
+
+
+def saved(save: Callable[[Any, Path], None], path: Path, state: Any = GOOD) -> io.BytesIO:
+    save(state, path)
+    return io.BytesIO(path.read_bytes())
+
+
+def with_pickle(data: bytes) -> Callable[[Path], None]:
+    """An archive whose list of tensors is `data`."""
+    return rezipped(lambda name, content: [(name, data if name.endswith("data.pkl") else content)])
+
+
+def unreadable_name(path: Path) -> None:
+    save_zip(GOOD, path)
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b"PK\x01\x02")  # the last member: its name is said to be UTF-8, and is not
+    data[at + 8 : at + 10] = struct.pack("<H", 0x800)
+    data[at + 46 : at + 48] = b"\xff\xfe"
+    path.write_bytes(data)
+
+
+def plain(header: Any, data: bytes = b"", length: int | None = None) -> Callable[[Path], Any]:
+    """A safetensors file with this header, or its text."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    return lambda path: path.write_bytes(struct.pack("<Q", len(text) if length is None else length) + text + data)
+
+
+def entry(dtype: str = "F32", shape: Any = (1,), offsets: Any = (0, 4)) -> dict[str, Any]:
+    return {"dtype": dtype, "shape": shape, "data_offsets": offsets}
+
+
+TWICE = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+COMPLEX = torch.zeros(4, dtype=torch.complex64)
+ONES = torch.ones(4)
+FLOAT8 = torch.zeros(4).to(torch.float8_e4m3fn)
+BYTEARRAY = b"cbuiltins\nbytearray\n"
+CALLS = "calls builtins.bytearray when it is read"
+ODD: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "name not UTF-8": (unreadable_name, "corrupted: "),
+    "name twice": (rezipped(lambda n, c: [(n, c), (n, c)]), "corrupted: expected the members of one folder, each once"),
+    "name absolute": (rezipped(lambda n, c: [(f"/{n}", c)]), "corrupted: "),
+    "name outside": (rezipped(lambda n, c: [(n, c), (f"../{n}.x", c)]), "members of one folder"),
+    "compressed": (rezipped(lambda n, c: [(n, c)], zipfile.ZIP_DEFLATED), "members that are not compressed"),
+    "memory": (with_pickle(BYTEARRAY + b"J\xff\xff\xff\x7f\x85R."), CALLS),
+    "memory, old": (lambda path: path.write_bytes(
+        saved(save_old, path).getvalue().replace(b"ctorch._utils\n_rebuild_tensor_v2\n", BYTEARRAY, 1)), CALLS),
+    "deep name": (with_pickle(b"})" + b"\x85" * 3_000_000 + b"Ns."), "a tuple has too much in it"),
+    "name of 2^60 parts": (with_pickle(b"}X\1\0\0\0a" + b"q\0h\0\x86" * 60 + b"Ns."), "a tuple has too much in it"),
+    "the same with a mark": (with_pickle(b"})" + b"q\0(h\0h\0t" * 60 + b"Ns."), "corrupted: "),
+    "escape": (with_pickle(b"ca\\=\nb\n."), "calls a.* when it is read"),
+    "pickle of nothing": (with_pickle(b""), "corrupted: "),
+    "long text": (with_pickle(b"\x8d" + b"\xff" * 7 + b"\x3f."), "corrupted: "),
+    "meta": (lambda path: save_zip(biased(torch.zeros(4, device="meta")), path), "_rebuild_meta_tensor"),
+    "sparse": (lambda path: save_zip(biased(torch.ones(4).to_sparse()), path), "_rebuild_sparse_tensor"),
+    "quantized": (lambda path: save_zip(biased(torch.quantize_per_tensor(ONES, 1, 0, torch.qint8)), path),
+                  "_rebuild_qtensor"),
+    "complex": (lambda path: save_zip(biased(COMPLEX), path), "'0.bias' is torch.complex64 .*plain numbers"),
+    "float8": (lambda path: save_zip(biased(FLOAT8), path), "torch.float8_e4m3fn .*plain numbers"),
+    "repeated": (lambda path: save_zip(biased(torch.zeros(1).expand(10**9)), path),
+                 r"'0\.bias' has the shape \(1000000000,\) in \d+ bytes"),
+    "large numbers": (lambda path: save_zip(biased(torch.full((4,), 1e300, dtype=torch.float64)), path),
+                      "values that are not finite"),
+    "number as name": (lambda path: save_zip({**GOOD, 7: torch.zeros(1)}, path), "got also 7"),
+    "long name": (lambda path: save_zip({**GOOD, "x" * 5000: torch.zeros(1)}, path), "another network's"),
+    "float8, plain": (lambda path: save_safetensors(biased(FLOAT8), path),
+                      "'0.bias' is of type 'F8_E4M3'; expected one of BOOL"),
+    "complex, plain": (lambda path: save_safetensors(biased(COMPLEX), path), "'0.bias' is of type 'C64'"),
+    "header of 2^63 bytes": (plain({}, length=1 << 63), "corrupted: expected a header of at most"),
+    "header too long": (plain({}, length=100), "truncated: expected 108 bytes, got 10"),
+    "nested": (plain(b'{"a":' + b"[" * 100_000), "corrupted: its header is not JSON"),
+    "not UTF-8": (plain(b'{"\xff\xfe": 1}'), "corrupted: its header is not JSON"),
+    "digits": (plain(b'{"a": ' + b"9" * 5000 + b"}"), "corrupted: its header is not JSON"),
+    "header a list": (plain(b"{}", length=2), "missing"),
+    "name twice, plain": (plain(TWICE, bytes(4)), "a name stands twice"),
+    "overlap": (plain({"a": entry(), "b": entry()}, bytes(4)), "overlap"),
+    "gap": (plain({"a": entry(offsets=(4, 8))}, bytes(8)), "overlap"),
+    "rest": (plain({"a": entry()}, bytes(9)), r"corrupted: expected \d+ bytes, got"),
+    "huge shape": (plain({"a": entry(shape=[10**18, 10**18])}, bytes(4)), "has 4 bytes"),
+    "many axes": (plain({"a": entry(shape=[1] * 10_000)}, bytes(4)), "not made of whole numbers"),
+    "negative": (plain({"a": entry(shape=[-1, -1])}, bytes(4)), "not made of whole numbers"),
+    "true": (plain({"a": entry(shape=[True])}, bytes(4)), "not made of whole numbers"),
+    "shape a text": (plain({"a": entry(shape="1")}, bytes(4)), "not made of whole numbers"),
+    "dtype a list": (plain({"a": entry(dtype=["F32"])}, bytes(4)), "is of type"),
+    "no dtype": (plain({"a": {"shape": [1]}}, bytes(4)), "no type, shape and place"),
+    "metadata": (plain({"__metadata__": {"a": 1}}), "metadata are not texts"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("case", ODD)
+def test_an_odd_file_is_refused_in_one_short_line(tmp_path: Path, case: str) -> None:
+    write, fault = ODD[case]
+    path = tmp_path / "given.pth"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        write(path)
+    untouched = network()
+    with pytest.raises(WeightsError, match=fault) as caught:
+        load_weights(untouched, path)
+    assert "given.pth: " in str(caught.value) and str(caught.value).isprintable() and len(str(caught.value)) <= LONGEST
+    assert all(torch.equal(a, b) for a, b in zip(untouched.state_dict().values(), network().state_dict().values()))
+
+
+def test_a_file_larger_than_any_weights_or_a_pipe_is_not_read(tmp_path: Path) -> None:
+    plain({"a": entry(shape=[1 << 40], offsets=[0, 1 << 42])})(tmp_path / "large")
+    os.truncate(tmp_path / "large", 1 << 42)
+    with pytest.raises(WeightsError, match=r"expected at most 8 GiB, got 4096\.0"):
+        load_weights(network(), tmp_path / "large")
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("pipe", "a" * 5000, "a\0b", "\ud800", "~nobody-of-this-name/a"):
+        with pytest.raises(WeightsError, match="not found") as caught:
+            load_weights(network(), str(tmp_path / name) if name[0] != "~" else name)
+        assert str(caught.value).isprintable() and len(str(caught.value)) <= LONGEST
+
+
+def test_tied_weights_share_their_bytes(tmp_path: Path) -> None:
+    state = {**GOOD, "1.bias": GOOD["1.weight"]}
+    save_zip(state, tmp_path / "a")
+    loaded = network()
+    load_weights(loaded, tmp_path / "a")
+    assert torch.equal(loaded[1].bias, GOOD["1.weight"])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("save", [save_zip, save_old, save_safetensors])
+def test_damaged_bytes_load_or_are_refused_in_one_short_line(tmp_path: Path, save: Callable[[Any, Path], None]) -> None:
+    draw, path, refused = random.Random(6), tmp_path / "a", 0
+    whole = saved(save, path).getvalue()
+    for _ in range(400):
+        data, at = bytearray(whole), draw.randrange(len(whole))
+        match draw.randrange(4):
+            case 0:
+                for _ in range(draw.choice((1, 3, 30))):
+                    data[draw.randrange(len(data))] = draw.randrange(256)
+            case 1:
+                del data[at:]
+            case 2:
+                del data[at : at + draw.randrange(1, 200)]
+            case 3:
+                data[at:at] = draw.choice((draw.randbytes(8), data[at : at + 300]))
+        path.write_bytes(data)
+        try:
+            load_weights(network(), path)
+        except WeightsError as error:
+            assert str(error).isprintable() and len(str(error)) <= LONGEST
+            refused += 1
+    assert refused > 200
