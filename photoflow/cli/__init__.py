@@ -13,13 +13,10 @@ def main() -> None:
 
     Nothing is imported before this, so that an interrupt while the commands are loaded ends without a traceback, too.
     """
-    handled = signal.getsignal(signal.SIGINT)
-    if handled is signal.default_int_handler:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, lambda *_: os._exit(EXIT_INTERRUPTED))
     from photoflow.cli import commands
     from photoflow.cli.app import main as run
 
-    if handled is signal.default_int_handler:
-        signal.signal(signal.SIGINT, handled)
     assert commands
     run()

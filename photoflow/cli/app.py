@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from photoflow import __version__
+from photoflow.cli.interrupts import end_runs_cleanly
 from photoflow.errors import InputError
 
 app = typer.Typer(
@@ -54,10 +54,7 @@ Read = Mapping[str, Sequence[Path | None]]  # files that are read, by what they 
 
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2, an interrupt in 130 and no file."""
-    # A run that is terminated, or whose terminal is closed, cleans up after itself as an interrupted one does.
-    for one in (signal.SIGTERM, *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ())):  # Windows has none
-        if signal.getsignal(one) != signal.SIG_IGN:  # nohup
-            signal.signal(one, lambda number, _: sys.exit(128 + number))
+    end_runs_cleanly()
     try:
         app()
     except InputError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 from photoflow.errors import InputError
 
 _HIDDEN = re.compile(r"\.photoflow-[0-9a-f]{12}\.part")
+_unfinished: set[Path] = set()
 _DAY, _HOUR = 86_400.0, 3_600.0  # seconds
 
 
@@ -110,6 +111,7 @@ def replacing(target: Path) -> Iterator[Path]:
     """
     _remove_leftovers(target.parent, int(time.monotonic() // _HOUR))
     hidden = hidden_beside(target)
+    _unfinished.add(hidden)
     try:
         yield hidden
         if hidden.is_dir() and target.is_dir():
@@ -118,6 +120,15 @@ def replacing(target: Path) -> Iterator[Path]:
     except BaseException:
         remove(hidden)
         raise
+    finally:
+        _unfinished.discard(hidden)
+
+
+def remove_unfinished() -> None:
+    """Remove what is being written, for a process that is about to end at once."""
+    for hidden in list(_unfinished):
+        with suppress(OSError):
+            remove(hidden)
 
 
 def hidden_beside(target: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import random
 import struct
@@ -92,7 +93,7 @@ def mutated_document(document: Any, rng: random.Random) -> Any:
     for _ in range(rng.choice((1, 1, 2, 4))):
         places = list(_places(changed))
         if not places:
-            return rng.choice(_VALUES)
+            return copy.deepcopy(rng.choice(_VALUES))
         holder, key = rng.choice(places)
         kind = rng.randrange(6)
         if kind == 0:
@@ -105,7 +106,7 @@ def mutated_document(document: Any, rng: random.Random) -> Any:
         elif kind == 3:
             holder[key] = [holder[key]] * rng.choice((0, 2, 1000))
         else:
-            holder[key] = rng.choice(_VALUES)
+            holder[key] = copy.deepcopy(rng.choice(_VALUES))
     return changed
 
 

@@ -334,7 +334,7 @@ class Volumes(Target):
         about = {"photoflow": "spectral volume", "version": "1", "seconds": "3.0"}
         real = torch.from_numpy(np.random.default_rng(0).normal(size=(4, 2, 6, 8)))
         return [
-            (f"{str(dtype)[6:]}.safetensors", save({"real": real.to(dtype), "imaginary": real.to(dtype)}, about))
+            (f"{str(dtype)[6:]}.safetensors", save({"real": real.to(dtype), "imaginary": -real.to(dtype)}, about))
             for dtype in (torch.float32, torch.float64, torch.bfloat16, torch.float16)
         ]
 
