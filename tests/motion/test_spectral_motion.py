@@ -150,6 +150,10 @@ def test_a_source_that_cannot_be_read_is_named(tmp_path, volume):
         with pytest.raises(InputError, match=named) as caught:
             Spectral(str(tmp_path / source)).field(Scene(subject()))
         assert source in str(caught.value)
+    for source in ("a\0b.mp4", "\ud800.mp4", "a" * 5000 + ".mp4"):
+        with pytest.raises(InputError, match="no such file") as caught:
+            Spectral(source).field(Scene(subject()))
+        assert str(caught.value).isprintable() and len(str(caught.value)) <= 600
     with pytest.raises(InputError, match=r"region: expected one within the 40x20 pixels of .*v\.safetensors, got 30,"):
         Spectral(volume[1], region=(30, 0, 20, 10)).field(Scene(subject()))
 
