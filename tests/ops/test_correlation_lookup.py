@@ -169,6 +169,21 @@ def test_any_number_of_channels(device: str, channels: int) -> None:
     assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("method", METHODS)
+def test_no_channels_give_0_and_gradients_of_0(device: str, method: str, dtype: torch.dtype) -> None:
+    fmap1, fmap2 = (
+        torch.zeros(2, 0, *size, device=device, dtype=dtype, requires_grad=True) for size in ((5, 7), (6, 4))
+    )
+    coords = places(2, 5, 7, device=device, dtype=torch.float64 if dtype == torch.float64 else torch.float32)
+    inputs = [fmap1, fmap2, coords.requires_grad_()]
+    out = correlation_lookup(*inputs, radius=1, levels=3, method=method)
+    assert out.shape == (2, 27, 5, 7) and out.dtype == dtype and out.abs().sum() == 0
+    grads = torch.autograd.grad(out.sum(), inputs, allow_unused=True)
+    assert all(grad is None or grad.shape == of.shape for grad, of in zip(grads, inputs))
+    assert grads[2] is None or grads[2].abs().sum() == 0
+
+
 def test_coordinates_far_apart_and_in_step(device: str) -> None:
     """Neighbours whose windows overlap share their loads, and others do not: both are right."""
     maps = [torch.randn(1, 32, 14, 40, device=device, requires_grad=True) for _ in range(2)]
