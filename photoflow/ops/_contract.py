@@ -1,14 +1,15 @@
-"""The Python side that all operators share: checks of their arguments, and the refusal of a second derivative."""
+"""The Python side that all operators share: checks of their arguments, and the derivatives they have and refuse."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
 import numpy as np
 import torch
 import torch.utils.dlpack
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from photoflow.ops._library import require_operators
 
@@ -95,10 +96,67 @@ def empty_in_format_of(image: Tensor, shape: tuple[int, ...]) -> Tensor:
     return torch.empty(shape, dtype=image.dtype, device=image.device, memory_format=chosen)
 
 
+class _ReverseOnly(torch.library.Library):
+    """Registers gradients, each behind a check for the derivatives that torch would get wrong or refuse in riddles."""
+
+    def impl(self, op_name: Any, fn: Callable[..., Any], dispatch_key: str = "", **options: Any) -> None:
+        """Register a kernel of autograd, which gets the keys of the dispatcher and then the operator's arguments."""
+        name = (op_name if isinstance(op_name, str) else op_name.name()).removeprefix("photoflow::")
+
+        def kernel(keys: Any, *arguments: Any) -> Any:
+            # Both are read here, since this is every call's way: less than a microsecond in all.
+            if forward_ad._current_level >= 0:
+                _refuse_tangents(name, arguments)
+            if torch._C._are_functorch_transforms_active():
+                _refuse_torch_func(name, arguments)
+            return fn(keys, *arguments)
+
+        super().impl(op_name, kernel, dispatch_key, **options)
+
+
+_GRADIENTS = _ReverseOnly("photoflow", "FRAGMENT")
+_INSTEAD = "use torch.autograd.grad, or jacobian or vjp of torch.autograd.functional"
+
+
+def _tensors(arguments: Iterable[Any]) -> Iterator[Tensor]:
+    """Yield the tensors among an operator's arguments and in lists among them."""
+    for argument in arguments:
+        for value in argument if isinstance(argument, (list, tuple)) else (argument,):
+            if isinstance(value, Tensor):
+                yield value
+
+
+def _refuse_tangents(operator: str, arguments: Iterable[Any]) -> None:
+    """Make forward mode an error: torch takes an operator's derivative for zero there, in silence."""
+    if any(forward_ad.unpack_dual(tensor).tangent is not None for tensor in _tensors(arguments)):
+        raise NotImplementedError(
+            f"photoflow::{operator}: forward-mode derivatives (jvp, jacfwd) are not implemented; {_INSTEAD}"
+        )
+
+
+def _refuse_torch_func(operator: str, arguments: Iterable[Any]) -> None:
+    """Name the operator where torch.func asks for its gradient, which torch has for no operator registered like these.
+
+    Its own error is about a class that nobody wrote.
+    """
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in _tensors(arguments)):
+        raise NotImplementedError(
+            f"photoflow::{operator}: derivatives by torch.func (grad, vjp, jacrev, hessian) are not implemented; "
+            f"{_INSTEAD}"
+        )
+
+
+def register_gradient(
+    operator: str, backward: Callable[..., Any], setup_context: Callable[..., Any] | None = None
+) -> None:
+    """Register an operator's gradient as `torch.library.register_autograd` does, for reverse mode alone."""
+    torch.library.register_autograd(f"photoflow::{operator}", backward, setup_context=setup_context, lib=_GRADIENTS)
+
+
 def refuse_double_backward(operator: str) -> None:
     """Make the derivative of an operator's gradient an error instead of a silent zero."""
 
     def backward(ctx: Any, *grads: Tensor) -> NoReturn:
         raise NotImplementedError(f"{operator}: the gradient of its gradient (double backward) is not implemented")
 
-    torch.library.register_autograd(f"photoflow::{operator}_backward", backward)
+    register_gradient(f"{operator}_backward", backward)

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from photoflow.ops._contract import as_tensor, check_beside, check_features, fail, refuse_double_backward
+from photoflow.ops._contract import (
+    as_tensor,
+    check_beside,
+    check_features,
+    fail,
+    refuse_double_backward,
+    register_gradient,
+)
 
 _NAME = "correlation_lookup"
 _METHODS = ("auto", "direct", "volume")
@@ -288,11 +295,9 @@ def _backward_volume(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return *(grad if needed else None for grad, needed in zip(grads, needs)), None, None, None, None
 
 
-torch.library.register_autograd("photoflow::correlation_pyramid", _backward_pyramid, setup_context=_setup_pyramid)
-torch.library.register_autograd(
-    "photoflow::correlation_pyramid_backward", _backward_pyramid_backward, setup_context=_setup_pyramid_backward
-)
-torch.library.register_autograd("photoflow::correlation_lookup", _backward, setup_context=_setup_context)
-torch.library.register_autograd("photoflow::correlation_volume_lookup", _backward_volume, setup_context=_setup_context)
+register_gradient("correlation_pyramid", _backward_pyramid, setup_context=_setup_pyramid)
+register_gradient("correlation_pyramid_backward", _backward_pyramid_backward, setup_context=_setup_pyramid_backward)
+register_gradient("correlation_lookup", _backward, setup_context=_setup_context)
+register_gradient("correlation_volume_lookup", _backward_volume, setup_context=_setup_context)
 refuse_double_backward(_NAME)
 refuse_double_backward("correlation_volume_lookup")

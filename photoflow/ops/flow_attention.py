@@ -7,7 +7,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from photoflow.ops._contract import as_tensor, check_beside, check_features, fail, refuse_double_backward
+from photoflow.ops._contract import (
+    as_tensor,
+    check_beside,
+    check_features,
+    fail,
+    refuse_double_backward,
+    register_gradient,
+)
 
 _NAME = "flow_attention"
 _NEEDS = 6  # tensor arguments, and so gradients
@@ -169,5 +176,5 @@ def _backward(ctx: Any, grad: Tensor | None, grad_raw: Tensor | None) -> tuple[T
     return *(value if needed else None for value, needed in zip(grads, needs)), None
 
 
-torch.library.register_autograd("photoflow::flow_attention", _backward, setup_context=_setup_context)
+register_gradient("flow_attention", _backward, setup_context=_setup_context)
 refuse_double_backward(_NAME)

@@ -16,6 +16,7 @@ from photoflow.ops._contract import (
     empty_in_format_of,
     fail,
     refuse_double_backward,
+    register_gradient,
 )
 
 _NAME = "forward_splat"
@@ -155,5 +156,5 @@ def _backward(
     return *(grad if needed else None for grad, needed in zip(grads, needs)), None, None, None
 
 
-torch.library.register_autograd("photoflow::forward_splat", _backward, setup_context=_setup_context)
+register_gradient("forward_splat", _backward, setup_context=_setup_context)
 refuse_double_backward(_NAME)

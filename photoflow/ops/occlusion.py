@@ -38,7 +38,7 @@ def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: fl
 
     Returns:
         visible_a and visible_b, each (B, 1, H, W) of the flows' dtype: 1 = seen in the other image, 0 = not seen, or
-        the flow is NaN or infinite. A step function: no gradient flows through it.
+        the flow is NaN or infinite. A step function: no gradient flows through it, and a tangent becomes 0.
 
     Raises:
         ValueError, TypeError: An argument has the wrong shape, device, value or dtype.

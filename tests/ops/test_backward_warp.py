@@ -39,6 +39,7 @@ class TestManyContract(OperatorContract):
     reference = staticmethod(
         lambda *tensors, **mode: [reference.backward_warp(image, tensors[-1], **mode) for image in tensors[:-1]]
     )
+    maps = False
     raw = torch.ops.photoflow.backward_warp_many.default
     keeps_format = True
 

@@ -53,6 +53,13 @@ def test_a_shift_hides_what_leaves_the_image(device: str) -> None:
     assert torch.equal(visible_a[0, 0], expected_a) and torch.equal(visible_b[0, 0], expected_b)
 
 
+def test_a_step_function_has_the_derivative_0_forward_too(device: str) -> None:
+    flow, back = constant_flow(3, 1, device).clone(), constant_flow(-3, -1, device)
+    outputs, tangents = torch.func.jvp(lambda there: occlusion(there, back), (flow,), (torch.ones_like(flow),))
+    assert all(torch.equal(got, want) for got, want in zip(outputs, occlusion(flow, back)))
+    assert all(tangent.abs().sum() == 0 for tangent in tangents)
+
+
 def test_flows_that_disagree_are_not_seen(device: str) -> None:
     visible_a, visible_b = occlusion(constant_flow(1, 0, device), constant_flow(1, 0, device))
     assert visible_a.sum() == 0 and visible_b.sum() == 0
