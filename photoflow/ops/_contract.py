@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn, cast
 
@@ -17,8 +18,8 @@ _FEATURES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def fail(operator: str, argument: str, expected: str, got: object, kind: type[Exception] = ValueError) -> NoReturn:
-    """Raise an error that names operator, argument, what was expected and what was got."""
-    raise kind(f"{operator}: {argument}: expected {expected}, got {got}")
+    """Raise an error of one line that names operator, argument, what was expected and what was got."""
+    raise kind(f"{operator}: {argument}: expected {expected}, got {' '.join(str(got).split())[:200]}")
 
 
 class _WritableAlias:
@@ -46,10 +47,17 @@ def as_tensor(operator: str, argument: str, value: Any) -> Tensor:
         fail(operator, argument, "an array that a tensor can share", f"{type(value).__name__}: {error}", TypeError)
 
 
+def check_dense(operator: str, argument: str, value: object, names: str) -> None:
+    """Check that an argument is a tensor whose elements lie in memory with strides: not sparse, not nested."""
+    if not isinstance(value, Tensor):
+        fail(operator, argument, f"a tensor {names}", type(value).__name__, TypeError)
+    if value.layout != torch.strided or value.is_nested:
+        fail(operator, argument, f"a dense tensor {names}", f"one of layout {value.layout}", TypeError)
+
+
 def check_features(operator: str, argument: str, tensor: Tensor) -> None:
     """Check a (B, C, H, W) tensor of features on a device that has the operators."""
-    if not isinstance(tensor, Tensor):
-        fail(operator, argument, "a tensor (B, C, H, W)", type(tensor).__name__, TypeError)
+    check_dense(operator, argument, tensor, "(B, C, H, W)")
     if tensor.dim() != 4:
         fail(operator, argument, "shape (B, C, H, W)", tuple(tensor.shape))
     if tensor.dtype not in _FEATURES:
@@ -67,8 +75,7 @@ def check_beside(
     That is float32, or float64 beside float64 features; nothing else is converted, since a flow in half precision
     has already lost its sub-pixel part.
     """
-    if not isinstance(tensor, Tensor):
-        fail(operator, argument, f"a tensor {names}", type(tensor).__name__, TypeError)
+    check_dense(operator, argument, tensor, names)
     fits = tensor.dim() == 4 and all(want is None or size == want for size, want in zip(tensor.shape, shape))
     if not fits:
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
@@ -84,9 +91,17 @@ def check_beside(
 
 def check_choice(operator: str, argument: str, value: str, choices: Mapping[str, int]) -> int:
     """Return the code of a named choice."""
-    if value not in choices:
+    if not isinstance(value, str) or value not in choices:
         fail(operator, argument, " or ".join(repr(name) for name in choices), repr(value))
     return choices[value]
+
+
+def check_number(operator: str, argument: str, value: object) -> None:
+    """Check a finite number of at least 0, of Python or NumPy."""
+    number = isinstance(value, (int, float, np.integer, np.floating))
+    # Larger integers of Python have no float.
+    if not number or not 0 <= cast(float, value) <= sys.float_info.max:
+        fail(operator, argument, "a finite number of at least 0", value)
 
 
 def empty_in_format_of(image: Tensor, shape: tuple[int, ...]) -> Tensor:

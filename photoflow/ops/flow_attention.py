@@ -10,6 +10,7 @@ from torch import Tensor
 from photoflow.ops._contract import (
     as_tensor,
     check_beside,
+    check_dense,
     check_features,
     fail,
     refuse_double_backward,
@@ -44,8 +45,7 @@ def _convolution_dtype(feature: Tensor) -> torch.dtype:
 
 def _check_weight(argument: str, tensor: Tensor, feature: Tensor, shape: tuple[int | None, ...], names: str) -> None:
     """Check a weight or bias: the features' dtype, or float32 beside features in half precision."""
-    if not isinstance(tensor, Tensor):
-        fail(_NAME, argument, f"a tensor {names}", type(tensor).__name__, TypeError)
+    check_dense(_NAME, argument, tensor, names)
     fits = tensor.dim() == len(shape) and all(want is None or size == want for size, want in zip(tensor.shape, shape))
     if not fits:
         wanted = ", ".join("any" if want is None else str(want) for want in shape)

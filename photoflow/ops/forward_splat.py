@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -13,6 +12,7 @@ from photoflow.ops._contract import (
     check_beside,
     check_choice,
     check_features,
+    check_number,
     empty_in_format_of,
     fail,
     refuse_double_backward,
@@ -87,8 +87,7 @@ def forward_splat(
         fail(_NAME, "metric", f"{expected} for mode {mode!r}", got)
     if metric is not None:
         metric = check_beside(_NAME, "metric", metric, image, (batch, 1, height, width), "(B, 1, H, W)")
-    if not 0 <= eps < math.inf:
-        fail(_NAME, "eps", "a finite number of at least 0", eps)
+    check_number(_NAME, "eps", eps)
     check_choice(_NAME, "eps_mode", eps_mode, _EPS_MODES)
     if eps_mode != "drop" and eps == 0:
         fail(_NAME, "eps", f"more than 0 for eps_mode {eps_mode!r}", eps)

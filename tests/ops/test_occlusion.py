@@ -147,6 +147,8 @@ def test_no_gradient_flows_through_the_check(device: str) -> None:
         ({"flow_ab": torch.zeros(1, 2, 4, 5).half()}, TypeError, "flow_ab: expected float32 or float64, got .*float16"),
         ({"flow_ba": torch.zeros(1, 2, 4, 6)}, ValueError, r"flow_ba: expected shape .*5\), got .1, 2, 4, 6."),
         ({"flow_ba": torch.zeros(1, 2, 4, 5).double()}, TypeError, "flow_ba: expected torch.float32, got .*float64"),
+        ({"alpha": None}, ValueError, "alpha: expected a finite number of at least 0, got None"),
+        ({"flow_ba": torch.zeros(1, 2, 4, 5).to_sparse()}, TypeError, "flow_ba: expected a dense tensor .B, 2, H, W."),
         ({"alpha": -1.0}, ValueError, "alpha: expected a finite number of at least 0, got -1.0"),
         ({"beta": float("inf")}, ValueError, "beta: expected a finite number of at least 0, got inf"),
     ],
