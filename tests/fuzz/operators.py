@@ -406,7 +406,7 @@ def changed(rng: random.Random, value: Any) -> Any:
         at = rng.randrange(value.dim())
         size = rng.choice((0, 1, value.shape[at] + 1, max(value.shape[at] - 1, 0), 2 * value.shape[at]))
         return value.new_ones((*value.shape[:at], size, *value.shape[at + 1 :]))
-    if kind == "extreme":
+    if kind == "extreme" and value.is_floating_point():
         return torch.full_like(value, rng.choice((float("nan"), float("inf"), 6e4, -6e4)))
     return laid_out(rng, value, rng.choice(LAYOUTS[4:-2]))
 
