@@ -122,8 +122,13 @@ class Build(cpp_extension.BuildExtension):  # type: ignore[misc]
         print(f"photoflow: built the {built}", flush=True)
 
 
+options = {"bdist_wheel": {"py_limited_api": "cp310"}}
+if sanitizers:
+    # In a folder of its own: setuptools takes a library that is newer than its sources for built, whatever the flags.
+    options["build"] = {"build_base": "build/sanitized"}
+
 setup(
     ext_modules=modules,
     cmdclass={"build_ext": Build},
-    options={"bdist_wheel": {"py_limited_api": "cp310"}},
+    options=options,
 )
