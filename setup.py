@@ -5,6 +5,8 @@ PHOTOFLOW_CUDA_ARCHS="8.0 9.0+PTX"   architectures; TORCH_CUDA_ARCH_LIST does th
                              GPUs in this machine, or if it has none 8.0 and 9.0 with PTX, which newer ones can run
 CUDA_HOME, CUDA_PATH         the toolkit's root; without them nvcc on PATH, the toolkit that torch finds and pip's
                              packages are tried (building/cuda_toolkit.py)
+PHOTOFLOW_SANITIZE=address,undefined   compiles the CPU operators with these sanitizers, for tests: slow, and loaded
+                             only into a process that has the compiler's libasan.so (docs/reliability.md)
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from torch.utils import cpp_extension
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "building"))
 from cuda_toolkit import find_toolkit, output_of
+from sanitizers import compile_flags, link_flags, wanted_sanitizers
 
 ARCHITECTURES = ["8.0", "9.0+PTX"]  # covers every GPU since Ampere: code for 8.x, for 9.0, and PTX for newer
 STABLE_ABI = ["-DTORCH_TARGET_VERSION=0x020a000000000000"]  # the stable ABI of torch 2.10
@@ -64,6 +67,11 @@ if not isinstance(toolkit, str) and not architectures(toolkit.root):
 if wish == "1" and isinstance(toolkit, str):
     sys.exit(f"photoflow: PHOTOFLOW_CUDA=1, but {toolkit}")
 
+try:
+    sanitizers = wanted_sanitizers(os.environ.get("PHOTOFLOW_SANITIZE", ""))
+except ValueError as error:
+    sys.exit(f"photoflow: {error}")
+
 facts: list[tuple[str, str | None]] = []
 if not isinstance(toolkit, str):
     archs = architectures(toolkit.root)
@@ -73,6 +81,9 @@ if not isinstance(toolkit, str):
     built = f"CPU and CUDA {toolkit.version} operators ({' '.join(archs)}; {toolkit.name})"
 else:
     built = f"CPU operators only: {toolkit}"
+if sanitizers:
+    facts.append(("PHOTOFLOW_SANITIZERS", "_".join(sanitizers)))
+    built += f"; the CPU's with sanitizers: {', '.join(sanitizers)}"
 
 # Show every warning about our sources, but none about torch's headers.
 warnings = ["-Wall", "-Wextra", *(flag for path in cpp_extension.include_paths() for flag in ("-isystem", path))]
@@ -82,7 +93,8 @@ modules = [
         "photoflow._C",
         ["csrc/registration.cpp", "csrc/module.cpp", *sources("cpu", ".cpp")],
         define_macros=[("Py_LIMITED_API", PYTHON_310), *facts],
-        extra_compile_args={"cxx": [*STABLE_ABI, *optimise, *warnings]},
+        extra_compile_args={"cxx": [*STABLE_ABI, *optimise, *warnings, *compile_flags(sanitizers)]},
+        extra_link_args=link_flags(sanitizers),
         depends=[*sources("common", ".h"), *sources("cpu", ".h")],
         py_limited_api=True,
     )
@@ -110,8 +122,13 @@ class Build(cpp_extension.BuildExtension):  # type: ignore[misc]
         print(f"photoflow: built the {built}", flush=True)
 
 
+options = {"bdist_wheel": {"py_limited_api": "cp310"}}
+if sanitizers:
+    # In a folder of its own: setuptools takes a library that is newer than its sources for built, whatever the flags.
+    options["build"] = {"build_base": "build/sanitized"}
+
 setup(
     ext_modules=modules,
     cmdclass={"build_ext": Build},
-    options={"bdist_wheel": {"py_limited_api": "cp310"}},
+    options=options,
 )

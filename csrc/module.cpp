@@ -9,12 +9,15 @@
 
 namespace {
 
-// The setup script defines both; "none" where CUDA was not compiled.
+// The setup script defines these; "none" where CUDA was not compiled, and where there are no sanitizers.
 #ifndef PHOTOFLOW_CUDA_VERSION
 #define PHOTOFLOW_CUDA_VERSION none
 #endif
 #ifndef PHOTOFLOW_CUDA_ARCHS
 #define PHOTOFLOW_CUDA_ARCHS none
+#endif
+#ifndef PHOTOFLOW_SANITIZERS
+#define PHOTOFLOW_SANITIZERS none
 #endif
 
 // The loader picks among these as it picks among the clones of a kernel.
@@ -27,12 +30,13 @@ const char* simd_level() { return "baseline"; }
 #endif
 
 PyObject* build(PyObject*, PyObject*) {
-  return Py_BuildValue("{s:s,s:s,s:s}", "cuda", PHOTOFLOW_TEXT(PHOTOFLOW_CUDA_VERSION), "architectures",
-                       PHOTOFLOW_TEXT(PHOTOFLOW_CUDA_ARCHS), "simd", simd_level());
+  return Py_BuildValue("{s:s,s:s,s:s,s:s}", "cuda", PHOTOFLOW_TEXT(PHOTOFLOW_CUDA_VERSION), "architectures",
+                       PHOTOFLOW_TEXT(PHOTOFLOW_CUDA_ARCHS), "simd", simd_level(), "sanitizers",
+                       PHOTOFLOW_TEXT(PHOTOFLOW_SANITIZERS));
 }
 
 PyMethodDef methods[] = {
-    {"build", build, METH_NOARGS, "CUDA version, architectures (joined by '_') and SIMD level of this build."},
+    {"build", build, METH_NOARGS, "CUDA version, architectures and sanitizers (joined by '_') and SIMD level."},
     {nullptr, nullptr, 0, nullptr},
 };
 

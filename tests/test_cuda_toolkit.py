@@ -1,12 +1,16 @@
-"""How a build finds a CUDA toolkit; shell scripts stand for the compilers."""
+"""How a build finds a CUDA toolkit, for which shell scripts stand; and its sanitizers."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import cuda_toolkit
 import pytest
 from cuda_toolkit import Toolkit, find_toolkit, installed_roots, pip_roots
+from sanitizers import compile_flags, link_flags, wanted_sanitizers
 from torch.utils import cpp_extension
 
 NVCC = """#!/bin/sh
@@ -124,3 +128,24 @@ def test_the_runtime_library_of_pip_has_a_version_in_its_name(tmp_path: Path) ->
     assert toolkit.runtime_library == ":libcudart.so.13"
     (tmp_path / "lib" / "libcudart.so").touch()
     assert toolkit.runtime_library == "cudart"
+
+
+def test_sanitizers_become_flags_and_none_is_none() -> None:
+    assert wanted_sanitizers("") == wanted_sanitizers(" ") == []
+    assert compile_flags([]) == link_flags([]) == []
+    both = wanted_sanitizers("undefined, address")
+    assert both == ["address", "undefined"]
+    flags = compile_flags(both)
+    assert {"-fsanitize=address", "-fsanitize=undefined", "-fno-omit-frame-pointer"} <= set(flags)
+    assert any(flag.startswith("-fno-sanitize-recover=undefined") for flag in flags)
+    assert link_flags(both) == ["-fsanitize=address,undefined"]
+    assert not any("undefined" in flag for flag in compile_flags(["address"]))
+
+
+def test_an_unknown_sanitizer_is_refused_in_one_line() -> None:
+    environment = {**os.environ, "PHOTOFLOW_CUDA": "0", "PHOTOFLOW_SANITIZE": "address,threads"}
+    setup = Path(__file__).parents[1] / "setup.py"
+    command = [sys.executable, str(setup), "--name"]
+    ran = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=setup.parent)
+    said = "photoflow: PHOTOFLOW_SANITIZE: expected address or undefined, separated by commas, got 'threads'"
+    assert ran.returncode == 1 and ran.stderr.strip().splitlines()[-1] == said

@@ -38,6 +38,17 @@ inline void check_table(const char* name, const Tensor& tensor, const Tensor& co
                   kCorrelation, ": ", name, ": expected the device of the coordinates, got another");
 }
 
+// The gradient of a pyramid of so many channels, which has the type that features accumulate in.
+inline void check_pyramid_gradient(const Tensor& grad, int64_t channels, const PyramidShape& shape) {
+  check_sizes(shape.height, shape.width, shape.levels, 0);
+  STD_TORCH_CHECK(channels >= 0, kCorrelation, ": channels: expected at least 0, got ", channels);
+  STD_TORCH_CHECK(grad.dim() == 3, kCorrelation, ": grad: expected three axes, got ", shape_text(grad));
+  const ScalarType dtype = grad.scalar_type();
+  STD_TORCH_CHECK(dtype == ScalarType::Float || dtype == ScalarType::Double, kCorrelation,
+                  ": grad: expected float32 or float64, got ", torch::headeronly::toString(dtype));
+  check_table("grad", grad, grad, shape.first(shape.levels), padded_channels(channels));
+}
+
 inline void check_lookup(const Tensor& fmap1, const Tensor& pyramid, const Tensor& coords, const PyramidShape& shape,
                          int64_t radius) {
   check_features(kCorrelation, "fmap1", fmap1);

@@ -10,6 +10,11 @@ inline std::optional<Tensor> contiguous_or_none(const std::optional<Tensor>& ten
   return tensor ? std::optional<Tensor>(torch::stable::contiguous(*tensor)) : std::nullopt;
 }
 
+inline SplatMode splat_mode(const char* op, int64_t code) {
+  STD_TORCH_CHECK(code >= 0 && code <= 3, op, ": mode: expected 0, 1, 2 or 3, got ", code);
+  return static_cast<SplatMode>(code);
+}
+
 inline void check_splat(const char* op, const Tensor& image, const Tensor& flow, const std::optional<Tensor>& metric,
                         bool weighed) {
   check_features(op, "image", image);

@@ -18,8 +18,12 @@ inline void check_warp(const char* op, const Tensor& image, const Tensor& flow) 
                   ": image: expected at least one pixel to read, got ", shape_text(image));
 }
 
-// Several images that one flow warps: they share batch, height and width, and the type they accumulate in.
-inline void check_warps(const char* op, const std::vector<Tensor>& images, const Tensor& flow) {
+// Several images that one flow warps: they share batch, height and width, and the type they accumulate in. The mode
+// says how many pixels are read, and so how much memory there has to be: no other number may pass.
+inline void check_warps(const char* op, const std::vector<Tensor>& images, const Tensor& flow, int64_t mode,
+                        int64_t padding) {
+  STD_TORCH_CHECK(mode == 1 || mode == 2 || mode == 4, op, ": mode: expected 1, 2 or 4, got ", mode);
+  STD_TORCH_CHECK(padding >= 0 && padding <= 2, op, ": padding: expected 0, 1 or 2, got ", padding);
   STD_TORCH_CHECK(!images.empty(), op, ": image: expected at least one tensor, got none");
   for (const Tensor& image : images) {
     check_warp(op, image, flow);

@@ -58,7 +58,7 @@ void warp_all(const Warp<A>& job, const Images& images) {
 
 std::vector<Tensor> backward_warp_many_cpu(const std::vector<Tensor>& images, const Tensor& flow, int64_t mode,
                                            int64_t padding) {
-  check_warps(kName, images, flow);
+  check_warps(kName, images, flow, mode, padding);
   const WarpOutputs outputs(images, flow);
   for (const Tensor& result : outputs.results) prefer_huge_pages(result);
   dispatch_accumulate(flow.scalar_type(), [&](auto type) {

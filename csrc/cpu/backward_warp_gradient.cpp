@@ -164,7 +164,7 @@ void image_gradient(const Warp<A>& job, const Features& features, const std::vec
 std::tuple<std::vector<Tensor>, Tensor> backward_warp_many_backward_cpu(
     const std::vector<Tensor>& grads, const std::vector<Tensor>& images, const Tensor& flow, int64_t mode,
     int64_t padding, const std::vector<bool>& needs_image, bool needs_flow, bool) {
-  check_warps(kName, images, flow);
+  check_warps(kName, images, flow, mode, padding);
   const WarpGradients gradients(kName, grads, images, flow, needs_image, needs_flow);
   dispatch_accumulate(flow.scalar_type(), [&](auto type) {
     using A = decltype(type);

@@ -214,7 +214,8 @@ std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cpu(const Tensor&
       gather_gradients(job, data<T>(grad), needs_fmap1 ? mutable_data<T>(grad_fmap1) : nullptr,
                        needs_coords ? mutable_data<A>(grad_coords) : nullptr);
     }
-    if (needs_pyramid) scatter_gradient(job, data<T>(grad), mutable_data<A>(grad_pyramid));
+    // Without channels there is nothing to scatter, nor a slice of it.
+    if (needs_pyramid && job.padded > 0) scatter_gradient(job, data<T>(grad), mutable_data<A>(grad_pyramid));
   });
   return {grad_fmap1, grad_pyramid, grad_coords};
 }

@@ -83,11 +83,10 @@ Tensor correlation_pyramid_cpu(const Tensor& fmap, int64_t levels) {
 
 Tensor correlation_pyramid_backward_cpu(const Tensor& grad_any, int64_t channels, int64_t height, int64_t width,
                                         int64_t levels) {
-  const Tensor grad = torch::stable::contiguous(grad_any);
-  check_levels(levels);
   const PyramidShape shape{height, width, levels};
+  check_pyramid_gradient(grad_any, channels, shape);
+  const Tensor grad = torch::stable::contiguous(grad_any);
   const int64_t batch = grad.size(0), padded = padded_channels(channels), plane = height * width;
-  check_table("grad", grad, grad, shape.first(levels), padded);
   Tensor out = empty_for(grad, {batch, channels, height, width}, grad.scalar_type());
   if (out.numel() == 0) return out;
   dispatch(grad.scalar_type(), [&](auto type) {

@@ -175,7 +175,7 @@ constexpr const char* kName = "forward_splat";
 std::tuple<Tensor, Tensor, Tensor> forward_splat_cpu(const Tensor& image_any, const Tensor& flow_any,
                                                      const std::optional<Tensor>& metric_any, int64_t mode_index,
                                                      double eps, bool /*deterministic*/) {
-  const SplatMode mode = static_cast<SplatMode>(mode_index);
+  const SplatMode mode = splat_mode(kName, mode_index);
   check_splat(kName, image_any, flow_any, metric_any, uses_metric(mode));
   const Tensor image = readable(image_any), flow = readable(flow_any);
   const std::optional<Tensor> metric = contiguous_or_none(metric_any);

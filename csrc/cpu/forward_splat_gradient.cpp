@@ -89,7 +89,7 @@ std::tuple<Tensor, Tensor, Tensor> forward_splat_backward_cpu(const Tensor& grad
                                                               const Tensor& normaliser, int64_t mode, bool needs_image,
                                                               bool needs_flow, bool needs_metric) {
   const SplatGradients gradients(kName, grad_out, grad_coverage, image, flow, metric, out, normaliser,
-                                 static_cast<SplatMode>(mode), needs_image, needs_flow, needs_metric);
+                                 splat_mode(kName, mode), needs_image, needs_flow, needs_metric);
   if (gradients.pixels() == 0) return gradients.result();
   for (const Tensor& result : {gradients.grad_image, gradients.grad_flow, gradients.grad_metric}) {
     prefer_huge_pages(result);

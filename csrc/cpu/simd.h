@@ -108,7 +108,8 @@ HOST_DEVICE double quick_log(double x) { return std::log(x); }
 HOST_DEVICE float quick_exp(float x) {
   const float bounded = x < -87.0f ? -87.0f : x;
   const float nearest = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  const float whole = (bounded * 1.44269504088896341f + nearest) - nearest;
+  const float shifted = bounded * 1.44269504088896341f + nearest;
+  const float whole = shifted - nearest;
   const float r = (bounded - whole * 0.693359375f) + whole * 2.12194440e-4f;  // ln 2 in two parts
   // Taylor's coefficients: |r| <= ln 2 / 2 makes the eighth term 5e-9.
   float sum = 1.0f / 5040.0f;
@@ -119,8 +120,9 @@ HOST_DEVICE float quick_exp(float x) {
   sum = sum * r + 0.5f;
   sum = sum * r + 1.0f;
   sum = sum * r + 1.0f;
-  const int32_t bits = (static_cast<int32_t>(whole) + 127) << 23;
-  const float value = sum * __builtin_bit_cast(float, bits);
+  // `whole` as an integer is what `shifted` is above `nearest` in its bits; a conversion would be undefined for NaN.
+  const uint32_t power = __builtin_bit_cast(uint32_t, shifted) - __builtin_bit_cast(uint32_t, nearest);
+  const float value = sum * __builtin_bit_cast(float, (power + 127) << 23);
   return x < -87.0f ? 0.0f : value;
 }
 

@@ -72,7 +72,7 @@ constexpr const char* kName = "backward_warp";
 
 std::vector<Tensor> backward_warp_many_cuda(const std::vector<Tensor>& images, const Tensor& flow, int64_t mode,
                                             int64_t padding) {
-  check_warps(kName, images, flow);
+  check_warps(kName, images, flow, mode, padding);
   const OnDevice device(flow);
   const WarpOutputs outputs(images, flow);
   if (flow.numel() == 0) return outputs.results;

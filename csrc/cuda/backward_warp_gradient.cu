@@ -244,7 +244,7 @@ void gradient(const OnDevice& device, const Warp<A>& job, WarpGradients& work, b
 std::tuple<std::vector<Tensor>, Tensor> backward_warp_many_backward_cuda(
     const std::vector<Tensor>& grads, const std::vector<Tensor>& images, const Tensor& flow, int64_t mode,
     int64_t padding, const std::vector<bool>& needs_image, bool needs_flow, bool deterministic) {
-  check_warps(kName, images, flow);
+  check_warps(kName, images, flow, mode, padding);
   const OnDevice device(flow);
   WarpGradients work(kName, grads, images, flow, needs_image, needs_flow);
   // The reads of nearest change with the flow but in steps: its gradient is 0.

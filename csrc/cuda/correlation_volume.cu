@@ -182,12 +182,11 @@ Tensor correlation_pyramid_cuda(const Tensor& fmap, int64_t levels) {
 
 Tensor correlation_pyramid_backward_cuda(const Tensor& grad_any, int64_t channels, int64_t height, int64_t width,
                                          int64_t levels) {
-  check_levels(levels);
+  const PyramidShape shape{height, width, levels};
+  check_pyramid_gradient(grad_any, channels, shape);
   const OnDevice device(grad_any);
   const Tensor grad = torch::stable::contiguous(grad_any);
-  const PyramidShape shape{height, width, levels};
   const int64_t padded = padded_channels(channels);
-  check_table("grad", grad, grad, shape.first(levels), padded);
   Tensor out = empty_for(grad, {grad.size(0), channels, height, width}, grad.scalar_type());
   dispatch(grad.scalar_type(), [&](auto type) {
     using A = accumulate_t<decltype(type)>;

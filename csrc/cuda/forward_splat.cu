@@ -217,7 +217,7 @@ void splat(const OnDevice& device, const SplatCall& call, bool deterministic) {
 std::tuple<Tensor, Tensor, Tensor> forward_splat_cuda(const Tensor& image, const Tensor& flow,
                                                       const std::optional<Tensor>& metric, int64_t mode_index,
                                                       double eps, bool deterministic) {
-  const SplatMode mode = static_cast<SplatMode>(mode_index);
+  const SplatMode mode = splat_mode(kName, mode_index);
   check_splat(kName, image, flow, metric, uses_metric(mode));
   const OnDevice device(image);
   const SplatCall call(image, flow, metric, mode, eps);

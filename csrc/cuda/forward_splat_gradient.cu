@@ -62,7 +62,7 @@ std::tuple<Tensor, Tensor, Tensor> forward_splat_backward_cuda(const Tensor& gra
                                                                bool needs_flow, bool needs_metric) {
   const OnDevice device(image);
   const SplatGradients gradients(kName, grad_out, grad_coverage, image, flow, metric, out, normaliser,
-                                 static_cast<SplatMode>(mode), needs_image, needs_flow, needs_metric);
+                                 splat_mode(kName, mode), needs_image, needs_flow, needs_metric);
   if (gradients.pixels() == 0) return gradients.result();
   dispatch(image.scalar_type(), [&](auto type) {
     using T = decltype(type);

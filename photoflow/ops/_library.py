@@ -142,17 +142,19 @@ def build_info() -> dict[str, Any]:
         operators: names of the operators. cuda: version of the CUDA toolkit that compiled them, or None.
         cuda_loaded: whether the CUDA operators are usable beside this torch. architectures: those that CUDA was
         compiled for. simd: what the CPU operators use on this machine ("avx512", "avx2" or "baseline").
-        summary: the same in one line.
+        sanitizers: those that the CPU operators were compiled with, for tests. summary: the same in one line.
     """
     built = _built()
-    archs = (built["architectures"] or "").split("_") if built["architectures"] else []
+    archs, sanitizers = (text.split("_") if (text := built[key]) else [] for key in ("architectures", "sanitizers"))
     cuda = f"CUDA {built['cuda']} ({' '.join(archs)})" if built["cuda"] else "no CUDA"
     loaded = f", CUDA operators not loaded: {_CUDA_MISSING}" if built["cuda"] and _CUDA_MISSING else ""
+    checked = f", with sanitizers: {', '.join(sanitizers)}" if sanitizers else ""
     return {
         "operators": OPERATORS,
         "cuda": built["cuda"],
         "cuda_loaded": built["cuda"] is not None and _CUDA_MISSING is None,
         "architectures": archs,
         "simd": built["simd"],
-        "summary": f"{len(OPERATORS)} operators: CPU ({built['simd']}), {cuda}{loaded}",
+        "sanitizers": sanitizers,
+        "summary": f"{len(OPERATORS)} operators: CPU ({built['simd']}), {cuda}{loaded}{checked}",
     }

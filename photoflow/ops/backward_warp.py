@@ -16,6 +16,7 @@ from photoflow.ops._contract import (
     empty_in_format_of,
     fail,
     refuse_double_backward,
+    register_gradient,
 )
 
 _NAME = "backward_warp"
@@ -178,7 +179,7 @@ def _backward_many(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
     return wanted, grad_flow if needs_flow else None, None, None
 
 
-torch.library.register_autograd("photoflow::backward_warp", _backward, setup_context=_setup_context)
-torch.library.register_autograd("photoflow::backward_warp_many", _backward_many, setup_context=_setup_context_many)
+register_gradient("backward_warp", _backward, setup_context=_setup_context)
+register_gradient("backward_warp_many", _backward_many, setup_context=_setup_context_many)
 refuse_double_backward(_NAME)
 refuse_double_backward("backward_warp_many")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from typing import Any
 
@@ -9,7 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from photoflow.ops._contract import as_tensor, check_beside, check_features, fail, refuse_double_backward
+from photoflow.ops._contract import (
+    as_tensor,
+    check_beside,
+    check_features,
+    fail,
+    refuse_double_backward,
+    register_gradient,
+)
 
 _NAME = "correlation_lookup"
 _METHODS = ("auto", "direct", "volume")
@@ -156,7 +164,7 @@ def _check_pair(fmap1: Tensor, fmap2: Tensor, levels: int, method: str, budget: 
     if fmap2.device != fmap1.device:
         fail(_NAME, "fmap2", f"a tensor on {fmap1.device}", fmap2.device)
     _check_count("levels", levels, 1, _MOST_LEVELS)
-    if method not in _METHODS:
+    if not isinstance(method, str) or method not in _METHODS:
         fail(_NAME, "method", " or ".join(repr(name) for name in _METHODS), repr(method))
     if not isinstance(budget, int) or budget < 0:
         fail(_NAME, "budget", "a number of bytes, an integer of at least 0", budget)
@@ -168,7 +176,8 @@ def _volume(fmap1: Tensor, fmap2: Tensor, levels: int) -> Tensor:
     wide = torch.float64 if fmap1.dtype == torch.float64 else torch.float32
     queries = fmap1.reshape(batch, channels, height * width).transpose(1, 2).to(wide) / math.sqrt(max(channels, 1))
     pyramid = torch.ops.photoflow.correlation_pyramid(fmap2, levels)[..., :channels]
-    with torch.autocast(fmap1.device.type, enabled=False):
+    device = fmap1.device.type
+    with contextlib.nullcontext() if device == "meta" else torch.autocast(device, enabled=False):
         return torch.matmul(queries, pyramid.transpose(1, 2))
 
 
@@ -189,6 +198,7 @@ def _transposed(volume: Tensor, fmap1: Tensor, fmap2: Tensor, levels: int) -> Te
 
 @torch.library.register_fake("photoflow::correlation_pyramid")
 def _fake_pyramid(fmap: Tensor, levels: int) -> Tensor:
+    _check_count("levels", levels, 1, _MOST_LEVELS)
     batch, channels, height, width = fmap.shape
     dtype = torch.float64 if fmap.dtype == torch.float64 else torch.float32
     return fmap.new_empty((batch, _positions(height, width, levels), (channels + 15) // 16 * 16), dtype=dtype)
@@ -288,11 +298,9 @@ def _backward_volume(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
     return *(grad if needed else None for grad, needed in zip(grads, needs)), None, None, None, None
 
 
-torch.library.register_autograd("photoflow::correlation_pyramid", _backward_pyramid, setup_context=_setup_pyramid)
-torch.library.register_autograd(
-    "photoflow::correlation_pyramid_backward", _backward_pyramid_backward, setup_context=_setup_pyramid_backward
-)
-torch.library.register_autograd("photoflow::correlation_lookup", _backward, setup_context=_setup_context)
-torch.library.register_autograd("photoflow::correlation_volume_lookup", _backward_volume, setup_context=_setup_context)
+register_gradient("correlation_pyramid", _backward_pyramid, setup_context=_setup_pyramid)
+register_gradient("correlation_pyramid_backward", _backward_pyramid_backward, setup_context=_setup_pyramid_backward)
+register_gradient("correlation_lookup", _backward, setup_context=_setup_context)
+register_gradient("correlation_volume_lookup", _backward_volume, setup_context=_setup_context)
 refuse_double_backward(_NAME)
 refuse_double_backward("correlation_volume_lookup")

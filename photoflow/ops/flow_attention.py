@@ -7,7 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from photoflow.ops._contract import as_tensor, check_beside, check_features, fail, refuse_double_backward
+from photoflow.ops._contract import (
+    as_tensor,
+    check_beside,
+    check_dense,
+    check_features,
+    fail,
+    refuse_double_backward,
+    register_gradient,
+)
 
 _NAME = "flow_attention"
 _NEEDS = 6  # tensor arguments, and so gradients
@@ -37,8 +45,7 @@ def _convolution_dtype(feature: Tensor) -> torch.dtype:
 
 def _check_weight(argument: str, tensor: Tensor, feature: Tensor, shape: tuple[int | None, ...], names: str) -> None:
     """Check a weight or bias: the features' dtype, or float32 beside features in half precision."""
-    if not isinstance(tensor, Tensor):
-        fail(_NAME, argument, f"a tensor {names}", type(tensor).__name__, TypeError)
+    check_dense(_NAME, argument, tensor, names)
     fits = tensor.dim() == len(shape) and all(want is None or size == want for size, want in zip(tensor.shape, shape))
     if not fits:
         wanted = ", ".join("any" if want is None else str(want) for want in shape)
@@ -169,5 +176,5 @@ def _backward(ctx: Any, grad: Tensor | None, grad_raw: Tensor | None) -> tuple[T
     return *(value if needed else None for value, needed in zip(grads, needs)), None
 
 
-torch.library.register_autograd("photoflow::flow_attention", _backward, setup_context=_setup_context)
+register_gradient("flow_attention", _backward, setup_context=_setup_context)
 refuse_double_backward(_NAME)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
@@ -13,9 +12,11 @@ from photoflow.ops._contract import (
     check_beside,
     check_choice,
     check_features,
+    check_number,
     empty_in_format_of,
     fail,
     refuse_double_backward,
+    register_gradient,
 )
 
 _NAME = "forward_splat"
@@ -86,8 +87,7 @@ def forward_splat(
         fail(_NAME, "metric", f"{expected} for mode {mode!r}", got)
     if metric is not None:
         metric = check_beside(_NAME, "metric", metric, image, (batch, 1, height, width), "(B, 1, H, W)")
-    if not 0 <= eps < math.inf:
-        fail(_NAME, "eps", "a finite number of at least 0", eps)
+    check_number(_NAME, "eps", eps)
     check_choice(_NAME, "eps_mode", eps_mode, _EPS_MODES)
     if eps_mode != "drop" and eps == 0:
         fail(_NAME, "eps", f"more than 0 for eps_mode {eps_mode!r}", eps)
@@ -155,5 +155,5 @@ def _backward(
     return *(grad if needed else None for grad, needed in zip(grads, needs)), None, None, None
 
 
-torch.library.register_autograd("photoflow::forward_splat", _backward, setup_context=_setup_context)
+register_gradient("forward_splat", _backward, setup_context=_setup_context)
 refuse_double_backward(_NAME)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
-from photoflow.ops._contract import as_tensor, check_beside, check_features, fail
+from photoflow.ops._contract import as_tensor, check_beside, check_features, check_number, fail
 from photoflow.ops.forward_splat import forward_splat
 
 _NAME = "occlusion"
@@ -38,7 +36,7 @@ def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: fl
 
     Returns:
         visible_a and visible_b, each (B, 1, H, W) of the flows' dtype: 1 = seen in the other image, 0 = not seen, or
-        the flow is NaN or infinite. A step function: no gradient flows through it.
+        the flow is NaN or infinite. A step function: no gradient flows through it, and a tangent becomes 0.
 
     Raises:
         ValueError, TypeError: An argument has the wrong shape, device, value or dtype.
@@ -54,8 +52,7 @@ def occlusion(flow_ab: Tensor, flow_ba: Tensor, *, alpha: float = 0.01, beta: fl
     batch, _, height, width = flow_ab.shape
     flow_ba = check_beside(_NAME, "flow_ba", flow_ba, flow_ab, (batch, 2, height, width), "(B, 2, H, W)")
     for argument, value in (("alpha", alpha), ("beta", beta)):
-        if not 0 <= value < math.inf:
-            fail(_NAME, argument, "a finite number of at least 0", value)
+        check_number(_NAME, argument, value)
     visible_a, visible_b = torch.ops.photoflow.occlusion(flow_ab.detach(), flow_ba.detach(), alpha, beta)
     return visible_a, visible_b
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 import pytest
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.testing import assert_close
 
 HALVES_AND_SINGLE = (torch.float32, torch.float16, torch.bfloat16)
@@ -71,12 +72,37 @@ def replayed(call: Callable[[], tuple[Tensor, ...]]) -> tuple[tuple[Tensor, ...]
     return captured, expected
 
 
+def places_of_tensors(arguments: list[Any]) -> list[tuple[Tensor, Callable[[Tensor], list[Any]]]]:
+    """Each tensor argument, and how to put another in its place."""
+    return [
+        (value.detach(), lambda other, i=i: [*arguments[:i], other, *arguments[i + 1 :]])
+        for i, value in enumerate(arguments)
+        if isinstance(value, Tensor)
+    ]
+
+
+def forward_derivatives(call: Callable[[Tensor], Any], at: Tensor) -> list[Callable[[], Any]]:
+    """The ways to a derivative in forward mode."""
+
+    def dual() -> None:
+        with forward_ad.dual_level():
+            call(forward_ad.make_dual(at, torch.ones_like(at)))
+
+    return [
+        dual,
+        lambda: torch.func.jvp(call, (at,), (torch.ones_like(at),)),
+        lambda: torch.func.jacfwd(call)(at),
+        lambda: torch.func.jvp(torch.func.vmap(call), (at[None],), (torch.ones_like(at)[None],)),
+    ]
+
+
 class OperatorContract:
     """Describes an operator: how to call it, its oracle, its raw form and its modes."""
 
     modes: ClassVar[list[Arguments]]
     dtypes: ClassVar[tuple[torch.dtype, ...]] = (*HALVES_AND_SINGLE, torch.float64)
     differentiable: ClassVar[bool] = True
+    maps: ClassVar[bool] = True  # torch.vmap takes it, which it does of no operator with a list of tensors
     keeps_format: ClassVar[bool] = False  # results, and gradients of features, have the memory format of the features
     operator: ClassVar[Callable[..., Any]]
     reference: ClassVar[Callable[..., Any]]
@@ -163,6 +189,58 @@ class OperatorContract:
         grads = torch.autograd.grad(loss, tensors, create_graph=True, allow_unused=True)
         with pytest.raises(NotImplementedError, match=rf"{self.raw.name().split('::')[1]}: .*double backward"):
             sum((grad**2).sum() for grad in grads if grad is not None).backward()
+
+    def test_forward_mode_is_refused(self, device: str, mode: Arguments) -> None:
+        """A tangent of any argument, by each way to one, for the wrapper and for the operator itself."""
+        if not self.differentiable:
+            pytest.skip("a step function")
+        tensors = self.tensors(torch.float32, device, mode, (4, 5))
+        raw = list(self.raw_arguments(tensors, mode))
+        for call, arguments in ((lambda *inputs: self.run(list(inputs), mode), tensors), (self.raw, raw)):
+            for number, of in places_of_tensors(arguments):
+                derivatives = forward_derivatives(lambda x, call=call, of=of: call(*of(x)), number)
+                for derivative in derivatives if self.maps else derivatives[:-1]:
+                    with pytest.raises(NotImplementedError, match=r"^photoflow::\w+: forward-mode derivatives .* use "):
+                        derivative()
+
+    def test_the_gradients_operator_refuses_forward_mode(self, device: str, mode: Arguments) -> None:
+        if not self.differentiable:
+            pytest.skip("a step function")
+        tensors = [t.requires_grad_() for t in self.tensors(torch.float32, device, mode, (4, 5))]
+        outputs = self.run(tensors, mode)
+        with forward_ad.dual_level():
+            weights = [forward_ad.make_dual(torch.ones_like(output), torch.ones_like(output)) for output in outputs]
+            with pytest.raises(NotImplementedError, match=r"^photoflow::\w+_backward: forward-mode derivatives"):
+                torch.autograd.grad(outputs, tensors, weights)
+
+    def test_torch_func_is_refused_by_name(self, device: str, mode: Arguments) -> None:
+        if not self.differentiable:
+            pytest.skip("a step function")
+        first, *others = self.tensors(torch.float32, device, mode, (4, 5))
+
+        def call(value: Tensor) -> Tensor:
+            return self.run([value, *others], mode)[0]
+
+        for derivative in (
+            lambda: torch.func.jacrev(call)(first),
+            lambda: torch.func.vjp(call, first),
+            lambda: torch.func.grad(lambda value: call(value).sum())(first),
+            lambda: torch.func.hessian(lambda value: call(value).sum())(first),
+        ):
+            with pytest.raises(NotImplementedError, match=r"^photoflow::\w+: derivatives by torch.func .* use "):
+                derivative()
+
+    def test_a_tangent_elsewhere_and_vmap_are_left_alone(self, device: str, mode: Arguments) -> None:
+        tensors = self.tensors(torch.float32, device, mode, (4, 5))
+        expected = self.run(tensors, mode)
+        other = torch.ones(3, device=device)
+        results, tangent = torch.func.jvp(lambda x: (*self.run(tensors, mode), x * 2), (other,), (other,))[:2]
+        assert all(torch.equal(got, want) for got, want in zip(results, expected))
+        assert torch.equal(tangent[-1], 2 * other)
+        if not self.maps:
+            return
+        mapped = torch.func.vmap(lambda *inputs: self.run(list(inputs), mode))(*(tensor[None] for tensor in tensors))
+        assert all(torch.equal(got[0], want) for got, want in zip(mapped, expected))
 
     def test_opcheck(self, device: str, mode: Arguments) -> None:
         for dtype in (torch.float32, torch.float64) if self.differentiable else self.dtypes:

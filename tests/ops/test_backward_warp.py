@@ -39,6 +39,7 @@ class TestManyContract(OperatorContract):
     reference = staticmethod(
         lambda *tensors, **mode: [reference.backward_warp(image, tensors[-1], **mode) for image in tensors[:-1]]
     )
+    maps = False
     raw = torch.ops.photoflow.backward_warp_many.default
     keeps_format = True
 
@@ -136,6 +137,8 @@ def test_a_float32_flow_serves_a_float64_image(device: str) -> None:
         ({"flow": torch.zeros(1, 2, 4, 5).half()}, TypeError, "flow: expected float32, got torch.float16"),
         ({"flow": torch.zeros(1, 2, 4, 5).double()}, TypeError, "flow: expected float32, got torch.float64"),
         ({"flow": torch.zeros(1, 2, 4, 5, device="meta")}, ValueError, "flow: expected a tensor on cpu, got meta"),
+        ({"mode": {}}, ValueError, "mode: expected 'bilinear' or 'bicubic' or 'nearest', got {}"),
+        ({"image": torch.rand(1, 3, 4, 5).to_sparse()}, TypeError, "image: expected a dense tensor .*torch.sparse_coo"),
         ({"mode": "cubic"}, ValueError, "mode: expected 'bilinear' or 'bicubic' or 'nearest', got 'cubic'"),
         ({"padding": "wrap"}, ValueError, "padding: expected 'zeros' or 'border' or 'reflection', got 'wrap'"),
     ],
@@ -144,6 +147,16 @@ def test_errors_say_what_was_expected(change: dict[str, Any], error: type[Except
     arguments = {"image": torch.rand(1, 3, 4, 5), "flow": torch.zeros(1, 2, 4, 5), **change}
     with pytest.raises(error, match=f"^backward_warp: {message}"):
         backward_warp(**arguments)
+
+
+@pytest.mark.parametrize(("mode", "padding"), [(-1, 0), (0, 0), (3, 0), (17, 0), (2, -1), (2, 3)])
+def test_the_operator_itself_refuses_numbers_that_are_no_mode(device: str, mode: int, padding: int) -> None:
+    image, flow = torch.rand(1, 3, 9, 33, device=device), torch.zeros(1, 2, 8, 4, device=device)
+    grad, needs = torch.ones(1, 3, 8, 4, device=device), (True, True, False)
+    with pytest.raises(RuntimeError, match=r"backward_warp: (mode|padding): expected "):
+        torch.ops.photoflow.backward_warp(image, flow, mode, padding)
+    with pytest.raises(RuntimeError, match=r"backward_warp: (mode|padding): expected "):
+        torch.ops.photoflow.backward_warp_backward(grad, image, flow, mode, padding, *needs)
 
 
 def test_a_list_gives_what_each_alone_gives(device: str) -> None:

@@ -6,12 +6,15 @@ import torch
 import photoflow
 from photoflow.ops import _library, backward_warp
 
+SANITIZERS = ("address", "undefined")
+
 
 def test_build_info_says_what_was_built() -> None:
     info = photoflow.build_info()
     assert info["operators"] == ("backward_warp", "correlation_lookup", "flow_attention", "forward_splat", "occlusion")
     assert info["simd"] in ("baseline", "avx2", "avx512")
     assert (info["cuda"] is None) == (info["architectures"] == [])
+    assert all(name in info["summary"] for name in info["sanitizers"]) and set(info["sanitizers"]) <= set(SANITIZERS)
     assert info["simd"] in info["summary"] and "\n" not in info["summary"]
 
 

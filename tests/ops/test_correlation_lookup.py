@@ -70,6 +70,31 @@ def test_the_pyramid_passes_opcheck(device: str) -> None:
         torch.library.opcheck(torch.ops.photoflow.correlation_pyramid_backward.default, (grad, 3, 7, 9, 3))
 
 
+@pytest.mark.parametrize(
+    ("grad", "sizes", "message"),
+    [
+        (torch.ones(1, 63, 16, dtype=torch.float16), (3, 7, 9, 1), "grad: expected float32 or float64, got Half"),
+        (torch.ones(1, 63, 16, dtype=torch.int32), (3, 7, 9, 1), "grad: expected float32 or float64, got Int"),
+        (torch.ones(63, 16), (3, 7, 9, 1), r"grad: expected three axes, got \(63, 16\)"),
+        (torch.ones(1, 63, 16), (3, 7, 8, 1), r"grad: expected shape \(1, 56, 16\), got \(1, 63, 16\)"),
+        (torch.ones(1, 63, 0), (-1, 7, 9, 1), "channels: expected at least 0, got -1"),
+        (torch.ones(1, 63, 16), (3, -7, -9, 1), "fmap2: expected sides below 2.29, got -7, -9"),
+    ],
+)
+def test_a_pyramids_gradient_of_another_type_or_shape_is_refused(
+    device: str, grad: Tensor, sizes: tuple[int, int, int, int], message: str
+) -> None:
+    with pytest.raises(RuntimeError, match=f"correlation_lookup: {message}"):
+        torch.ops.photoflow.correlation_pyramid_backward(grad.to(device), *sizes)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_meta_device_tells_the_shape(method: str) -> None:
+    maps = [torch.rand(2, 3, 5, 7, device="meta"), torch.rand(2, 3, 6, 4, device="meta")]
+    out = correlation_lookup(*maps, torch.rand(2, 2, 5, 7, device="meta"), radius=1, levels=2, method=method)
+    assert out.is_meta and out.shape == (2, 18, 5, 7)
+
+
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("height", "width"), [(16, 24), (37, 51)])
 def test_agrees_with_raft(device: str, method: str, height: int, width: int) -> None:
@@ -169,6 +194,21 @@ def test_any_number_of_channels(device: str, channels: int) -> None:
     assert_close(got, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("method", METHODS)
+def test_no_channels_give_0_and_gradients_of_0(device: str, method: str, dtype: torch.dtype) -> None:
+    fmap1, fmap2 = (
+        torch.zeros(2, 0, *size, device=device, dtype=dtype, requires_grad=True) for size in ((5, 7), (6, 4))
+    )
+    coords = places(2, 5, 7, device=device, dtype=torch.float64 if dtype == torch.float64 else torch.float32)
+    inputs = [fmap1, fmap2, coords.requires_grad_()]
+    out = correlation_lookup(*inputs, radius=1, levels=3, method=method)
+    assert out.shape == (2, 27, 5, 7) and out.dtype == dtype and out.abs().sum() == 0
+    grads = torch.autograd.grad(out.sum(), inputs, allow_unused=True)
+    assert all(grad is None or grad.shape == of.shape for grad, of in zip(grads, inputs))
+    assert grads[2] is None or grads[2].abs().sum() == 0
+
+
 def test_coordinates_far_apart_and_in_step(device: str) -> None:
     """Neighbours whose windows overlap share their loads, and others do not: both are right."""
     maps = [torch.randn(1, 32, 14, 40, device=device, requires_grad=True) for _ in range(2)]
@@ -255,6 +295,8 @@ def test_cuda_repeats_to_the_bit(device: str) -> None:
         ({"coords": torch.zeros(1, 2, 4, 5).half()}, TypeError, "coords: expected float32, got torch.float16"),
         ({"radius": 17}, ValueError, "radius: expected an integer from 0 to 16, got 17"),
         ({"levels": 0}, ValueError, "levels: expected an integer from 1 to 16, got 0"),
+        ({"method": ["direct"]}, ValueError, "method: expected 'auto' or 'direct' or 'volume', got "),
+        ({"fmap1": torch.rand(1, 3, 4, 5).to_sparse()}, TypeError, "fmap1: expected a dense tensor .*torch.sparse_coo"),
         ({"method": "fast"}, ValueError, "method: expected 'auto' or 'direct' or 'volume', got 'fast'"),
         ({"budget": -1}, ValueError, "budget: expected a number of bytes, an integer of at least 0, got -1"),
     ],

@@ -140,6 +140,17 @@ def test_a_flow_that_is_not_finite_counts_as_no_motion(device: str, bad: float) 
     assert tensors[1].grad[0, :, 3, 4].abs().sum() == 0 and tensors[1].grad.abs().sum() > 0
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_a_gate_that_is_nan_spoils_its_channel_alone(device: str, dtype: torch.dtype) -> None:
+    """NaN goes through the exponential as a number: its conversion to an integer would be undefined."""
+    tensors = [tensor.detach() for tensor in arguments(dtype, device, (8, 9), (8, 9))]
+    expected = flow_attention(*tensors)
+    tensors[5][1] = float("nan")
+    out = flow_attention(*tensors)
+    assert out[:, 1].isnan().all() and torch.equal(out[:, 0], expected[:, 0])
+    assert torch.equal(out[:, 2:], expected[:, 2:])
+
+
 def test_float32_weights_serve_half_features(device: str, tolerance: Any) -> None:
     tensors = arguments(torch.float32, device, (6, 7), (12, 14))
     tensors[0] = tensors[0].bfloat16()

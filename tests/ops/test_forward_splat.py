@@ -265,6 +265,10 @@ def test_eps_is_the_least_coverage(device: str) -> None:
         ({"metric": torch.ones(1, 2, 4, 5), "mode": "linear"}, ValueError, "metric: expected shape .*got .1, 2, 4, 5."),
         ({"eps_mode": "zero"}, ValueError, "eps_mode: expected 'drop' or 'add' or 'clip', got 'zero'"),
         ({"eps_mode": "add", "eps": 0.0}, ValueError, "eps: expected more than 0 for eps_mode 'add', got 0.0"),
+        ({"eps": None}, ValueError, "eps: expected a finite number of at least 0, got None"),
+        ({"eps": 10**400}, ValueError, "eps: expected a finite number of at least 0, got 1000"),
+        ({"mode": ["sum"]}, ValueError, "mode: expected 'sum' or 'average' or 'linear' or 'softmax', got "),
+        ({"flow": torch.zeros(1, 2, 4, 5).to_sparse()}, TypeError, "flow: expected a dense tensor .B, 2, H, W.*sparse"),
         ({"eps": float("nan")}, ValueError, "eps: expected a finite number of at least 0, got nan"),
     ],
 )
@@ -272,3 +276,13 @@ def test_errors_say_what_was_expected(change: dict[str, Any], error: type[Except
     arguments = {"image": torch.rand(1, 3, 4, 5), "flow": torch.zeros(1, 2, 4, 5), **change}
     with pytest.raises(error, match=f"^forward_splat: {message}"):
         forward_splat(**arguments)
+
+
+@pytest.mark.parametrize("mode", [-1, 4, 1 << 40])
+def test_the_operator_itself_refuses_numbers_that_are_no_mode(device: str, mode: int) -> None:
+    image, flow = torch.rand(1, 3, 4, 5, device=device), torch.zeros(1, 2, 4, 5, device=device)
+    one, needs = flow[:, :1], (True, True, False)
+    with pytest.raises(RuntimeError, match="forward_splat: mode: expected 0, 1, 2 or 3, got "):
+        torch.ops.photoflow.forward_splat(image, flow, None, mode, 0.0, False)
+    with pytest.raises(RuntimeError, match="forward_splat: mode: expected 0, 1, 2 or 3, got "):
+        torch.ops.photoflow.forward_splat_backward(image, None, image, flow, None, image, one, mode, *needs)

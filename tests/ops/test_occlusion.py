@@ -53,6 +53,13 @@ def test_a_shift_hides_what_leaves_the_image(device: str) -> None:
     assert torch.equal(visible_a[0, 0], expected_a) and torch.equal(visible_b[0, 0], expected_b)
 
 
+def test_a_step_function_has_the_derivative_0_forward_too(device: str) -> None:
+    flow, back = constant_flow(3, 1, device).clone(), constant_flow(-3, -1, device)
+    outputs, tangents = torch.func.jvp(lambda there: occlusion(there, back), (flow,), (torch.ones_like(flow),))
+    assert all(torch.equal(got, want) for got, want in zip(outputs, occlusion(flow, back)))
+    assert all(tangent.abs().sum() == 0 for tangent in tangents)
+
+
 def test_flows_that_disagree_are_not_seen(device: str) -> None:
     visible_a, visible_b = occlusion(constant_flow(1, 0, device), constant_flow(1, 0, device))
     assert visible_a.sum() == 0 and visible_b.sum() == 0
@@ -140,6 +147,8 @@ def test_no_gradient_flows_through_the_check(device: str) -> None:
         ({"flow_ab": torch.zeros(1, 2, 4, 5).half()}, TypeError, "flow_ab: expected float32 or float64, got .*float16"),
         ({"flow_ba": torch.zeros(1, 2, 4, 6)}, ValueError, r"flow_ba: expected shape .*5\), got .1, 2, 4, 6."),
         ({"flow_ba": torch.zeros(1, 2, 4, 5).double()}, TypeError, "flow_ba: expected torch.float32, got .*float64"),
+        ({"alpha": None}, ValueError, "alpha: expected a finite number of at least 0, got None"),
+        ({"flow_ba": torch.zeros(1, 2, 4, 5).to_sparse()}, TypeError, "flow_ba: expected a dense tensor .B, 2, H, W."),
         ({"alpha": -1.0}, ValueError, "alpha: expected a finite number of at least 0, got -1.0"),
         ({"beta": float("inf")}, ValueError, "beta: expected a finite number of at least 0, got inf"),
     ],
