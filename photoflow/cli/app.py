@@ -59,6 +59,8 @@ def main() -> None:
         app()
     except InputError as error:
         fail(str(error))
+    except KeyboardInterrupt:  # before a command was found
+        sys.exit(130)
     except Exception as error:
         if not is_out_of_memory(error):
             raise

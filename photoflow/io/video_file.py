@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,8 @@ class VideoFile:
             self._promised = _length(container, stream)
             self._hidden_alpha = stream.metadata.get("alpha_mode") == "1"
             self.codec = stream.codec_context.name
-            packets = (packet for packet in container.demux(stream) if packet.size)
-            if sum(1 for _, packet in zip(range(2), packets) if packet) < 2:
+            packets = (packet for packet in _packets(container, stream) if packet.size)
+            if sum(1 for _ in islice(packets, 2)) < 2:
                 raise InputError(f"{self.path} holds a single picture, expected a video")
         self.alpha = self._has_alpha()
 

@@ -60,7 +60,7 @@ def work(name: str, minutes: float, seed: int, replay: int | None) -> None:
                 raise
             except BaseException:
                 counts["failed"] += 1
-                failures.append(f"--replay {number}: {traceback.format_exc()}")
+                failures.append(f"--replay {number}: {' | '.join(traceback.format_exc().splitlines()[-9:])}")
             signal.alarm(0)
             slowest = max(slowest, time.monotonic() - began)
             if replay is not None or len(failures) >= 20:
