@@ -11,7 +11,7 @@ import sys
 
 from photoflow.errors import InputError
 
-# Not from typing, whose import takes longer than all else here, and is a time in which an interrupt ends in a traceback.
+# Not from typing, whose import takes longer than all else here: meanwhile an interrupt would end in a traceback.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec

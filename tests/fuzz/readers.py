@@ -140,7 +140,7 @@ class Masks(Photos):
         from photoflow.io import read_mask_file
 
         mask = read_mask_file(path)
-        assert mask.values.dtype == np.float32 and 0 <= mask.values.min() and mask.values.max() <= 1
+        assert mask.values.dtype == np.float32 and mask.values.min() >= 0 and mask.values.max() <= 1
 
 
 class Flows(Target):
@@ -189,7 +189,9 @@ class Videos(Target):
         seeds = []
         for name, codec, pixels, sound in kinds:
             path = self.folder / name
-            options = {"auto-alt-ref": "0"} if "vp" in codec else {"x265-params": "log-level=0"} if "265" in codec else {}
+            options = (
+                {"auto-alt-ref": "0"} if "vp" in codec else {"x265-params": "log-level=0"} if "265" in codec else {}
+            )
             with av.open(str(path), "w") as container:
                 stream: Any = container.add_stream(codec, rate=25, options=options)
                 stream.width, stream.height, stream.pix_fmt = 64, 48, pixels

@@ -23,7 +23,6 @@ from photoflow.io.wide_colour import nits_to_pq, pq_to_nits, to_srgb
 from photoflow.models.frame_pair import Interpolated
 
 
-
 class Fade(torch.nn.Module):
     """The quickest interpolator: one picture is faded into the other."""
 

@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 import pytest
-from io_clips import write_clip
 import torch
+from io_clips import write_clip
 from swaying import moved, swaying, texture
 
 from photoflow.errors import InputError
