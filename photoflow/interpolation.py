@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import repeat
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -56,7 +55,7 @@ def open_frames(source: str | os.PathLike[str], fps: float = 30.0) -> Reader:
     Raises:
         InputError: the source is neither, or holds nothing that can be read.
     """
-    return FolderReader(source, fps) if Path(source).is_dir() else VideoReader(source)
+    return FolderReader(source, fps) if os.path.isdir(source) else VideoReader(source)
 
 
 def check_target(frames: Reader, target: str | os.PathLike[str]) -> None:
@@ -65,7 +64,7 @@ def check_target(frames: Reader, target: str | os.PathLike[str]) -> None:
     Raises:
         InputError: one of these does not hold.
     """
-    if check_output(target, frames.alpha).resolve() == frames.path.resolve():
+    if os.path.realpath(check_output(target, frames.alpha)) == os.path.realpath(frames.path):
         raise InputError(f"{frames.path}: the output would replace the input; expected another name")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,7 +31,7 @@ from photoflow.cli.app import (
     progress_bar,
     weights_files,
 )
-from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, numbers, staged
+from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, layer_named, numbers, staged
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def animate(
         source, layers = staged(animator, photo, size, options, report)
         clip = animator.animate(
             source, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), layers=layers,
-            subject="all" if all_subjects else int(subject) if subject.isdecimal() else subject,
+            subject="all" if all_subjects else layer_named(subject),
             border_pins=border_pins, keyframe_fps=keyframe_fps, report=report,
         )  # fmt: skip
         clip.save(output, quality=quality, alpha=alpha, progress=advance)
@@ -153,7 +154,7 @@ def motion_files(planned: Motion, words: Sequence[str] = ()) -> list[Path | None
     files = [part.file for _, part in planned.terms()]
     files += [Path(text) for text in words if text.lower().endswith(".json")]
     for file in files:
-        if file and not file.exists():
+        if file and not os.path.exists(file):
             raise InputError(f"{file}: no such file")
     return files
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,7 +29,10 @@ console = Console(stderr=True, highlight=False)
 # Options that several commands have.
 PhotoPath = Annotated[
     Path,
-    typer.Argument(help="JPEG, PNG, WebP, TIFF, GIF, BMP, or a .stage of photoflow prepare.", show_default=False),
+    typer.Argument(
+        help="JPEG, PNG, WebP, TIFF, GIF, BMP, AVIF, HEIC, - for standard input, or a .stage of photoflow prepare.",
+        show_default=False,
+    ),
 ]
 Output = Annotated[Path, typer.Option("-o", "--output", help=".mp4, .webm, .gif, .apng, or a folder for png frames.")]
 Seconds = Annotated[float, typer.Option(help="Length of the clip.")]
@@ -55,6 +59,10 @@ Read = Mapping[str, Sequence[Path | None]]  # files that are read, by what they 
 def main() -> None:
     """Run the command line; bad input ends in one line and exit code 2, an interrupt in 130 and no file."""
     end_runs_cleanly()
+    try:
+        os.getcwd()
+    except FileNotFoundError:  # said at once: libraries that are loaded later end the process without a word of it
+        fail("the working directory no longer exists; expected to be run in one that does")
     try:
         app()
     except InputError as error:
@@ -95,16 +103,19 @@ def check_files(read: Read, written: Sequence[Path]) -> None:
             if any(_is_same(path, file) for file in files if file):
                 raise InputError(f"{path}: the output would replace {what}; expected another name")
         for other in (other for number, other in enumerate(written) if number != place):
-            if _is_same(path, other) or path.resolve() in other.resolve().parents:
+            if _is_same(path, other) or _real(path) in _real(other).parents:
                 raise InputError(f"{path}: two outputs would be in one place; expected different names")
 
 
 def _is_same(path: Path, other: Path) -> bool:
     """Return whether two paths are of one file, also by links or where a file system does not tell A from a."""
-    try:
-        return path.resolve() == other.resolve() or (path.exists() and other.exists() and path.samefile(other))
-    except (OSError, ValueError, RuntimeError):  # names that no file can have, or links in a circle, are no file
-        return False
+    first, second = _real(path), _real(other)
+    return first == second or (os.path.exists(first) and os.path.exists(second) and os.path.samefile(first, second))
+
+
+def _real(path: Path) -> Path:
+    """Return where a path leads; unlike `Path.resolve`, without an error for links in a circle."""
+    return Path(os.path.realpath(path))
 
 
 def weights_files(*weights: str | None) -> list[Path | None]:

@@ -14,7 +14,9 @@ from photoflow.errors import InputError
 
 @app.command()
 def prepare(
-    photo: Annotated[Path, typer.Argument(help="A photo, or a .stage to add layers to.", show_default=False)],
+    photo: Annotated[
+        Path, typer.Argument(help="A photo, - for standard input, or a .stage to add layers to.", show_default=False)
+    ],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A .stage file.  [the photo's name]")] = None,
     size: Size = None,
     mask: Masks = None,
@@ -28,9 +30,10 @@ def prepare(
     """Prepare a photo once, to animate it many times: find what is in it, cut it out, fill in what is behind."""
     from photoflow.animator import Animator
     from photoflow.io import check_target
+    from photoflow.io.reading import is_standard_input
     from photoflow.stage.file import SUFFIX, is_stage_file
 
-    output = output or Path(photo.name).with_suffix(SUFFIX)
+    output = output or Path("photo" if is_standard_input(photo) else photo.name).with_suffix(SUFFIX)
     if output.suffix.lower() != SUFFIX:
         raise InputError(f"{output}: expected a name that ends in {SUFFIX}")
     check_target(output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -149,6 +150,11 @@ def loaded(
     return stage
 
 
+def layer_named(text: str) -> int | str:
+    """Return the number or the name of a layer."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else text
+
+
 def numbers(name: str, text: str, count: int) -> tuple[float, ...]:
     """Return `count` numbers from a text with commas between them.
 
@@ -167,6 +173,6 @@ def numbers(name: str, text: str, count: int) -> tuple[float, ...]:
 def _split(text: str, option: str) -> tuple[str | None, str]:
     """Split `[NAME=]VALUE`; a file whose own name looks so is that file."""
     named = _NAMED.fullmatch(text)
-    if named is None or (option == "mask" and Path(text).exists()):
+    if named is None or (option == "mask" and os.path.exists(text)):
         return None, text
     return named[1], named[2]

@@ -121,7 +121,7 @@ def _crop(sample: Batch, size: tuple[int, int], down: float, across: float, pair
 
 def _pairs(folder: Path) -> list[tuple[Path, ...]]:
     """Return the files of each pair (first picture, second, flow), by number."""
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
     flows = sorted(folder.glob("*_flow.flo"))
     if not flows:

@@ -74,7 +74,7 @@ class ClipVolumes:
     ) -> None:
         self.folder, self.size = Path(folder), check_size(size)
         self.device, self.seed = device, check_seed(seed)
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder):
             raise InputError(f"{self.folder}: no such folder")
         files = sorted((f for f in self.folder.rglob("*") if f.suffix.lower() in VIDEOS), key=natural_order)
         clips = [VideoReader(file) for file in files]

@@ -56,7 +56,7 @@ class VideoFolder:
     ) -> None:
         self.folder, self.size = Path(folder), check_size(size)
         self.device, self.seed = device, check_seed(seed)
-        if not self.folder.is_dir():
+        if not os.path.isdir(self.folder):
             raise InputError(f"{self.folder}: no such folder")
         self._clips = [clip for clip in _clips(self.folder) if clip.count >= 3]
         if not self._clips:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,7 +166,7 @@ def open_photos(path: Path) -> list[tuple[Path, Path | None]]:
     Raises:
         InputError: the path is neither, or the folder holds no photos.
     """
-    if path.is_file():
+    if os.path.isfile(path):
         photos = [path]
     else:
         check_folder(path, "a photo or a folder of photos")
@@ -191,8 +192,8 @@ def check_folder(path: Path, expected: str) -> None:
     Raises:
         InputError: the path is not a folder.
     """
-    if not path.is_dir():
-        found = "a file" if path.exists() else "nothing"
+    if not os.path.isdir(path):
+        found = "a file" if os.path.exists(path) else "nothing"
         raise InputError(f"{path}: expected a folder with {expected}, found {found}")
 
 

@@ -40,7 +40,7 @@ class FolderReader:
 
     def __init__(self, path: str | os.PathLike[str], fps: float | Fraction) -> None:
         self.path = Path(os.path.abspath(path))
-        if not self.path.is_dir():
+        if not os.path.isdir(self.path):
             raise InputError(f"{self.path}: no such folder")
         files = [file for file in self.path.iterdir() if file.suffix.lower() in PICTURES and file.name[0] != "."]
         if not files:
