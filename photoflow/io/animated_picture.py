@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from photoflow.errors import InputError
 from photoflow.io.frame_times import Clock
+from photoflow.io.image import MAX_MEGAPIXELS
 
 _SHORTEST = 10  # milliseconds: up to here browsers show a frame for a tenth of a second instead
 _BROWSERS = 100
@@ -72,10 +73,14 @@ class AnimatedPicture:
 
         try:
             with Image.open(self.path, formats=("WEBP",)) as image:
+                if image.width * image.height > MAX_MEGAPIXELS * 1_000_000:
+                    raise InputError(f"{self.path} has more than {MAX_MEGAPIXELS} megapixels a frame")
                 for index in range(getattr(image, "n_frames", 1)):
                     image.seek(index)
                     image.load()
                     yield image
+        except InputError:
+            raise
         except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, EOFError, ...
             reason = str(error).split("\n")[0] or type(error).__name__
             raise InputError(f"{self.path} is truncated or damaged: {reason}") from error

@@ -17,8 +17,9 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from photoflow.errors import InputError
-from photoflow.io.frame_pixels import shown_pixels
+from photoflow.io.frame_pixels import shown_pixels, square_size
 from photoflow.io.frame_times import Clock, in_parts
+from photoflow.io.image import MAX_MEGAPIXELS
 from photoflow.io.wide_colour import HLG, PQ, is_wide, peak_of
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
@@ -155,6 +156,7 @@ class VideoFile:
             if peak is None and frame.color_trc == PQ:
                 peak = peak_of(frame.side_data)
             time = None if frame.pts is None else frame.pts * Fraction(frame.time_base)
+            self._check_size(frame)
             yield time, shown_pixels(frame, self._aspect, self.alpha, peak)
 
     def _decoded(self) -> Iterator[Any]:
@@ -181,6 +183,7 @@ class VideoFile:
     def _whole_frames(self, container: Any, stream: Any) -> Iterator[Any]:
         """Yield what can be decoded; what cannot is left out and counted."""
         decoder = stream.codec_context
+        decoder.options = {"max_pixels": str(MAX_MEGAPIXELS * 1_000_000)}
         if self._hidden_alpha and self.codec in _WITH_ALPHA:
             decoder = av.CodecContext.create(_WITH_ALPHA[self.codec], "r")
         damaged = 0
@@ -201,6 +204,11 @@ class VideoFile:
         if self.codec not in _CLIPS_OF_PICTURES:
             return True
         return any(int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255 for frame in self._decoded())
+
+    def _check_size(self, frame: Any) -> None:
+        height, width = square_size(frame.height, frame.width, self._aspect)
+        if height * width > MAX_MEGAPIXELS * 1_000_000:
+            raise InputError(f"{self.path} is {width}x{height}, more than {MAX_MEGAPIXELS} megapixels a frame")
 
     def _note_colours(self, frame: Any) -> None:
         if frame.color_trc in (PQ, HLG):

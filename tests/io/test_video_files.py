@@ -410,6 +410,24 @@ def test_damage_in_the_middle_costs_what_is_damaged(tmp_path: Path) -> None:
     assert len(frames) >= 38 and frames[-1][0] == pytest.approx(39 / 25, abs=0.002)
 
 
+def test_frames_of_more_than_100_megapixels_are_refused(tmp_path: Path) -> None:
+    def wide(_: Any, stream: Any) -> None:
+        stream.codec_context.sample_aspect_ratio = Fraction(8)
+
+    write_clip(tmp_path / "wide.mkv", [np.zeros((3600, 3600, 3), np.uint8)] * 2, codec="mjpeg", pixels="yuvj420p",
+               setup=wide)  # fmt: skip
+    with pytest.raises(InputError, match=r"wide\.mkv is 28800x3600, more than 100 megapixels"):
+        VideoReader(tmp_path / "wide.mkv")
+    # A GIF of 120 bytes whose header says 60000x60000.
+    first, other = (Image.fromarray(frame) for frame in numbered(2))
+    first.save(tmp_path / "a.gif", save_all=True, append_images=[other], duration=50)
+    data = bytearray((tmp_path / "a.gif").read_bytes())
+    data[6:10] = (60_000).to_bytes(2, "little") * 2
+    (tmp_path / "a.gif").write_bytes(data)
+    with pytest.raises(InputError, match=r"a\.gif"):
+        VideoReader(tmp_path / "a.gif")
+
+
 def test_what_is_no_file_is_no_video(tmp_path: Path) -> None:
     import os
 
