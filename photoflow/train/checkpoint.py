@@ -6,8 +6,6 @@ import json
 import os
 import pickle
 import platform
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +18,8 @@ from photoflow.errors import InputError
 from photoflow.io.atomic import check_directory, naming_errors, replacing, write_bytes
 from photoflow.train.config import as_text
 from photoflow.train.schedule import Progress
+from photoflow.weights.registry import WeightsError
+from photoflow.weights.state_dict import check_archive
 
 CHECKPOINT = "checkpoint.pt"
 WEIGHTS = "weights.safetensors"
@@ -155,18 +155,12 @@ def progress_of_weights(path: Path, recipe: str, config: str) -> Progress:
 
 
 def _read(path: Path) -> Any:
-    """Read a file of torch's without running anything in it.
-
-    torch reads its archives without looking at their checksums, so that is done here.
-    """
+    """Read a file of torch's without running anything in it."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            damaged = archive.testzip()
-        if damaged is not None:
-            raise InputError(f"{path}: the checkpoint is damaged: the checksum of '{damaged}' is wrong")
+        check_archive(path)
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
-        said = str(error).split("\n")[0]
+    except (WeightsError, EOFError, OSError, RuntimeError, pickle.UnpicklingError) as error:
+        said = str(error).split("\n")[0].removeprefix(f"weights {path}: ")
         raise InputError(f"{path}: the checkpoint is damaged and cannot be read: {said}") from error
 
 
