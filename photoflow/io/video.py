@@ -11,6 +11,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from photoflow.deprecated import old_names
 from photoflow.errors import InputError
 from photoflow.io.atomic import check_directory, check_target, naming_errors, replacing
 from photoflow.io.encoders import FORMATS, Encoder, Gif, Settings
@@ -172,3 +173,6 @@ def _kind(path: str | os.PathLike[str]) -> str:
 def _check_frame(frame: NDArray[np.uint8], shape: tuple[int, int, int], name: str) -> None:
     if frame.dtype != np.uint8 or frame.shape != shape:
         raise InputError(f"expected {name} uint8 {shape}, got {frame.dtype} {frame.shape}")
+
+
+__getattr__ = old_names(__name__, {"VideoReader": "photoflow.io.video_reader.VideoReader"})
