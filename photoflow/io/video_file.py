@@ -162,23 +162,24 @@ class VideoFile:
     def _decoded(self) -> Iterator[Any]:
         """Yield progressive frames with a time base."""
         deinterlace: Deinterlacer | None = None
-        count, first, last = 0, None, None
+        count, first, end = 0, None, 0.0
         with self._opened() as (container, stream):
             for frame in self._whole_frames(container, stream):
                 if frame.time_base is None:
                     frame.time_base = stream.time_base
                 count += 1
                 if frame.time is not None:
-                    first, last = frame.time if first is None else first, frame.time
+                    first = frame.time if first is None else first
+                    end = max(end, frame.time + float((frame.duration or 0) * frame.time_base))
                 if deinterlace is None and frame.interlaced_frame:
                     self._notes["interlaced"] = "interlaced: its fields are made into whole frames (bwdif)"
-                    deinterlace = Deinterlacer(frame)
+                    deinterlace = Deinterlacer(frame, str(self.path))
                 yield from [frame] if deinterlace is None else deinterlace(frame)
         if deinterlace is not None:
             yield from deinterlace(None)
         if count == 0:
             raise InputError(f"{self.path} is truncated or damaged: no frame is complete")
-        self._note_length(count, 0.0 if first is None or last is None else last - first)
+        self._note_length(count, end - (first or 0.0))
 
     def _whole_frames(self, container: Any, stream: Any) -> Iterator[Any]:
         """Yield what can be decoded; what cannot is left out and counted."""
@@ -219,10 +220,8 @@ class VideoFile:
 
     def _note_length(self, count: int, seconds: float) -> None:
         if self._promised and self._promised - seconds - 3 * self.step > _MISSING * self._promised:
-            here = seconds + float(self.step)
-            self._notes["length"] = (
-                f"cut off: {count} frames, {here:.3g} of {float(self._promised):.3g} seconds are there"
-            )
+            of = f"{seconds:.3g} of {float(self._promised):.3g}"
+            self._notes["length"] = f"cut off: {count} frames, {of} seconds are there"
 
     @contextmanager
     def _opened(self) -> Iterator[tuple[Any, Any]]:
@@ -240,9 +239,11 @@ class Deinterlacer:
 
     Args:
         frame: the first frame; all others have its size and format.
+        name: of the file, for errors.
     """
 
-    def __init__(self, frame: Any) -> None:
+    def __init__(self, frame: Any, name: str) -> None:
+        self._name = name
         self._graph = Graph()
         source = self._graph.add_buffer(
             width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
@@ -261,7 +262,7 @@ class Deinterlacer:
             InputError: a frame of another size or format.
         """
         if frame is not None and (frame.width, frame.height, frame.format.name) != self._shape:
-            raise InputError("interlaced video changes its size or format, expected one throughout")
+            raise InputError(f"{self._name}: interlaced frames change their size or format, expected one throughout")
         self._graph.push(frame)
         while True:
             try:

@@ -303,6 +303,14 @@ def test_opaque_animated_pictures_need_no_alpha(tmp_path: Path) -> None:
         assert interpolate(open_frames(tmp_path / name), tmp_path / "out.mp4", Fade()).frames == 8
 
 
+def test_a_picture_that_is_held_at_the_end_is_no_missing_part(tmp_path: Path) -> None:
+    first, *others = (Image.fromarray(frame) for frame in numbered(4))
+    for name in ("a.gif", "a.png", "a.webp"):
+        first.save(tmp_path / name, save_all=True, append_images=others, duration=[50, 50, 50, 3000], loop=0)
+        done = interpolate(open_frames(tmp_path / name), tmp_path / "out.mp4", Fade())
+        assert done.notes == () and done.frames / done.fps == pytest.approx(3.15, abs=0.03), name
+
+
 def test_names_in_other_encodings_do_no_harm(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.avi", numbered(5), codec="mpeg4",
                setup=lambda container, stream: container.metadata.update(title="Cafe au lait"))  # fmt: skip
