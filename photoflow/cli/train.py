@@ -52,6 +52,7 @@ def train(
     from photoflow.train.checkpoint import check_place
     from photoflow.train.distributed import process_group
     from photoflow.train.feed import Mixture
+    from photoflow.train.log import check_table
     from photoflow.train.loop import train as run
     from photoflow.train.recipes import entry_of
     from photoflow.train.schedule import Plan
@@ -60,7 +61,7 @@ def train(
     shortcuts = {"batch": batch, "size": size, "seed": seed}
     texts = {name: str(value) for name, value in shortcuts.items() if value is not None}
     config = entry.configured(texts | parse_settings(settings or []))
-    check_place(out)  # first, as opening data and networks takes a while
+    check_table(check_place(out))  # first, as opening data and networks takes a while
     with process_group(device) as ranks:
         sources = [open_source(text, size=config.data_size, device=ranks.device, seed=config.seed) for text in data]
         made = entry.made(config, ranks.device)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from photoflow.errors import InputError
 from photoflow.io import write_image
 from photoflow.io.atomic import write_bytes
 
@@ -46,6 +47,7 @@ class Journal:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         self._folder, self._console, self._clock, self._every = folder, console, clock, every or _EVERY_STEPS
+        check_table(folder)
         self._table = folder / TABLE
         self._columns, rows = _read_table(self._table, step)
         self._write_table(rows)
@@ -132,11 +134,26 @@ class Journal:
         write_bytes(self._table, text.getvalue().encode())
 
 
+def check_table(folder: Path) -> None:
+    """Check that what is in the place of a training's table is one.
+
+    Raises:
+        InputError: it is another file, which would be lost.
+    """
+    path = folder / TABLE
+    if not path.is_file():
+        return
+    with open(path, encoding="utf-8", errors="replace") as file:
+        head = file.readline(200)
+    if head.strip() and not head.startswith("step,minutes"):
+        raise InputError(f"{path}: expected the table of a training, got another file; another --out keeps it")
+
+
 def _read_table(path: Path, until: int | None) -> tuple[list[str], list[dict[str, str]]]:
     """Read columns and rows of a table that may not exist; rows after a step are left out."""
     if not path.is_file():
         return ["step", "minutes"], []
-    with open(path, newline="") as file:
+    with open(path, newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.DictReader(file)
         # A process that was killed may have left half a row.
         rows = [row for row in reader if (row.get("step") or "").isdigit() and None not in row.values()]

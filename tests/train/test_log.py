@@ -87,3 +87,10 @@ def test_sheets_show_samples_as_rows(tmp_path: Path) -> None:
     with Journal(tmp_path, 0, Console(quiet=True)) as journal:
         journal.picture(12, made)
     assert cv2.imread(str(tmp_path / "samples" / "0000012.png"))[0, 0].tolist() == [0, 0, 255]
+
+
+def test_a_table_of_something_else_is_kept(tmp_path: Path) -> None:
+    (tmp_path / "log.csv").write_text("date,ship\n1842-01-02,Beagle\n")
+    with pytest.raises(InputError, match=r"log\.csv: expected the table of a training, got another file"):
+        Journal(tmp_path, 0, Console(quiet=True))
+    assert (tmp_path / "log.csv").read_text() == "date,ship\n1842-01-02,Beagle\n"
