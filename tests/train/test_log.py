@@ -12,6 +12,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from photoflow.errors import InputError
 from photoflow.train import log
 from photoflow.train.log import Journal
 from photoflow.train.pictures import sheet
