@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from io_clips import write_clip
+from PIL import Image
 from swaying import moved, swaying, texture
 
 from photoflow.errors import InputError
@@ -182,3 +183,13 @@ def test_even_sampling_is_exact_for_parabolas_and_leaves_even_times_alone():
     np.testing.assert_allclose(even[inner, 0, 0, 0], (2 * grid**2 - 3 * grid + 1)[inner], atol=1e-4)
     same, seconds = evenly_sampled(flow, np.arange(8) / 10)
     assert same is flow and seconds == 0.8
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.gif", "a.png"])
+def test_animated_pictures_are_measured_as_other_clips(name, tmp_path):
+    frames, _ = swaying()
+    first, *others = (Image.fromarray(frame) for frame in frames)
+    first.save(tmp_path / name, save_all=True, append_images=others, duration=100, loop=0, lossless=True)
+    measured = measure(Footage(tmp_path / name))
+    assert measured.frames == 30 and measured.volume.seconds == pytest.approx(3) and not measured.closed
+    assert measured.kept > 0.99
