@@ -9,17 +9,16 @@ from __future__ import annotations
 import io
 import random
 import struct
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from photoflow.errors import InputError
+from photoflow.errors import LONGEST, InputError
 
 from .mutations import mended_png, mutated, mutated_document, written
-
-LONGEST = 700  # characters of a message, with a path
 
 
 class Target:
@@ -68,12 +67,14 @@ class Target:
 
 
 def answer(call: Callable[[], object]) -> str:
-    """Call and return "accepted", or "refused" where an InputError of one short line was raised."""
+    """Call and return "accepted", or "refused" if an InputError of one short line was raised; warnings are errors."""
     try:
-        call()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            call()
     except InputError as error:
         said = str(error)
-        assert said and "\n" not in said and len(said) <= LONGEST, f"not one short line: {said[:2000]!r}"
+        assert said and said.isprintable() and len(said) <= LONGEST, f"not one short line: {said[:2000]!r}"
         return "refused"
     return "accepted"
 
@@ -239,6 +240,8 @@ class Motions(Target):
     WORDS = (
         "sway strength=0.8 period=3", "path@2 points=0,0;40,-20 closed=true", "spectral:plant wind=0.5 seed=3",
         "poke x=1 y=2 dx=3 dy=-4 like=tree", "float amplitude=4", "0.5", "translate@cat dx=4 dy=2",
+        "swing pivot=10,20 angle=-3e1", "spectral:'a b.mp4'@rose region=1,2,3,4",
+        "drift arrows=0,0,5,5 anchors=1,1;2,2",
     )  # fmt: skip
 
     def make_seeds(self) -> list[tuple[str, bytes]]:
@@ -265,7 +268,7 @@ class Motions(Target):
 
         found = motion.load(path)
         list(found.terms())
-        found.to_dict()
+        assert motion.from_dict(found.to_dict()) == found
 
     def run_one(self, rng: random.Random) -> str:
         if rng.random() < 0.5:
