@@ -26,6 +26,8 @@ _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Dispositio
 _CLIPS_OF_PICTURES = ("gif", "apng")  # decoded with an alpha channel whether anything is transparent or not
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these drop the alpha
 JOINTS = 0x0200  # AVFMT_TS_DISCONT: a format whose times may jump, such as MPEG-TS
+_ODDEST_RATE = 1000  # frames a second, or seconds a frame: what is said beyond is a mistake, as is a rate below 0
+_LEAST_SIDE = 16  # pixels: smaller frames, with planes of fewer colours yet, are too small for bwdif
 _MISSING = 0.03  # share of the promised length above which a file counts as cut off
 
 
@@ -63,7 +65,8 @@ def video_stream(container: Any) -> Any:
 
 def rates_of(stream: Any) -> list[Fraction]:
     """Return the frames a second that a stream's header names, the likelier first; they may be far off."""
-    return [Fraction(rate) for rate in (stream.average_rate, stream.guessed_rate) if rate]
+    named = (stream.average_rate, stream.guessed_rate)
+    return [Fraction(rate) for rate in named if rate and 1 / _ODDEST_RATE <= rate <= _ODDEST_RATE]
 
 
 class VideoFile:
@@ -145,7 +148,7 @@ class VideoFile:
                     pair = tuple(None if at is None else at * Fraction(base) for at in (packet.pts, packet.dts))
                     stamps.append((pair[0], pair[1]))
                     if pair[0] is not None and (last is None or pair[0] >= last):
-                        last, tail = pair[0], (packet.duration or 0) * Fraction(base)
+                        last, tail = pair[0], max(packet.duration or 0, 0) * Fraction(base)
         return in_parts(stamps, self.step, self._joints), tail
 
     def frames(self) -> Iterator[tuple[Fraction | None, NDArray[np.uint8]]]:
@@ -171,7 +174,7 @@ class VideoFile:
                 if frame.time is not None:
                     first = frame.time if first is None else first
                     end = max(end, frame.time + float((frame.duration or 0) * frame.time_base))
-                if deinterlace is None and frame.interlaced_frame:
+                if deinterlace is None and frame.interlaced_frame and min(frame.width, frame.height) >= _LEAST_SIDE:
                     self._notes["interlaced"] = "interlaced: its fields are made into whole frames (bwdif)"
                     deinterlace = Deinterlacer(frame, str(self.path))
                 yield from [frame] if deinterlace is None else deinterlace(frame)
@@ -193,6 +196,8 @@ class VideoFile:
                 yield from decoder.decode(packet if packet.size else None)
             except av.FFmpegError:
                 damaged += 1
+        with suppress(av.FFmpegError):  # what a file that ends with an error left in the decoder
+            yield from decoder.decode(None)
         if damaged:
             self._notes["damaged"] = f"damaged: {damaged} of its parts cannot be decoded and are left out"
 
@@ -273,8 +278,14 @@ class Deinterlacer:
 
 def _packets(container: Any, stream: Any) -> Iterator[Any]:
     """Yield the packets of a stream up to the end, or to where the file cannot be read any further."""
-    with suppress(av.FFmpegError):
-        yield from container.demux(stream)
+    while True:
+        try:
+            yield from container.demux(stream)
+            return
+        except IndexError:  # a packet of a stream that began after the file was opened, which PyAV does not know
+            continue
+        except av.FFmpegError:
+            return
 
 
 def pixel_aspect(stream: Any) -> Fraction | None:
