@@ -104,12 +104,7 @@ def interpolate(
     if not isinstance(factor, int) or factor < 2:
         raise InputError(f"factor: expected a whole number of at least 2, got {factor!r}")
     check_target(frames, target)
-    rate = frames.fps * factor
-    if rate > MAX_FPS:
-        raise InputError(
-            f"factor: expected at most {MAX_FPS / float(frames.fps):.3g} for {float(frames.fps):.4g} frames a second, "
-            f"as a video has at most {MAX_FPS}, got {factor}"
-        )
+    rate = _rate(frames.fps, factor)
     drawn, cuts = FrameMaker(network, settled_device(device)), CutDetector()
     palette = list(_samples(frames)) if str(target).lower().endswith(".gif") else None
     sound = frames.path if isinstance(frames, VideoReader) else None
@@ -124,10 +119,26 @@ def interpolate(
     return Done(writer.frames_written, rate, cuts.found, silenced, (*frames.notes, *_crowded(frames, rate)))
 
 
+def _rate(fps: Fraction, factor: int) -> Fraction:
+    """Return frames a second of the output; where even twice those of the input are too many, as many as there can be.
+
+    Raises:
+        InputError: a smaller factor is possible.
+    """
+    if fps * factor <= MAX_FPS or 2 * fps > MAX_FPS:
+        return min(fps * factor, Fraction(MAX_FPS))
+    most = int(MAX_FPS / fps)
+    raise InputError(
+        f"factor: expected at most {most} for {float(fps):.4g} frames a second, as a video has at most {MAX_FPS}, "
+        f"got {factor}"
+    )
+
+
 def _crowded(frames: Reader, rate: Fraction) -> list[str]:
     """Say how many frames lie closer to another than the frames of the output do, and are lost."""
     lost = frames.count - len({round(time * rate) for time in frames.times})
-    return [f"{lost} frames are less than 1/{float(rate):.4g} s from another one, and left out"] if lost else []
+    some = "1 frame is" if lost == 1 else f"{lost} frames are"
+    return [f"{some} less than 1/{float(rate):.4g} s from another one, and left out"] if lost else []
 
 
 def between(

@@ -98,6 +98,9 @@ def check_files(read: Read, written: Sequence[Path]) -> None:
     Raises:
         InputError: one would be.
     """
+    given = [str(file) for files in read.values() for file in files if file]
+    if given.count("-") > 1:
+        raise InputError("-: expected once, as standard input can be read but once")
     for place, path in enumerate(written):
         for what, files in read.items():
             if any(_is_same(path, file) for file in files if file):

@@ -36,7 +36,7 @@ def add_frames(
     offline: Offline = False,
 ) -> None:
     """Draw frames between those of a video, so that it plays smoother; scene cuts stay cuts."""
-    from photoflow.io import output_frames_and_rate
+    from photoflow.io import FolderReader, output_frames_and_rate
     from photoflow.weights.loading import shipped
 
     network = network or ("rife" if weights else "dis")
@@ -55,7 +55,8 @@ def add_frames(
 
     frames = open_frames(source, fps)
     check_target(frames, target)
-    check_files({"the input": [source], "the weights": weights_files(weights)}, [target])
+    pictures = frames.files if isinstance(frames, FolderReader) else []
+    check_files({"the input": [source, *pictures], "the weights": weights_files(weights)}, [target])
     with progress_bar(round(frames.seconds * frames.fps * factor)) as (advance, _):
         permits = {"offline": offline, "accept_licence": accept_licence}
         drawn_by = DISInterpolation() if network == "dis" else load_network(network, weights, **permits)

@@ -26,6 +26,7 @@ class FolderReader:
     Attributes:
         width: pixels.
         height: pixels.
+        files: the pictures, in order.
         fps: as given.
         count: number of frames.
         seconds: length, all frames shown equally long.
@@ -47,19 +48,19 @@ class FolderReader:
             raise InputError(f"{self.path} holds no pictures ({', '.join(PICTURES)})")
         if not MIN_FPS <= fps <= MAX_FPS:
             raise InputError(f"fps: expected a number from {MIN_FPS} to {MAX_FPS}, got {fps}")
-        self._files = sorted(files, key=natural_order)
+        self.files = sorted(files, key=natural_order)
         self.fps, self.count = Fraction(fps).limit_denominator(1001), len(files)
-        self.alpha = any(has_alpha(file) for file in self._files)
-        self.height, self.width = read_photo(self._files[0]).rgb.shape[:2]
+        self.alpha = any(has_alpha(file) for file in self.files)
+        self.height, self.width = read_photo(self.files[0]).rgb.shape[:2]
 
     def __iter__(self) -> Iterator[NDArray[np.uint8]]:
         """Yield frames, uint8 (H, W, 3), or (H, W, 4) with `alpha`."""
-        for file in self._files:
+        for file in self.files:
             photo = read_photo(file)
             if photo.rgb.shape[:2] != (self.height, self.width):
                 size = f"{photo.rgb.shape[1]}x{photo.rgb.shape[0]}"
                 raise InputError(
-                    f"{file}: expected {self.width}x{self.height} pixels as in {self._files[0].name}, got {size}"
+                    f"{file}: expected {self.width}x{self.height} pixels as in {self.files[0].name}, got {size}"
                 )
             if not self.alpha:
                 yield photo.rgb

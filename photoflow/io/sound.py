@@ -86,7 +86,8 @@ class Sound:
             self._output.codec_context.layout = "mono" if self._input.codec_context.channels == 1 else "stereo"
         self._shifts = _shifts(source)
         self._joints = bool(self._source.format.flags & JOINTS)
-        self._part, self._last, self._written = 0, Fraction(0), -math.inf
+        self._part, self._written = 0, -math.inf
+        self._last: Fraction | None = None
         self._packets = self._made()
         self._pending: Any = None
 
@@ -133,7 +134,7 @@ class Sound:
         if part.pts is None:
             return False
         time = part.pts * Fraction(part.time_base)
-        self._part += is_joint(self._last, time, _STEP, self._joints)
+        self._part += self._last is not None and is_joint(self._last, time, _STEP, self._joints)
         self._last = time
         shift = round(self._shifts[min(self._part, len(self._shifts) - 1)] / part.time_base)
         part.pts += shift

@@ -23,7 +23,6 @@ from photoflow.io.image import MAX_MEGAPIXELS
 from photoflow.io.wide_colour import HLG, PQ, is_wide, peak_of
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-_CLIPS_OF_PICTURES = ("gif", "apng")  # decoded with an alpha channel whether anything is transparent or not
 _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of these drop the alpha
 JOINTS = 0x0200  # AVFMT_TS_DISCONT: a format whose times may jump, such as MPEG-TS
 _ODDEST_RATE = 1000  # frames a second, or seconds a frame: what is said beyond is a mistake, as is a rate below 0
@@ -80,7 +79,7 @@ class VideoFile:
     Attributes:
         rates: frames a second that the header names.
         notes: what a person should know of the file, known once it has been read.
-        alpha: whether frames have transparency.
+        alpha: whether anything is transparent.
 
     Raises:
         InputError: the file is missing, or holds no video.
@@ -94,7 +93,8 @@ class VideoFile:
             self._aspect = pixel_aspect(stream)
             self._joints = bool(container.format.flags & JOINTS)
             self._promised = _length(container, stream)
-            self._hidden_alpha = stream.metadata.get("alpha_mode") == "1"
+            named = {name.lower(): value for name, value in stream.metadata.items()}  # some write it in capitals
+            self._hidden_alpha = named.get("alpha_mode") == "1"
             self.codec = stream.codec_context.name
             packets = (packet for packet in _packets(container, stream) if packet.size)
             if sum(1 for _ in islice(packets, 2)) < 2:
@@ -202,14 +202,13 @@ class VideoFile:
             self._notes["damaged"] = f"damaged: {damaged} of its parts cannot be decoded and are left out"
 
     def _has_alpha(self) -> bool:
-        """Return whether frames have transparency; of clips made of pictures, whether anything is transparent."""
-        formats = (frame for frame in self._decoded())
-        first = next(formats)
-        if not any(component.is_alpha for component in first.format.components):
-            return False
-        if self.codec not in _CLIPS_OF_PICTURES:
-            return True
-        return any(int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255 for frame in self._decoded())
+        """Return whether anything is transparent: some formats are decoded with an alpha channel in any case."""
+        for frame in self._decoded():
+            if not any(component.is_alpha for component in frame.format.components):
+                return False
+            if int(frame.reformat(format="rgba").to_ndarray()[..., 3].min()) < 255:
+                return True
+        return False
 
     def _check_size(self, frame: Any) -> None:
         height, width = square_size(frame.height, frame.width, self._aspect)
@@ -298,12 +297,13 @@ def pixel_aspect(stream: Any) -> Fraction | None:
 def _length(container: Any, stream: Any) -> Fraction | None:
     """Return the length of the video that the file promises, seconds, or None.
 
-    A container's length is that of its longest stream: it counts where the video is alone.
+    A container's length is that of its longest stream: it counts where the video is alone. In some formats it is the
+    time of the end, whenever the first frame is shown.
     """
     if stream.duration and stream.duration > 0:
         return Fraction(stream.duration * stream.time_base)
     if len(container.streams) == 1 and container.duration and container.duration > 0:
-        return Fraction(container.duration, av.time_base)
+        return Fraction(container.duration - max(container.start_time or 0, 0), av.time_base)
     return None
 
 

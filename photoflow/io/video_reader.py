@@ -25,13 +25,12 @@ class VideoReader:
     frame, not an average.
 
     Args:
-        path: any video file that FFmpeg reads, or an animated GIF, APNG or WebP. Alpha is kept for VP8, VP9, GIF, APNG
-            and WebP.
+        path: any video file that FFmpeg reads, or an animated GIF, APNG or WebP.
 
     Attributes:
         width: pixels, as shown.
         height: pixels.
-        alpha: whether frames have transparency; of GIF, APNG and WebP, whether anything is transparent.
+        alpha: whether anything is transparent; frames then have an alpha channel.
 
     Raises:
         InputError: the file is missing, is a folder, holds no video, or holds no frame that is whole.

@@ -70,6 +70,7 @@ def contents(folder: Path) -> dict[str, bytes]:
         "prepare a.stage -o a.stage",
         "interpolate clip.mp4 clip.mp4",
         "interpolate clip.mp4 link.mp4",
+        "interpolate links anim.apng",
         "interpolate clip.mp4 w.mp4 --network rife --weights w.mp4",
     ],
 )
@@ -77,6 +78,9 @@ def test_no_command_replaces_what_it_reads(
     line: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.symlink("clip.mp4", "link.mp4")
+    shutil.copy("photo.png", "anim.apng")
+    Path("links").mkdir()
+    os.symlink("../anim.apng", "links/1.png")
     shutil.copy("photo.png", "f.png")
     shutil.copy("w.safetensors", "w.mp4")
     Path("a.stage").write_bytes(b"a stage")
@@ -127,6 +131,7 @@ ODD = [
     "animate photo.png --mask ex/mask.png --weights raft=PIPE",
     "interpolate PIPE OUT",
     "flow photo.png PIPE",
+    "animate - --mask -",
     f"animate {LONG}",
     f"animate photo.png --mask {LONG}",
     f"animate photo.png --mask ex/mask.png --motion {LONG}",

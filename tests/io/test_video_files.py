@@ -442,3 +442,66 @@ def test_what_is_no_file_is_no_video(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.mp4")
     with pytest.raises(InputError, match=r"pipe\.mp4 is no file on a disk"):
         VideoReader(tmp_path / "pipe.mp4")
+
+
+def test_sound_of_joined_recordings_stays_with_its_pictures(tmp_path: Path) -> None:
+    """Each part has a click in its middle; the first begins at 20 s, the second at 5 s, as broadcasts do."""
+    parts = []
+    for start in (20, 5):
+        path = tmp_path / "part.ts"
+        with av.open(str(path), "w") as container:
+            video, sound = container.add_stream("mpeg2video", rate=25), container.add_stream("mp2", rate=48_000)
+            video.width, video.height, video.pix_fmt, sound.layout = 64, 48, "yuv420p", "mono"
+            for index, pixels in enumerate(numbered(25)):
+                frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+                frame.pts, frame.time_base = start * 25 + index, Fraction(1, 25)
+                container.mux(video.encode(frame))
+            container.mux(video.encode(None))
+            click = np.zeros(48_000, np.int16)
+            click[24_000:24_480] = 20_000
+            for at in range(0, 48_000, 1152):
+                part = av.AudioFrame.from_ndarray(click[None, at : at + 1152], "s16", "mono")
+                part.sample_rate, part.pts, part.time_base = 48_000, start * 48_000 + at, Fraction(1, 48_000)
+                container.mux(sound.encode(part))
+            container.mux(sound.encode(None))
+        parts.append(path.read_bytes())
+    (tmp_path / "both.ts").write_bytes(b"".join(parts))
+    interpolate(open_frames(tmp_path / "both.ts"), tmp_path / "out.mp4", Fade())
+    with av.open(str(tmp_path / "out.mp4")) as container:
+        track = container.streams.audio[0]
+        heard = []
+        for frame in container.decode(track):
+            loud = np.abs(frame.to_ndarray()).max(axis=0) > 0.2
+            heard += [frame.time + place / 48_000 for place in np.flatnonzero(loud)]
+    assert len(heard) > 300
+    assert {round(time, 1) for time in heard} <= {0.5, 1.5} and min(heard) < 0.52 and max(heard) > 1.48
+
+
+def test_the_tag_of_alpha_is_known_in_capitals_too(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.webm", discs(3), codec="libvpx-vp9", pixels="yuva420p", options={"b": "2M"},
+               setup=lambda _, stream: stream.metadata.update(alpha_mode="1"))  # fmt: skip
+    assert VideoReader(tmp_path / "a.webm").alpha
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.webm"])
+def test_a_clip_that_begins_late_is_not_cut_off(name: str, tmp_path: Path) -> None:
+    codec = "libvpx-vp9" if name.endswith("webm") else "libx264"
+    write_clip(tmp_path / name, numbered(25), codec=codec, times=[125 + index for index in range(25)])
+    reader = VideoReader(tmp_path / name)
+    assert len(list(reader)) == 25 and reader.notes == [] and reader.seconds == pytest.approx(1, abs=0.01)
+
+
+def test_an_opaque_clip_with_an_alpha_channel_needs_none(tmp_path: Path) -> None:
+    opaque = [np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)]) for frame in numbered(3)]
+    for pictures, is_clear in ((opaque, False), (discs(3), True)):
+        write_clip(tmp_path / "a.mov", pictures, codec="qtrle", pixels="argb")
+        assert VideoReader(tmp_path / "a.mov").alpha == is_clear
+
+
+def test_what_twice_is_too_fast_is_written_as_fast_as_can_be(tmp_path: Path) -> None:
+    write_clip(tmp_path / "a.mp4", numbered(12), rate=144)
+    done = interpolate(open_frames(tmp_path / "a.mp4"), tmp_path / "out.mp4", Fade())
+    assert done.fps == 240 and done.frames == 20 and done.notes == ()
+    with pytest.raises(InputError, match="factor: expected at most 9 for 25 frames a second"):
+        write_clip(tmp_path / "b.mp4", numbered(3))
+        interpolate(open_frames(tmp_path / "b.mp4"), tmp_path / "out.mp4", Fade(), factor=10)
