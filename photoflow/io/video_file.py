@@ -97,7 +97,7 @@ class VideoFile:
             self._hidden_alpha = named.get("alpha_mode") == "1"
             self.codec = stream.codec_context.name
             packets = (packet for packet in _packets(container, stream) if packet.size)
-            if sum(1 for _ in islice(packets, 2)) < 2:
+            if len(container.streams) > 1 and sum(1 for _ in islice(packets, 2)) < 2:  # as beside music
                 raise InputError(f"{self.path} holds a single picture, expected a video")
         self.alpha = self._has_alpha()
 

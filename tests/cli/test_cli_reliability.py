@@ -220,6 +220,7 @@ def test_environment_variables_that_point_nowhere(environment: dict[str, str | N
 def test_an_interrupt_while_modules_are_loaded_ends_quietly(at: str, folder: Path) -> None:
     code = f"""
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test that runs in the background ignores it
 class Interrupts:
     @staticmethod
     def find_spec(name, path, target=None):
@@ -239,6 +240,7 @@ def test_an_interrupt_within_an_import_removes_what_is_being_written(tmp_path: P
     """Raised there, an exception would leave the import system locked, and other threads waiting for ever."""
     code = f"""
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a test that runs in the background ignores it
 from pathlib import Path
 from photoflow.cli.interrupts import end_runs_cleanly
 from photoflow.io.atomic import replacing

@@ -327,7 +327,9 @@ def test_covers_and_single_pictures_are_no_video(tmp_path: Path) -> None:
         stream.disposition = av.stream.Disposition.attached_pic
 
     write_clip(tmp_path / "cover.mp4", numbered(1), codec="mjpeg", pixels="yuvj420p", setup=cover)
-    write_clip(tmp_path / "one.mkv", numbered(1))
+    write_clip(tmp_path / "one.mkv", numbered(1), setup=lambda container, _: container.add_stream("aac", rate=8000))
+    write_clip(tmp_path / "short.mkv", numbered(1))
+    assert [number_of(frame) for frame in VideoReader(tmp_path / "short.mkv")] == [0]  # a video all the same
     Image.fromarray(numbered(1)[0]).save(tmp_path / "photo.jpg")
     Image.fromarray(numbered(1)[0]).save(tmp_path / "photo.webp")
     for name, said in (("cover.mp4", "holds no video"), ("one.mkv", "single picture"),

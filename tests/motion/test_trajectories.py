@@ -110,7 +110,7 @@ def test_a_long_video_is_cut_and_says_so(clips, monkeypatch):
     [
         ("none.mp4", {}, r"none\.mp4: no such file"),
         ("text.mp4", {}, r"text\.mp4 is not a video file"),
-        ("one.mp4", {}, r"one\.mp4 holds a single picture"),
+        ("one.mp4", {}, r"one\.mp4: expected at least 2 frames"),
         ("still.mp4", {}, r"still\.mp4: expected motion"),
         ("loop.mp4", {"start": 9}, r"loop\.mp4: expected a start within its 3 seconds, got 9"),
         ("loop.mp4", {"start": -1}, "start: expected at least 0 seconds, got -1"),
