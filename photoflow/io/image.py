@@ -1,4 +1,4 @@
-"""Reading of photos and masks from files, arrays, tensors or PIL images, and writing of pictures.
+"""Reading of photos from files, arrays, tensors or PIL images, and writing of pictures.
 
 Files are decoded by Pillow: unlike OpenCV it fails on a truncated JPEG, applies embedded colour profiles, and
 understands Adobe's inverted CMYK. It is not an extra dependency, as torchvision requires it.
@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from photoflow.deprecated import old_names
 from photoflow.errors import InputError
 from photoflow.io import colour, heif, levels, opencv, tiff
 from photoflow.io.atomic import write_bytes
@@ -72,7 +73,7 @@ def read_photo(source: Any) -> Photo:
             more than 100 megapixels, an array of another shape, dtype or range.
     """
     if isinstance(source, str | os.PathLike):
-        return _read_file(source).photo
+        return read_picture(source).photo
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if hasattr(source, "getexif") and hasattr(source, "convert"):
@@ -83,126 +84,18 @@ def read_photo(source: Any) -> Photo:
 
 
 @dataclass(frozen=True)
-class MaskFile:
-    """A mask as a file holds it: read once, and then asked for either.
+class Picture:
+    """Contents of a decoded file.
 
     Attributes:
-        values: float32 (H, W) in [0, 1], see `read_mask`.
-        labels: int32 (H, W), or None, see `read_labels`.
+        photo: the photo.
+        numbers: (H, W), upright, the grey values or entries of a palette as they stand in the file; None for others.
+        indexed: whether `numbers` are entries of a palette.
     """
-
-    values: NDArray[np.float32]
-    labels: NDArray[np.int32] | None
-
-
-def read_mask_file(path: str | os.PathLike[str]) -> MaskFile:
-    """Read a mask and the labels that it may hold, at once: a pipe can be read but once.
-
-    Args:
-        path: an image file of any format that ``read_photo`` reads, a pipe, or "-" for standard input.
-
-    Raises:
-        InputError: as for ``read_photo``.
-    """
-    picture = _read_file(path)
-    return MaskFile(_mask_of(picture), _labels_of(picture))
-
-
-def read_mask(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    """Read a mask of the subject.
-
-    The mask is the file's alpha channel if it has one. Otherwise a grey image is read as it is (if it holds only
-    the values 0 and 1, they count as 0 and 255), and a coloured image is a map of labels: every pixel that is not
-    black belongs to the subject.
-
-    Args:
-        path: as for ``read_mask_file``, which reads labels too.
-
-    Returns:
-        float32 (H, W) in [0, 1], 1 = subject.
-
-    Raises:
-        InputError: as for ``read_photo``.
-    """
-    return _mask_of(_read_file(path))
-
-
-def read_labels(path: str | os.PathLike[str]) -> NDArray[np.int32] | None:
-    """Read a map of labels: a picture in which each number, palette entry or colour is a thing of its own.
-
-    Args:
-        path: as for ``read_mask_file``, which reads the mask too.
-
-    Returns:
-        int32 (H, W), 0 = no thing: the entries of a palette with colours; the values of a grey picture of which none is
-        in the upper half of its range, where as a mask it would be empty; or the colours but black of a picture in
-        which no more than 256 stand, numbered from 1 on in the order of their red, green and blue. None for a picture
-        of another kind, which may be a mask of one thing.
-
-    Raises:
-        InputError: as for ``read_photo``.
-    """
-    return _labels_of(_read_file(path))
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """A decoded file: the photo, and upright the grey values or entries of a palette that stand in it."""
 
     photo: Photo
     numbers: NDArray[Any] | None = None
     indexed: bool = False
-
-
-def _mask_of(picture: _Picture) -> NDArray[np.float32]:
-    photo, numbers = picture.photo, picture.numbers
-    if photo.alpha is not None:
-        return np.asarray(photo.alpha / np.float32(255), np.float32)
-    if not picture.indexed and numbers is not None and numbers.dtype.kind == "u" and numbers.max() == 1:
-        return np.asarray(numbers, np.float32)
-    if _is_coloured(photo):
-        return np.asarray(_across(np.maximum, photo.rgb) > 16, np.float32)
-    grey = photo.rgb[..., 1]
-    return np.asarray(grey / np.float32(1 if grey.max() == 1 else 255), np.float32)
-
-
-def _labels_of(picture: _Picture) -> NDArray[np.int32] | None:
-    photo, numbers = picture.photo, picture.numbers
-    if photo.alpha is not None:
-        return None
-    if not _is_coloured(photo):
-        is_shades = numbers is None or picture.indexed or numbers.dtype.kind != "u" or _as_mask(numbers)
-        return None if is_shades else np.asarray(numbers, np.int32)
-    if picture.indexed:
-        return np.asarray(numbers, np.int32)
-    red, green, blue = (photo.rgb[..., channel].astype(np.int32) for channel in range(3))
-    code = red << 16 | green << 8 | blue
-    seen = np.zeros(1 << 24, np.bool_)  # a sort of all pixels, as in np.unique, takes 20 s at 100 megapixels
-    seen[code] = True
-    colours = np.flatnonzero(seen)
-    if len(colours) > 256:
-        return None
-    numbers_of = np.zeros(1 << 24, np.int32)
-    numbers_of[colours] = np.arange(len(colours)) + (colours[0] != 0)
-    labels: NDArray[np.int32] = numbers_of[code]
-    return labels
-
-
-def _as_mask(numbers: NDArray[Any]) -> bool:
-    """Return whether whole numbers are the shades of a mask: only 0 and 1, or some in the upper half of the range."""
-    most = int(numbers.max())
-    return most <= 1 or most > (32767 if numbers.dtype != np.uint8 and most > 255 else 127)
-
-
-def _is_coloured(photo: Photo) -> bool:
-    spread = _across(np.maximum, photo.rgb) - _across(np.minimum, photo.rgb)
-    return bool(spread.max() > 16)  # JPEG may tint a grey picture by less
-
-
-def _across(choose: np.ufunc, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the largest or smallest of three channels; NumPy's own reduction takes ten times as long."""
-    chosen: NDArray[np.uint8] = choose(choose(rgb[..., 0], rgb[..., 1]), rgb[..., 2])
-    return chosen
 
 
 def has_alpha(path: str | os.PathLike[str]) -> bool:
@@ -266,7 +159,12 @@ def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
     write_bytes(path, encoded.tobytes())
 
 
-def _read_file(path: str | os.PathLike[str]) -> _Picture:
+def read_picture(path: str | os.PathLike[str]) -> Picture:
+    """Read a photo as `read_photo` does, with the numbers that stand in the file, which masks and labels need.
+
+    Raises:
+        InputError: as for `read_photo`.
+    """
     name, data = name_of(path), read_bytes(path, _READABLE)
     if not data:
         raise InputError(f"{name} is empty, expected {_READABLE}")
@@ -275,7 +173,7 @@ def _read_file(path: str | os.PathLike[str]) -> _Picture:
         return _decode(data, name)
 
 
-def _decode(data: bytes, name: str) -> _Picture:
+def _decode(data: bytes, name: str) -> Picture:
     layout = tiff.layout_of(data)
     if layout is not None and not layout.is_plain:
         return _from_tiff(data, layout, name)
@@ -308,7 +206,7 @@ def _opened(data: bytes, name: str) -> Any:
         raise _damaged(name, error) from error
 
 
-def _from_pillow(image: Any, name: str, data: bytes = b"") -> _Picture:
+def _from_pillow(image: Any, name: str, data: bytes = b"") -> Picture:
     """Convert a picture that Pillow opened; `data` is its file, where it has one."""
     width, height = image.size
     _check_size(height, width, name)
@@ -324,15 +222,15 @@ def _from_pillow(image: Any, name: str, data: bytes = b"") -> _Picture:
         picture = _from_grey(image, unit)
     else:
         numbers = _pixels(image) if image.mode == "P" else None
-        picture = _Picture(_from_colours(image, data), numbers, image.mode == "P")
+        picture = Picture(_from_colours(image, data), numbers, image.mode == "P")
     return _turned(picture, orientation)
 
 
-def _turned(picture: _Picture, orientation: int) -> _Picture:
+def _turned(picture: Picture, orientation: int) -> Picture:
     if orientation not in _ORIENTATION:
         return picture
     photo = Photo(_upright(picture.photo.rgb, orientation), _upright(picture.photo.alpha, orientation))
-    return _Picture(photo, _upright(picture.numbers, orientation), picture.indexed)
+    return Picture(photo, _upright(picture.numbers, orientation), picture.indexed)
 
 
 def _unit(image: Any) -> int:
@@ -341,7 +239,7 @@ def _unit(image: Any) -> int:
     return next((unit for mark, unit in (("L;2", 85), ("L;4", 17), ("I;12", -16)) if mark in mode), 1)
 
 
-def _from_grey(image: Any, unit: int) -> _Picture:
+def _from_grey(image: Any, unit: int) -> Picture:
     """Convert grey of at most 8 bits, with or without transparency."""
     if image.mode in ("1", "La"):
         image = image.convert({"1": "L", "La": "LA"}[image.mode])
@@ -352,7 +250,7 @@ def _from_grey(image: Any, unit: int) -> _Picture:
     alpha = np.ascontiguousarray(pixels[..., 1]) if is_clear else _keyed(grey, key, unit)
     curve = colour.grey_curve(image.info.get("icc_profile"))
     shown = grey if curve is None else curve.round().astype(np.uint8)[grey]
-    return _Picture(_grey_photo(shown, alpha), None if is_clear else grey // np.uint8(unit))
+    return Picture(_grey_photo(shown, alpha), None if is_clear else grey // np.uint8(unit))
 
 
 def _keyed(grey: NDArray[Any], key: Any, unit: int = 1) -> NDArray[np.uint8] | None:
@@ -400,16 +298,16 @@ def _is_deep_png(data: bytes) -> bool:
     return data[:8] == b"\x89PNG\r\n\x1a\n" and data[24] == 16
 
 
-def _from_deep_grey(image: Any, name: str, unit: int) -> _Picture:
+def _from_deep_grey(image: Any, name: str, unit: int) -> Picture:
     """Convert grey of 16 or 32 bits or float."""
     numbers = np.asarray(image)
     profile, key = image.info.get("icc_profile"), image.info.get("transparency")
     values = numbers * np.float32(1 / 4095) if unit == -16 else levels.fitted(numbers, name)
     shown = levels.curved(values, colour.grey_curve(profile))
-    return _Picture(_grey_photo(shown, _keyed(numbers, key)), levels.narrow(numbers))
+    return Picture(_grey_photo(shown, _keyed(numbers, key)), levels.narrow(numbers))
 
 
-def _from_tiff(data: bytes, layout: tiff.Layout, name: str) -> _Picture:
+def _from_tiff(data: bytes, layout: tiff.Layout, name: str) -> Picture:
     """Convert a TIFF that Pillow refuses or reads wrongly."""
     _check_size(layout.height, layout.width, name)
     try:
@@ -428,17 +326,17 @@ def _from_tiff(data: bytes, layout: tiff.Layout, name: str) -> _Picture:
         picture = _grey_tiff(samples[..., 0], values[..., 0], alpha, layout)
     else:
         rgb = colour.deep_to_srgb(values, profile) if count == 3 else _inks_in_srgb(levels.to_uint8(values), profile)
-        picture = _Picture(Photo(rgb, alpha))
+        picture = Picture(Photo(rgb, alpha))
     return _turned(picture, int(layout.tags.get(274, 1)))
 
 
 def _grey_tiff(
     numbers: NDArray[Any], values: NDArray[Any], alpha: NDArray[np.uint8] | None, layout: tiff.Layout
-) -> _Picture:
+) -> Picture:
     is_inverted = layout.photometric == tiff.WHITE_IS_ZERO
     curve = colour.grey_curve(layout.tags.get(34675))
     shown = levels.curved(levels.inverted(values) if is_inverted else values, curve)
-    return _Picture(_grey_photo(shown, alpha), None if is_inverted else levels.narrow(numbers))
+    return Picture(_grey_photo(shown, alpha), None if is_inverted else levels.narrow(numbers))
 
 
 def _inks_in_srgb(inks: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
@@ -513,3 +411,6 @@ def _check_size(height: int, width: int, name: str) -> None:
 
 def _size(shape: tuple[int, ...]) -> str:
     return f"{shape[1]}x{shape[0]}"
+
+
+__getattr__ = old_names(__name__, {name: f"photoflow.io.mask.{name}" for name in ("read_labels", "read_mask")})
