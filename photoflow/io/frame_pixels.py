@@ -14,6 +14,7 @@ from photoflow.io.wide_colour import is_hdr, is_wide, to_srgb
 
 _EXACT = Interpolation.BILINEAR | Interpolation.FULL_CHR_H_INT | Interpolation.ACCURATE_RND
 _NAMED = (1, 4, 5, 6, 7, 9)  # matrix coefficients, ITU-T H.273, that swscale knows
+_BT2020 = 9  # primaries, ITU-T H.273
 _BT2020_CONSTANT = 10  # of which it has no exact matrix; that of non-constant luminance is near
 _HD_WIDTH, _SD_HEIGHT = 1280, 576  # an untagged frame at least as wide, or higher, counts as BT.709, as players take it
 _ODDEST = 8  # a pixel of a more extreme aspect ratio is taken for a mistake
@@ -75,7 +76,7 @@ def _plain(frame: Any, pixel_format: str) -> NDArray[Any]:
     elif frame.colorspace not in _NAMED:
         large = frame.width >= _HD_WIDTH or frame.height > _SD_HEIGHT
         matrix = Colorspace.ITU709 if large else Colorspace.ITU601
-        if is_hdr(frame.color_trc) or is_wide(frame.color_primaries):
+        if is_hdr(frame.color_trc) or frame.color_primaries == _BT2020:
             matrix = Colorspace.BT2020
     pixels: NDArray[Any] = frame.reformat(format=pixel_format, src_colorspace=matrix, interpolation=_EXACT).to_ndarray()
     return pixels

@@ -10,6 +10,7 @@ import io
 import random
 import struct
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from photoflow.errors import LONGEST, InputError
 from .mutations import mended_png, mutated, mutated_document, written
 
 
-class Target:
+class Target(ABC):
     """An entry point and valid inputs to start from.
 
     Args:
@@ -34,13 +35,13 @@ class Target:
         self.folder = folder
         self.seeds = self.make_seeds()
 
+    @abstractmethod
     def make_seeds(self) -> list[tuple[str, bytes]]:
         """Make valid inputs: names of files with their contents."""
-        raise NotImplementedError
 
+    @abstractmethod
     def use(self, path: Path) -> None:
         """Read a file, and use what was read."""
-        raise NotImplementedError
 
     def changed(self, name: str, data: bytes, rng: random.Random) -> bytes:
         """Change a file's contents."""
