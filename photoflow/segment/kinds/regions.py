@@ -1,0 +1,102 @@
+"""Regions that are no things: sky, water, smoke, foliage."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from photoflow.errors import InputError
+from photoflow.segment.kinds.look import Look, at_photo_size, look_at, worn
+from photoflow.segment.kinds.sky import find_sky
+from photoflow.segment.subject import Bits, Mask
+
+
+@dataclass(frozen=True)
+class Region:
+    """A region of the photo that may move by itself.
+
+    Args:
+        kind: "sky", "water", "smoke" or "plant".
+        mask: (H, W) float32 in [0, 1].
+        sure: in [0, 1].
+        direction: a unit vector (x right, y down) along which it plausibly moves; None where none is plausible.
+        still: nothing in it travels: a sky that is blank or full of stars; water that mirrors, which may ripple.
+        texture: how strong the structures are that would be seen moving, the standard deviation of L in [0, 100]
+            without its coarse gradient; below 1 there is nothing to see.
+    """
+
+    kind: str
+    mask: Mask
+    sure: float
+    direction: tuple[float, float] | None
+    still: bool
+    texture: float
+
+
+def find_regions(rgb: npt.NDArray[np.uint8], subjects: Mask | None = None) -> tuple[Region, ...]:
+    """Find sky, water, smoke and foliage; where in doubt, nothing.
+
+    Args:
+        rgb: (H, W, 3) uint8.
+        subjects: (H, W) in [0, 1], what found things occupy; no region covers it.
+
+    Returns:
+        Regions that do not overlap, the farthest first.
+
+    Raises:
+        InputError: an array of another shape or type.
+    """
+    if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
+        raise InputError(f"photo: expected uint8 (H, W, 3), got {rgb.dtype} {rgb.shape}")
+    if subjects is not None and subjects.shape != rgb.shape[:2]:
+        raise InputError(f"subjects: expected shape {rgb.shape[:2]} as the photo, got {subjects.shape}")
+    look = look_at(rgb, subjects)
+    regions = []
+    sky = find_sky(look)
+    if sky is not None:
+        bits, sure = sky
+        texture = structure(look, bits)
+        still = texture < 1.0 or starry(look, bits)
+        regions.append(Region("sky", at_photo_size(bits, look, rgb, subjects), sure, along(look, bits), still, texture))
+    return tuple(regions)
+
+
+def structure(look: Look, bits: Bits) -> float:
+    """Measure the structures inside a region: the spread of L between a fine and a coarse scale."""
+    inside = worn(bits, 3)
+    if inside.sum() < 50:
+        return 0.0
+    weight = inside.astype(np.float32)
+    fine, coarse = (_mean_inside(look.lightness, weight, sigma) for sigma in (1.5, 15.0))
+    return float(np.std((fine - coarse)[inside]))
+
+
+def starry(look: Look, bits: Bits) -> bool:
+    """Say whether a dark region is full of bright points."""
+    inside = worn(bits, 2)
+    if not inside.any() or np.median(look.lightness[inside]) > 45:
+        return False
+    light = np.ascontiguousarray(look.lightness)
+    points = (light - cv2.medianBlur(light, 5) > 3) & inside
+    count = cv2.connectedComponents(points.astype(np.uint8))[0] - 1
+    return bool(count > 12 and count > 2e-4 * inside.sum())
+
+
+def along(look: Look, bits: Bits) -> tuple[float, float]:
+    """Return the direction along a region's structures, within 30 degrees of sideways, to the right."""
+    inside = worn(bits, 3)
+    weight = inside.astype(np.float32)
+    smooth = _mean_inside(look.lightness, weight, 2.0)
+    dx, dy = (cv2.Scharr(smooth, cv2.CV_32F, k, 1 - k)[inside] for k in (1, 0))
+    angle = 0.5 * float(np.arctan2(2 * np.sum(dx * dy), np.sum(dx * dx) - np.sum(dy * dy))) + np.pi / 2
+    angle = (angle + np.pi / 2) % np.pi - np.pi / 2
+    angle = float(np.clip(angle, -np.pi / 6, np.pi / 6)) if abs(angle) < np.pi / 4 else 0.0
+    return float(np.cos(angle)), float(np.sin(angle))
+
+
+def _mean_inside(values: Mask, weight: Mask, sigma: float) -> Mask:
+    total = cv2.GaussianBlur(values * weight, (0, 0), sigma)
+    return np.asarray(total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3), np.float32)
