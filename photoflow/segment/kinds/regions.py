@@ -65,12 +65,12 @@ def find_regions(rgb: npt.NDArray[np.uint8], subjects: Mask | None = None) -> tu
 
 
 def structure(look: Look, bits: Bits) -> float:
-    """Measure the structures inside a region: the spread of L between a fine and a coarse scale."""
+    """Measure the structures inside a region along the rows: the spread of L between a fine and a coarse scale."""
     inside = worn(bits, 3)
     if inside.sum() < 50:
         return 0.0
     weight = inside.astype(np.float32)
-    fine, coarse = (_mean_inside(look.lightness, weight, sigma) for sigma in (1.5, 15.0))
+    fine, coarse = (_mean_inside(look.lightness, weight, sigma) for sigma in (1.5, 20.0))
     return float(np.std((fine - coarse)[inside]))
 
 
@@ -89,7 +89,7 @@ def along(look: Look, bits: Bits) -> tuple[float, float]:
     """Return the direction along a region's structures, within 30 degrees of sideways, to the right."""
     inside = worn(bits, 3)
     weight = inside.astype(np.float32)
-    smooth = _mean_inside(look.lightness, weight, 2.0)
+    smooth = _mean_inside(look.lightness, weight, 2.0, 2.0)
     dx, dy = (cv2.Scharr(smooth, cv2.CV_32F, k, 1 - k)[inside] for k in (1, 0))
     angle = 0.5 * float(np.arctan2(2 * np.sum(dx * dy), np.sum(dx * dx) - np.sum(dy * dy))) + np.pi / 2
     angle = (angle + np.pi / 2) % np.pi - np.pi / 2
@@ -97,6 +97,6 @@ def along(look: Look, bits: Bits) -> tuple[float, float]:
     return float(np.cos(angle)), float(np.sin(angle))
 
 
-def _mean_inside(values: Mask, weight: Mask, sigma: float) -> Mask:
-    total = cv2.GaussianBlur(values * weight, (0, 0), sigma)
-    return np.asarray(total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3), np.float32)
+def _mean_inside(values: Mask, weight: Mask, across: float, down: float = 1.5) -> Mask:
+    total = cv2.GaussianBlur(values * weight, (0, 0), across, sigmaY=down)
+    return np.asarray(total / np.maximum(cv2.GaussianBlur(weight, (0, 0), across, sigmaY=down), 1e-3), np.float32)
