@@ -11,6 +11,7 @@ import numpy.typing as npt
 from photoflow.errors import InputError
 from photoflow.segment.kinds.look import Look, at_photo_size, look_at, worn
 from photoflow.segment.kinds.sky import find_sky
+from photoflow.segment.kinds.water import find_water
 from photoflow.segment.subject import Bits, Mask
 
 
@@ -54,14 +55,32 @@ def find_regions(rgb: npt.NDArray[np.uint8], subjects: Mask | None = None) -> tu
     if subjects is not None and subjects.shape != rgb.shape[:2]:
         raise InputError(f"subjects: expected shape {rgb.shape[:2]} as the photo, got {subjects.shape}")
     look = look_at(rgb, subjects)
-    regions = []
+    return tuple(
+        Region(kind, at_photo_size(bits, look, rgb, subjects), sure, *_behaviour(look, bits, kind))
+        for kind, bits, sure in _found(look)
+    )
+
+
+def _found(look: Look) -> list[tuple[str, Bits, float]]:
+    """Return kind, bits and sureness of all regions, the farthest first."""
+    found: list[tuple[str, Bits, float]] = []
     sky = find_sky(look)
     if sky is not None:
-        bits, sure = sky
-        texture = structure(look, bits)
+        found.append(("sky", *sky))
+        water = find_water(look, sky[0])
+        if water is not None:
+            found.append(("water", *water))
+    return found
+
+
+def _behaviour(look: Look, bits: Bits, kind: str) -> tuple[tuple[float, float] | None, bool, float]:
+    """Return direction, stillness and texture of a region."""
+    texture = structure(look, bits)
+    if kind == "sky":
         still = texture < 1.0 or starry(look, bits)
-        regions.append(Region("sky", at_photo_size(bits, look, rgb, subjects), sure, along(look, bits), still, texture))
-    return tuple(regions)
+        return (None if still else along(look, bits)), still, texture
+    still = float(np.median(look.texture[bits])) < 1.0
+    return (None if still else along(look, bits)), still, texture
 
 
 def structure(look: Look, bits: Bits) -> float:
