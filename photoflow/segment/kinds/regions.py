@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photoflow.errors import InputError
+from photoflow.segment.kinds.foliage import find_foliage
 from photoflow.segment.kinds.look import Look, at_photo_size, look_at, worn
 from photoflow.segment.kinds.sky import find_sky
 from photoflow.segment.kinds.water import find_water
@@ -70,12 +71,18 @@ def _found(look: Look) -> list[tuple[str, Bits, float]]:
         water = find_water(look, sky[0])
         if water is not None:
             found.append(("water", *water))
+    taken = np.logical_or.reduce([bits for _, bits, _ in found] or [np.zeros(look.shape, bool)])
+    foliage = find_foliage(look, taken)
+    if foliage is not None:
+        found.append(("plant", *foliage))
     return found
 
 
 def _behaviour(look: Look, bits: Bits, kind: str) -> tuple[tuple[float, float] | None, bool, float]:
     """Return direction, stillness and texture of a region."""
     texture = structure(look, bits)
+    if kind == "plant":
+        return None, False, texture
     if kind == "sky":
         still = texture < 1.0 or starry(look, bits)
         return (None if still else along(look, bits)), still, texture

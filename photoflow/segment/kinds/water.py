@@ -7,7 +7,7 @@ import numpy as np
 
 from photoflow.segment import grabcut
 from photoflow.segment.kinds.look import Look, grown, opened, worn
-from photoflow.segment.subject import Bits, Mask
+from photoflow.segment.subject import Bits
 
 _ROUGH = 7.0  # texture: no wave's crest a photo's width away is above
 _LEAST_AREA = 0.02
@@ -35,7 +35,7 @@ def find_water(look: Look, sky: Bits) -> tuple[Bits, float] | None:
     height = look.shape[0]
     seed = maybe.copy()
     seed[:row] = seed[row + max(4, height // 12) :] = False
-    if seed.sum() < 0.004 * seed.size or _lined(look, row):
+    if seed.sum() < 0.004 * seed.size or _lined(look, row) or _earthen(look, seed):
         return None
     rough = 1.6 * float(np.percentile(look.texture[seed], 75)) + 0.5
     alike = (look.texture < rough) & grown(maybe, 2) & look.free
@@ -57,7 +57,8 @@ def _watery(look: Look, sky: Bits) -> Bits:
     below = np.cumsum(sky[::-1], axis=0)[::-1] == 0
     light = look.lightness > max(16.0, 0.4 * float(np.median(look.lightness[sky])))
     bluish = look.lab[..., 2] < -4
-    return streaked & (look.texture < _ROUGH) & light & (bluish | _of_colours(look, sky)) & below & look.free
+    alike = bluish | _of_colours(look, sky)
+    return np.asarray(streaked & (look.texture < _ROUGH) & light & alike & below & look.free)
 
 
 def _of_colours(look: Look, region: Bits) -> Bits:
@@ -92,6 +93,11 @@ def _lined(look: Look, row: int) -> bool:
         return False
     fine = profile - cv2.GaussianBlur(profile, (0, 0), 4, borderType=cv2.BORDER_REPLICATE)
     return float(np.std(fine)) > 3.0
+
+
+def _earthen(look: Look, seed: Bits) -> bool:
+    """Say whether a region is of the colours of sand and mud: yellowish, and paler than an evening's light."""
+    return 2 < np.median(look.lab[..., 2][seed]) < 25
 
 
 def _joined(bits: Bits, seed: Bits) -> Bits:
