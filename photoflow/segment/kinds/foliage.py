@@ -47,7 +47,7 @@ def find_foliage(look: Look, taken: Bits) -> tuple[Bits, float] | None:
 
 
 def _middling(look: Look) -> Mask:
-    """Return what in L is about as wide as a leaf seen from near by; a lawn, noise and a green pond have little of it."""
+    """Return what in L is about as wide as a leaf near by; lawns, noise and green ponds have little of it."""
     light = np.ascontiguousarray(look.lightness)
     return np.asarray(cv2.GaussianBlur(light, (0, 0), 2) - cv2.GaussianBlur(light, (0, 0), 8), np.float32)
 
@@ -56,7 +56,7 @@ def _filled(core: Bits, look: Look) -> Bits:
     """Fill small holes, and larger ones that are green: the smooth insides of leaves."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats((~core).astype(np.uint8), connectivity=4)
     hue = (look.hue > 100) & (look.hue < 160) & (look.chroma > 12)
-    filled = core.copy()
+    filled: Bits = core.copy()
     for index in range(1, count):
         hole = labels == index
         if stats[index, cv2.CC_STAT_AREA] < 0.01 * core.size or hue[hole].mean() > 0.7:

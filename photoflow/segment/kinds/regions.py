@@ -26,8 +26,8 @@ class Region:
         sure: in [0, 1].
         direction: a unit vector (x right, y down) along which it plausibly moves; None where none is plausible.
         still: nothing in it travels: a sky that is blank or full of stars; water that mirrors, which may ripple.
-        texture: how strong the structures are that would be seen moving, the standard deviation of L in [0, 100]
-            without its coarse gradient; below 1 there is nothing to see.
+        texture: how strong the structures are that would be seen moving, in units of L (0 to 100), see `structure`;
+            below 1 there is nothing to see.
     """
 
     kind: str
@@ -91,13 +91,18 @@ def _behaviour(look: Look, bits: Bits, kind: str) -> tuple[tuple[float, float] |
 
 
 def structure(look: Look, bits: Bits) -> float:
-    """Measure the structures inside a region along the rows: the spread of L between a fine and a coarse scale."""
+    """Measure the structures along the rows inside a region, where they are strong: clouds may be in one corner.
+
+    The root mean square of L between a fine and a coarse scale, around each pixel; of that the 90th percentile.
+    """
     inside = worn(bits, 3)
     if inside.sum() < 50:
         return 0.0
     weight = inside.astype(np.float32)
-    fine, coarse = (_mean_inside(look.lightness, weight, sigma) for sigma in (1.5, 20.0))
-    return float(np.std((fine - coarse)[inside]))
+    light = np.asarray(cv2.medianBlur(np.ascontiguousarray(look.lightness), 5))  # a star is no structure
+    fine, coarse = (_mean_inside(light, weight, sigma) for sigma in (1.5, 20.0))
+    power = _mean_inside((fine - coarse) ** 2, weight, 8.0, 8.0)[inside]
+    return float(np.sqrt(np.percentile(power, 90)))
 
 
 def starry(look: Look, bits: Bits) -> bool:
