@@ -12,7 +12,7 @@ _LEAST_AREA, _LEAST_PART = 0.07, 0.03
 _LEAST_LEAF = 2.9  # in units of L
 
 
-def leafy(look: Look) -> Mask:
+def leafiness(look: Look) -> Mask:
     """Say how much each pixel's surroundings look like leaves: (h, w) in [0, 1].
 
     Green of a fair purity for its lightness, with an edge every few pixels.
@@ -34,7 +34,7 @@ def find_foliage(look: Look, taken: Bits) -> tuple[Bits, float] | None:
     Returns:
         (h, w) bool, and how sure that is in [0, 1]; None where there are none.
     """
-    share = leafy(look)
+    share = leafiness(look)
     core = opened((share > 0.5) & look.free & ~taken, 5)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(core.astype(np.uint8))
     big = [i for i in range(1, count) if stats[i, cv2.CC_STAT_AREA] > _LEAST_PART * core.size]

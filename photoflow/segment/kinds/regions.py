@@ -99,7 +99,7 @@ def structure(look: Look, bits: Bits) -> float:
     if inside.sum() < 50:
         return 0.0
     weight = inside.astype(np.float32)
-    light = np.asarray(cv2.medianBlur(np.ascontiguousarray(look.lightness), 5))  # a star is no structure
+    light = cv2.medianBlur(np.ascontiguousarray(look.lightness), 5).astype(np.float32)  # a star is no structure
     fine, coarse = (_mean_inside(light, weight, sigma) for sigma in (1.5, 20.0))
     power = _mean_inside((fine - coarse) ** 2, weight, 8.0, 8.0)[inside]
     return float(np.sqrt(np.percentile(power, 90)))
