@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from photoflow.errors import InputError
+from photoflow.segment.kinds.foliage import find_foliage
 from photoflow.segment.kinds.look import Look, at_photo_size, look_at, worn
 from photoflow.segment.kinds.sky import find_sky
+from photoflow.segment.kinds.water import find_water
 from photoflow.segment.subject import Bits, Mask
 
 
@@ -24,8 +26,8 @@ class Region:
         sure: in [0, 1].
         direction: a unit vector (x right, y down) along which it plausibly moves; None where none is plausible.
         still: nothing in it travels: a sky that is blank or full of stars; water that mirrors, which may ripple.
-        texture: how strong the structures are that would be seen moving, the standard deviation of L in [0, 100]
-            without its coarse gradient; below 1 there is nothing to see.
+        texture: how strong the structures are that would be seen moving, in units of L (0 to 100), see `structure`;
+            below 1 there is nothing to see.
     """
 
     kind: str
@@ -54,24 +56,53 @@ def find_regions(rgb: npt.NDArray[np.uint8], subjects: Mask | None = None) -> tu
     if subjects is not None and subjects.shape != rgb.shape[:2]:
         raise InputError(f"subjects: expected shape {rgb.shape[:2]} as the photo, got {subjects.shape}")
     look = look_at(rgb, subjects)
-    regions = []
+    return tuple(
+        Region(kind, at_photo_size(bits, look, rgb, subjects), sure, *_behaviour(look, bits, kind))
+        for kind, bits, sure in _found(look)
+    )
+
+
+def _found(look: Look) -> list[tuple[str, Bits, float]]:
+    """Return kind, bits and sureness of all regions, the farthest first."""
+    found: list[tuple[str, Bits, float]] = []
     sky = find_sky(look)
     if sky is not None:
-        bits, sure = sky
-        texture = structure(look, bits)
+        found.append(("sky", *sky))
+        water = find_water(look, sky[0])
+        if water is not None:
+            found.append(("water", *water))
+    taken = np.logical_or.reduce([bits for _, bits, _ in found] or [np.zeros(look.shape, bool)])
+    foliage = find_foliage(look, taken)
+    if foliage is not None:
+        found.append(("plant", *foliage))
+    return found
+
+
+def _behaviour(look: Look, bits: Bits, kind: str) -> tuple[tuple[float, float] | None, bool, float]:
+    """Return direction, stillness and texture of a region."""
+    texture = structure(look, bits)
+    if kind == "plant":
+        return None, False, texture
+    if kind == "sky":
         still = texture < 1.0 or starry(look, bits)
-        regions.append(Region("sky", at_photo_size(bits, look, rgb, subjects), sure, along(look, bits), still, texture))
-    return tuple(regions)
+        return (None if still else along(look, bits)), still, texture
+    still = float(np.median(look.texture[bits])) < 1.0
+    return (None if still else along(look, bits)), still, texture
 
 
 def structure(look: Look, bits: Bits) -> float:
-    """Measure the structures inside a region: the spread of L between a fine and a coarse scale."""
+    """Measure the structures along the rows inside a region, where they are strong: clouds may be in one corner.
+
+    The root mean square of L between a fine and a coarse scale, around each pixel; of that the 90th percentile.
+    """
     inside = worn(bits, 3)
     if inside.sum() < 50:
         return 0.0
     weight = inside.astype(np.float32)
-    fine, coarse = (_mean_inside(look.lightness, weight, sigma) for sigma in (1.5, 15.0))
-    return float(np.std((fine - coarse)[inside]))
+    light = cv2.medianBlur(np.ascontiguousarray(look.lightness), 5).astype(np.float32)  # a star is no structure
+    fine, coarse = (_mean_inside(light, weight, sigma) for sigma in (1.5, 20.0))
+    power = _mean_inside((fine - coarse) ** 2, weight, 8.0, 8.0)[inside]
+    return float(np.sqrt(np.percentile(power, 90)))
 
 
 def starry(look: Look, bits: Bits) -> bool:
@@ -89,7 +120,7 @@ def along(look: Look, bits: Bits) -> tuple[float, float]:
     """Return the direction along a region's structures, within 30 degrees of sideways, to the right."""
     inside = worn(bits, 3)
     weight = inside.astype(np.float32)
-    smooth = _mean_inside(look.lightness, weight, 2.0)
+    smooth = _mean_inside(look.lightness, weight, 2.0, 2.0)
     dx, dy = (cv2.Scharr(smooth, cv2.CV_32F, k, 1 - k)[inside] for k in (1, 0))
     angle = 0.5 * float(np.arctan2(2 * np.sum(dx * dy), np.sum(dx * dx) - np.sum(dy * dy))) + np.pi / 2
     angle = (angle + np.pi / 2) % np.pi - np.pi / 2
@@ -97,6 +128,6 @@ def along(look: Look, bits: Bits) -> tuple[float, float]:
     return float(np.cos(angle)), float(np.sin(angle))
 
 
-def _mean_inside(values: Mask, weight: Mask, sigma: float) -> Mask:
-    total = cv2.GaussianBlur(values * weight, (0, 0), sigma)
-    return np.asarray(total / np.maximum(cv2.GaussianBlur(weight, (0, 0), sigma), 1e-3), np.float32)
+def _mean_inside(values: Mask, weight: Mask, across: float, down: float = 1.5) -> Mask:
+    total = cv2.GaussianBlur(values * weight, (0, 0), across, sigmaY=down)
+    return np.asarray(total / np.maximum(cv2.GaussianBlur(weight, (0, 0), across, sigmaY=down), 1e-3), np.float32)

@@ -9,7 +9,7 @@ from photoflow.segment import grabcut
 from photoflow.segment.kinds.look import Look, grown, opened, ramp, worn
 from photoflow.segment.subject import Bits, Mask
 
-_CALM, _CLOUDY = 2.6, 8.0  # texture: of the blue and of soft clouds, of the edges of clouds
+_CALM, _CLOUD, _CLOUDY = 2.6, 4.0, 8.0  # texture: at most that of the blue, of a cloud, of its edge
 _LEAST_AREA, _LEAST_WIDTH, _MOST_BELOW = 0.05, 0.3, 0.25
 
 
@@ -59,7 +59,7 @@ def _above_the_horizon(look: Look, sky: Bits) -> Bits:
         return sky
     above: Bits = sky.copy()
     above[row:] = False
-    return above
+    return above if above.sum() < 0.85 * sky.sum() else sky
 
 
 def level_line(look: Look, region: Bits) -> int | None:
@@ -90,8 +90,9 @@ def _sureness(look: Look, sky: Bits, whole: Bits) -> float:
     below = ~grown(sky, 2) & look.free
     if sky.mean() < _LEAST_AREA or below.mean() < 0.05:
         return 0.0
+    edge = _edge(look, sky)
     width, lowest = sky[:3].any(axis=0).mean(), sky[-3:].any(axis=0).mean()
-    if width < _LEAST_WIDTH or lowest > _MOST_BELOW or _edge(look, sky) < 2.0:
+    if width < _LEAST_WIDTH or lowest > _MOST_BELOW or edge < (2.0 if sky is whole else 1.5):
         return 0.0
     light, chroma = float(np.median(look.lightness[sky])), float(np.median(look.chroma[sky]))
     blue = -float(np.median(look.lab[..., 2][sky]))
@@ -114,10 +115,14 @@ def _edge(look: Look, sky: Bits) -> float:
 def _with_clouds(look: Look, sky: Bits, colour: Mask) -> Bits:
     """Decide by colour about clouds, gaps between twigs and the edge."""
     lowest = int(np.flatnonzero(sky.mean(axis=1) > 0.02)[-1])
-    maybe = (colour > 0.4) & (look.texture < _CLOUDY) & look.free
-    maybe[lowest + 2 :] = False
-    near = maybe | (grown(sky, 3) & look.free)
-    probability = np.where(worn(sky, 2), 0.9, np.where(sky, 0.6, np.where(near, 0.45, 0.1))).astype(np.float32)
+    above = look.free.copy()
+    above[lowest + 2 :] = False
+    likely = (colour > 0.6) & (look.texture < _CLOUD) & above
+    maybe = ((colour > 0.4) & (look.texture < _CLOUDY) & above) | (grown(sky, 3) & look.free)
+    levels = ((maybe, 0.45), (likely, 0.55), (sky, 0.6), (worn(sky, 2), 0.9))
+    probability = np.full(look.shape, 0.1, np.float32)
+    for bits, level in levels:
+        probability[bits] = level
     settled = grabcut.settle(look.rgb, probability)
     count, labels = cv2.connectedComponents(settled.astype(np.uint8))
     kept = [i for i in range(1, count) if (sky & (labels == i)).any() or (labels == i).mean() > 0.002]
