@@ -21,10 +21,12 @@ from photoflow.io import read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Motion
+from photoflow.motion.motion import total
 from photoflow.segment import Segmenter
 from photoflow.segment.selection import transparency
 from photoflow.stage import Layer, Stage
 from photoflow.stage.file import is_stage_file
+from photoflow.stage.judgement import needs_regions, resolved
 from photoflow.stage.plan import assign, parts_of
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.working_size import Size, over_white
@@ -164,8 +166,8 @@ class Animator:
 
         Args:
             photo: a photo as `prepare` takes it; or a `Stage`, or the path of a .stage file.
-            motion: what moves and how: a motion, `Sway()` by default; or for each layer that moves, by its name or
-                number, its own motion.
+            motion: what moves and how: a motion; or for each layer that moves, by its name or number, its own motion.
+                By default `Auto()`: what is in the photo moves as such things do (`photoflow.stage.judgement`).
             seconds: length of the clip, up to an hour.
             fps: frames a second, 0.1 to 240.
             loop: the end leads into the beginning.
@@ -182,7 +184,7 @@ class Animator:
             as it is.
 
         Raises:
-            InputError: bad input, or a photo in which no subject was found.
+            InputError: bad input, or a motion of a subject in a photo in which none was found.
             Cancelled: it was cancelled.
         """
         parts = parts_of(motion)
@@ -202,6 +204,9 @@ class Animator:
         else:
             stage = self._prepared(photo, size, layers, progress, all(part.in_place for _, part in parts))
         timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
+        if any(needs_regions(target, part, stage) for target, part in parts):
+            stage.find_regions()
+        parts = resolved(parts, stage)
         plans = assign(parts, stage, subject)
         for layer in stage.layers:
             if layer.given and layer not in dict(plans):
@@ -214,7 +219,14 @@ class Animator:
             from photoflow.render.interpolated import InterpolatedRenderer
 
             renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
-        return Clip(renderer, stage.photo, moving, fps, count)
+        return Clip(
+            renderer,
+            stage.photo,
+            moving,
+            fps,
+            count,
+            total([one if name is None else one.on(name) for name, one in parts]),
+        )
 
     def _prepared(
         self,

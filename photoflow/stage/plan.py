@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from photoflow.errors import InputError
-from photoflow.motion import Motion, Sway
+from photoflow.motion import Auto, Motion
 from photoflow.motion.motion import Sum
 from photoflow.segment import NoSubjectError
 from photoflow.stage.layer import Layer
@@ -19,7 +19,7 @@ def parts_of(motion: Motion | Mapping[int | str, Motion] | None) -> list[tuple[i
         InputError: it is no motion, or a motion for one layer names another.
     """
     if motion is None:
-        return [(None, Sway())]
+        return [(None, Auto())]
     if isinstance(motion, Motion):
         return list(motion.terms())
     if not isinstance(motion, Mapping) or not motion or not all(isinstance(one, Motion) for one in motion.values()):
