@@ -7,6 +7,7 @@ True
 """
 
 from photoflow.deprecated import old_names
+from photoflow.motion.camera import Camera
 from photoflow.motion.drift import Drift
 from photoflow.motion.field import AffineField, ModalField, MotionField
 from photoflow.motion.motion import Motion
@@ -23,7 +24,7 @@ from photoflow.motion.sway import Sway
 MOTIONS = named()
 
 __all__ = [
-    "MOTIONS", "AffineField", "Bounce", "Breathe", "Drift", "Float", "ModalField", "Motion", "MotionField",
+    "MOTIONS", "AffineField", "Bounce", "Breathe", "Camera", "Drift", "Float", "ModalField", "Motion", "MotionField",
     "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume", "Sway", "Swing", "Translate",
     "from_dict", "load", "parse", "save", "with_overrides",
 ]  # fmt: skip
