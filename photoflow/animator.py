@@ -20,14 +20,16 @@ from photoflow.errors import InputError
 from photoflow.io import read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.models.networks import KINDS, load_network
-from photoflow.motion import Motion
+from photoflow.motion import Camera, Motion
+from photoflow.motion.camera import CameraPath
 from photoflow.motion.motion import total
 from photoflow.segment import Segmenter
 from photoflow.segment.selection import transparency
 from photoflow.stage import Layer, Stage
 from photoflow.stage.file import is_stage_file
 from photoflow.stage.judgement import needs_regions, resolved
-from photoflow.stage.plan import assign, parts_of
+from photoflow.stage.layout import depths_of
+from photoflow.stage.plan import STILL, assign, cameras_of, parts_of, with_cards
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.working_size import Size, over_white
 
@@ -40,6 +42,8 @@ OPTIONS = {
 SAID = frozenset(("mask", "box", "points", "not_points", "strokes", "not_strokes", "kind", "region"))  # of a layer
 
 if TYPE_CHECKING:
+    from photoflow.render.layered import Layer as DrawnLayer
+    from photoflow.render.layered import SubjectLayer
     from photoflow.render.renderer import Renderer
 
 
@@ -188,6 +192,7 @@ class Animator:
             Cancelled: it was cancelled.
         """
         parts = parts_of(motion)
+        cameras_of(parts)  # nothing is looked for where a motion is not for what it names
         count = frame_count(seconds, fps)
         rate = keyframe_rate(keyframe_fps, fps, self._chosen["interpolate"])
         if self._device.startswith("cuda"):
@@ -202,16 +207,17 @@ class Animator:
                 )
             stage = photo.snapshot() if isinstance(photo, Stage) else Stage.load(photo, self.segmenter)
         else:
-            stage = self._prepared(photo, size, layers, progress, all(part.in_place for _, part in parts))
+            stage = self._prepared(photo, size, layers, progress, _flows_all_over(parts))
         timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
         if any(needs_regions(target, part, stage) for target, part in parts):
             stage.find_regions()
         parts = resolved(parts, stage)
-        plans = assign(parts, stage, subject)
+        cameras, others = cameras_of(parts)
+        plans = assign(others, stage, subject)
         for layer in stage.layers:
             if layer.given and layer not in dict(plans):
                 progress.done(f"{layer.name}: it stays, no motion is for it")
-        renderer, moving = self._lay_out(stage, plans, timing, border_pins, progress)
+        renderer, moving = self._lay_out(stage, plans, cameras, timing, border_pins, progress)
         if generator := self._network(self._chosen["renderer"]):
             times = [number / fps for number in range(count)]
             renderer = self._generated(renderer, stage.photo, moving, generator, times)
@@ -219,14 +225,8 @@ class Animator:
             from photoflow.render.interpolated import InterpolatedRenderer
 
             renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
-        return Clip(
-            renderer,
-            stage.photo,
-            moving,
-            fps,
-            count,
-            total([one if name is None else one.on(name) for name, one in parts]),
-        )
+        moves = total([one if name is None else one.on(name) for name, one in parts])
+        return Clip(renderer, stage.photo, moving, fps, count, moves)
 
     def _prepared(
         self,
@@ -281,6 +281,7 @@ class Animator:
         self,
         stage: Stage,
         plans: Sequence[tuple[Layer, Motion]],
+        cameras: Sequence[tuple[float, Camera]],
         timing: dict[str, Any],
         border_pins: bool,
         progress: Progress,
@@ -289,11 +290,13 @@ class Animator:
         subjects = [(layer.as_region(False), motion) for layer, motion in plans if not motion.in_place]
         regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place]
         planned = {layer for layer, _ in plans}
+        if cameras:
+            subjects = with_cards(subjects, stage)
+            planned |= {layer for layer, _ in subjects}
         staying = [layer for layer in stage.layers if layer not in planned and not layer.region]
         whole = stage.compose([layer for layer, _ in subjects], staying, progress)
         device = self._settled_device()
         from photoflow.render.layered import FlowingLayer, LayeredRenderer, SubjectLayer
-        from photoflow.render.layered import Layer as DrawnLayer
 
         # Water flows behind what stands in it, so its own colours are those of the filled background.
         drawn: list[DrawnLayer] = [
@@ -301,16 +304,39 @@ class Animator:
             for layer, motion in regions[::-1]
         ]
         blueprint = self._network(self._chosen["blueprint"])
-        drawn += [
+        standing = [
             SubjectLayer(
                 layer.colours, layer.alpha, motion, drawn=cutout, border_pins=border_pins, extend=layer.continued,
                 device=device, blueprint=blueprint, **timing,
             )
             for (layer, motion), cutout in reversed(list(zip(subjects, whole.cutouts)))
         ]  # fmt: skip
+        if cameras:
+            progress.check()
+            return self._seen(stage, cameras, whole.background, drawn, subjects, standing, timing)
+        drawn += standing
         moving = np.maximum.reduce([layer.alpha for layer, _ in (*subjects, *regions)])
         progress.check()
         return LayeredRenderer(whole.background, drawn, device), moving
+
+    def _seen(
+        self, stage: Stage, cameras: Sequence[tuple[float, Camera]], background: Array, regions: Sequence[DrawnLayer],
+        subjects: Sequence[tuple[Layer, Motion]], standing: Sequence[SubjectLayer], timing: dict[str, Any],
+    ) -> tuple[Renderer, Array]:  # fmt: skip
+        """Return the renderer of what a camera sees, and the soft mask of all that moves, which is everything."""
+        from photoflow.render.camera import CameraRenderer, Card
+
+        size = stage.photo.shape[:2]
+        skies = [layer for layer in stage.layers if layer.kind.name == "sky"]
+        depths = depths_of(size, [layer for layer, _ in subjects], skies, stage.depth)
+        path = CameraPath(cameras, (stage.width, stage.height), timing["seconds"], timing["loop"], depths.span)
+        cards = [
+            Card(subject, depth, motion != STILL, size)
+            for subject, depth, (_, motion) in zip(standing, depths.cards[::-1], subjects[::-1])
+        ]
+        device = self._settled_device()
+        renderer = CameraRenderer(background, regions, cards, path, depths.background, depths.measured, device)
+        return renderer, np.ones(size, np.float32)
 
     def _settled_device(self) -> str:
         self._loading.join()
@@ -319,6 +345,11 @@ class Animator:
 
 def _load_renderer() -> None:
     importlib.import_module("photoflow.render.layered")
+
+
+def _flows_all_over(parts: Sequence[tuple[int | str | None, Motion]]) -> bool:
+    """Return whether motions need nothing but the picture: then nothing is looked for in it."""
+    return bool(parts) and all(part.in_place for _, part in parts)
 
 
 def said_layers(

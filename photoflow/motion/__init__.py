@@ -8,6 +8,7 @@ True
 
 from photoflow.deprecated import old_names
 from photoflow.motion.auto import Auto
+from photoflow.motion.camera import Camera
 from photoflow.motion.drift import Drift
 from photoflow.motion.field import AffineField, ModalField, MotionField
 from photoflow.motion.motion import Motion
@@ -24,7 +25,8 @@ from photoflow.motion.sway import Sway
 MOTIONS = named()
 
 __all__ = [
-    "MOTIONS", "AffineField", "Auto", "Bounce", "Breathe", "Drift", "Float", "ModalField", "Motion", "MotionField",
+    "MOTIONS", "AffineField", "Auto", "Bounce", "Breathe", "Camera", "Drift", "Float", "ModalField", "Motion",
+    "MotionField",
     "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume", "Sway", "Swing", "Translate",
     "from_dict", "load", "parse", "save", "with_overrides",
     "words",

@@ -42,10 +42,10 @@ class Motion(ABC):
     combines: ClassVar[bool] = False  # made of other motions, and so none that a person asks for by its name
     # True for a motion whose material flows inside a region that stays where it is (water, clouds).
     in_place: ClassVar[bool] = False
-    # True for a motion of the camera, which looks at the whole picture.
-    views: ClassVar[bool] = False
     # True where the picture's border does not hold the subject: it goes away as a whole, or a hand pulls it.
     leaves: ClassVar[bool] = False
+    # True for a motion of the camera, which acts on the whole picture and on no layer.
+    views: ClassVar[bool] = False
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -136,6 +136,10 @@ class Changed(Motion):
     @property
     def leaves(self) -> bool:  # type: ignore[override]
         return self.motion.leaves
+
+    @property
+    def views(self) -> bool:  # type: ignore[override]
+        return self.motion.views
 
     @property
     def file(self) -> Path | None:

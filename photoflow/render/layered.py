@@ -139,7 +139,7 @@ class SubjectLayer:
         reach = _reach(_travel(field_over(crop(alpha, drawn.box), drawn.box, 4), seconds) * 4)
         if border_pins and not motion.leaves:
             pins = pin_weights(alpha, max(reach))
-        region = _grown(drawn.box, reach, alpha.shape)
+        self.region = region = _grown(drawn.box, reach, alpha.shape)
         mask = crop(alpha, region, cv2.BORDER_CONSTANT)
         self.field = field_over(mask, region, GRID)
         self._alone = rgb, alpha, region, device  # what `cutout` draws, once it is asked for
@@ -184,10 +184,24 @@ class SubjectLayer:
 
     def cutout(self, t: float) -> tuple[Tensor, Window]:
         """Draw the subject with its own opacity alone: what was left of the photo around it is not part of it."""
+        return self._draw(self.planes(plain=True), t)
+
+    def planes(self, plain: bool = False) -> Tensor:
+        """Return what is drawn over `region` at rest, (1, 4, H, W), as `render` or (`plain`) as `cutout` does."""
+        if not plain:
+            return self._rgba
         if self._plain is None:
             rgb, alpha, *_ = self._alone
             self._plain = self._planes(Cutout.of(rgb, alpha), None)
-        return self._draw(self._plain, t)
+        return self._plain
+
+    def arrived(self, t: float) -> Tensor:
+        """Return the flow, in nodes, that arrives at each node of the region's grid: (1, 2, h, w), NaN where none."""
+        return self._inverse(self.field.flow(t)[None])
+
+    def solid(self) -> Tensor:
+        """Return where the subject is in the window of `flow`, bool (h, w)."""
+        return self._mask[self._inside[0], self._inside[1]]
 
     def _draw(self, rgba: Tensor, t: float) -> tuple[Tensor, Window]:
         flow = self.field.flow(t)[None]

@@ -96,9 +96,9 @@ def resolved(parts: Sequence[Part], stage: Stage) -> list[Part]:
 def needs_regions(target: int | str | None, motion: Motion, stage: Stage) -> bool:
     """Return whether a part of a motion speaks of the places that flow, which have to be looked for.
 
-    They are where it is chosen what moves, unless a person said the layers; and where a layer is named that there is not.
+    They are where there is a camera, for which the sky is far; where it is chosen what moves, unless a person said the layers; and where a layer is named that there is not.
     """
-    if chooses(motion) and target is None:
+    if target is None and (chooses(motion) or motion.views):
         return not any(layer.given for layer in stage.layers)
     return isinstance(target, str) and target not in {layer.name for layer in stage.layers}
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from photoflow.errors import InputError
-from photoflow.motion import Auto, Motion
+from photoflow.motion import Auto, Camera, Motion, Translate
+from photoflow.motion.camera import unscaled
 from photoflow.motion.motion import Sum
 from photoflow.segment import NoSubjectError
 from photoflow.stage.layer import Layer
 from photoflow.stage.stage import Stage
+
+STILL = Translate(dx=0, dy=0)
+FLAT_KINDS = ("sky", "water", "smoke")  # they do not stand on the ground
 
 
 def parts_of(motion: Motion | Mapping[int | str, Motion] | None) -> list[tuple[int | str | None, Motion]]:
@@ -34,6 +38,48 @@ def parts_of(motion: Motion | Mapping[int | str, Motion] | None) -> list[tuple[i
                 raise InputError(f"motion {part.name}: for layer {name!r} it names {target!r}; expected one of both")
             parts.append((name, part))
     return parts
+
+
+def cameras_of(
+    parts: Sequence[tuple[int | str | None, Motion]],
+) -> tuple[list[tuple[float, Camera]], list[tuple[int | str | None, Motion]]]:
+    """Divide what moves into cameras, each with the factor of its path, and what moves layers.
+
+    Raises:
+        InputError: a camera is for one layer.
+    """
+    cameras, others = [], []
+    for name, motion in parts:
+        if not motion.views:
+            others.append((name, motion))
+        elif name is None:
+            cameras.append(unscaled(motion))
+        else:
+            raise InputError(f"camera: it moves the whole picture; expected no layer, got {name!r}")
+    return cameras, others
+
+
+def with_cards(subjects: Sequence[tuple[Layer, Motion]], stage: Stage) -> list[tuple[Layer, Motion]]:
+    """Add the subjects that stay where they are to those that move, in the order of the stage.
+
+    Before a camera they stand in front of what is behind them, too. What cannot be cut out stays in the picture.
+    """
+    own = {layer: (layer.as_region(False), motion) for layer, motion in subjects}
+    cards = []
+    for layer in stage.layers:
+        twin = layer.as_region(False)
+        if (found := own.get(layer) or own.get(twin)) is not None:
+            cards.append(found)
+        elif not layer.region and layer.kind.name not in FLAT_KINDS and _can_be_cut_out(layer):
+            cards.append((layer, STILL))
+    return cards
+
+
+def _can_be_cut_out(layer: Layer) -> bool:
+    try:
+        return bool((layer.levels == 0).any())
+    except InputError:
+        return False
 
 
 def assign(

@@ -41,14 +41,15 @@ class Stage:
         segmenter: finds things in it.
         layers: the one in front first.
         note: how they were found, or why none was.
+        depth: uint16 (H, W), the photo's measured inverse depth, 0 = farthest, of any scale; None: it is not known.
     """
 
     def __init__(
         self, photo: Array, photo_size: tuple[int, int], scale: float, *, look: Array | None = None,
         look_scale: float | None = None, segmenter: Segmenter | None = None, layers: Sequence[Layer] = (),
-        note: str = "",
+        note: str = "", depth: Array | None = None,
     ) -> None:  # fmt: skip
-        self.photo, self.photo_size, self.scale, self.note = photo, photo_size, scale, note
+        self.photo, self.photo_size, self.scale, self.note, self.depth = photo, photo_size, scale, note, depth
         self.look = photo if look is None else look
         self.look_scale = scale if look_scale is None else look_scale
         self.segmenter = segmenter or Segmenter()

@@ -1,0 +1,110 @@
+"""Depth of a photo: measured where it is known, else told from where its layers stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from photoflow.arrays import Array
+from photoflow.render.background import membrane
+from photoflow.stage.layer import Layer
+
+FARTHEST, NEAREST = 0.35, 1.6  # inverse depths beside the focus, 1: more would tear the picture
+CONTRAST = 0.6  # of the layout's depths beside measured ones: what is not known should not stand out
+SKY_EDGE = 0.06  # of the longest side: how softly the sky passes into the ground
+SIDE = 480  # longest side on which depths behind layers are spread
+
+
+@dataclass(frozen=True)
+class Depths:
+    """Inverse depths of a picture, 1 = in focus, larger = nearer.
+
+    Args:
+        background: float32 (H, W), of what is behind the layers.
+        cards: of each layer.
+        measured: whether they are measured, with edges where one thing is in front of another.
+    """
+
+    background: Array
+    cards: tuple[float, ...]
+    measured: bool
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Return the least and the largest of all."""
+        least, largest = float(self.background.min()), float(self.background.max())
+        return min(least, *self.cards, least), max(largest, *self.cards, largest)
+
+
+def depths_of(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer], measured: Array | None) -> Depths:
+    """Return the inverse depths of a picture; in focus is the first card, without one the middle of all depths.
+
+    Args:
+        size: (height, width) of the picture.
+        cards: the layers that stand in it, the one in front first.
+        skies: regions of sky.
+        measured: uint16 (H, W), larger = nearer, a measured inverse depth of any scale; None: it is told from the
+            layout.
+    """
+    if measured is None:
+        near, own = layout(size, cards, skies)
+    else:
+        near, own = _behind(measured, cards)
+    focused = own[0] if own else float(np.median(near))
+    # An inverse depth is known but for its scale and offset, so that planes stay planes.
+    slope = min((1 - FARTHEST) / max(focused, 1e-3), (NEAREST - 1) / max(1 - focused, 1e-3))
+    slope *= CONTRAST if measured is None else 1.0
+    background = np.asarray(1 + slope * (near - focused), np.float32)
+    return Depths(background, tuple(1 + slope * (depth - focused) for depth in own), measured is not None)
+
+
+def layout(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer]) -> tuple[Array, list[float]]:
+    """Tell depths from where things stand: the ground comes nearer downwards, and cards stand on it.
+
+    Nothing has an edge but the cards, and the ground bends but little, so that upright things stay straight.
+
+    Returns:
+        (H, W) float32 in [0, 1], 1 = nearest, and those of the cards: none is behind one that is further behind.
+    """
+    height, width = size
+    rows = (np.arange(height, dtype=np.float32) + 0.5) / height
+    ground = np.repeat(rows[:, None], width, axis=1)
+    for sky in skies:
+        softness = SKY_EDGE * max(size)
+        there = cv2.GaussianBlur(sky.mask / np.float32(255), (0, 0), softness)
+        ground = ground * (1 - there)
+    own, farther = [], 0.0
+    for card in reversed(cards):
+        foot = int(np.flatnonzero((card.mask > 127).any(axis=1))[-1])
+        farther = max(farther, float(rows[foot]))
+        own.append(farther)
+    return ground, own[::-1]
+
+
+def _behind(measured: Array, cards: Sequence[Layer]) -> tuple[Array, list[float]]:
+    """Return measured depths in [0, 1] behind the cards, filled from around them, and the median of each card."""
+    least, largest = (float(v) for v in np.percentile(measured, (0.5, 99.5)))
+    near = np.clip((measured.astype(np.float32) - least) / max(largest - least, 1.0), 0, 1)
+    own = [float(np.median(near[card.mask > 127])) for card in cards]
+    if cards:
+        covered = np.logical_or.reduce([card.levels > 0 for card in cards]).astype(np.uint8)
+        side = 2 * max(1, round(0.006 * max(near.shape))) + 1  # measured edges are soft
+        covered = cv2.dilate(covered, np.ones((side, side), np.uint8))
+        if not covered.all():
+            near = np.where(covered > 0, _spread(near, covered), near)
+    return near, own
+
+
+def _spread(near: Array, covered: Array) -> Array:
+    """Spread what is known smoothly over what is covered, (H, W) float32."""
+    height, width = near.shape
+    scale = min(1.0, SIDE / max(near.shape))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    known = (1 - covered).astype(np.float32)
+    weight = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
+    sums = cv2.resize(near * known, size, interpolation=cv2.INTER_AREA)
+    smooth = membrane((sums / np.maximum(weight, 1e-6))[..., None], weight)[..., 0]
+    return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)
