@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from click.core import ParameterSource
 
 from photoflow.cli.app import (
     AcceptLicence,
@@ -141,7 +140,8 @@ def command_with(context: typer.Context, said: Sequence[str]) -> str:
     words = ["photoflow", str(context.info_name)]
     for parameter in context.command.params:
         name = parameter.name or ""
-        if name == "motion" or context.get_parameter_source(name) is not ParameterSource.COMMANDLINE:
+        source = context.get_parameter_source(name)
+        if name == "motion" or source is None or source.name != "COMMANDLINE":
             continue
         value = context.params[name]
         for one in value if isinstance(value, (list, tuple)) else [value]:
