@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from photoflow.segment.guided import fitting, shrunk
-from photoflow.segment.kinds.look import Look, grown, opened
+from photoflow.segment.kinds.look import Look, grown, line_segments, opened
 from photoflow.segment.subject import Bits, Box, Mask, bounding_box
 
 
@@ -32,24 +32,15 @@ class Lines:
 
 def straight_lines(look: Look, bits: Bits) -> Lines:
     """Measure the straight edges in a thing and on its outline."""
-    grey = np.clip(look.lightness * 2.55, 0, 255).astype(np.uint8)
-    found = cv2.createLineSegmentDetector().detect(grey)[0]
-    if found is None or not bits.any():
-        return Lines(0, 0.0, 0.0, 0.0)
-    segments = np.asarray(found, np.float32).reshape(-1, 4)
-    extent = float(np.sqrt(bits.sum()))
-    middle = np.round((segments[:, :2] + segments[:, 2:]) / 2).astype(int)
-    height, width = look.shape
-    on = grown(bits, 3)[middle[:, 1].clip(0, height - 1), middle[:, 0].clip(0, width - 1)]
-    across, down = (segments[on, 2:] - segments[on, :2]).T
-    lengths = np.hypot(across, down)
-    long = lengths > max(8.0, 0.15 * extent)
+    found = line_segments(look)
+    extent = max(float(np.sqrt(bits.sum())), 1.0)
+    long = grown(bits, 3)[found.middle[:, 1], found.middle[:, 0]] & (found.length > max(8.0, 0.15 * extent))
     if not long.any():
         return Lines(0, 0.0, 0.0, 0.0)
-    angles = np.degrees(np.arctan2(down[long], across[long])) % 180
-    weights = np.bincount((angles / 10).astype(int) % 18, weights=lengths[long], minlength=18)
+    lengths = found.length[long]
+    weights = np.bincount((found.angle[long] / 10).astype(int) % 18, weights=lengths, minlength=18)
     alike = (weights + np.roll(weights, 1)).max() / weights.sum()
-    return Lines(int(long.sum()), float(lengths[long].sum() / extent), float(lengths.max() / extent), float(alike))
+    return Lines(len(lengths), float(lengths.sum() / extent), float(lengths.max() / extent), float(alike))
 
 
 def one_hue(look: Look, bits: Bits) -> float:

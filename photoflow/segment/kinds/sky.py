@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from photoflow.segment import grabcut
-from photoflow.segment.kinds.look import Look, grown, opened, ramp, worn
+from photoflow.segment.kinds.look import Look, grown, line_segments, opened, ramp, worn
 from photoflow.segment.subject import Bits, Mask
 
 _CALM, _CLOUD, _CLOUDY = 2.6, 4.0, 8.0  # texture: at most that of the blue, of a cloud, of its edge
@@ -29,7 +29,10 @@ def find_sky(look: Look) -> tuple[Bits, float] | None:
     whole = _from_above(calm)
     sky = _above_the_horizon(look, whole)
     sure = _sureness(look, sky, whole)
-    return (_with_clouds(look, sky, colour), sure) if sure > 0 else None
+    if sure == 0:
+        return None
+    sky = _with_clouds(look, sky, colour)
+    return None if _is_wall(look, sky) else (sky, sure)
 
 
 def sky_colour(look: Look) -> Mask:
@@ -110,6 +113,14 @@ def _edge(look: Look, sky: Bits) -> float:
     edge = grown(sky, 2) & ~sky & look.free
     edge[:2] = False
     return float(np.median(look.texture[edge])) if edge.sum() > 10 else 0.0
+
+
+def _is_wall(look: Look, sky: Bits) -> bool:
+    """Say whether a pale region has the long straight edge of a corner in it."""
+    lines = line_segments(look)
+    on = worn(sky, 2)[lines.middle[:, 1], lines.middle[:, 0]]
+    longest = float(lines.length[on].max(initial=0.0))
+    return bool(np.median(look.chroma[sky]) < 15) and longest > 0.35 * look.shape[0]
 
 
 def _with_clouds(look: Look, sky: Bits, colour: Mask) -> Bits:
