@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ SMOOTH_GRID, EDGED_GRID = 8, 4  # pixels from one node to the next where depths 
 FRONT = 20.0  # softmax weight of inverse depth: what is nearer hides what is farther
 LEAST_COVERAGE = 1e-2
 MOST_REACH = 32  # nodes over which a hole is filled
-STILL = 1e-6  # pixels
+BAND = 64  # rows
 
 
 class CameraRenderer:
@@ -45,8 +45,8 @@ class CameraRenderer:
         edged: bool, device: str = "cpu",
     ) -> None:  # fmt: skip
         self._flat = LayeredRenderer(background, regions, device)
-        self._cards, self._path, self._device = cards, path, device
-        self._still = None if regions else _planes(background, device)
+        self._cards, self._path = cards, path
+        self._picture = _planes(background, device)
         self._height, self._width = depth.shape
         self._step = EDGED_GRID if edged else SMOOTH_GRID
         rows, columns = (
@@ -58,13 +58,16 @@ class CameraRenderer:
     def frame(self, t: float) -> Array:
         """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
         matrix = self._path.matrix(t)
-        picture = self._still if self._still is not None else _planes(self._flat.frame(t), self._device)
-        canvas = self._seen(picture, matrix)
+        if self._flat.layers:
+            self._picture.copy_(_planes(self._flat.frame(t), self._picture.device))
+        canvas = torch.empty((self._height, self._width, 3), dtype=torch.uint8, device=self._picture.device)
+        for place, band in self._seen(self._picture, matrix):
+            canvas[place].copy_(band.add_(0.5).clamp_(0, 255).permute(1, 2, 0))
         for card in self._cards:
-            rgba, window = card.draw(matrix, t)
-            place = canvas[:, window[0], window[1]]
-            place.mul_(1 - rgba[3:]).add_(rgba[:3], alpha=255)
-        return _interleaved(canvas)
+            for place, rgba in card.draw(matrix, t):
+                behind = canvas[place].permute(2, 0, 1).to(torch.float32).mul_(1 - rgba[3:])
+                canvas[place].copy_(behind.add_(rgba[:3], alpha=255).add_(0.5).permute(1, 2, 0))
+        return canvas.cpu().numpy()
 
     def cutout(self, t: float) -> Array:
         """Draw what moves by itself alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied.
@@ -74,52 +77,45 @@ class CameraRenderer:
         Raises:
             InputError: there is nothing.
         """
-        cards = [card for card in self._cards if card.moves]
-        if not cards and not self._flat.layers:
-            cards = list(self._cards)
-        if not cards and not self._flat.layers:
-            raise InputError("alpha: expected something that is cut out, and nothing of the photo is")
+        regions = self._flat.layers
+        cards = [card for card in self._cards if card.moves] or ([] if regions else self._cards)
+        if not cards and not regions:
+            raise InputError("alpha: expected something that is cut out of the photo; nothing stands out in it")
         matrix = self._path.matrix(t)
-        regions = torch.from_numpy(self._flat.cutout(t)).to(self._device).permute(2, 0, 1).float()
-        regions[:3] *= regions[3:] / 255
-        canvas = self._seen(regions[None].contiguous(memory_format=torch.channels_last), matrix) / 255
+        canvas = torch.zeros((4, self._height, self._width), device=self._picture.device)
+        if regions:
+            flat = torch.from_numpy(self._flat.cutout(t)).to(canvas.device).permute(2, 0, 1)[None] / 255
+            flat[:, :3] *= flat[:, 3:]
+            for place, band in self._seen(flat, matrix):
+                canvas[:, *place] = band.clamp_(0, 1)
         for card in cards:
-            rgba, window = card.draw(matrix, t, plain=True)
-            place = canvas[:, window[0], window[1]]
-            place.mul_(1 - rgba[3:]).add_(rgba)
-        canvas.clamp_(0, 1)
+            for place, rgba in card.draw(matrix, t, plain=True):
+                canvas[:, *place].mul_(1 - rgba[3:]).add_(rgba)
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
-        return _interleaved(canvas.mul_(255))
+        return canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
 
     def flow(self, t: float) -> Array:
         """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32."""
         matrix = self._path.matrix(t)
-        total = self._dense(seen(matrix, self._nodes, self._depth) - self._nodes)[0].cpu().numpy()
-        own = self._flat.flow(t)
-        total = np.add(total, own)
+        coarse = _field(seen(matrix, self._nodes, self._depth) - self._nodes, "cpu")
+        dense = _interpolated(coarse, self._step)[0, :, : self._height, : self._width].numpy()
+        total = dense + self._flat.flow(t)
         for card in self._cards:
             moved, inside, window = card.flow(matrix, t)
             np.copyto(total[:, window[0], window[1]], moved, where=inside)
         return total
 
-    def _seen(self, picture: Tensor, matrix: Array) -> Tensor:
-        """Return a picture, (1, C, H, W), as the camera sees it: (C, H, W) of its own memory."""
-        if np.abs(matrix - np.eye(3, 4)).max() < STILL:
-            return picture[0].clone(memory_format=torch.preserve_format)
+    def _seen(self, picture: Tensor, matrix: Array) -> Iterator[tuple[Window, Tensor]]:
+        """Yield a picture, (1, C, H, W), as the camera sees it, in bands as `_looked_up` does."""
         back = unseen(matrix, self._nodes, self._arrived(matrix)) - self._nodes
-        return ops.backward_warp(picture, self._dense(back), mode="bicubic", padding="border")[0]
-
-    def _dense(self, flow: Array) -> Tensor:
-        """Interpolate displacements at the nodes, (h, w, 2), to every pixel: (1, 2, H, W) float32."""
-        coarse = torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1), np.float32))[None].to(self._device)
-        return _interpolated(coarse, self._step)[:, :, : self._height, : self._width].contiguous()
+        whole = slice(0, self._height), slice(0, self._width)
+        return _looked_up(picture, back, whole, self._step, "border")
 
     def _arrived(self, matrix: Array) -> Array:
         """Return the inverse depth of what is seen at every node, (h, w) float32."""
-        flow = ((seen(matrix, self._nodes, self._depth) - self._nodes) / self._step).astype(np.float32)
-        forward = torch.from_numpy(np.ascontiguousarray(flow.transpose(2, 0, 1)))[None]
+        flow = (seen(matrix, self._nodes, self._depth) - self._nodes) / self._step
         depth = torch.from_numpy(self._depth)[None, None]
-        arrived, coverage = ops.forward_splat(depth, forward, depth * FRONT, mode="softmax")
+        arrived, coverage = ops.forward_splat(depth, _field(flow, "cpu"), depth * FRONT, mode="softmax")
         hole = coverage < LEAST_COVERAGE
         if hole.any():
             reach = min(MOST_REACH, math.ceil(float(np.ptp(flow, axis=(0, 1)).max())) + 1)
@@ -144,39 +140,34 @@ class Card:
         self._subject, self._depth, self.moves, self._size = subject, depth, moves, size
         self._pictures: dict[bool, Tensor] = {}
 
-    def draw(self, matrix: Array, t: float, plain: bool = False) -> tuple[Tensor, Window]:
-        """Draw the card as a camera sees it.
+    def draw(self, matrix: Array, t: float, plain: bool = False) -> Iterator[tuple[Window, Tensor]]:
+        """Draw the card as a camera sees it, band by band.
 
         Args:
             matrix: of the camera, see `photoflow.motion.camera.CameraPath.matrix`.
             t: seconds.
             plain: with its own opacity alone, as `SubjectLayer.cutout`.
 
-        Returns:
-            (4, h, w) float32 in [0, 1], RGB premultiplied by alpha, and alpha; and its window of the picture.
+        Yields:
+            A window of the picture; and what is drawn there, (4, h, w) float32 in [0, 1], RGB premultiplied by alpha,
+            and alpha.
         """
-        window = self._window(matrix)
-        rows, columns = window
+        window = rows, columns = self._window(matrix)
         if rows.stop <= rows.start or columns.stop <= columns.start:
-            return torch.zeros((4, rows.stop - rows.start, columns.stop - columns.start)), window
-        step = GRID if self.moves else SMOOTH_GRID
-        size = tuple(-(-(side.stop - side.start - 1) // step) + 1 for side in window)
-        nodes = _nodes((columns.start, rows.start), size, step)
-        left, top = self._subject.region[:2]
-        source = unseen(matrix, nodes, self._depth) - (left, top)
-        back = torch.from_numpy(np.ascontiguousarray(source.transpose(2, 0, 1), np.float32))[None]
+            return
         picture = self._picture(plain)
-        back = back.to(picture.device)
+        step = GRID if self.moves else SMOOTH_GRID
+        size = [-(-(side.stop - side.start - 1) // step) + 1 for side in window]
+        nodes = _nodes((columns.start, rows.start), size, step)
+        source = unseen(matrix, nodes, self._depth) - self._subject.region[:2]
         if self.moves:
-            back = back - self._own(back / GRID, t) * GRID
-        back = back - torch.from_numpy((nodes - (columns.start, rows.start)).transpose(2, 0, 1).astype(np.float32)).to(
-            picture.device
-        )
-        dense = _interpolated(back, step)[:, :, : rows.stop - rows.start, : columns.stop - columns.start]
-        rgba = ops.backward_warp(picture, dense.contiguous(), mode="bicubic", padding="zeros")[0]
-        alpha = rgba[3].clamp_(0, 1)
-        torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
-        return rgba, window
+            source -= self._own(source, t)
+        back = source - (nodes - (columns.start, rows.start))
+        for place, rgba in _looked_up(picture, back, window, step, "zeros"):
+            alpha = rgba[3].clamp_(0, 1)
+            # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
+            torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
+            yield place, rgba
 
     def flow(self, matrix: Array, t: float) -> tuple[Array, Array, Window]:
         """Return the displacement of its pixels, (2, h, w), where there are any, (h, w), and their window."""
@@ -188,17 +179,15 @@ class Card:
         total = seen(matrix, points + moved.transpose(1, 2, 0), self._depth) - points
         return np.asarray(total.transpose(2, 0, 1), np.float32), inside.cpu().numpy(), window
 
-    def _own(self, places: Tensor, t: float) -> Tensor:
-        """Return its own flow, in nodes, that arrives at places (1, 2, h, w) of its grid; NaN where none does."""
+    def _own(self, places: Array, t: float) -> Array:
+        """Return its own displacement, pixels, that arrives at places (h, w, 2) of its region; NaN where none does."""
         arrived = self._subject.arrived(t)
         known = torch.isfinite(arrived[:, :1])
         there = torch.cat([arrived.masked_fill(~known, 0), known.float()], dim=1)
-        height, width = places.shape[2:]
-        y, x = torch.meshgrid(
-            torch.arange(height, device=places.device), torch.arange(width, device=places.device), indexing="ij"
-        )
-        read = ops.backward_warp(there, places - torch.stack([x, y])[None], mode="bilinear", padding="border")
-        return (read[:, :2] / read[:, 2:]).masked_fill(read[:, 2:] < 0.5, torch.nan)
+        nodes = _nodes((0, 0), places.shape[:2], 1)
+        read = ops.backward_warp(there, _field(places / GRID - nodes, there.device), padding="border")
+        own = (read[:, :2] / read[:, 2:]).masked_fill(read[:, 2:] < 0.5, torch.nan)
+        return np.asarray(own[0].permute(1, 2, 0).cpu().numpy() * GRID)
 
     def _picture(self, plain: bool) -> Tensor:
         if plain not in self._pictures:
@@ -225,24 +214,45 @@ def _nodes(corner: tuple[int, int], size: Sequence[int], step: int) -> Array:
     return np.stack([x, y], axis=-1).astype(np.float64)
 
 
+def _looked_up(
+    picture: Tensor, back: Array, window: Window, step: int, padding: str
+) -> Iterator[tuple[Window, Tensor]]:
+    """Look a picture up with a bicubic kernel, in bands of a few rows that stay in the processor's memory.
+
+    Args:
+        picture: (1, C, H, W).
+        back: (h, w, 2), displacement from a node, counted from the window's corner, to the place in `picture`; NaN: out
+            of it.
+        window: rows and columns in which it is seen.
+        step: pixels from one node to the next.
+        padding: see `photoflow.ops.backward_warp`.
+
+    Yields:
+        A band's part of the window, and (C, rows, columns).
+    """
+    coarse, (rows, columns) = _field(back, picture.device), window
+    nodes = BAND // step
+    for first in range(0, max(1, coarse.shape[2] - 1), nodes):
+        part = coarse[:, :, first : first + nodes + 1].clone()
+        part[:, 1] += first * step
+        seen = ops.backward_warp(picture, _interpolated(part, step), mode="bicubic", padding=padding)[0]
+        top = rows.start + first * step
+        place = slice(top, min(top + (BAND if part.shape[2] > nodes else seen.shape[1]), rows.stop)), columns
+        yield place, seen[:, : place[0].stop - top, : columns.stop - columns.start]
+
+
+def _field(displacements: Array, device: torch.device | str) -> Tensor:
+    """Return displacements (h, w, 2) as float32 (1, 2, h, w)."""
+    return torch.from_numpy(np.ascontiguousarray(displacements.transpose(2, 0, 1), np.float32))[None].to(device)
+
+
 def _interpolated(coarse: Tensor, step: int) -> Tensor:
     """Interpolate a grid of every `step`th pixel to every pixel between its ends: (1, C, h, w) -> (1, C, H, W)."""
     size = [step * (side - 1) + 1 for side in coarse.shape[2:]]
     return F.interpolate(coarse, size, mode="bilinear", align_corners=True)
 
 
-def _planes(picture: Array, device: str) -> Tensor:
-    """Return a picture, uint8 (H, W, C), as float32 (1, C, H, W), 0 to 255, whose channels lie beside each other."""
-    return (
-        torch.from_numpy(picture)
-        .to(device)
-        .permute(2, 0, 1)[None]
-        .float()
-        .contiguous(memory_format=torch.channels_last)
-    )
-
-
-def _interleaved(canvas: Tensor) -> Array:
-    """Round a picture (C, H, W), 0 to 255, to uint8 (H, W, C) on the CPU."""
-    rounded = canvas.permute(1, 2, 0).add(0.5).clamp_(0, 255).to(torch.uint8)
-    return np.ascontiguousarray(rounded.cpu().numpy())
+def _planes(picture: Array, device: torch.device | str) -> Tensor:
+    """Return a picture, uint8 (H, W, C), as float32 (1, C, H, W), 0 to 255, a pixel's channels beside each other."""
+    planes = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None]
+    return planes.to(torch.float32, memory_format=torch.channels_last)
