@@ -280,12 +280,14 @@ class Animator:
         staying = [layer for layer in stage.layers if layer not in planned and not layer.region]
         whole = stage.compose([layer for layer, _ in subjects], staying, progress)
         device = self._settled_device()
-        from photoflow.render.layered import FlowingLayer, LayeredRenderer, SubjectLayer
+        from photoflow.render.flowing import FlowingLayer
+        from photoflow.render.layered import LayeredRenderer, SubjectLayer
         from photoflow.render.layered import Layer as DrawnLayer
 
-        # Water flows behind what stands in it, so its own colours are those of the filled background.
+        # Water flows behind what moves, so its own colours are those of the filled background; what stays stands in it.
+        standing = np.maximum.reduce([layer.alpha for layer in staying]) if regions and staying else None
         drawn: list[DrawnLayer] = [
-            FlowingLayer(whole.background, layer.alpha, motion, device=device, **timing)
+            FlowingLayer(whole.background, layer.alpha, motion, standing=standing, device=device, **timing)
             for layer, motion in regions[::-1]
         ]
         blueprint = self._network(self._chosen["blueprint"])
