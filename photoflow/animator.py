@@ -296,11 +296,13 @@ class Animator:
         staying = [layer for layer in stage.layers if layer not in planned and not layer.region]
         whole = stage.compose([layer for layer, _ in subjects], staying, progress)
         device = self._settled_device()
-        from photoflow.render.layered import FlowingLayer, LayeredRenderer, SubjectLayer
+        from photoflow.render.flowing import FlowingLayer
+        from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
-        # Water flows behind what stands in it, so its own colours are those of the filled background.
+        # Water flows behind what moves, so its own colours are those of the filled background; what stays stands in it.
+        stays = np.maximum.reduce([layer.alpha for layer in staying]) if regions and staying else None
         drawn: list[DrawnLayer] = [
-            FlowingLayer(whole.background, layer.alpha, motion, device=device, **timing)
+            FlowingLayer(whole.background, layer.alpha, motion, standing=stays, device=device, **timing)
             for layer, motion in regions[::-1]
         ]
         blueprint = self._network(self._chosen["blueprint"])

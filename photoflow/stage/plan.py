@@ -114,9 +114,11 @@ def assign(
         for layer in targets:
             own.setdefault(layer, []).append(motion)
     for layer, motions in own.items():
-        if len(motions) > 1 and any(one.in_place for one in motions):
+        flowing = [one for one in motions if one.in_place]
+        if len(motions) > 1 and flowing:
             raise InputError(
-                f"drift: it flows inside its region and cannot be added to another motion of it ({layer.name})"
+                f"{flowing[0].name}: it flows inside its region and cannot be added to another motion of it "
+                f"({layer.name})"
             )
     order = [*stage.layers, picture]
     plans = sorted(own.items(), key=lambda plan: order.index(plan[0]))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from photoflow import motion
-from photoflow.render.layered import FlowingLayer, LayeredRenderer, SubjectLayer
+from photoflow.render.flowing import FlowingLayer
+from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
 TIMING = {"scale": 1.0, "seconds": 2.0, "loop": True, "device": "cpu"}
 
