@@ -287,8 +287,8 @@ class Animator:
         progress: Progress,
     ) -> tuple[Renderer, Array]:
         """Return the renderer of the planned motions, and the soft mask of all that moves."""
-        subjects = [(layer.as_region(False), motion) for layer, motion in plans if not motion.in_place]
-        regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place]
+        subjects = [(layer, motion) for layer, motion in plans if not (motion.in_place or layer.region)]
+        regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place or layer.region]
         planned = {layer for layer, _ in plans}
         if cameras:
             subjects = with_cards(subjects, stage)

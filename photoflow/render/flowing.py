@@ -11,6 +11,7 @@ from torch import Tensor
 from photoflow import ops
 from photoflow.arrays import Array
 from photoflow.motion import InPlaceField, Motion, Scene
+from photoflow.motion.within import WithinField
 from photoflow.render.cutout import crop, support
 
 Window = tuple[slice, slice]
@@ -33,7 +34,7 @@ class FlowingLayer:
     Args:
         rgb: uint8 (H, W, 3), the photo.
         alpha: float32 (H, W) in [0, 1], the region.
-        motion: an in-place motion.
+        motion: an in-place motion, or another one, which then fades towards the region's edge.
         standing: float32 (H, W) in [0, 1], the opacity of what stands in the region and stays: it is left out with a
             soft edge, and what flows comes to rest there.
         scale, seconds, loop, device: see `photoflow.motion.Scene`.
@@ -47,7 +48,8 @@ class FlowingLayer:
         box = support(alpha)
         height, width = alpha.shape
         region = np.ascontiguousarray(crop(alpha, box))
-        field = motion.field(Scene(region, box[:2], scale, seconds, loop, device, (width, height)))
+        scene = Scene(region, box[:2], scale, seconds, loop, device, (width, height))
+        field = motion.field(scene) if motion.in_place else WithinField.of(motion, scene)
         assert isinstance(field, InPlaceField)
         self.field = field
         planes = np.ascontiguousarray(crop(rgb, box).transpose(2, 0, 1), dtype=np.float32) / 255

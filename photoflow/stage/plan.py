@@ -64,12 +64,11 @@ def with_cards(subjects: Sequence[tuple[Layer, Motion]], stage: Stage) -> list[t
 
     Before a camera they stand in front of what is behind them, too. What cannot be cut out stays in the picture.
     """
-    own = {layer: (layer.as_region(False), motion) for layer, motion in subjects}
+    own = dict(subjects)
     cards = []
     for layer in stage.layers:
-        twin = layer.as_region(False)
-        if (found := own.get(layer) or own.get(twin)) is not None:
-            cards.append(found)
+        if layer in own:
+            cards.append((layer, own[layer]))
         elif not layer.region and layer.kind.name not in FLAT_KINDS and _can_be_cut_out(layer):
             cards.append((layer, STILL))
     return cards

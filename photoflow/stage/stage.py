@@ -160,7 +160,8 @@ class Stage:
             kind = Kind(region.kind, region.sure, "colour, texture and place")
             self._append(
                 Layer(next(name for name in names if name not in taken), self.photo, as_levels(region.mask),
-                      "found by colour, texture and place", kind, region=True, direction=region.direction)
+                      "found by colour, texture and place", kind, region=True,
+                      direction=None if region.still else region.direction)
             )  # fmt: skip
 
     def add(

@@ -17,7 +17,8 @@ SAMPLES = [
     motion.Bounce(), motion.Translate(), motion.Path(points=((0, 0), (5, 6)), closed=True),
     motion.Drift(arrows=((0, 0, 5, 5),), anchors=((9, 9),)),
     motion.Spectral("plant", wind=0.7, seed=3), motion.Spectral("my clip.mp4", region=(1, 2, 30, 40), slow=2),
-    motion.Auto(),
+    motion.Auto(), motion.Camera(push=0.1, pan=-0.02), motion.Water(strength=1),
+    motion.Drift(direction=90, speed=0.01),
     motion.Poke(30, 40, -5, 6.5, at=1, like="tree"),
     motion.Sway().on(2) + 0.5 * (motion.Float() + motion.Breathe()),
 ]  # fmt: skip
