@@ -64,13 +64,21 @@ def hangs(rgb: npt.NDArray[np.uint8], mask: Mask) -> bool:
     left, top, width, height = bounding_box(shrunk(mask.astype(np.float32), size) > 0.5)
     if top < 0.05 * size[0] or top + height > 0.95 * size[0] or width < 16:
         return False
-    strip = grey[: top - 2, left + width // 4 : left + width - width // 4]
+    inner = slice(left + width // 4, left + width - width // 4)
+    for sign in (1, -1):
+        above, under = (
+            _upright_line(sign * part) for part in (grey[: top - 2, inner], grey[top + height + 2 :, inner])
+        )
+        line = int(above.argmax())
+        if above[line] > 0.9 and (above > 0.5).mean() < 0.2 and under[max(0, line - 3) : line + 4].max() < 0.5:
+            return True
+    return False
+
+
+def _upright_line(strip: Mask) -> Mask:
+    """Return for each column of a strip the share of its rows that are lighter than what lies four pixels aside."""
     ridge = strip[:, 4:-4] - 0.5 * (strip[:, :-8] + strip[:, 8:])
-    if ridge.size == 0:
-        return False
-    ridge = cv2.blur(ridge, (3, 1))
-    steady = np.maximum((ridge > 3).mean(axis=0), (ridge < -3).mean(axis=0))
-    return bool(steady.max() > 0.9 and (steady > 0.5).mean() < 0.2)
+    return np.asarray((cv2.blur(ridge, (3, 1)) > 3).mean(axis=0), np.float32)
 
 
 def has_face(look: Look, bits: Bits) -> bool:
