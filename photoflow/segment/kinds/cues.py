@@ -1,4 +1,4 @@
-"""What a thing's looks say about its kind: straight lines, leaves, petals, a face, what it hangs from."""
+"""Cues to a thing's kind: straight lines, leaves, petals, a face, what it hangs from."""
 
 from __future__ import annotations
 
@@ -88,9 +88,8 @@ def has_face(look: Look, bits: Bits) -> bool:
     for least in (138, 133):  # of Cr: skin in warm light, and in the light of a screen or a tube
         skin = (coded[..., 1] >= least) & (coded[..., 1] <= 173) & (coded[..., 2] >= 77) & (coded[..., 2] <= 127)
         skin = opened(skin & (coded[..., 0] > 60) & bits, 2)
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(skin.astype(np.uint8))
-        for index in range(1, count):
-            left, top, width, height, area = (int(v) for v in stats[index])
+        for row in cv2.connectedComponentsWithStats(skin.astype(np.uint8))[2][1:]:
+            left, top, width, height, area = (int(value) for value in row)
             box = left, top, width, height
             if _placed_as_head(bits, whole, box, area) and _featured(look, box):
                 return True

@@ -98,12 +98,12 @@ def _sureness(look: Look, sky: Bits, whole: Bits) -> float:
     below = ~grown(sky, 2) & look.free
     if sky.mean() < _LEAST_AREA or below.mean() < 0.05:
         return 0.0
-    edge = _edge(look, sky)
-    width, lowest = sky[:3].any(axis=0).mean(), sky[-3:].any(axis=0).mean()
-    if width < _LEAST_WIDTH or lowest > _MOST_BELOW or edge < (2.0 if sky is whole else 1.5):
-        return 0.0
     light, chroma = float(np.median(look.lightness[sky])), float(np.median(look.chroma[sky]))
-    blue = -float(np.median(look.lab[..., 2][sky]))
+    blue, edge = -float(np.median(look.lab[..., 2][sky])), _edge(look, sky)
+    width, lowest = sky[:3].any(axis=0).mean(), sky[-3:].any(axis=0).mean()
+    most = 2 * _MOST_BELOW if blue > 8 and edge > 4 else _MOST_BELOW  # beside a tower
+    if width < _LEAST_WIDTH or lowest > most or edge < (2.0 if sky is whole else 1.5):
+        return 0.0
     if float(np.median(look.texture[sky])) > (1.3 if blue > 8 else 0.7):
         return 0.0
     if chroma < 15 and light < np.median(look.lightness[below]) + 3:
