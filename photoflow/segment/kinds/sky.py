@@ -95,11 +95,15 @@ def _sureness(look: Look, sky: Bits, whole: Bits) -> float:
     A wall or a blurred background runs down to the lower border, ends without an edge, is rough, or is not
     lighter than what stands before it.
     """
-    below = ~grown(sky, 2) & look.free
-    if sky.mean() < _LEAST_AREA or below.mean() < 0.05:
+    if sky.mean() < _LEAST_AREA:
         return 0.0
     light, chroma = float(np.median(look.lightness[sky])), float(np.median(look.chroma[sky]))
     blue, edge = -float(np.median(look.lab[..., 2][sky])), _edge(look, sky)
+    below = ~grown(sky, 2)
+    if blue < 8:  # white behind a thing is a studio, blue is not
+        below &= look.free
+    if below.mean() < 0.05:
+        return 0.0
     width, lowest = sky[:3].any(axis=0).mean(), sky[-3:].any(axis=0).mean()
     most = 2 * _MOST_BELOW if blue > 8 and edge > 4 else _MOST_BELOW  # beside a tower
     if width < _LEAST_WIDTH or lowest > most or edge < (2.0 if sky is whole else 1.5):
