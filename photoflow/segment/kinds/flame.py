@@ -37,7 +37,8 @@ def _is_flame(look: Look, blob: Bits) -> bool:
     rows = np.flatnonzero(blob.any(axis=1))
     widths = blob.sum(axis=1)[rows]
     third = len(rows) // 3
-    if widths.max() < 4 or widths[:third].mean() > 0.7 * widths[third:].max():
+    tip, foot = widths[:third].mean(), widths[-third:].mean()
+    if widths.max() < 4 or tip > min(0.7 * widths.max(), foot):
         return False
     beside = grown(blob, 6) & ~grown(blob, 4)
     beside[rows[-third] :] = False  # the wax is lit

@@ -96,8 +96,8 @@ def _lined(look: Look, row: int) -> bool:
 
 
 def _earthen(look: Look, seed: Bits) -> bool:
-    """Say whether a region is of the colours of sand and mud: yellowish, and paler than an evening's light."""
-    return 2 < float(np.median(look.lab[..., 2][seed])) < 25
+    """Say whether a region is of the colours of sand and mud: hardly blue, and paler than an evening's light."""
+    return -3 < float(np.median(look.lab[..., 2][seed])) < 25
 
 
 def _joined(bits: Bits, seed: Bits) -> Bits:
