@@ -86,11 +86,11 @@ class CameraRenderer:
         if regions:
             flat = torch.from_numpy(self._flat.cutout(t)).to(canvas.device).permute(2, 0, 1)[None] / 255
             flat[:, :3] *= flat[:, 3:]
-            for place, band in self._seen(flat, matrix):
-                canvas[:, *place] = band.clamp_(0, 1)
+            for (rows, columns), band in self._seen(flat, matrix):
+                canvas[:, rows, columns] = band.clamp_(0, 1)
         for card in cards:
-            for place, rgba in card.draw(matrix, t, plain=True):
-                canvas[:, *place].mul_(1 - rgba[3:]).add_(rgba)
+            for (rows, columns), rgba in card.draw(matrix, t, plain=True):
+                canvas[:, rows, columns].mul_(1 - rgba[3:]).add_(rgba)
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
         return canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
 
