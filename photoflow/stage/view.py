@@ -83,4 +83,4 @@ def camera_renderer(
         Card(subject, depth, motion != STILL, size)
         for subject, depth, (_, motion) in zip(drawn, depths.cards[::-1], subjects[::-1])
     ]
-    return CameraRenderer(background, regions, cards, path, depths.background, depths.measured, device)
+    return CameraRenderer(background, regions, cards, path, depths.background, depths.measured, seconds, device)
