@@ -21,16 +21,15 @@ from photoflow.io import read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Camera, Motion
-from photoflow.motion.camera import CameraPath
 from photoflow.motion.motion import total
 from photoflow.segment import Segmenter
 from photoflow.segment.selection import transparency
 from photoflow.stage import Layer, Stage
 from photoflow.stage.file import is_stage_file
 from photoflow.stage.judgement import needs_regions, resolved
-from photoflow.stage.layout import depths_of
-from photoflow.stage.plan import STILL, assign, cameras_of, parts_of, with_cards
+from photoflow.stage.plan import assign, cameras_of, parts_of, with_cards
 from photoflow.stage.progress import Progress, silent
+from photoflow.stage.view import DepthFinder, camera_renderer
 from photoflow.stage.working_size import Size, over_white
 
 OPTIONS = {
@@ -42,8 +41,6 @@ OPTIONS = {
 SAID = frozenset(("mask", "box", "points", "not_points", "strokes", "not_strokes", "kind", "region"))  # of a layer
 
 if TYPE_CHECKING:
-    from photoflow.render.layered import Layer as DrawnLayer
-    from photoflow.render.layered import SubjectLayer
     from photoflow.render.renderer import Renderer
 
 
@@ -102,6 +99,7 @@ class Animator:
         self._loading = threading.Thread(target=_load_renderer, daemon=True)
         self._loading.start()
         self._device = device
+        self._find_depth = DepthFinder(self._settled_device)
         if isinstance(segmenter, str):
             segmenter = Segmenter(device=device, offline=offline, method=segmenter)
         self.segmenter = segmenter
@@ -115,6 +113,8 @@ class Animator:
         box: Sequence[float] | None = None,
         points: Sequence[Any] | None = None,
         layers: Mapping[str, Mapping[str, Any]] | None = None,
+        depth: Any = None,
+        depth_far_bright: bool = False,
         report: Callable[[str], None] = silent,
         cancel: threading.Event | None = None,
     ) -> Stage:
@@ -130,6 +130,10 @@ class Animator:
             layers: in their place several things, by their names: keywords of `Stage.add`, as in
                 {"water": {"mask": "water.png"}}. Without any of these it is what stands out, as `subject-1`,
                 `subject-2`, ..., or what the photo's own transparency says.
+            depth: a picture of the photo's depth, near = bright, or an array (H, W): see
+                `photoflow.segment.depth.read_depth`. Without it Depth Anything V2 measures the depth where its weights
+                are on this machine.
+            depth_far_bright: far is bright in it.
             report: receives one line after every step.
             cancel: set from another thread, it ends the work after the present step.
 
@@ -142,6 +146,7 @@ class Animator:
         """
         progress = Progress(report, cancel)
         stage = self._prepared(photo, size, said_layers(layers, mask, box, points), progress)
+        self._find_depth(stage, depth, depth_far_bright, progress)
         for layer in stage.layers:
             layer.cut_out()
             progress.done(f"cut out: {layer.name}")
@@ -161,6 +166,8 @@ class Animator:
         points: Sequence[Any] | None = None,
         layers: Mapping[str, Mapping[str, Any]] | None = None,
         subject: int | str = 1,
+        depth: Any = None,
+        depth_far_bright: bool = False,
         border_pins: bool = True,
         keyframe_fps: float | None = None,
         report: Callable[[str], None] = silent,
@@ -178,6 +185,8 @@ class Animator:
             size, layers: of a photo, see `prepare`; a stage has its size and its layers.
             mask, box, points: the one thing in a photo that is to be a layer, see `Stage.add`; in place of `layers`.
             subject: the layer that a motion moves which names none: its number, 1 = the first, its name, or "all".
+            depth, depth_far_bright: of the photo, for a camera, see `prepare`; a stage has its depth already, where
+                none is given. Where none is known, it is told from where the layers stand.
             border_pins: a subject that the picture's border cuts off is held there.
             keyframe_fps: keyframes a second where frames are interpolated, at most `fps`; a quarter of it by default.
             report: receives one line after every step.
@@ -192,7 +201,7 @@ class Animator:
             Cancelled: it was cancelled.
         """
         parts = parts_of(motion)
-        cameras_of(parts)  # nothing is looked for where a motion is not for what it names
+        self._check_cameras(cameras_of(parts)[0])  # before anything is looked for
         count = frame_count(seconds, fps)
         rate = keyframe_rate(keyframe_fps, fps, self._chosen["interpolate"])
         if self._device.startswith("cuda"):
@@ -211,11 +220,15 @@ class Animator:
         timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
         if any(needs_regions(target, part, stage) for target, part in parts):
             stage.find_regions()
-        parts = resolved(parts, stage)
+        parts = resolved(parts, stage, self._chosen["renderer"] == "splat")
         cameras, others = cameras_of(parts)
+        if cameras:
+            self._find_depth(stage, depth, depth_far_bright, progress)
+        elif depth is not None:
+            raise InputError("depth: expected it with a motion of the camera, and there is none")
         plans = assign(others, stage, subject)
         for layer in stage.layers:
-            if layer.given and layer not in dict(plans):
+            if layer.given and not cameras and layer not in dict(plans):
                 progress.done(f"{layer.name}: it stays, no motion is for it")
         renderer, moving = self._lay_out(stage, plans, cameras, timing, border_pins, progress)
         if generator := self._network(self._chosen["renderer"]):
@@ -254,6 +267,10 @@ class Animator:
                 stage.find()
             progress.done(f"subject: {stage.note or 'the whole picture'}")
         return stage
+
+    def _check_cameras(self, cameras: Sequence[Any]) -> None:
+        if cameras and self._chosen["renderer"] != "splat":
+            raise InputError(f"camera: expected renderer splat with it, got {self._chosen['renderer']}")
 
     def _network(self, kind: str) -> Any:
         """Return the network of a kind, loaded when it is first asked for; None for a kind without one."""
@@ -297,6 +314,7 @@ class Animator:
         whole = stage.compose([layer for layer, _ in subjects], staying, progress)
         device = self._settled_device()
         from photoflow.render.flowing import FlowingLayer
+        from photoflow.render.layered import Layer as DrawnLayer
         from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
         # Water flows behind what moves, so its own colours are those of the filled background; what stays stands in it.
@@ -315,30 +333,13 @@ class Animator:
         ]  # fmt: skip
         if cameras:
             progress.check()
-            return self._seen(stage, cameras, whole.background, drawn, subjects, standing, timing)
+            when = {"seconds": timing["seconds"], "loop": timing["loop"], "device": device}
+            everything = np.ones(stage.photo.shape[:2], np.float32)
+            return camera_renderer(stage, cameras, whole.background, drawn, subjects, standing, **when), everything
         drawn += standing
         moving = np.maximum.reduce([layer.alpha for layer, _ in (*subjects, *regions)])
         progress.check()
         return LayeredRenderer(whole.background, drawn, device), moving
-
-    def _seen(
-        self, stage: Stage, cameras: Sequence[tuple[float, Camera]], background: Array, regions: Sequence[DrawnLayer],
-        subjects: Sequence[tuple[Layer, Motion]], standing: Sequence[SubjectLayer], timing: dict[str, Any],
-    ) -> tuple[Renderer, Array]:  # fmt: skip
-        """Return the renderer of what a camera sees, and the soft mask of all that moves, which is everything."""
-        from photoflow.render.camera import CameraRenderer, Card
-
-        size = stage.photo.shape[:2]
-        skies = [layer for layer in stage.layers if layer.kind.name == "sky"]
-        depths = depths_of(size, [layer for layer, _ in subjects], skies, stage.depth)
-        path = CameraPath(cameras, (stage.width, stage.height), timing["seconds"], timing["loop"], depths.span)
-        cards = [
-            Card(subject, depth, motion != STILL, size)
-            for subject, depth, (_, motion) in zip(standing, depths.cards[::-1], subjects[::-1])
-        ]
-        device = self._settled_device()
-        renderer = CameraRenderer(background, regions, cards, path, depths.background, depths.measured, device)
-        return renderer, np.ones(size, np.float32)
 
     def _settled_device(self) -> str:
         self._loading.join()

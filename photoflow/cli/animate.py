@@ -13,6 +13,8 @@ import typer
 from photoflow.cli.app import (
     AcceptLicence,
     BorderPins,
+    Depth,
+    DepthFarBright,
     Device,
     Fps,
     Loop,
@@ -64,6 +66,8 @@ def animate(
     not_point: NotPoints = None,
     subject: Annotated[str, typer.Option(help="Number or name of the layer that a motion without @ moves.")] = "1",
     all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
+    depth: Depth = None,
+    depth_far_bright: DepthFarBright = False,
     border_pins: BorderPins = True,
     alpha: Annotated[bool, typer.Option("--alpha", help="The subject alone, over nothing (not mp4).")] = False,
     quality: Quality = 80,
@@ -101,6 +105,7 @@ def animate(
     read: Read = {
         "the photo": [photo],
         "its mask": options.files,
+        "its depth": [depth],
         "a motion that is read": motion_files(planned, words),
         "the weights": weights_files(*parse_weights(weights or []).values()),
     }
@@ -117,7 +122,8 @@ def animate(
         clip = animator.animate(
             source, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), layers=layers,
             subject="all" if all_subjects else layer_named(subject),
-            border_pins=border_pins, keyframe_fps=keyframe_fps, report=report,
+            depth=depth, depth_far_bright=depth_far_bright, border_pins=border_pins,
+            keyframe_fps=keyframe_fps, report=report,
         )  # fmt: skip
         clip.save(output, quality=quality, alpha=alpha, progress=advance)
         if explain:

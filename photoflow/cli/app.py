@@ -41,6 +41,10 @@ Size = Annotated[
     str | None, typer.Option(help="Longest side in pixels, WIDTHxHEIGHT to fit into, or original.  [at most 1920]")
 ]
 Loop = Annotated[bool, typer.Option("--loop/--no-loop", help="The end leads into the beginning.")]
+Depth = Annotated[
+    Path | None, typer.Option(help="Picture of the photo's depth for a camera, near = bright, of 8 or 16 bits.")
+]
+DepthFarBright = Annotated[bool, typer.Option("--depth-far-bright", help="In that picture far is bright.")]
 BorderPins = Annotated[
     bool, typer.Option("--border-pins/--no-border-pins", help="The border holds a subject that it cuts off.")
 ]

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from photoflow.cli.app import Device, Offline, SegmenterName, Size, app, check_files, console, parse_size
+from photoflow.cli.app import (
+    Depth,
+    DepthFarBright,
+    Device,
+    Offline,
+    SegmenterName,
+    Size,
+    app,
+    check_files,
+    console,
+    parse_size,
+)
 from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, loaded
 from photoflow.errors import InputError
 
@@ -29,6 +40,8 @@ def prepare(
     box: Boxes = None,
     point: Points = None,
     not_point: NotPoints = None,
+    depth: Depth = None,
+    depth_far_bright: DepthFarBright = False,
     segmenter: SegmenterName = "auto",
     device: Device = "auto",
     offline: Offline = False,
@@ -37,6 +50,7 @@ def prepare(
     from photoflow.animator import Animator
     from photoflow.io import check_target
     from photoflow.io.reading import is_standard_input
+    from photoflow.segment.depth import read_depth
     from photoflow.stage.file import SUFFIX, is_stage_file
 
     output = output or Path("photo" if is_standard_input(photo) else photo.name).with_suffix(SUFFIX)
@@ -45,7 +59,7 @@ def prepare(
     options = LayerOptions(mask, box, point, not_point)
     if not listed:
         check_target(output)
-        check_files({"what is prepared": [photo], "its mask": options.files}, [output])
+        check_files({"what is prepared": [photo], "its mask": options.files, "its depth": [depth]}, [output])
 
     def report(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
@@ -53,8 +67,13 @@ def prepare(
     animator = Animator(device, segmenter, offline)
     if is_stage_file(photo):
         stage = loaded(photo, animator.segmenter, size, options, report)
+        if depth is not None:
+            stage.know_depth(read_depth(depth, stage.photo_size, depth_far_bright))
     else:
-        stage = animator.prepare(photo, size=parse_size(size), layers=options.layers() or None, report=report)
+        stage = animator.prepare(
+            photo, size=parse_size(size), layers=options.layers() or None, depth=depth,
+            depth_far_bright=depth_far_bright, report=report,
+        )  # fmt: skip
     stage.find_regions()
     if listed:
         for line in listing(stage):

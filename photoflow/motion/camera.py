@@ -95,7 +95,7 @@ class Camera(Motion):
 
 @dataclass(frozen=True)
 class Pose:
-    """Where a camera is, relative to where the photo was taken; poses add.
+    """The place and direction of a camera relative to those of the photo; poses add.
 
     Args:
         growth: share by which the thing in focus has grown as the camera came nearer.
@@ -198,7 +198,7 @@ class CameraPath:
         """Return (A | b) in units of the longest side about the picture's centre, without any zoom."""
         near = self._depths[1]
         grown, zoomed = (1 + pose.growth) * (1 + pose.dolly), 1 + pose.dolly
-        if not (0 < zoomed and 0 < grown and near * (1 - 1 / grown) < 0.9):
+        if not (zoomed > 0 and grown > 0 and near * (1 - 1 / grown) < 0.9):
             raise InputError("camera: so long a way leads through what is near; expected smaller amounts")
         forward, aside = 1 - 1 / grown, pose.orbit * self._share[0]
         yaw = math.atan(pose.pan * self._share[0] + pose.side)
@@ -209,7 +209,7 @@ class CameraPath:
         ])  # fmt: skip
         seen = _turned(yaw, pitch, ROLL * pose.roll) @ moved
         seen[:2] /= zoomed
-        return seen
+        return np.asarray(seen)
 
     def _least_zoom(self, pose: Pose) -> float:
         """Return the least zoom at which no depth shows a border, with shakes as large as they may be about now."""
@@ -290,4 +290,4 @@ def _turned(yaw: float, pitch: float, roll: float) -> Array:
     cos, sin = math.cos(pitch), math.sin(pitch)
     upwards = np.array([[1, 0, 0], [0, cos, sin], [0, -sin, cos]])
     cos, sin = math.cos(roll), math.sin(roll)
-    return np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ upwards @ right
+    return np.asarray(np.array([[cos, -sin, 0], [sin, cos, 0], [0, 0, 1]]) @ upwards @ right)

@@ -40,7 +40,8 @@ class WithinField(InPlaceField):
         import torch
 
         height, width = scene.mask.shape
-        coarse = cv2.resize(scene.mask, (-(-width // STEP), -(-height // STEP)), interpolation=cv2.INTER_AREA).clip(0, 1)
+        grid = -(-width // STEP), -(-height // STEP)
+        coarse = cv2.resize(scene.mask, grid, interpolation=cv2.INTER_AREA).clip(0, 1)  # sums round beyond 1
         whole = scene.picture or (width, height)
         nodes = Scene(
             coarse, (scene.origin[0] / STEP, scene.origin[1] / STEP), scene.scale / STEP, scene.seconds, scene.loop,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -14,12 +15,13 @@ from photoflow import ops
 from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.motion.camera import CameraPath, seen, unseen
+from photoflow.motion.scene import moments
 from photoflow.render.layered import GRID, Layer, LayeredRenderer, SubjectLayer, Window
 
 SMOOTH_GRID, EDGED_GRID = 8, 4  # pixels from one node to the next where depths are smooth, and where they have edges
 FRONT = 20.0  # softmax weight of inverse depth: what is nearer hides what is farther
 LEAST_COVERAGE = 1e-2
-MOST_REACH = 32  # nodes over which a hole is filled
+STRETCH = 0.5  # share by which the far may be stretched or squeezed beside what is nearer
 BAND = 64  # rows
 
 
@@ -27,8 +29,9 @@ class CameraRenderer:
     """Draws frames seen by a moving camera: the background in its depth, and cards over it.
 
     Regions flow in the picture before it is seen. What of the background is seen at each point is found by splatting
-    its inverse depth along the camera's flow, nearer in front; holes are filled from what is farther. The colours are
-    then looked up once, with a bicubic kernel.
+    its inverse depth along the camera's flow, nearer in front. The colours are then looked up once, with a bicubic
+    kernel. Where measured depths have edges, the far rises to the near as steeply as the camera's way allows without
+    tearing, so that there are no holes.
 
     Args:
         background: uint8 (H, W, 3), the picture without the cards.
@@ -37,12 +40,13 @@ class CameraRenderer:
         path: of the camera.
         depth: float32 (H, W), the background's inverse depth, 1 = in focus.
         edged: whether that has edges.
+        seconds: length of the clip.
         device: where frames are drawn.
     """
 
     def __init__(
         self, background: Array, regions: Sequence[Layer], cards: Sequence[Card], path: CameraPath, depth: Array,
-        edged: bool, device: str = "cpu",
+        edged: bool, seconds: float, device: str = "cpu",
     ) -> None:  # fmt: skip
         self._flat = LayeredRenderer(background, regions, device)
         self._cards, self._path = cards, path
@@ -54,6 +58,20 @@ class CameraRenderer:
         )
         self._depth = depth[np.ix_(rows, columns)]
         self._nodes = _nodes((0, 0), self._depth.shape, self._step)
+        if edged:
+            # A rim of what is behind goes with what is in front, or a rim of that would stay behind.
+            rimmed = cv2.dilate(self._depth, np.ones((3, 3), np.uint8))
+            self._depth = without_tears(rimmed, STRETCH * self._step / self._parallax(seconds))
+
+    def _parallax(self, seconds: float) -> float:
+        """Return by how many pixels a point goes at most for each unit of its inverse depth, at least 1."""
+        corners = self._nodes[[0, -1]][:, [0, -1]]
+        most = 1.0
+        for t in moments(seconds, 4, 16):
+            matrix = self._path.matrix(float(t))
+            apart = seen(matrix, corners, np.full((2, 2), 1.2)) - seen(matrix, corners, np.full((2, 2), 0.8))
+            most = max(most, float(np.abs(apart).max()) / 0.4)
+        return most
 
     def frame(self, t: float) -> Array:
         """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
@@ -86,11 +104,11 @@ class CameraRenderer:
         if regions:
             flat = torch.from_numpy(self._flat.cutout(t)).to(canvas.device).permute(2, 0, 1)[None] / 255
             flat[:, :3] *= flat[:, 3:]
-            for place, band in self._seen(flat, matrix):
-                canvas[:, *place] = band.clamp_(0, 1)
+            for (rows, columns), band in self._seen(flat, matrix):
+                canvas[:, rows, columns] = band.clamp_(0, 1)
         for card in cards:
-            for place, rgba in card.draw(matrix, t, plain=True):
-                canvas[:, *place].mul_(1 - rgba[3:]).add_(rgba)
+            for (rows, columns), rgba in card.draw(matrix, t, plain=True):
+                canvas[:, rows, columns].mul_(1 - rgba[3:]).add_(rgba)
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
         return canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
 
@@ -107,21 +125,36 @@ class CameraRenderer:
 
     def _seen(self, picture: Tensor, matrix: Array) -> Iterator[tuple[Window, Tensor]]:
         """Yield a picture, (1, C, H, W), as the camera sees it, in bands as `_looked_up` does."""
-        back = unseen(matrix, self._nodes, self._arrived(matrix)) - self._nodes
         whole = slice(0, self._height), slice(0, self._width)
-        return _looked_up(picture, back, whole, self._step, "border")
+        return _looked_up(picture, self._source(matrix), whole, self._step, "border")
 
-    def _arrived(self, matrix: Array) -> Array:
-        """Return the inverse depth of what is seen at every node, (h, w) float32."""
+    def _source(self, matrix: Array) -> Array:
+        """Return where each node's colour is in the photo, relative to the node: (h, w, 2), pixels."""
         flow = (seen(matrix, self._nodes, self._depth) - self._nodes) / self._step
         depth = torch.from_numpy(self._depth)[None, None]
         arrived, coverage = ops.forward_splat(depth, _field(flow, "cpu"), depth * FRONT, mode="softmax")
-        hole = coverage < LEAST_COVERAGE
-        if hole.any():
-            reach = min(MOST_REACH, math.ceil(float(np.ptp(flow, axis=(0, 1)).max())) + 1)
-            least = -F.max_pool2d(-arrived.masked_fill(hole, torch.inf), 2 * reach + 1, 1, reach)
-            arrived = torch.where(hole, least.clamp_max(float(self._depth.max())), arrived)
-        return arrived[0, 0].numpy()
+        # Beyond the picture's border nothing arrives: what is seen there is of no account.
+        there = torch.where(coverage < LEAST_COVERAGE, depth, arrived)[0, 0].numpy()
+        return np.asarray(unseen(matrix, self._nodes, there) - self._nodes)
+
+
+def without_tears(depth: Array, slope: float) -> Array:
+    """Let the far rise to what is nearer with at most so steep a slope; what is nearest keeps its depth.
+
+    w'(p) = max_q w(q) - slope |p - q|
+
+    Args:
+        depth: (h, w) float32.
+        slope: more than 0, change from one pixel to the next; diagonally, from one to the next but one.
+    """
+    limited, count = depth, math.ceil(float(np.ptp(depth)) / slope)
+    cross = np.array([[0, 1, 0], [1, 1, 1], [0, 1, 0]], np.uint8)
+    for _ in range(min(count, max(depth.shape))):
+        raised = np.maximum(depth, cv2.dilate(limited, cross) - np.float32(slope))
+        if np.array_equal(raised, limited):
+            break
+        limited = raised
+    return limited
 
 
 class Card:

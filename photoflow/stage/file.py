@@ -32,6 +32,7 @@ MAX_PICTURES = 1 << 32  # bytes of all pixels: forty layers of a photo of 12 meg
 MAX_DOCUMENT = 1 << 20  # bytes of the JSON document
 MAX_LAYERS = 256
 _DOCUMENT = "stage.json"
+_DEPTH = "depth"  # the one picture of 16 bits
 # What the zip format can make Python's reader raise on bytes that were changed.
 _DAMAGE = (
     OSError, zlib.error, struct.error, RuntimeError, ValueError, EOFError, OverflowError, MemoryError, LookupError,
@@ -50,7 +51,7 @@ class Contents:
 
     Args:
         document: its JSON document, checked.
-        pictures: by name, uint8 (H, W) or (H, W, 3).
+        pictures: by name, uint8 (H, W) or (H, W, 3); the depth is uint16 (H, W).
     """
 
     document: Mapping[str, Any]
@@ -119,7 +120,7 @@ def _read(archive: zipfile.ZipFile) -> Contents:
     if document["look"] is not None:
         shapes["look"] = (*document["look"][::-1], 3)
     shapes |= {f"mask-{number}": (height, width) for number in range(1, count + 1)}
-    optional: dict[str, tuple[int, ...]] = {}
+    optional: dict[str, tuple[int, ...]] = {_DEPTH: (height, width)}
     for number in range(1, count + 1):
         optional |= {f"alpha-{number}": (height, width), f"colours-{number}": (height, width, 3)}
     optional |= {f"fill-{number}": (height, width, 3) for number in range(1, len(document["fills"]) + 1)}
@@ -228,8 +229,9 @@ def _decoded(data: bytes, name: str, shape: Sequence[int]) -> Array:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of a large picture: its size is looked at here
             with Image.open(io.BytesIO(data), formats=("PNG",)) as image:
-                if image.size == (shape[1], shape[0]) and image.mode == ("RGB" if len(shape) == 3 else "L"):
-                    return np.array(image, np.uint8)
+                mode, kind = ("I;16", np.uint16) if name == _DEPTH else ("RGB" if len(shape) == 3 else "L", np.uint8)
+                if image.size == (shape[1], shape[0]) and image.mode == mode:
+                    return np.array(image, kind)
     except Exception as error:  # a damaged PNG raises OSError, SyntaxError, ValueError, struct.error, zlib.error, ...
         raise InputError(f"a damaged stage: {name}.png cannot be read") from error
     raise InputError(f"a damaged stage: {name}.png is not a PNG of {shape[1]}x{shape[0]}")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from photoflow.errors import InputError
 from photoflow.motion import Auto, Breathe, Camera, Drift, Motion, Spectral, Water
-from photoflow.motion.motion import Changed
+from photoflow.motion.motion import Scaled
 from photoflow.stage.layer import Layer
 from photoflow.stage.stage import Stage
 
@@ -57,7 +56,7 @@ def motion_for(layer: Layer) -> Motion | None:
     return None if choose is None else choose(layer)
 
 
-def resolved(parts: Sequence[Part], stage: Stage) -> list[Part]:
+def resolved(parts: Sequence[Part], stage: Stage, film: bool = True) -> list[Part]:
     """Return the parts of a motion with what is chosen in the place of `Auto`.
 
     Nothing is chosen for a layer, or for the camera, for which another part says a motion.
@@ -65,12 +64,14 @@ def resolved(parts: Sequence[Part], stage: Stage) -> list[Part]:
     Args:
         parts: see `photoflow.stage.plan.parts_of`.
         stage: has the layers.
+        film: whether the camera may move.
 
     Raises:
-        InputError: a part is for a layer that there is not, or one that had better stay as it is.
+        InputError: nothing moves then, or a part is for a layer that there is not, or one that had better stay as it
+            is.
     """
     said = {stage.layer(target) for target, motion in parts if target is not None and not chooses(motion)}
-    filmed = any(motion.views for _, motion in parts)
+    filmed = not film or any(motion.views for _, motion in parts)
     out: list[Part] = []
     for target, motion in parts:
         if not chooses(motion):
@@ -90,13 +91,16 @@ def resolved(parts: Sequence[Part], stage: Stage) -> list[Part]:
                     f"auto: {layer.name} ({layer.kind.name}) had better stay as it is; expected a motion for it"
                 )
             out.append((target, _in_place_of_auto(motion, own)))
+    if not out:
+        raise InputError("auto: nothing in the photo moves by itself, and the camera may not; expected a motion")
     return out
 
 
 def needs_regions(target: int | str | None, motion: Motion, stage: Stage) -> bool:
     """Return whether a part of a motion speaks of the places that flow, which have to be looked for.
 
-    They are where there is a camera, for which the sky is far; where it is chosen what moves, unless a person said the layers; and where a layer is named that there is not.
+    It does where there is a camera, for which the sky is far, or where it is chosen what moves, unless a person said
+    the layers; and where a layer is named that there is not.
     """
     if target is None and (chooses(motion) or motion.views):
         return not any(layer.given for layer in stage.layers)
@@ -104,15 +108,15 @@ def needs_regions(target: int | str | None, motion: Motion, stage: Stage) -> boo
 
 
 def chooses(motion: Motion) -> bool:
-    """Return whether a motion is `Auto`, or `Auto` changed in some way."""
-    while isinstance(motion, Changed):
+    """Return whether a motion is `Auto`, or `Auto` scaled."""
+    while isinstance(motion, Scaled):
         motion = motion.motion
     return isinstance(motion, Auto)
 
 
 def _in_place_of_auto(motion: Motion, own: Motion) -> Motion:
-    """Return `own`, changed as `Auto` is changed in a motion."""
-    return replace(motion, motion=_in_place_of_auto(motion.motion, own)) if isinstance(motion, Changed) else own
+    """Return `own`, scaled as `Auto` is scaled in a motion."""
+    return Scaled(motion.factor, _in_place_of_auto(motion.motion, own)) if isinstance(motion, Scaled) else own
 
 
 def _flowing(layer: Layer, speed: float) -> Motion | None:

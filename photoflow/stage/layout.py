@@ -106,5 +106,6 @@ def _spread(near: Array, covered: Array) -> Array:
     known = (1 - covered).astype(np.float32)
     weight = cv2.resize(known, size, interpolation=cv2.INTER_AREA)
     sums = cv2.resize(near * known, size, interpolation=cv2.INTER_AREA)
-    smooth = membrane((sums / np.maximum(weight, 1e-6))[..., None], weight)[..., 0]
+    mean = np.asarray(sums / np.maximum(weight, 1e-6), np.float32)[..., None]
+    smooth = membrane(mean, np.asarray(weight, np.float32))[..., 0]
     return np.asarray(cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LINEAR), np.float32)

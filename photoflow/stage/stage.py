@@ -15,6 +15,7 @@ from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.motion.motion import NAME
 from photoflow.segment import NoSubjectError, Segmenter
+from photoflow.segment.depth import resized_depth
 from photoflow.segment.kinds import KINDS, Kind, find_regions
 from photoflow.segment.labels import split_labels
 from photoflow.segment.selection import TOO_SMALL, Selection
@@ -285,6 +286,10 @@ class Stage:
         if subjects:
             self.compose(subjects[:1], subjects[1:], progress)
 
+    def know_depth(self, depth: Array) -> None:
+        """Take a measured inverse depth, uint16 (h, w), 0 = farthest, of the photo's shape at any resolution."""
+        self.depth = resized_depth(depth, self.photo.shape[:2])
+
     def whole_picture(self) -> Layer:
         """Return a region of all the picture, which is none of the stage's layers."""
         everything = np.full(self.photo.shape[:2], 255, np.uint8)
@@ -331,6 +336,8 @@ class Stage:
         pictures: dict[str, Array] = {"photo": self.photo}
         if self.look is not self.photo:
             pictures["look"] = self.look
+        if self.depth is not None:
+            pictures["depth"] = self.depth
         described, places = [], {layer: number for number, layer in enumerate(layers)}
         for number, layer in enumerate(layers, 1):
             described.append(_description(layer))
@@ -375,6 +382,7 @@ class Stage:
         stage = cls(
             photo, tuple(document["photo"]), document["scale"], look=pictures.get("look"),
             look_scale=document["look_scale"], segmenter=segmenter, layers=layers, note=document["note"],
+            depth=pictures.get("depth"),
         )  # fmt: skip
         for number, fill in enumerate(document["fills"], 1):
             if f"fill-{number}" in pictures:
