@@ -14,7 +14,7 @@ from photoflow.stage.stage import Stage
 Part = tuple[int | str | None, Motion]  # the number or name of a layer, None where none is named, and its motion
 
 PUSH = 0.05  # by which what is in focus grows: seen, and soon forgotten
-CLOUDS, SMOKE, RIVER = 0.008, 0.02, 0.02  # longest sides of the picture a second
+CLOUDS, SMOKE, RIVER = 0.012, 0.02, 0.02  # longest sides of the picture a second
 
 # A layer that is nobody's subject moves by what it is; what is not in here stays as rigid as it is.
 MOTIONS: dict[str, Callable[[Layer], Motion | None]] = {
@@ -28,7 +28,9 @@ MOTIONS: dict[str, Callable[[Layer], Motion | None]] = {
     "smoke": lambda layer: _flowing(layer, SMOKE),
     "water": lambda layer: _flowing(layer, RIVER) or Water(),
 }
-# Where one of these is, or no layer moves at all, the camera moves: the thing itself hardly does, or must not.
+# Where one of these moves, the camera rests, and it alone is looked at. Everything else moves little, or must not.
+LIVELY = ("plant", "cloth", "flame", "hanging")
+# Beside one of these the camera moves all the same.
 FILMED = ("person", "animal", "rigid", "unknown")
 
 
@@ -45,7 +47,8 @@ def chosen(stage: Stage) -> list[tuple[str | None, Motion]]:
     for layer in stage.layers:
         if (motion := motion_for(layer)) is not None:
             parts.append((layer.name, motion))
-    if not parts or any(layer.kind.name in FILMED for layer in stage.layers):
+    kinds = {layer.kind.name for layer in stage.layers}
+    if kinds.isdisjoint(LIVELY) or not kinds.isdisjoint(FILMED):
         parts.append((None, Camera(push=PUSH)))
     return parts
 
