@@ -281,8 +281,8 @@ class Animator:
         whole = stage.compose([layer for layer, _ in subjects], staying, progress)
         device = self._settled_device()
         from photoflow.render.flowing import FlowingLayer
-        from photoflow.render.layered import LayeredRenderer, SubjectLayer
         from photoflow.render.layered import Layer as DrawnLayer
+        from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
         # Water flows behind what moves, so its own colours are those of the filled background; what stays stands in it.
         standing = np.maximum.reduce([layer.alpha for layer in staying]) if regions and staying else None

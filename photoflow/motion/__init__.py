@@ -24,9 +24,9 @@ from photoflow.motion.water import Water
 MOTIONS = named()
 
 __all__ = [
-    "MOTIONS", "AffineField", "Bounce", "Breathe", "Drift", "Float", "InPlaceField", "ModalField", "Motion", "MotionField",
-    "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume", "Sway", "Swing", "Translate",
-    "Water", "from_dict", "load", "parse", "save", "with_overrides",
+    "MOTIONS", "AffineField", "Bounce", "Breathe", "Drift", "Float", "InPlaceField", "ModalField", "Motion",
+    "MotionField", "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume", "Sway",
+    "Swing", "Translate", "Water", "from_dict", "load", "parse", "save", "with_overrides",
 ]  # fmt: skip
 
 __getattr__ = old_names(__name__, {"adjusted": "with_overrides"})
