@@ -175,7 +175,8 @@ def table(document: dict[str, Any]) -> str:
         f"`python -m benchmarks drift [FOLDER]`; {about}", "",
         "Sharpness is the mean absolute Laplacian inside the region, its least value over the loop: beside a single "
         "pass without blending at the same moment, and beside the photo. Doubling is the largest share by which a "
-        "frame is between both passes (0.5: each is half seen). Seam is the step across the loop's end over the median.", "",
+        "frame is between both passes (0.5: each is half seen). Seam is the step across the loop's end over the "
+        "median.", "",
         "| picture | part | | ÷ single pass | ÷ photo | doubling | seam | processor ms a frame |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
