@@ -152,7 +152,7 @@ def inner_ease(mask: Array) -> Array:
     """
     inside = np.pad((mask > 0.5).astype(np.uint8), 1, mode="edge")
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    u = np.clip(distance / (0.03 * max(mask.shape)), 0, 1)
+    u = np.clip(distance / max(1, 0.03 * max(mask.shape)), 0, 1)
     return np.asarray(u * u * (3 - 2 * u), dtype=np.float32)
 
 

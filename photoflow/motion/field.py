@@ -37,7 +37,7 @@ class MotionField(ABC):
 
 
 class InPlaceField(MotionField):
-    """What is seen inside a region that stays in place (water, clouds): read at other places of the photo."""
+    """A field that says where to read the photo inside a region that stays in place (water, clouds)."""
 
     @abstractmethod
     def sources(self, t: float) -> list[tuple[Tensor, float]]:

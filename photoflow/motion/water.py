@@ -11,14 +11,14 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.motion.drift import inner_ease
-from photoflow.motion.field import InPlaceField, ModalField
+from photoflow.motion.field import InPlaceField, ModalField, MotionField
 from photoflow.motion.motion import Motion, check_range
 from photoflow.motion.scene import Scene
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-REACH = 0.012  # of the picture's longest side: the largest displacement at strength 1
+REACH = 0.02  # of the picture's longest side: the largest displacement at strength 1
 UPRIGHT = 0.35  # of the displacement across: ripples stretch a reflection a little, too
 SHORE = 0.12  # nearness of the shore: waves are an eighth as long and as wide there as at the lower end
 # Waves: their rate in repeats a period, crests from the shore to the lower end, crests across it, and share.
@@ -35,7 +35,7 @@ class Water(Motion):
     that nothing is seen twice.
 
     Args:
-        strength: 0 to 2; at 1 what is at the region's lower end moves from its place in the photo by at most 1.2 % of
+        strength: 0 to 2; at 1 what is at the region's lower end moves from its place in the photo by at most 2 % of
             the picture's longest side.
         period: seconds of the slowest wave; in a loop, the nearest that divides it.
 
@@ -104,7 +104,7 @@ class WaterField(InPlaceField):
         size: (H, W) of the region.
     """
 
-    def __init__(self, waves: ModalField, size: tuple[int, int]) -> None:
+    def __init__(self, waves: MotionField, size: tuple[int, int]) -> None:
         self._waves, self._size = waves, size
 
     def flow(self, t: float) -> Tensor:

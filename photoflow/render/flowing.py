@@ -20,6 +20,7 @@ CELL = 0.12  # of the picture's longest side: from one patch that changes over t
 SPREAD = 0.5  # how far apart in weight the first and the last patch change over
 FRONT = 0.35  # of weight: how long one patch takes; SPREAD + FRONT <= 1, or no moment is the photo alone
 ALONE = (SPREAD + FRONT) / 2  # from a weight of 1/2 on, one pass is all there is
+HASTE = 8.0  # times the difference in brightness, 0 to 1, by which a patch is quicker
 BLOCK = 8  # pixels: the side of the blocks whose detail is compared
 LIFT = 1.6  # the most by which detail is lifted
 CLEARANCE = 0.006  # of the picture's longest side: the soft edge along what stands in the region
@@ -64,8 +65,7 @@ class FlowingLayer:
         if len(shown) == 1:
             colours = shown[0]
         else:
-            u = ((passes[0][1] - 0.5 + SPREAD * self._order) / FRONT + 0.5).clamp_(0, 1)
-            colours = dissolved(shown[0], shown[1], u * u * (3 - 2 * u))
+            colours = dissolved(shown[0], shown[1], SPREAD * self._order + (passes[0][1] - 0.5))
         return torch.cat([colours.clamp_(0, 1) * self._alpha, self._alpha]), self._window
 
     def _read(self, flow: Tensor) -> Tensor:
@@ -93,11 +93,14 @@ def without(alpha: Array, standing: Array) -> Array:
 
 
 def ranked_noise(size: tuple[int, ...], cell: float) -> Array:
-    """Draw smooth noise of which every value is as frequent as any other, (h, w) float32 in [-0.5, 0.5].
+    """Draw smooth noise of which every value is as frequent as any other, in [-0.5, 0.5].
 
     Args:
-        size: (h, w).
+        size: (H, W), pixels.
         cell: pixels from one feature to the next.
+
+    Returns:
+        (ceil(H / 8), ceil(W / 8)) float32, a value for each block.
     """
     height, width = size
     draw = np.random.Generator(np.random.PCG64(11))
@@ -105,32 +108,43 @@ def ranked_noise(size: tuple[int, ...], cell: float) -> Array:
     noise = cv2.resize(nodes, (-(-width // BLOCK), -(-height // BLOCK)), interpolation=cv2.INTER_CUBIC)
     ranks = np.empty(noise.size, np.float32)
     ranks[noise.ravel().argsort(kind="stable")] = np.linspace(-0.5, 0.5, noise.size, dtype=np.float32)
-    return cv2.resize(ranks.reshape(noise.shape), (width, height), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(ranks.reshape(noise.shape))
 
 
-def dissolved(first: Tensor, second: Tensor, weight: Tensor) -> Tensor:
+def dissolved(first: Tensor, second: Tensor, ahead: Tensor) -> Tensor:
     """Mix two pictures by place without loss of detail.
 
     out = B + w (A - B), whose high band is lifted by sqrt((w E_A + (1 - w) E_B) / E_out), 1 to `LIFT`, with E the
-    energy of a picture's high band in blocks of 8 x 8 pixels.
+    energy of a picture's high band in blocks of 8 x 8 pixels. The more the pictures differ, the faster one takes the
+    place of the other: w = S(1/2 + ahead (1 + HASTE |A - B|) / FRONT), with S a smoothstep.
 
     Args:
         first: A, (3, H, W) in [0, 1].
         second: B, likewise.
-        weight: w, (H, W) in [0, 1].
+        ahead: (ceil(H / 8), ceil(W / 8)) in [-1, 1], by how much of weight a block is past the middle of its change
+            to A.
 
     Returns:
         (3, H, W), which may leave [0, 1] a little.
     """
-    mixed = torch.lerp(second, first, weight)
-    bands = high_band(torch.stack([grey(first), grey(second), grey(mixed)]))
-    energy = block_means(bands * bands)
-    share = block_means(weight[None])[0]
+    height, width = first.shape[1:]
+    both = torch.stack([grey(first), grey(second)])
+    apart = F.avg_pool2d(block_means((both[:1] - both[1:]).abs_()), 3, 1, 1)
+    share = ((1 + HASTE * apart[0]) / FRONT * ahead + 0.5).clamp_(0, 1)
+    share = share * share * (3 - 2 * share)
+    weight = dense(share, height, width)
+    bands = high_band(both)
+    band = torch.lerp(bands[1], bands[0], weight)  # the weight is smooth, so it has no share in the high band
+    energy = block_means(torch.cat([bands * bands, (band * band)[None]]))
     wanted = torch.lerp(energy[1], energy[0], share)
     gain = (wanted / energy[2].clamp_min(1e-8)).sqrt_().clamp_(1, LIFT) - 1
-    dense = F.interpolate(gain[None, None], scale_factor=BLOCK, mode="bilinear", align_corners=False)[0, 0]
-    height, width = weight.shape
-    return mixed.add_(bands[2].mul_(dense[:height, :width]))
+    return torch.lerp(second, first, weight).add_(band.mul_(dense(gain, height, width)))
+
+
+def dense(blocks: Tensor, height: int, width: int) -> Tensor:
+    """Interpolate the values of blocks to every pixel: (h, w) -> (height, width)."""
+    planes = F.interpolate(blocks[None, None], scale_factor=BLOCK, mode="bilinear", align_corners=False)
+    return planes[0, 0, :height, :width]
 
 
 def grey(picture: Tensor) -> Tensor:
