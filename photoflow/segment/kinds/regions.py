@@ -17,6 +17,8 @@ from photoflow.segment.kinds.smoke import find_smoke
 from photoflow.segment.kinds.water import find_water
 from photoflow.segment.subject import Bits, Mask
 
+_WILDEST_SKY = 10.0  # texture of a sunset's clouds is 5
+
 
 @dataclass(frozen=True)
 class Region:
@@ -68,7 +70,7 @@ def _found(look: Look) -> list[tuple[str, Bits, float]]:
     """Return kind, bits and sureness of all regions, the farthest first."""
     found: list[tuple[str, Bits, float]] = []
     sky = find_sky(look)
-    if sky is not None:
+    if sky is not None and structure(look, sky[0]) < _WILDEST_SKY:
         found.append(("sky", *sky))
         water = find_water(look, sky[0])
         if water is not None:
