@@ -17,7 +17,7 @@ SAMPLES = [
     motion.Bounce(), motion.Translate(), motion.Path(points=((0, 0), (5, 6)), closed=True),
     motion.Drift(arrows=((0, 0, 5, 5),), anchors=((9, 9),)),
     motion.Spectral("plant", wind=0.7, seed=3), motion.Spectral("my clip.mp4", region=(1, 2, 30, 40), slow=2),
-    motion.Poke(30, 40, -5, 6.5, at=1, like="tree"),
+    motion.Poke(30, 40, -5, 6.5, at=1, like="tree"), motion.Camera(orbit=-0.05, handheld=0.01),
     motion.Sway().on(2) + 0.5 * (motion.Float() + motion.Breathe()),
 ]  # fmt: skip
 
