@@ -8,13 +8,13 @@ from command import run
 from photoflow.stage import Stage
 
 SHORT = ("--seconds", "0.5", "--fps", "8", "--offline", "--segmenter", "grabcut")
-PLAIN = np.full((60, 90, 3), 90, np.uint8)
-PLAIN[20:40, 30:60] = (60, 140, 180)
+PHOTO = np.repeat(np.random.default_rng(0).integers(60, 120, (15, 90, 3), dtype=np.uint8), 4, axis=0)
+PHOTO[20:40, 30:60] = (60, 240, 250)
 
 
 @pytest.fixture
 def photo(tmp_path):
-    cv2.imwrite(str(tmp_path / "photo.png"), PLAIN)
+    cv2.imwrite(str(tmp_path / "photo.png"), PHOTO)
     cv2.imwrite(str(tmp_path / "flat.png"), np.full((60, 90, 3), 90, np.uint8))
     cv2.imwrite(str(tmp_path / "depth.png"), np.tile(np.arange(90, dtype=np.uint16) * 700, (60, 1)))
     return tmp_path / "photo.png"
@@ -51,8 +51,9 @@ def test_depth_is_read_kept_in_a_stage_and_turned(photo, tmp_path, monkeypatch, 
     animate = ("animate", stage, "-o", tmp_path / "d", "--motion", "camera orbit=0.1", *SHORT)
     assert run(monkeypatch, capsys, *animate)[0] == 0
     assert np.abs(first_and_middle(tmp_path / "d")[1] - middles[0]).max() <= 1
-    assert run(monkeypatch, capsys, "prepare", stage, "-o", stage, "--offline", *depth, "--depth-far-bright")[0] == 0
-    assert Stage.load(stage).depth[0, -1] == 65535 - 89 * 700
+    turned = ("prepare", stage, "-o", tmp_path / "e.stage", "--offline", *depth, "--depth-far-bright")
+    assert run(monkeypatch, capsys, *turned)[0] == 0
+    assert Stage.load(tmp_path / "e.stage").depth[0, -1] == 65535 - 89 * 700
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from photoflow import Animator, InputError
 from photoflow.motion import Camera, Sway
 from photoflow.stage import Layer
-from photoflow.stage.layout import FARTHEST, NEAREST, depths_of, layout
+from photoflow.stage.layout import FARTHEST, MOST_GAP, NEAREST, depths_of, layout
 from photoflow.stage.plan import STILL, cameras_of, parts_of, with_cards
 
 SIZE = (100, 200)
@@ -18,13 +18,18 @@ def card(top, bottom, kind=None, region=False):
     return Layer(f"card-{top}", np.full((*SIZE, 3), 90, np.uint8), mask, "known", kind, region)
 
 
+def at(plane, row):
+    return plane[0] * row + plane[1]
+
+
 def test_cards_stand_at_their_feet_and_the_ground_rises():
-    near, far = card(40, 90), card(10, 50)
+    near, far = card(40, 90), card(30, 50)
     ground, own = layout(SIZE, [near, far], [])
-    assert own == pytest.approx([0.895, 0.495]) and (np.diff(ground, axis=0) > 0).all()
-    assert ground[89, 50] == own[0]
+    assert [at(own[0], 89), at(own[1], 49)] == pytest.approx([0.895, 0.495]) and (np.diff(ground, axis=0) > 0).all()
+    # What is low stands upright; what is tall leans back, and its head is not far before the ground.
+    assert own[1][0] == 0 and at(own[0], 40) - ground[40, 50] == pytest.approx(MOST_GAP, abs=0.01)
     # The order of the layers wins over their feet.
-    assert layout(SIZE, [far, near], [])[1] == pytest.approx([0.895, 0.895])
+    assert at(layout(SIZE, [far, near], [])[1][0], 49) == pytest.approx(0.895)
 
 
 def test_the_sky_is_farthest_and_has_no_edge():
@@ -34,7 +39,8 @@ def test_the_sky_is_farthest_and_has_no_edge():
 
 def test_the_first_card_is_in_focus_and_planes_stay_planes():
     depths = depths_of(SIZE, [card(40, 90), card(10, 50)], [], None)
-    assert depths.cards[0] == 1 > depths.cards[1] > FARTHEST and not depths.measured
+    assert at(depths.cards[0], 64.5) == pytest.approx(1) and not depths.measured
+    assert FARTHEST < at(depths.cards[1], 49) < 1
     assert np.allclose(np.diff(depths.background, n=2, axis=0), 0, atol=1e-6)
     least, largest = depths.span
     assert FARTHEST <= least < largest <= NEAREST
@@ -46,8 +52,8 @@ def test_measured_depth_is_spread_behind_the_cards():
     measured = np.full(SIZE, 10000, np.uint16)
     measured[40:90, 20:80], measured[:, 150:] = 60000, 0
     depths = depths_of(SIZE, [card(40, 90)], [], measured)
-    assert depths.measured and depths.cards == (1,)
-    assert depths.background[60, 50] == pytest.approx(depths.background[60, 120], abs=0.02) and depths.cards[0] > 0.99
+    assert depths.measured and depths.cards == ((0, 1),)
+    assert depths.background[60, 50] == pytest.approx(depths.background[60, 120], abs=0.02)
     assert depths.background.min() == pytest.approx(FARTHEST)
     assert np.isfinite(depths_of(SIZE, [], [], np.zeros(SIZE, np.uint16)).background).all()
 
