@@ -164,13 +164,13 @@ class Card:
 
     Args:
         subject: draws it without a camera.
-        depth: its inverse depth, 1 = in focus.
+        plane: its inverse depth, 1 = in focus: change from row to row, and in row 0.
         moves: whether it moves by itself.
         size: (height, width) of the picture.
     """
 
-    def __init__(self, subject: SubjectLayer, depth: float, moves: bool, size: tuple[int, ...]) -> None:
-        self._subject, self._depth, self.moves, self._size = subject, depth, moves, size
+    def __init__(self, subject: SubjectLayer, plane: tuple[float, float], moves: bool, size: tuple[int, ...]) -> None:
+        self._subject, self._plane, self.moves, self._size = subject, plane, moves, size
         self._pictures: dict[bool, Tensor] = {}
 
     def draw(self, matrix: Array, t: float, plain: bool = False) -> Iterator[tuple[Window, Tensor]]:
@@ -185,6 +185,7 @@ class Card:
             A window of the picture; and what is drawn there, (4, h, w) float32 in [0, 1], RGB premultiplied by alpha,
             and alpha.
         """
+        matrix = self._upright(matrix)
         window = rows, columns = self._window(matrix)
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return
@@ -192,7 +193,7 @@ class Card:
         step = GRID if self.moves else SMOOTH_GRID
         size = [-(-(side.stop - side.start - 1) // step) + 1 for side in window]
         nodes = _nodes((columns.start, rows.start), size, step)
-        source = unseen(matrix, nodes, self._depth) - self._subject.region[:2]
+        source = unseen(matrix, nodes, 0.0) - self._subject.region[:2]
         if self.moves:
             source -= self._own(source, t)
         back = source - (nodes - (columns.start, rows.start))
@@ -209,8 +210,13 @@ class Card:
         moved = own.cpu().numpy()
         rows, columns = window
         points = _nodes((columns.start, rows.start), moved.shape[1:], 1)
-        total = seen(matrix, points + moved.transpose(1, 2, 0), self._depth) - points
+        total = seen(self._upright(matrix), points + moved.transpose(1, 2, 0), 0.0) - points
         return np.asarray(total.transpose(2, 0, 1), np.float32), inside.cpu().numpy(), window
+
+    def _upright(self, matrix: Array) -> Array:
+        """Return the matrix by which the card's plane is seen, whatever depth is given with it."""
+        tilt, start = self._plane
+        return np.column_stack([matrix[:, :3] + np.outer(matrix[:, 3], (0, tilt, start)), np.zeros(3)])
 
     def _own(self, places: Array, t: float) -> Array:
         """Return its own displacement, pixels, that arrives at places (h, w, 2) of its region; NaN where none does."""
@@ -232,7 +238,7 @@ class Card:
         """Return the rows and columns of the picture in which it is seen."""
         left, top, right, bottom = self._subject.region
         corners = np.array([[left, top], [right - 1, top], [left, bottom - 1], [right - 1, bottom - 1]], np.float64)
-        places = seen(matrix, corners, self._depth)
+        places = seen(matrix, corners, 0.0)
         first = np.floor(places.min(axis=0)).astype(int) - 1
         last = np.ceil(places.max(axis=0)).astype(int) + 2
         height, width = self._size

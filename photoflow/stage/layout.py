@@ -14,8 +14,14 @@ from photoflow.stage.layer import Layer
 
 FARTHEST, NEAREST = 0.35, 1.6  # inverse depths beside the focus, 1: more would tear the picture
 CONTRAST = 0.6  # of the layout's depths beside measured ones: what is not known should not stand out
+MOST_GAP = (
+    0.25  # of the layout's depth, between a card's head and the ground behind it: more would tear what is one thing
+)
 SKY_EDGE = 0.06  # of the longest side: how softly the sky passes into the ground
 SIDE = 480  # longest side on which depths behind layers are spread
+
+
+Plane = tuple[float, float]  # inverse depth: change from row to row, and in row 0
 
 
 @dataclass(frozen=True)
@@ -24,19 +30,21 @@ class Depths:
 
     Args:
         background: float32 (H, W), of what is behind the layers.
-        cards: of each layer.
+        cards: of each layer, the plane in which it stands.
         measured: whether they are measured, with edges where one thing is in front of another.
     """
 
     background: Array
-    cards: tuple[float, ...]
+    cards: tuple[Plane, ...]
     measured: bool
 
     @property
     def span(self) -> tuple[float, float]:
         """Return the least and the largest of all."""
-        least, largest = float(self.background.min()), float(self.background.max())
-        return min(least, *self.cards, least), max(largest, *self.cards, largest)
+        last = self.background.shape[0] - 1
+        ends = [start + row * slope for slope, start in self.cards for row in (0, last)]
+        ends += [float(self.background.min()), float(self.background.max())]
+        return min(ends), max(ends)
 
 
 def depths_of(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer], measured: Array | None) -> Depths:
@@ -53,18 +61,21 @@ def depths_of(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Lay
         near, own = layout(size, cards, skies)
     else:
         near, own = _behind(measured, cards)
-    focused = own[0] if own else float(np.median(near))
+    focused = float(np.median(near)) if not own else own[0][1] + own[0][0] * float(np.mean(_rows(cards[0])))
     # An inverse depth is known but for its scale and offset, so that planes stay planes.
     slope = min((1 - FARTHEST) / max(focused, 1e-3), (NEAREST - 1) / max(1 - focused, 1e-3))
     slope *= CONTRAST if measured is None else 1.0
     background = np.asarray(1 + slope * (near - focused), np.float32)
-    return Depths(background, tuple(1 + slope * (depth - focused) for depth in own), measured is not None)
+    return Depths(
+        background, tuple((slope * tilt, 1 + slope * (start - focused)) for tilt, start in own), measured is not None
+    )
 
 
-def layout(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer]) -> tuple[Array, list[float]]:
+def layout(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer]) -> tuple[Array, list[Plane]]:
     """Tell depths from where things stand: the ground comes nearer downwards, and cards stand on it.
 
-    Nothing has an edge but the cards, and the ground bends but little, so that upright things stay straight.
+    The ground is a plane but for the sky, so that what is straight stays straight. Cards stand upright, but tall ones
+    lean back with the ground so far that their heads are not far before it.
 
     Returns:
         (H, W) float32 in [0, 1], 1 = nearest, and those of the cards: none is behind one that is further behind.
@@ -76,19 +87,26 @@ def layout(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer]
         softness = SKY_EDGE * max(size)
         there = cv2.GaussianBlur(sky.mask / np.float32(255), (0, 0), softness)
         ground = ground * (1 - there)
-    own, farther = [], 0.0
+    own, farther = list[Plane](), 0.0
     for card in reversed(cards):
-        foot = int(np.flatnonzero((card.mask > 127).any(axis=1))[-1])
+        head, foot = _rows(card)
         farther = max(farther, float(rows[foot]))
-        own.append(farther)
+        lean = max(0.0, 1 - MOST_GAP / max(float(rows[foot] - rows[head]), 1e-6)) / height
+        own.append((lean, farther - lean * foot))
     return ground, own[::-1]
 
 
-def _behind(measured: Array, cards: Sequence[Layer]) -> tuple[Array, list[float]]:
+def _rows(card: Layer) -> tuple[int, int]:
+    """Return the first and the last row of a layer."""
+    rows = np.flatnonzero((card.mask > 127).any(axis=1))
+    return int(rows[0]), int(rows[-1])
+
+
+def _behind(measured: Array, cards: Sequence[Layer]) -> tuple[Array, list[Plane]]:
     """Return measured depths in [0, 1] behind the cards, filled from around them, and the median of each card."""
     least, largest = (float(v) for v in np.percentile(measured, (0.5, 99.5)))
     near = np.clip((measured.astype(np.float32) - least) / max(largest - least, 1.0), 0, 1)
-    own = [float(np.median(near[card.mask > 127])) for card in cards]
+    own = [(0.0, float(np.median(near[card.mask > 127]))) for card in cards]
     if cards:
         covered = np.logical_or.reduce([card.levels > 0 for card in cards]).astype(np.uint8)
         side = 2 * max(1, round(0.006 * max(near.shape))) + 1  # measured edges are soft

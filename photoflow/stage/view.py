@@ -80,7 +80,7 @@ def camera_renderer(
     depths = depths_of(size, [layer for layer, _ in subjects], skies, stage.depth)
     path = CameraPath(cameras, (stage.width, stage.height), seconds, loop, depths.span)
     cards = [
-        Card(subject, depth, motion != STILL, size)
-        for subject, depth, (_, motion) in zip(drawn, depths.cards[::-1], subjects[::-1])
+        Card(subject, plane, motion != STILL, size)
+        for subject, plane, (_, motion) in zip(drawn, depths.cards[::-1], subjects[::-1])
     ]
     return CameraRenderer(background, regions, cards, path, depths.background, depths.measured, seconds, device)

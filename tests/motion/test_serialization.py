@@ -18,9 +18,7 @@ SAMPLES = [
     motion.Drift(arrows=((0, 0, 5, 5),), anchors=((9, 9),)), motion.Drift(direction=180.0, speed=0.02),
     motion.Water(strength=0.8),
     motion.Spectral("plant", wind=0.7, seed=3), motion.Spectral("my clip.mp4", region=(1, 2, 30, 40), slow=2),
-    motion.Auto(), motion.Camera(push=0.1, pan=-0.02), motion.Water(strength=1),
-    motion.Drift(direction=90, speed=0.01),
-    motion.Poke(30, 40, -5, 6.5, at=1, like="tree"),
+    motion.Poke(30, 40, -5, 6.5, at=1, like="tree"), motion.Camera(orbit=-0.05, handheld=0.01), motion.Auto(),
     motion.Sway().on(2) + 0.5 * (motion.Float() + motion.Breathe()),
 ]  # fmt: skip
 

@@ -7,6 +7,7 @@ import random
 import warnings
 import zipfile
 
+import cv2
 import numpy as np
 import pytest
 from discs import disc
@@ -58,6 +59,25 @@ def test_what_was_saved_is_read_to_the_bit(saved, tmp_path):
     assert stage.layer("disc").is_cut_out and not stage.layer("water").is_cut_out
     stage.save(tmp_path / "c.stage")
     assert (tmp_path / "c.stage").read_bytes() == saved
+
+
+def png(picture):
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
+def test_depth_is_kept_to_the_bit_and_checked(saved, tmp_path):
+    stage = load(tmp_path, saved)
+    assert stage.depth is None
+    depth = np.arange(100 * 200, dtype=np.uint16).reshape(100, 200) * 3
+    stage.know_depth(depth)
+    stage.save(tmp_path / "c.stage")
+    whole = (tmp_path / "c.stage").read_bytes()
+    again = load(tmp_path, whole).depth
+    assert again.dtype == np.uint16 and np.array_equal(again, depth)
+    assert load(tmp_path, rezipped(whole, lambda n, c: None if n == "depth.png" else c)).depth is None
+    for wrong in (png(depth[:-1]), png(depth.astype(np.uint8)), png(np.dstack([depth] * 3)), b"PNG", png(depth)[:200]):
+        with pytest.raises(InputError, match=r"a damaged stage: depth\.png"):
+            load(tmp_path, rezipped(whole, lambda n, c: wrong if n == "depth.png" else c))  # noqa: B023
 
 
 def test_a_loaded_stage_fills_nothing_anew(saved, tmp_path, monkeypatch):
