@@ -30,7 +30,7 @@ def find(network: U2NetP | None, work: npt.NDArray[np.uint8]) -> Found:
         said = "GrabCut on colours unlike the border's, a guess without a network"
     else:
         confidence = salient(network, work)
-        bits, said = grabcut.settle(work, confidence), "U²-Net-p saliency settled by GrabCut"
+        bits, said = grabcut.settle(work, confidence, 0.4, 0.6), "U²-Net-p saliency settled by GrabCut"
     parts = [part for part in split(bits) if not is_scenery(part)]
     if not parts:
         raise NoSubjectError("what stands out is the scenery")
@@ -53,7 +53,7 @@ def salient(network: U2NetP, work: npt.NDArray[np.uint8]) -> Mask:
             raise NoSubjectError("nothing in the photo stands out")
     if (confidence > 0.5).mean() > _MOST_AREA:
         raise NoSubjectError("what stands out fills the picture")
-    return confidence
+    return saliency.confirmed(network, work, confidence, split(confidence > 0.5)[0])
 
 
 def _stands_out(confidence: Mask, sure_mean: float) -> bool:

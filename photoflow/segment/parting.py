@@ -12,8 +12,9 @@ from photoflow.segment.subject import Bits, Mask, bounding_box, padded, prominen
 
 _SIDE = 192  # of the mask in which a neck is looked for
 _LEAST = 0.25  # of the mask: each half has so much of it at least
-_NARROW = 0.6  # a neck's width beside that of the narrower half
-_COMPACT = 0.3  # of a half that the largest disc inside it covers
+_NARROW = 0.5  # a neck's width beside that of the narrower half
+_COMPACT = 0.25  # of a half that the largest disc inside it covers
+_STATURE = 0.55  # of the broader half's breadth that the narrower one has
 _LOOK, _SURE = 256, 0.85  # a close look at a half: its side, and the mean inside the half
 
 
@@ -27,7 +28,11 @@ def halves(bits: Bits) -> tuple[Bits, Bits] | None:
     """
     scale = min(1.0, _SIDE / max(bits.shape))
     small = cv2.resize(bits.astype(np.float32), None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) > 0.5
-    depth = cv2.distanceTransform(np.pad(small, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+    inside = np.pad(small, 1).astype(np.uint8)
+    depth = np.asarray(cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1], np.float32)
+    pieces = _cores(depth, 0.0)
+    if len(pieces) > 1:  # something in front parts them: that says nothing
+        return None
     for level in np.arange(1.0, float(depth.max()), 0.5):
         cores = _cores(depth, level)
         if len(cores) < 2:
@@ -72,17 +77,21 @@ def parted(network: U2NetP, rgb: npt.NDArray[np.uint8], bits: Bits) -> list[Bits
         The two, the more prominent first, or `bits` alone.
     """
     found = halves(bits)
-    if found is None or not all(_compact(half) and _is_thing(network, rgb, half) for half in found):
+    if found is None:
+        return [bits]
+    radii = [_radius(half) for half in found]
+    compact = all(np.pi * radius**2 >= _COMPACT * half.sum() for radius, half in zip(radii, found))
+    alike = min(radii) >= _STATURE * max(radii)  # a wing is not another bird
+    if not (compact and alike and all(_is_thing(network, rgb, half) for half in found)):
         return [bits]
     return sorted(found, key=prominence, reverse=True)
 
 
-def _compact(half: Bits) -> bool:
-    """Return whether the largest disc inside a half covers a fair share of it: no wing, no petal, no branch."""
+def _radius(half: Bits) -> float:
+    """Return the radius of the largest disc inside a half, in pixels."""
     left, top, width, height = bounding_box(half)
     crop = np.pad(half[top : top + height, left : left + width], 1).astype(np.uint8)
-    radius = float(cv2.distanceTransform(crop, cv2.DIST_L2, 5).max())
-    return bool(np.pi * radius**2 >= _COMPACT * half.sum())
+    return float(cv2.distanceTransform(crop, cv2.DIST_L2, 5).max())
 
 
 def _is_thing(network: U2NetP, rgb: npt.NDArray[np.uint8], half: Bits) -> bool:
