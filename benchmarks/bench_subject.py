@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,10 +54,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULTS / "subject.json")
     options = parser.parse_args()
     segmenter = Segmenter(offline=True)
-    scores, seconds, count = measure(cases(options.data), methods(segmenter))
+    scores, count = measure(cases(options.data), methods(segmenter))
     if not count:
         parser.error(f"{options.data}: expected folders with 00000.jpg and 00000_mask.png")
-    rows = {name: summary(values, seconds[name] / count) for name, values in scores.items()}
+    rows = {name: summary(values) for name, values in scores.items()}
     options.json.write_text(json.dumps({"pictures": count, "methods": rows}, indent=1) + "\n")
     options.json.with_suffix(".md").write_text(table(rows, count))
     print(table(rows, count))
@@ -118,31 +117,27 @@ def case_of(sequence: str, view: str, rgb: Array, true: Array, seed: int) -> Cas
     return Case(sequence, view, rgb, true, box_of(true), loose, inmost(true), (int(x), int(y)))
 
 
-def measure(
-    pictures: Iterator[Case], measured: dict[str, Method]
-) -> tuple[dict[str, dict[str, list[float]]], dict[str, float], int]:
-    """Return the IoU by method and sequence, the seconds by method, and how many pictures there were."""
+def measure(pictures: Iterator[Case], measured: dict[str, Method]) -> tuple[dict[str, dict[str, list[float]]], int]:
+    """Return the IoU by method and sequence, and how many pictures there were."""
     scores: dict[str, dict[str, list[float]]] = {name: {} for name in measured}
-    seconds, count = dict.fromkeys(measured, 0.0), 0
+    count = 0
     for case in pictures:
         count += 1
         for name, method in measured.items():
-            begun = time.perf_counter()
             try:
                 found = method(case) > 0.5
             except InputError:
                 found = np.zeros_like(case.true)
-            seconds[name] += time.perf_counter() - begun
             scores[name].setdefault(case.sequence, []).append(iou(found, case.true))
         print(case.sequence, case.view, {n: round(v[case.sequence][-1], 3) for n, v in scores.items()}, flush=True)
-    return scores, seconds, count
+    return scores, count
 
 
-def summary(by_sequence: dict[str, list[float]], seconds: float) -> dict[str, object]:
+def summary(by_sequence: dict[str, list[float]]) -> dict[str, object]:
     """Return the mean over sequences, the least sequence's, and each one's."""
     means = {sequence: round(float(np.mean(values)), 4) for sequence, values in by_sequence.items()}
     mean = round(float(np.mean(list(means.values()))), 4)
-    return {"iou": mean, "least": min(means.values()), "seconds": round(seconds, 3), "sequences": means}
+    return {"iou": mean, "least": min(means.values()), "sequences": means}
 
 
 def table(rows: dict[str, dict[str, object]], count: int) -> str:
@@ -153,9 +148,7 @@ def table(rows: dict[str, dict[str, object]], count: int) -> str:
         "| | IoU | least | s |",
         "|---|---|---|---|",
     ]
-    lines += [
-        f"| {name} | {row['iou']:.3f} | {row['least']:.3f} | {row['seconds']:.2f} |" for name, row in rows.items()
-    ]
+    lines += [f"| {name} | {row['iou']:.3f} | {row['least']:.3f} |" for name, row in rows.items()]
     return "\n".join(lines) + "\n"
 
 

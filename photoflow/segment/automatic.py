@@ -53,7 +53,8 @@ def salient(network: U2NetP, work: npt.NDArray[np.uint8]) -> Mask:
             raise NoSubjectError("nothing in the photo stands out")
     if (confidence > 0.5).mean() > _MOST_AREA:
         raise NoSubjectError("what stands out fills the picture")
-    return saliency.confirmed(network, work, confidence, split(confidence > 0.5)[0])
+    things = [part for part in split(confidence > 0.5) if not is_scenery(part)]
+    return saliency.confirmed(network, work, confidence, things[0]) if things else confidence
 
 
 def _stands_out(confidence: Mask, sure_mean: float) -> bool:
