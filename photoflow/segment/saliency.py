@@ -121,7 +121,7 @@ def confirmed(network: U2NetP, rgb: npt.NDArray[np.uint8], map_: Mask, bits: npt
     mirrored = np.ascontiguousarray(found[:, ::-1])
     result[window] += cv2.resize(mirrored, (width, height), interpolation=cv2.INTER_LINEAR)
     result[window] *= np.float32(0.5)
-    return result
+    return np.asarray(result)
 
 
 def look(network: U2NetP, rgb: npt.NDArray[np.uint8], box: Box, size: int) -> Mask:
