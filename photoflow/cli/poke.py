@@ -42,7 +42,7 @@ def poke(
     like: Annotated[
         str | None,
         typer.Option(
-            help="What the subject moves like: plant, tree, vine, flag, cloth, hair, candle or lantern.  [plant]"
+            help="What the subject moves like: plant, tree, foliage, vine, flag, cloth, hair, candle or lantern.  [plant]"
         ),
     ] = None,
     volume: Annotated[

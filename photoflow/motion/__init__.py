@@ -7,6 +7,7 @@ True
 """
 
 from photoflow.deprecated import old_names
+from photoflow.motion.auto import Auto
 from photoflow.motion.camera import Camera
 from photoflow.motion.drift import Drift
 from photoflow.motion.field import AffineField, ModalField, MotionField
@@ -15,7 +16,7 @@ from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
 from photoflow.motion.path import Path
 from photoflow.motion.poke import Poke
 from photoflow.motion.scene import Scene
-from photoflow.motion.serialization import from_dict, load, named, parse, save
+from photoflow.motion.serialization import from_dict, load, named, parse, save, words
 from photoflow.motion.simulation import Simulation
 from photoflow.motion.spectral import SpectralField, SpectralVolume
 from photoflow.motion.spectral_motion import Spectral, with_overrides
@@ -24,9 +25,9 @@ from photoflow.motion.sway import Sway
 MOTIONS = named()
 
 __all__ = [
-    "MOTIONS", "AffineField", "Bounce", "Breathe", "Camera", "Drift", "Float", "ModalField", "Motion", "MotionField",
-    "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume", "Sway", "Swing", "Translate",
-    "from_dict", "load", "parse", "save", "with_overrides",
+    "MOTIONS", "AffineField", "Auto", "Bounce", "Breathe", "Camera", "Drift", "Float", "ModalField", "Motion",
+    "MotionField", "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume", "Sway",
+    "Swing", "Translate", "from_dict", "load", "parse", "save", "with_overrides", "words",
 ]  # fmt: skip
 
 __getattr__ = old_names(__name__, {"adjusted": "with_overrides"})

@@ -11,7 +11,7 @@ from typing import Any
 
 from photoflow.errors import InputError, shown
 from photoflow.io.reading import name_of, read_bytes
-from photoflow.motion.motion import KINDS, NAME, VERSION, Motion, check_nesting
+from photoflow.motion.motion import KINDS, NAME, VERSION, Motion, On, check_nesting
 
 MOST_BYTES = 1 << 20  # of a motion file, and characters of a motion's words: far more than MOST_POINTS take
 _NUMBER = re.compile(r"[1-9][0-9]{0,8}")  # of a layer
@@ -161,6 +161,40 @@ def parse(text: str) -> Motion:
             raise InputError(f"motion {name}: expected {key} once, got it twice")
         given[key] = _value(key, value)
     return _on(build(KINDS[name], given), target)
+
+
+def words(motion: Motion) -> str:
+    """Return the words with which `parse` gives the same motion; parameters at their defaults are left out.
+
+    Raises:
+        InputError: it combines motions, which a command line says one by one, or keeps in a motion file.
+
+    >>> words(parse("path@cat points=0,0;40,-20 closed=true"))
+    'path@cat points=0,0;40,-20 closed=true'
+    """
+    target = ""
+    if isinstance(motion, On):
+        target, motion = f"@{motion.subject}", motion.motion
+    if motion.combines:
+        raise InputError(f"{motion.name}: expected one motion by itself, got several in one")
+    head, said = motion.name, []
+    for field in dataclasses.fields(motion):
+        value = getattr(motion, field.name)
+        if field.name == "source":
+            head += f":{value}"
+        elif value != field.default:
+            said.append(f"{field.name}={_said(value)}")
+    return " ".join([shlex.quote(head + target), *said])
+
+
+def _said(value: Any) -> str:
+    """Return a parameter's value as `parse` reads it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        grouped = bool(value) and isinstance(value[0], tuple)
+        return ";".join(map(_said, value)) if grouped else ",".join(map(_said, value))
+    return shlex.quote(value) if isinstance(value, str) else repr(value).removesuffix(".0")
 
 
 def _addressed(text: str) -> tuple[str, str | None]:

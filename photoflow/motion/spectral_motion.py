@@ -31,7 +31,7 @@ ALIKE = 1.03  # aspect ratios that differ by less than this factor count as equa
 
 @dataclass(frozen=True)
 class Spectral(Motion):
-    """Moves as a plant, tree, vine, flag, cloth, hair, candle or lantern in the wind, or as a clip: spectral:plant.
+    """Moves as a plant, tree, foliage, vine, flag, cloth, hair, candle or lantern in the wind, or as a clip.
 
     Args:
         source: a preset ("plant", ...), a volume (.safetensors, from `photoflow spectrum`), or a video. A clip with

@@ -17,6 +17,7 @@ SAMPLES = [
     motion.Bounce(), motion.Translate(), motion.Path(points=((0, 0), (5, 6)), closed=True),
     motion.Drift(arrows=((0, 0, 5, 5),), anchors=((9, 9),)),
     motion.Spectral("plant", wind=0.7, seed=3), motion.Spectral("my clip.mp4", region=(1, 2, 30, 40), slow=2),
+    motion.Auto(),
     motion.Poke(30, 40, -5, 6.5, at=1, like="tree"), motion.Camera(orbit=-0.05, handheld=0.01),
     motion.Sway().on(2) + 0.5 * (motion.Float() + motion.Breathe()),
 ]  # fmt: skip
@@ -31,6 +32,18 @@ def test_round_trip(sample, tmp_path):
 
 def test_every_motion_is_sampled():
     assert set(motion.MOTIONS) <= {s.name for s in SAMPLES}
+
+
+@pytest.mark.parametrize("sample", [one for one in SAMPLES if not one.combines], ids=lambda m: m.name)
+@pytest.mark.parametrize("layer", [None, 3, "cat"])
+def test_words_say_the_same_motion(sample, layer):
+    wanted = sample if layer is None else sample.on(layer)
+    assert motion.parse(motion.words(wanted)) == wanted
+
+
+def test_words_of_several_motions_are_refused():
+    with pytest.raises(InputError, match="expected one motion by itself"):
+        motion.words(motion.Sway() + motion.Float())
 
 
 def document(**motion_values):
@@ -107,7 +120,7 @@ def test_parse(text, expected):
     ("text", "named"),
     [
         ("", "unknown motion ''"),
-        ("dance", "unknown motion 'dance'; expected one of bounce"),
+        ("dance", "unknown motion 'dance'; expected one of auto, bounce"),
         ("sway strength", "expected PARAMETER=VALUE"),
         ("sway@2x", "number or name after @"),
         ("sway strength=abc", "strength expects a number"),

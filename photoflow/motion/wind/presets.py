@@ -78,6 +78,15 @@ PRESETS: dict[str, Preset] = {
             Mode(2.2, 0.20, 0.22, size=0.09, spread=0.3, kind="flutter", gives=(0.1, 1.0), fine=0.3),
         ),
     ),
+    # Many small things side by side, of which none is seen as a whole: grass, a hedge, a crown.
+    "foliage": Preset(
+        "foot", 0.006, lag=0.0, speed=0.8, lean=0.0,
+        modes=(
+            Mode(0.55, 0.25, 1.0, size=0.25, spread=0.2, kind="flutter", gives=(1.0, 1.0)),
+            Mode(1.1, 0.25, 0.5, size=0.10, spread=0.3, kind="flutter", gives=(1.0, 1.0)),
+            Mode(2.2, 0.25, 0.15, size=0.05, spread=0.3, kind="flutter", gives=(1.0, 1.0)),
+        ),
+    ),
     "vine": Preset(
         "top", 0.030, lag=0.20, speed=1.6, strand=0.6,
         modes=(

@@ -58,7 +58,7 @@ def test_every_kind_closes_its_loop_and_does_not_fold(kind):
     assert rms(frames(volume))[shape() > 0.5].max() > 1
 
 
-@pytest.mark.parametrize("kind", PRESETS)
+@pytest.mark.parametrize("kind", sorted(PRESETS.keys() - {"foliage"}))  # which nothing holds
 def test_what_is_held_rests_and_free_ends_move(kind):
     mask, preset = shape(), PRESETS[kind]
     moved = rms(frames(in_wind(kind)))
