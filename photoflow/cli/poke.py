@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.animate import check_clip_files, clip_report, combined, motion_files
+from photoflow.cli.animate import check_clip_files, clip_report, motion_files
 from photoflow.cli.app import (
     BorderPins,
     Device,
@@ -42,7 +42,7 @@ def poke(
     like: Annotated[
         str | None,
         typer.Option(
-            help="What the subject moves like: plant, tree, foliage, vine, flag, cloth, hair, candle or lantern.  [plant]"
+            help="What it moves like: plant, tree, foliage, vine, flag, cloth, hair, candle or lantern.  [plant]"
         ),
     ] = None,
     volume: Annotated[
@@ -69,6 +69,7 @@ def poke(
     from photoflow.animator import Animator, frame_count
     from photoflow.clip import EXPLAIN_ROWS
     from photoflow.motion import Poke
+    from photoflow.motion.motion import total
 
     times = at or [0.5]
     if len(times) not in (1, len(drag)):
@@ -80,7 +81,7 @@ def poke(
     for text, time in zip(drag, times):
         x, y, dx, dy = numbers("drag", text, 4)
         pulls.append(Poke(x, y, dx, dy, at=time, hold=hold, like=str(volume or like or "plant")))
-    planned = combined(pulls)
+    planned = total(pulls)
     options = LayerOptions(mask, box, point, not_point)
     read: Read = {"the photo": [photo], "its mask": options.files, "the volume": motion_files(planned)}
     check_clip_files(read, output, False, explain, None)
