@@ -21,10 +21,12 @@ from photoflow.io import read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Camera, Motion
+from photoflow.motion.motion import total
 from photoflow.segment import Segmenter
 from photoflow.segment.selection import transparency
 from photoflow.stage import Layer, Stage
 from photoflow.stage.file import is_stage_file
+from photoflow.stage.judgement import needs_regions, resolved
 from photoflow.stage.plan import assign, cameras_of, parts_of, with_cards
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.view import DepthFinder, camera_renderer
@@ -175,8 +177,8 @@ class Animator:
 
         Args:
             photo: a photo as `prepare` takes it; or a `Stage`, or the path of a .stage file.
-            motion: what moves and how: a motion, `Sway()` by default; or for each layer that moves, by its name or
-                number, its own motion.
+            motion: what moves and how: a motion; or for each layer that moves, by its name or number, its own motion.
+                By default `Auto()`: what is in the photo moves as such things do (`photoflow.stage.judgement`).
             seconds: length of the clip, up to an hour.
             fps: frames a second, 0.1 to 240.
             loop: the end leads into the beginning.
@@ -195,14 +197,11 @@ class Animator:
             as it is.
 
         Raises:
-            InputError: bad input, or a photo in which no subject was found.
+            InputError: bad input, or a motion of a subject in a photo in which none was found.
             Cancelled: it was cancelled.
         """
-        cameras, parts = cameras_of(parts_of(motion))
-        if cameras and self._chosen["renderer"] != "splat":
-            raise InputError(f"camera: expected renderer splat with it, got {self._chosen['renderer']}")
-        if depth is not None and not cameras:
-            raise InputError("depth: expected it with a motion of the camera, and there is none")
+        parts = parts_of(motion)
+        self._check_cameras(cameras_of(parts)[0])  # before anything is looked for
         count = frame_count(seconds, fps)
         rate = keyframe_rate(keyframe_fps, fps, self._chosen["interpolate"])
         if self._device.startswith("cuda"):
@@ -218,10 +217,16 @@ class Animator:
             stage = photo.snapshot() if isinstance(photo, Stage) else Stage.load(photo, self.segmenter)
         else:
             stage = self._prepared(photo, size, layers, progress, _flows_all_over(parts))
+        timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
+        if any(needs_regions(target, part, stage) for target, part in parts):
+            stage.find_regions()
+        parts = resolved(parts, stage, self._chosen["renderer"] == "splat")
+        cameras, others = cameras_of(parts)
         if cameras:
             self._find_depth(stage, depth, depth_far_bright, progress)
-        timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
-        plans = assign(parts, stage, subject)
+        elif depth is not None:
+            raise InputError("depth: expected it with a motion of the camera, and there is none")
+        plans = assign(others, stage, subject)
         for layer in stage.layers:
             if layer.given and not cameras and layer not in dict(plans):
                 progress.done(f"{layer.name}: it stays, no motion is for it")
@@ -233,7 +238,8 @@ class Animator:
             from photoflow.render.interpolated import InterpolatedRenderer
 
             renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
-        return Clip(renderer, stage.photo, moving, fps, count)
+        moves = total([one if name is None else one.on(name) for name, one in parts])
+        return Clip(renderer, stage.photo, moving, fps, count, moves)
 
     def _prepared(
         self,
@@ -261,6 +267,10 @@ class Animator:
                 stage.find()
             progress.done(f"subject: {stage.note or 'the whole picture'}")
         return stage
+
+    def _check_cameras(self, cameras: Sequence[Any]) -> None:
+        if cameras and self._chosen["renderer"] != "splat":
+            raise InputError(f"camera: expected renderer splat with it, got {self._chosen['renderer']}")
 
     def _network(self, kind: str) -> Any:
         """Return the network of a kind, loaded when it is first asked for; None for a kind without one."""
@@ -294,8 +304,8 @@ class Animator:
         progress: Progress,
     ) -> tuple[Renderer, Array]:
         """Return the renderer of the planned motions, and the soft mask of all that moves."""
-        subjects = [(layer.as_region(False), motion) for layer, motion in plans if not motion.in_place]
-        regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place]
+        subjects = [(layer, motion) for layer, motion in plans if not (motion.in_place or layer.region)]
+        regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place or layer.region]
         planned = {layer for layer, _ in plans}
         if cameras:
             subjects = with_cards(subjects, stage)
@@ -303,12 +313,14 @@ class Animator:
         staying = [layer for layer in stage.layers if layer not in planned and not layer.region]
         whole = stage.compose([layer for layer, _ in subjects], staying, progress)
         device = self._settled_device()
-        from photoflow.render.layered import FlowingLayer, LayeredRenderer, SubjectLayer
+        from photoflow.render.flowing import FlowingLayer
         from photoflow.render.layered import Layer as DrawnLayer
+        from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
-        # Water flows behind what stands in it, so its own colours are those of the filled background.
+        # Water flows behind what moves, so its own colours are those of the filled background; what stays stands in it.
+        stays = np.maximum.reduce([layer.alpha for layer in staying]) if regions and staying else None
         drawn: list[DrawnLayer] = [
-            FlowingLayer(whole.background, layer.alpha, motion, device=device, **timing)
+            FlowingLayer(whole.background, layer.alpha, motion, standing=stays, device=device, **timing)
             for layer, motion in regions[::-1]
         ]
         blueprint = self._network(self._chosen["blueprint"])

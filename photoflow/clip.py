@@ -17,6 +17,7 @@ from photoflow.io import VideoWriter, check_directory, check_output, write_image
 from photoflow.motion.scene import moments
 
 if TYPE_CHECKING:
+    from photoflow.motion import Motion
     from photoflow.render.renderer import Renderer
 
 
@@ -36,10 +37,12 @@ class Clip(Sequence[Array]):
         mask: float32 (H, W) in [0, 1], what of it moves.
         fps: frames a second.
         count: number of frames.
+        motion: what moves how, with what was chosen and not said.
     """
 
-    def __init__(self, renderer: Renderer, photo: Array, mask: Array, fps: float, count: int) -> None:
+    def __init__(self, renderer: Renderer, photo: Array, mask: Array, fps: float, count: int, motion: Motion) -> None:
         self.renderer, self.photo, self.mask, self.fps, self._count = renderer, photo, mask, fps, count
+        self.motion = motion
 
     def __len__(self) -> int:
         return self._count

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -42,11 +43,14 @@ if TYPE_CHECKING:
 
 @app.command()
 def animate(
+    context: typer.Context,
     photo: PhotoPath,
     output: Output = Path("out.mp4"),
     motion: Annotated[
         list[str] | None,
-        typer.Option("--motion", help="'NAME[:SOURCE][@LAYER] [PARAMETER=VALUE ...]' or a .json file; several add up."),
+        typer.Option(
+            "--motion", help="'NAME[:SOURCE][@LAYER] [PARAMETER=VALUE ...]' or a .json file; several add up.  [auto]"
+        ),
     ] = None,
     wind: Annotated[float | None, typer.Option(help="Of spectral:PRESET, from 0 to 1: how much it blows.")] = None,
     transfer_from: Annotated[
@@ -90,11 +94,13 @@ def animate(
     from photoflow import motion as motions
     from photoflow.animator import Animator, frame_count
     from photoflow.clip import EXPLAIN_ROWS
+    from photoflow.motion.motion import summands, total
+    from photoflow.stage.judgement import chooses
 
     if all_subjects and subject != "1":
         raise InputError(f"subject: expected it without --all-subjects, got {subject}")
-    words = motion or ["sway"]
-    planned = combined([motions.parse(text) for text in words])
+    words = motion or ["auto"]
+    planned = total([motions.parse(text) for text in words])
     options = LayerOptions(mask, box, point, not_point)
     read: Read = {
         "the photo": [photo],
@@ -123,8 +129,35 @@ def animate(
         if explain:
             clip.explain(explain, progress=advance)
         if save_motion:
-            planned.save(save_motion)
+            clip.motion.save(save_motion)
     console.print(clip_report(output, len(clip), fps, clip.seconds), markup=False, soft_wrap=True)
+    if any(chooses(part) for _, part in planned.terms()):
+        said = [word for part in summands(clip.motion) for word in ("--motion", motions.words(part))]
+        console.print(f"chosen, and repeated by: {command_with(context, said)}", markup=False, soft_wrap=True)
+
+
+def command_with(context: typer.Context, said: Sequence[str]) -> str:
+    """Return the command that was given, with other words for its motions.
+
+    Args:
+        context: of the command.
+        said: those words.
+    """
+    words = ["photoflow", str(context.info_name)]
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name == "motion" or source is None or source.name != "COMMANDLINE":
+            continue
+        value = context.params[name]
+        for one in value if isinstance(value, (list, tuple)) else [value]:
+            if parameter.param_type_name == "argument":
+                words.append(str(one))
+            elif isinstance(one, bool):
+                words.append((parameter.opts if one else parameter.secondary_opts)[0])
+            else:
+                words += [parameter.opts[0], str(one)]
+    return shlex.join([*words, *said])
 
 
 def clip_report(output: Path, count: int, fps: float, seconds: float) -> str:
@@ -188,11 +221,3 @@ def check_clip_files(read: Read, output: Path, alpha: bool, explain: Path | None
     pictures = [explain / name for name in EXPLAINED] if explain else []
     check_files(read, [path for path in (output, explain, save_motion) if path])
     check_files(read, [path for path in (output, save_motion, *pictures) if path])
-
-
-def combined(parts: list[Any]) -> Any:
-    """Add up one or more motions."""
-    total = parts[0]
-    for part in parts[1:]:
-        total = total + part
-    return total

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +22,9 @@ from photoflow.cli.app import (
 from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, loaded
 from photoflow.errors import InputError
 
+if TYPE_CHECKING:
+    from photoflow.stage import Stage
+
 
 @app.command()
 def prepare(
@@ -29,6 +32,9 @@ def prepare(
         Path, typer.Argument(help="A photo, - for standard input, or a .stage to add layers to.", show_default=False)
     ],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="A .stage file.  [the photo's name]")] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Only say what is found, how sure that is, and what would move how.")
+    ] = False,
     size: Size = None,
     mask: Masks = None,
     box: Boxes = None,
@@ -50,9 +56,10 @@ def prepare(
     output = output or Path("photo" if is_standard_input(photo) else photo.name).with_suffix(SUFFIX)
     if output.suffix.lower() != SUFFIX:
         raise InputError(f"{output}: expected a name that ends in {SUFFIX}")
-    check_target(output)
     options = LayerOptions(mask, box, point, not_point)
-    check_files({"what is prepared": [photo], "its mask": options.files, "its depth": [depth]}, [output])
+    if not listed:
+        check_target(output)
+        check_files({"what is prepared": [photo], "its mask": options.files, "its depth": [depth]}, [output])
 
     def report(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
@@ -67,6 +74,26 @@ def prepare(
             photo, size=parse_size(size), layers=options.layers() or None, depth=depth,
             depth_far_bright=depth_far_bright, report=report,
         )  # fmt: skip
+    stage.find_regions()
+    if listed:
+        for line in listing(stage):
+            typer.echo(line)
+        return
     stage.fill(report)
     stage.save(output)
     report(f"{output}: {stage}" + (f": {stage.note}" if not stage.layers else ""))
+
+
+def listing(stage: Stage) -> list[str]:
+    """Return a line for each layer: what it is, how sure that is and why, and how it would move by itself."""
+    from photoflow.motion import words
+    from photoflow.stage.judgement import chosen
+
+    moves = {name: words(motion) for name, motion in chosen(stage)}
+    rows = [
+        (layer.name, layer.kind.name, f"{100 * layer.kind.sure:.0f} %", moves.get(layer.name, "stays"), layer.kind.why)
+        for layer in stage.layers
+    ]
+    rows += [("camera", "", "", moves[None], "")] if None in moves else []
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    return ["  ".join([*(cell.ljust(width) for cell, width in zip(row, widths)), row[4]]).rstrip() for row in rows]

@@ -10,7 +10,7 @@ from photoflow.deprecated import old_names
 from photoflow.motion.auto import Auto
 from photoflow.motion.camera import Camera
 from photoflow.motion.drift import Drift
-from photoflow.motion.field import AffineField, ModalField, MotionField
+from photoflow.motion.field import AffineField, InPlaceField, ModalField, MotionField
 from photoflow.motion.motion import Motion
 from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
 from photoflow.motion.path import Path
@@ -21,13 +21,14 @@ from photoflow.motion.simulation import Simulation
 from photoflow.motion.spectral import SpectralField, SpectralVolume
 from photoflow.motion.spectral_motion import Spectral, with_overrides
 from photoflow.motion.sway import Sway
+from photoflow.motion.water import Water
 
 MOTIONS = named()
 
 __all__ = [
-    "MOTIONS", "AffineField", "Auto", "Bounce", "Breathe", "Camera", "Drift", "Float", "ModalField", "Motion",
-    "MotionField", "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume", "Sway",
-    "Swing", "Translate", "from_dict", "load", "parse", "save", "with_overrides", "words",
+    "MOTIONS", "AffineField", "Auto", "Bounce", "Breathe", "Camera", "Drift", "Float", "InPlaceField", "ModalField",
+    "Motion", "MotionField", "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume",
+    "Sway", "Swing", "Translate", "Water", "from_dict", "load", "parse", "save", "with_overrides", "words",
 ]  # fmt: skip
 
 __getattr__ = old_names(__name__, {"adjusted": "with_overrides"})

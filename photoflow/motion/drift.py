@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.field import MotionField
+from photoflow.motion.field import InPlaceField
 from photoflow.motion.motion import Motion, check_points, check_range
 from photoflow.motion.scene import Scene
 
@@ -20,14 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Drift(Motion):
-    """Lets the material inside the region flow for ever along arrows.
+    """Lets the material inside the region flow for ever, along arrows or in one direction.
+
+    In one direction what is farther away is slower, as clouds and rivers are: the speed is proportional to the rows
+    from the horizon, but at least a quarter of its largest value. In a region that reaches the picture's upper border
+    the horizon is its lowest row (sky), in one that reaches the lower border its highest (water); in any other all
+    is equally fast.
 
     Args:
         arrows: (x1, y1, x2, y2) in pixels of the photo: material at the tail reaches the head after
             one second. The velocity between arrows is interpolated.
         anchors: (x, y) in pixels of the photo: points that stand still.
         period: seconds after which the material starts again from the photo; this is not visible, as
-            two passes half a period apart are blended. In a loop, the nearest period that divides it.
+            two passes half a period apart replace each other, here sooner and there later. In a loop, the
+            nearest period that divides it.
+        direction: in place of arrows, where it flows: degrees, 0 = right, 90 = down.
+        speed: with a direction, how fast the nearest material is: the share of the picture's longest side that it
+            moves in a second, 0 to 1; 0.012 by default.
 
     Source: Holynski et al. 2021, "Animating Pictures with Eulerian Motion Fields": a steady velocity
         field is integrated, and two passes are blended to a loop. The passes here run from half a
@@ -37,30 +47,66 @@ class Drift(Motion):
 
     name: ClassVar[str] = "drift"
     in_place: ClassVar[bool] = True
-    arrows: tuple[tuple[float, ...], ...]
+    arrows: tuple[tuple[float, ...], ...] = ()
     anchors: tuple[tuple[float, ...], ...] = ()
     period: float = 3.0
+    direction: float | None = None
+    speed: float | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "arrows", check_points(self.name, "arrows", self.arrows, 4, 1))
+        object.__setattr__(self, "arrows", check_points(self.name, "arrows", self.arrows, 4, 0))
         object.__setattr__(self, "anchors", check_points(self.name, "anchors", self.anchors, 2, 0))
         check_range(self.name, "period", self.period, 0.1, 600)
+        if bool(self.arrows) == (self.direction is not None):
+            raise InputError(f"drift: expected arrows or a direction, got {'both' if self.arrows else 'neither'}")
         if any(a[:2] == a[2:] for a in self.arrows):
             raise InputError("drift: an arrow has no length; a point that stands still is an anchor")
+        if self.direction is not None:
+            check_range(self.name, "direction", self.direction, -360, 360)
+            check_range(self.name, "speed", SPEED if self.speed is None else self.speed, 0, 1)
+            if self.anchors:
+                raise InputError("drift: anchors go with arrows, got a direction")
+        elif self.speed is not None:
+            raise InputError("drift: speed goes with a direction, got arrows, whose lengths are theirs")
 
     def field(self, scene: Scene) -> DriftField:
         height, width = scene.mask.shape
         step = max(1, -(-max(height, width) // VELOCITY_SIDE))  # the velocity is smooth, so a coarse grid is enough
-        arrows = np.array([[*scene.locate(*a[:2]), *scene.locate(*a[2:])] for a in self.arrows]) / step
-        anchors = np.array([scene.locate(*p) for p in self.anchors]).reshape(-1, 2) / step
-        size = (-(-width // step), -(-height // step))
-        mask = cv2.resize(scene.mask, size, interpolation=cv2.INTER_AREA)
-        velocity = dense_velocity(arrows, anchors, mask)
+        mask = cv2.resize(scene.mask, (-(-width // step), -(-height // step)), interpolation=cv2.INTER_AREA)
+        if self.direction is None:
+            arrows = np.array([[*scene.locate(*a[:2]), *scene.locate(*a[2:])] for a in self.arrows]) / step
+            anchors = np.array([scene.locate(*p) for p in self.anchors]).reshape(-1, 2) / step
+            velocity = dense_velocity(arrows, anchors, mask)
+        else:
+            speed = SPEED if self.speed is None else self.speed
+            length = speed * max(scene.picture or (width, height)) / step
+            angle = math.radians(self.direction)
+            along = np.array([math.cos(angle), math.sin(angle)], np.float32)[:, None, None]
+            velocity = along * np.float32(length) * nearness(scene, len(mask)) * inner_ease(mask)
         period = scene.seconds / scene.cycles(self.period)
         return DriftField(velocity, period, scene.mask.shape, scene.device)
 
 
+SPEED = 0.012  # of the picture's longest side a second: clouds and rivers that nobody would call hurried
+FARTHEST = 0.25  # speed of the farthest material, of the nearest one's: clouds have heights, they end at no plane
 VELOCITY_SIDE = 320  # longest side of the velocity's grid, in pixels of that grid
+
+
+def nearness(scene: Scene, rows: int) -> Array:
+    """Return how near the region's material is, in each of so many rows, (rows, 1) float32: 1 = nearest.
+
+    A plane above or below the eye that moves sideways does so, in the picture, in proportion to the rows from the
+    horizon.
+    """
+    _, top, _, bottom = scene.box
+    height = len(scene.mask)
+    lowest = (scene.picture[1] if scene.picture else height) - 1 - scene.origin[1]
+    is_sky, is_ground = top + scene.origin[1] <= 1, bottom >= lowest - 1
+    if is_sky == is_ground:
+        return np.ones((rows, 1), np.float32)
+    y = np.linspace(0, height - 1, rows, dtype=np.float32)[:, None]
+    share = (y - top) / max(bottom - top, 1)
+    return np.asarray(np.clip(1 - share if is_sky else share, FARTHEST, 1), np.float32)
 
 
 def dense_velocity(arrows: Array, anchors: Array, mask: Array) -> Array:
@@ -106,11 +152,11 @@ def inner_ease(mask: Array) -> Array:
     """
     inside = np.pad((mask > 0.5).astype(np.uint8), 1, mode="edge")
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
-    u = np.clip(distance / (0.03 * max(mask.shape)), 0, 1)
+    u = np.clip(distance / max(1, 0.03 * max(mask.shape)), 0, 1)
     return np.asarray(u * u * (3 - 2 * u), dtype=np.float32)
 
 
-class DriftField(MotionField):
+class DriftField(InPlaceField):
     """Displacements along a steady velocity field, found by integration.
 
     Args:
@@ -163,12 +209,6 @@ class DriftField(MotionField):
         return dense
 
     def sources(self, t: float) -> list[tuple[Tensor, float]]:
-        """Return the places in the photo that each pixel shows at time `t`, seconds.
-
-        Returns:
-            At most two passes as (flow, weight): pixel p shows the weighted sum of the photo at
-            p + flow[p], flow (2, H, W) in pixels; the weights add up to 1.
-        """
         passes = []
         for shift in (0.0, 0.5):
             age = ((t / self.period + shift + 0.5) % 1.0 - 0.5) * self.period
@@ -177,5 +217,5 @@ class DriftField(MotionField):
                 passes.append((self.flow(-age), weight))
         return passes
 
-    def scaled(self, factor: float) -> MotionField:
+    def scaled(self, factor: float) -> DriftField:
         return DriftField(self.velocity * np.float32(factor), self.period, self.size, self.device)

@@ -36,6 +36,20 @@ class MotionField(ABC):
         """Return the same motion with displacements `factor` times as large."""
 
 
+class InPlaceField(MotionField):
+    """A field that says where to read the photo inside a region that stays in place (water, clouds)."""
+
+    @abstractmethod
+    def sources(self, t: float) -> list[tuple[Tensor, float]]:
+        """Return the places in the photo that each pixel shows at time `t`, seconds.
+
+        Returns:
+            One pass or two as (flow, weight): pixel p shows the photo at p + flow[p], flow (2, H, W) float32 in pixels;
+            of two passes the one or the other, by shares that are equal where their weights are. The weights add up to
+            1. At t = 0 it is one pass, at rest.
+        """
+
+
 class AffineField(MotionField):
     """A field that is an affine map of the region at every moment: shifts, rotations, scalings.
 

@@ -8,7 +8,9 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from itertools import islice
+from operator import add
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -60,7 +62,7 @@ class Motion(ABC):
         return None
 
     def __add__(self, other: Motion) -> Motion:
-        return Sum((*_summands(self), *_summands(other))) if isinstance(other, Motion) else NotImplemented
+        return Sum((*summands(self), *summands(other))) if isinstance(other, Motion) else NotImplemented
 
     def __mul__(self, factor: float) -> Motion:
         return Scaled(factor, self) if isinstance(factor, (int, float)) else NotImplemented
@@ -195,6 +197,11 @@ class On(Changed):
         return self.motion.field(scene)
 
 
+def total(motions: Sequence[Motion]) -> Motion:
+    """Return the sum of at least one motion; a single one as it is."""
+    return reduce(add, motions)
+
+
 def check_range(motion: str, name: str, value: float, low: float, high: float) -> None:
     """Raise an InputError unless `value` is a number in [low, high]."""
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
@@ -272,7 +279,7 @@ def _inner(motion: Any) -> tuple[Motion, ...]:
     return (motion.motion,) if isinstance(motion, Changed) else ()
 
 
-def _summands(motion: Motion) -> tuple[Motion, ...]:
+def summands(motion: Motion) -> tuple[Motion, ...]:
     """Return the motions that `+` adds: those of a sum are not put into a sum once more, or long ones would be deep."""
     return motion.motions if isinstance(motion, Sum) else (motion,)
 

@@ -17,6 +17,7 @@ from photoflow.arrays import Array
 from photoflow.errors import InputError, shown
 from photoflow.motion.field import MotionField
 from photoflow.motion.motion import Motion, On, Scaled, Sum, check_range, numbers
+from photoflow.motion.resting import RestingField
 from photoflow.motion.scene import Scene
 from photoflow.motion.spectral import SpectralVolume, closing_frequencies
 from photoflow.motion.tear_repair import repair_tears
@@ -91,7 +92,9 @@ class Spectral(Motion):
         frequencies = volume.slowed(self.slow).frequencies
         if scene.loop:
             frequencies = closing_frequencies(frequencies, scene.seconds)
-        return volume.field(frequencies, scene.device)
+        field = volume.field(frequencies, scene.device)
+        # A wind blows at any time; a clip begins at its own first frame.
+        return RestingField(field, scene.seconds, scene.loop) if self.blows else field
 
     def _blown(self, scene: Scene) -> SpectralVolume:
         """Return the preset's volume; in a loop, a whole number of its slowed-down records fills the clip."""

@@ -83,7 +83,8 @@ class CameraRenderer:
             canvas[place].copy_(band.add_(0.5).clamp_(0, 255).permute(1, 2, 0))
         for card in self._cards:
             for place, rgba in card.draw(matrix, t):
-                behind = canvas[place].permute(2, 0, 1).to(torch.float32).mul_(1 - rgba[3:])
+                behind = canvas[place].permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
+                behind.mul_(1 - rgba[3:])
                 canvas[place].copy_(behind.add_(rgba[:3], alpha=255).add_(0.5).permute(1, 2, 0))
         return canvas.cpu().numpy()
 
@@ -171,7 +172,6 @@ class Card:
 
     def __init__(self, subject: SubjectLayer, plane: tuple[float, float], moves: bool, size: tuple[int, ...]) -> None:
         self._subject, self._plane, self.moves, self._size = subject, plane, moves, size
-        self._pictures: dict[bool, Tensor] = {}
 
     def draw(self, matrix: Array, t: float, plain: bool = False) -> Iterator[tuple[Window, Tensor]]:
         """Draw the card as a camera sees it, band by band.
@@ -189,7 +189,7 @@ class Card:
         window = rows, columns = self._window(matrix)
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return
-        picture = self._picture(plain)
+        picture = self._subject.planes(plain)
         size = [-(-(side.stop - side.start - 1) // SMOOTH_GRID) + 1 for side in window]
         nodes = _nodes((columns.start, rows.start), size, SMOOTH_GRID)
         back, step = _field(unseen(matrix, nodes, 0.0) - nodes, picture.device), SMOOTH_GRID
@@ -232,12 +232,6 @@ class Card:
         there = torch.cat([arrived.mul_(GRID).masked_fill_(~known, 0), known.float()], dim=1)
         read = ops.backward_warp(there, back, padding="border")
         return (read[:, :2] / read[:, 2:]).masked_fill_(read[:, 2:] < 0.5, torch.nan)
-
-    def _picture(self, plain: bool) -> Tensor:
-        if plain not in self._pictures:
-            planes = self._subject.planes(plain)
-            self._pictures[plain] = planes.contiguous(memory_format=torch.channels_last)
-        return self._pictures[plain]
 
     def _window(self, matrix: Array) -> Window:
         """Return the rows and columns of the picture in which it is seen."""

@@ -16,12 +16,11 @@ from torch import Tensor
 from photoflow import ops
 from photoflow.arrays import Array
 from photoflow.motion import Motion, MotionField, Scene
-from photoflow.motion.drift import DriftField
 from photoflow.motion.looped import looped
 from photoflow.motion.pinned import PinnedField, pin_weights
 from photoflow.motion.scene import moments
 from photoflow.render.continuation import Margins, continued
-from photoflow.render.cutout import Box, Cutout, crop, premultiplied, support
+from photoflow.render.cutout import Box, Cutout, crop, premultiplied
 from photoflow.render.measured_flow import FlowNetwork, MeasuredField
 
 Window = tuple[slice, slice]
@@ -250,43 +249,6 @@ class SubjectLayer:
     def flow(self, t: float) -> tuple[Tensor, Window]:
         flow = _dense(self.field.flow(t)[None])[0] * GRID * self._mask
         return flow[:, self._inside[0], self._inside[1]], self._window
-
-
-class FlowingLayer:
-    """A region that stays in place while what is in it flows on.
-
-    Args:
-        rgb: uint8 (H, W, 3), the photo.
-        alpha: float32 (H, W) in [0, 1], the region.
-        motion: an in-place motion.
-        scale, seconds, loop, device: see `photoflow.motion.Scene`.
-    """
-
-    def __init__(
-        self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str
-    ) -> None:
-        box = support(alpha)
-        field = motion.field(Scene(crop(alpha, box), box[:2], scale, seconds, loop, device))
-        assert isinstance(field, DriftField)
-        self.field = field
-        planes = np.ascontiguousarray(crop(rgb, box).transpose(2, 0, 1), dtype=np.float32) / 255
-        self._rgb = torch.from_numpy(planes)[None].to(device)
-        self._alpha = torch.from_numpy(np.ascontiguousarray(crop(alpha, box)))[None].to(device)
-        self._window, _ = _windows(box, alpha.shape)
-
-    def render(self, t: float) -> tuple[Tensor, Window]:
-        shown = torch.zeros_like(self._rgb)
-        for flow, weight in self.field.sources(t):
-            # Bicubic: linear reading is sharp at whole pixels and soft between them, so that the water would pulse.
-            shown += weight * ops.backward_warp(self._rgb, flow[None], mode="bicubic", padding="reflection")
-        return torch.cat([shown[0].clamp_(0, 1) * self._alpha, self._alpha]), self._window
-
-    def cutout(self, t: float) -> tuple[Tensor, Window]:
-        return self.render(t)
-
-    def flow(self, t: float) -> tuple[Tensor, Window]:
-        """Return the displacements as any layer does, within half a period: then the material starts again."""
-        return self.field.flow(t) * (self._alpha > 0.5), self._window
 
 
 def coarse(mask: Array, step: int) -> Array:

@@ -50,6 +50,21 @@ class Segmentation:
     method: str
 
 
+@dataclass(frozen=True)
+class Found:
+    """Parts that a search in the reduced photo found.
+
+    Args:
+        parts: a mask, (H, W) bool, for each subject, best first; none where nothing stands out.
+        confidence: (H, W) float32 in [0, 1].
+        said: how it was found.
+    """
+
+    parts: tuple[Bits, ...]
+    confidence: Mask
+    said: str
+
+
 def bounding_box(bits: npt.NDArray[Any]) -> Box:
     """Return left, top, width, height of the non-zero pixels; all zero for an empty mask."""
     left, top, width, height = cv2.boundingRect(np.ascontiguousarray(bits, dtype=np.uint8))
@@ -93,6 +108,12 @@ def components(bits: Bits, smallest: float = 0.0) -> list[Bits]:
     areas = stats[:, cv2.CC_STAT_AREA]
     order = sorted(range(1, count), key=lambda index: -int(areas[index]))
     return [labels == index for index in order if areas[index] >= smallest * areas[order[0]]]
+
+
+def whole(bits: Bits, speck: float = 0.03) -> tuple[Bits, ...]:
+    """Return a mask without specks, as the one part it is; none where it is empty or covers all."""
+    parts = components(bits, speck)
+    return (np.logical_or.reduce(parts),) if parts and not bits.all() else ()
 
 
 def split(bits: Bits, separate: float = 0.25, speck: float = 0.02, gap: float = 0.015) -> list[Bits]:

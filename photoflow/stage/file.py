@@ -39,6 +39,10 @@ _DAMAGE = (
 )  # fmt: skip
 _DATE = (1980, 1, 1, 0, 0, 0)  # the same stage gives the same bytes
 _LAYER: dict[str, Any] = {"name": str, "source": str, "kind": (str, type(None)), "region": bool, "given": bool}
+_LAYER_TOO: dict[str, Any] = {  # since version 1 was written first
+    "label": (str, type(None)), "sure": (int, float, type(None)), "why": (str, type(None)),
+    "direction": (list, type(None)),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -184,9 +188,21 @@ def _is_size(value: Any) -> bool:
 def _is_layer(value: Any) -> bool:
     return (
         isinstance(value, dict)
-        and value.keys() == _LAYER.keys()
-        and all(isinstance(value[key], kind) for key, kind in _LAYER.items())
+        and _LAYER.keys() <= value.keys() <= _LAYER.keys() | _LAYER_TOO.keys()
+        and all(isinstance(value[key], kind) for key, kind in (_LAYER | _LAYER_TOO).items() if key in value)
         and NAME.fullmatch(value["name"]) is not None
+        and _is_share(value.get("sure"))
+        and _is_direction(value.get("direction"))
+    )
+
+
+def _is_share(value: Any) -> bool:
+    return value is None or (type(value) in (int, float) and 0 <= value <= 1)
+
+
+def _is_direction(value: Any) -> bool:
+    return value is None or (
+        len(value) == 2 and all(type(v) in (int, float) and -1 <= v <= 1 for v in value) and any(value)
     )
 
 

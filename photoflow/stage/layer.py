@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.render.continuation import Margins, continued
+from photoflow.segment.kinds import Kind, kind_of
 from photoflow.segment.matting import own_colours, soft_alpha
 from photoflow.segment.selection import TOO_SMALL
 
@@ -26,26 +28,42 @@ class Layer:
         photo: uint8 (H, W, 3), the photo at its working size.
         mask: uint8 (H, W), 255 where the thing is.
         source: what found it, in words.
-        kind: what it is ("cat"), where that is known.
+        kind: what it is, where that is known; by default it is judged from the photo when it is first asked for.
+        label: what a network or a person calls it ("cat").
         region: whether its material flows inside a place that stays (water, clouds); else it is a subject, which is
             cut out and leaves a hole behind.
         given: whether a person said it, and it was not found by itself.
+        direction: (x, y), of length 1: where the material of a region flows; None: it is still.
 
     Masks and opacities are of 256 levels, so that a stage file holds them exactly.
     """
 
     def __init__(
-        self, name: str, photo: Array, mask: Array, source: str, kind: str | None = None, region: bool = False,
-        given: bool = False,
+        self, name: str, photo: Array, mask: Array, source: str, kind: Kind | None = None, region: bool = False,
+        given: bool = False, *, label: str | None = None, direction: tuple[float, float] | None = None,
     ) -> None:  # fmt: skip
         self.name, self.photo, self.mask, self.source = name, photo, mask, source
-        self.kind, self.region, self.given = kind, region, given
+        self.region, self.given, self.label, self.direction = region, given, label, direction
+        self._kind = kind
         self._levels: Array | None = None
         self._colours: Array | None = None
         self._continued: dict[Margins, tuple[Array, Array, tuple[int, int]]] = {}
         self._twin: Layer | None = None  # the same thing as a region, or as a subject
         # Two locks: who wants the opacity does not wait for who finds the colours.
-        self._lock, self._colouring = threading.Lock(), threading.Lock()
+        self._lock, self._colouring = threading.RLock(), threading.Lock()
+
+    @property
+    def known_kind(self) -> Kind | None:
+        """Return what it is, None as long as nobody asked for it."""
+        return self._kind
+
+    @property
+    def kind(self) -> Kind:
+        """Return what it is; judged once."""
+        with self._lock:
+            if self._kind is None:
+                self._kind = kind_of(self.photo, self.mask / np.float32(255), self.label)
+            return self._kind
 
     @property
     def alpha(self) -> Array:
@@ -103,8 +121,16 @@ class Layer:
             return self
         with self._lock:
             if self._twin is None:
-                self._twin = Layer(self.name, self.photo, self.mask, self.source, self.kind, region, self.given)
+                self._twin = self.changed(region=region)
             return self._twin
+
+    def changed(self, **what: Any) -> Layer:
+        """Return a layer that is this one but for some of what it was made of, by the names of its arguments."""
+        made = {
+            "name": self.name, "photo": self.photo, "mask": self.mask, "source": self.source, "kind": self._kind,
+            "region": self.region, "given": self.given, "label": self.label, "direction": self.direction,
+        }  # fmt: skip
+        return Layer(**made | what)
 
     def _matted(self) -> Array:
         mask: Array = self.mask / np.float32(255)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from photoflow.errors import InputError
-from photoflow.motion import Camera, Motion, Sway, Translate
+from photoflow.motion import Auto, Camera, Motion, Translate
 from photoflow.motion.camera import unscaled
 from photoflow.motion.motion import Sum
 from photoflow.segment import NoSubjectError
@@ -23,7 +23,7 @@ def parts_of(motion: Motion | Mapping[int | str, Motion] | None) -> list[tuple[i
         InputError: it is no motion, or a motion for one layer names another.
     """
     if motion is None:
-        return [(None, Sway())]
+        return [(None, Auto())]
     if isinstance(motion, Motion):
         return list(motion.terms())
     if not isinstance(motion, Mapping) or not motion or not all(isinstance(one, Motion) for one in motion.values()):
@@ -64,13 +64,12 @@ def with_cards(subjects: Sequence[tuple[Layer, Motion]], stage: Stage) -> list[t
 
     Before a camera they stand in front of what is behind them, too. What cannot be cut out stays in the picture.
     """
-    own = {layer: (layer.as_region(False), motion) for layer, motion in subjects}
+    own = dict(subjects)
     cards = []
     for layer in stage.layers:
-        twin = layer.as_region(False)
-        if (found := own.get(layer) or own.get(twin)) is not None:
-            cards.append(found)
-        elif not layer.region and layer.kind not in FLAT_KINDS and _can_be_cut_out(layer):
+        if layer in own:
+            cards.append((layer, own[layer]))
+        elif not layer.region and layer.kind.name not in FLAT_KINDS and _can_be_cut_out(layer):
             cards.append((layer, STILL))
     return cards
 
@@ -114,9 +113,11 @@ def assign(
         for layer in targets:
             own.setdefault(layer, []).append(motion)
     for layer, motions in own.items():
-        if len(motions) > 1 and any(one.in_place for one in motions):
+        flowing = [one for one in motions if one.in_place]
+        if len(motions) > 1 and flowing:
             raise InputError(
-                f"drift: it flows inside its region and cannot be added to another motion of it ({layer.name})"
+                f"{flowing[0].name}: it flows inside its region and cannot be added to another motion of it "
+                f"({layer.name})"
             )
     order = [*stage.layers, picture]
     plans = sorted(own.items(), key=lambda plan: order.index(plan[0]))

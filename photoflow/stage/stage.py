@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from photoflow.errors import InputError
 from photoflow.motion.motion import NAME
 from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.segment.depth import resized_depth
+from photoflow.segment.kinds import KINDS, Kind, find_regions
 from photoflow.segment.labels import split_labels
 from photoflow.segment.selection import TOO_SMALL, Selection
 from photoflow.stage import file
@@ -92,7 +93,7 @@ class Stage:
         return int(self.photo.shape[0])
 
     def __str__(self) -> str:
-        named = ", ".join(layer.name + (f" ({layer.kind})" if layer.kind else "") for layer in self._layers)
+        named = ", ".join(layer.name + (f" ({layer.label})" if layer.label else "") for layer in self._layers)
         return f"{self.width}x{self.height}, {named or 'no layer'}"
 
     def __repr__(self) -> str:
@@ -141,8 +142,28 @@ class Stage:
         self.note = found.method
         for number, subject in enumerate(found.subjects, 1):
             mask = as_levels(resize_mask(subject.mask, self.photo.shape[:2]))
-            kind = None if subject.label == "subject" else subject.label
-            self._append(Layer(f"subject-{number}", self.photo, mask, found.method, kind))
+            label = None if subject.label == "subject" else subject.label
+            self._append(Layer(f"subject-{number}", self.photo, mask, found.method, label=label))
+
+    def find_regions(self) -> None:
+        """Add the places in which material flows or leaves stir as regions: `sky`, `water`, `smoke`, `plant`.
+
+        They are behind all other layers. A name that is taken is followed by a number: `water-2`. A photo in which
+        there are none has none added; one in which they were looked for before is not looked through again.
+        """
+        if any(layer.region for layer in self._layers):
+            return
+        occupied = [layer.mask for layer in self._layers]
+        subjects = np.maximum.reduce(occupied) / np.float32(255) if occupied else None
+        for region in find_regions(self.photo, subjects):
+            taken = {layer.name for layer in self._layers}
+            names = (region.kind, *(f"{region.kind}-{number}" for number in range(2, len(taken) + 3)))
+            kind = Kind(region.kind, region.sure, "colour, texture and place")
+            self._append(
+                Layer(next(name for name in names if name not in taken), self.photo, as_levels(region.mask),
+                      "found by colour, texture and place", kind, region=True,
+                      direction=None if region.still else region.direction)
+            )  # fmt: skip
 
     def add(
         self, name: str, *, mask: Any = None, box: Sequence[float] | None = None, points: Sequence[Any] | None = None,
@@ -164,7 +185,8 @@ class Stage:
             not_points: (x, y) beside it.
             strokes: lines of points (x, y) over it.
             not_strokes: the same beside it.
-            kind: what it is.
+            kind: what it is: one of `photoflow.segment.kinds.KINDS`, or a word that says it more exactly ("cat"); by
+                default that is judged from the photo.
             region: whether it is a place in which material flows, and not a thing that is cut out.
 
         Returns:
@@ -216,9 +238,7 @@ class Stage:
         if not (prompts.add or prompts.remove):
             raise InputError(f"layer {old.name!r}: expected points or strokes to add or to remove, got none")
         found = self.segmenter.refine(self.photo, old.mask / np.float32(255), prompts.add, prompts.remove)
-        new = Layer(
-            old.name, self.photo, as_levels(found), f"{old.source}, corrected by hand", old.kind, old.region, given=True
-        )
+        new = old.changed(mask=as_levels(found), source=f"{old.source}, corrected by hand", given=True)
         with self._lock:
             self._layers = tuple(new if layer is old else layer for layer in self._layers)
         return self
@@ -320,10 +340,7 @@ class Stage:
             pictures["depth"] = self.depth
         described, places = [], {layer: number for number, layer in enumerate(layers)}
         for number, layer in enumerate(layers, 1):
-            described.append({
-                "name": layer.name, "source": layer.source, "kind": layer.kind, "region": layer.region,
-                "given": layer.given,
-            })  # fmt: skip
+            described.append(_description(layer))
             pictures[f"mask-{number}"] = layer.mask
             if layer.is_cut_out and not layer.region:
                 pictures[f"alpha-{number}"], colours = layer.cut_out()
@@ -358,7 +375,7 @@ class Stage:
         photo = pictures["photo"]
         layers = []
         for number, values in enumerate(document["layers"], 1):
-            layer = Layer(photo=photo, mask=pictures[f"mask-{number}"], **values)
+            layer = Layer(photo=photo, mask=pictures[f"mask-{number}"], **_described(values))
             if not layer.region and f"alpha-{number}" in pictures and f"colours-{number}" in pictures:
                 layer.know(pictures[f"alpha-{number}"], photo + pictures[f"colours-{number}"])
             layers.append(layer)
@@ -385,7 +402,10 @@ class Stage:
         if not (mask > 0.5).any():
             raise InputError(TOO_SMALL)
         self.note = said if not self._layers else self.note
-        self._append(Layer(name, self.photo, as_levels(mask), said, kind, region, given=True))
+        is_kind = kind in KINDS
+        known = Kind(str(kind), 1.0, "as it was said") if is_kind else None
+        label = None if is_kind else kind
+        self._append(Layer(name, self.photo, as_levels(mask), said, known, region, given=True, label=label))
 
     def _append(self, layer: Layer) -> None:
         with self._lock:
@@ -397,3 +417,26 @@ class Stage:
             raise InputError(f"layer {name!r}: expected a name of letters, digits, - and _ that begins with a letter")
         if any(layer.name == name for layer in self._layers):
             raise InputError(f"layer {name!r}: there is one of this name; expected another name")
+
+
+def _description(layer: Layer) -> dict[str, Any]:
+    """Return what a stage file says of a layer, beside its pictures."""
+    kind, direction = layer.known_kind, layer.direction
+    return {
+        "name": layer.name, "source": layer.source, "label": layer.label, "region": layer.region, "given": layer.given,
+        "kind": kind.name if kind else None, "sure": kind.sure if kind else None, "why": kind.why if kind else None,
+        "direction": None if direction is None else list(direction),
+    }  # fmt: skip
+
+
+def _described(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a layer from its description in a stage file."""
+    values = dict(values)
+    name, sure, why = values.pop("kind"), values.pop("sure", None), values.pop("why", None)
+    if name in KINDS:
+        values["kind"] = Kind(name, 1.0 if sure is None else float(sure), why or "")
+    elif name is not None:  # files of the first version hold what is a label by now
+        values["label"] = name
+    if values.get("direction") is not None:
+        values["direction"] = tuple(values["direction"])
+    return values

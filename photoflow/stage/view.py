@@ -76,7 +76,7 @@ def camera_renderer(
     from photoflow.render.camera import CameraRenderer, Card
 
     size = stage.photo.shape[:2]
-    skies = [layer for layer in stage.layers if layer.kind == "sky"]
+    skies = [layer for layer in stage.layers if layer.kind.name == "sky"]
     depths = depths_of(size, [layer for layer, _ in subjects], skies, stage.depth)
     path = CameraPath(cameras, (stage.width, stage.height), seconds, loop, depths.span)
     cards = [

@@ -188,8 +188,9 @@ def test_a_failure_while_writing_keeps_what_was_there(files, tmp_path, monkeypat
 
     monkeypatch.setattr("photoflow.render.layered.LayeredRenderer.frame", interrupted)
     code, _ = run(
-        monkeypatch, capsys, "animate", files / "photo.jpg", "-o", target, "--mask", files / "mask.png", "--offline"
-    )
+        monkeypatch, capsys, "animate", files / "photo.jpg", "-o", target, "--mask", files / "mask.png", "--offline",
+        "--motion", "sway",
+    )  # fmt: skip
     assert code == 130
     assert target.read_bytes() == b"precious" and list(tmp_path.iterdir()) == [target]
 

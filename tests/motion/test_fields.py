@@ -10,7 +10,8 @@ from photoflow import motion
 from photoflow.errors import InputError
 from photoflow.motion.drift import dense_velocity
 from photoflow.motion.field import affine
-from photoflow.motion.scene import moments
+from photoflow.motion.scene import Scene, moments
+from photoflow.motion.water import REACH
 
 EVERY = [
     motion.Sway(), motion.Sway(strength=1.5, period=0.7, base="left"), motion.Float(), motion.Breathe(),
@@ -127,6 +128,44 @@ def test_drift_sources_undo_its_flow():
     assert abs(float(behind[0, 30, x]) + float(ahead[0, 30, 30])) < 0.1
 
 
+def region(top, bottom, height=60, width=80):
+    mask = np.zeros((height, width), np.float32)
+    mask[top:bottom] = 1
+    return Scene(mask)
+
+
+def test_drift_in_one_direction_moves_a_share_of_the_picture_a_second():
+    field = motion.Drift(direction=90, speed=0.05, period=1).field(region(0, 60))
+    np.testing.assert_allclose(field.flow(0.5)[:, 30, 40], (0, 0.05 * 80 / 2), atol=1e-3)
+
+
+def test_drift_is_slower_towards_the_horizon():
+    sky = motion.Drift(direction=0).field(region(0, 40)).velocity[0, :, 40]
+    water = motion.Drift(direction=0).field(region(20, 60)).velocity[0, :, 40]
+    band = motion.Drift(direction=0).field(region(20, 40)).velocity[0, :, 40]
+    assert sky[1] > 1.5 * sky[20] > 1.9 * sky[36] > 0
+    assert water[58] > 1.5 * water[40] > 1.9 * water[23] > 0
+    assert abs(band[27] / band[33] - 1) < 1e-5
+
+
+def test_water_begins_with_the_photo_closes_its_loop_and_keeps_to_its_reach():
+    scene = region(20, 160, 160, 320)
+    for strength in (0.5, 2.0):
+        field = motion.Water(strength=strength).field(scene)
+        assert field.flow(0.0).abs().max() == 0 and field.flow(scene.seconds).abs().max() < 1e-4 * 320
+        largest = max(float(field.flow(t).abs().max()) for t in np.linspace(0, scene.seconds, 41))
+        assert 0.5 < largest / (strength * REACH * 320) <= 1
+        assert all(len(field.sources(t)) == 1 for t in (0.3, 1.7))
+
+
+def test_water_moves_more_towards_the_viewer_and_mostly_to_the_sides():
+    field = motion.Water(strength=1).field(region(20, 160, 160, 320))
+    moved = np.stack([field.flow(t).abs().numpy() for t in np.linspace(0.1, 3.9, 20)]).mean(axis=(0, 3))
+    assert moved[0, 150] > 2 * moved[0, 70] > 2 * moved[0, 35] > 0
+    assert moved[0, 150] > 2 * moved[1, 150] > 0
+    assert (moved[:, :18] == 0).all() and moved[:, :20].max() < 0.01
+
+
 @pytest.mark.parametrize(
     ("make", "named"),
     [
@@ -136,7 +175,15 @@ def test_drift_sources_undo_its_flow():
         (lambda: motion.Swing(pivot="tip"), "pivot expects"),
         (lambda: motion.Path(points=((0, 0),)), "points expects"),
         (lambda: motion.Path(points=((0, 0), (1, math.inf))), "points expects"),
-        (lambda: motion.Drift(arrows=()), "arrows expects"),
+        (lambda: motion.Drift(), "expected arrows or a direction, got neither"),
+        (lambda: motion.Drift(arrows=3), "arrows expects"),
+        (lambda: motion.Drift(arrows=((0, 0, 5, 5),), direction=0), "expected arrows or a direction, got both"),
+        (lambda: motion.Drift(arrows=((0, 0, 5, 5),), speed=0.1), "speed goes with a direction"),
+        (lambda: motion.Drift(direction=0, anchors=((1, 1),)), "anchors go with arrows"),
+        (lambda: motion.Drift(direction="left"), "direction expects a number"),
+        (lambda: motion.Drift(direction=0, speed=2), "speed expects a number from 0 to 1"),
+        (lambda: motion.Water(strength=3), "strength expects a number from 0 to 2"),
+        (lambda: motion.Water(period=0), "period expects"),
         (lambda: motion.Drift(arrows=((1, 1, 1, 1),)), "no length"),
         (lambda: motion.Sway().on(0), "subject's number"),
         (lambda: math.nan * motion.Sway(), "factor expects"),

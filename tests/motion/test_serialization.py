@@ -15,10 +15,10 @@ from photoflow.motion.serialization import MOST_BYTES
 SAMPLES = [
     motion.Sway(strength=0.7, base="left"), motion.Float(), motion.Breathe(), motion.Swing(pivot=(3, 4)),
     motion.Bounce(), motion.Translate(), motion.Path(points=((0, 0), (5, 6)), closed=True),
-    motion.Drift(arrows=((0, 0, 5, 5),), anchors=((9, 9),)),
+    motion.Drift(arrows=((0, 0, 5, 5),), anchors=((9, 9),)), motion.Drift(direction=180.0, speed=0.02),
+    motion.Water(strength=0.8),
     motion.Spectral("plant", wind=0.7, seed=3), motion.Spectral("my clip.mp4", region=(1, 2, 30, 40), slow=2),
-    motion.Auto(),
-    motion.Poke(30, 40, -5, 6.5, at=1, like="tree"), motion.Camera(orbit=-0.05, handheld=0.01),
+    motion.Poke(30, 40, -5, 6.5, at=1, like="tree"), motion.Camera(orbit=-0.05, handheld=0.01), motion.Auto(),
     motion.Sway().on(2) + 0.5 * (motion.Float() + motion.Breathe()),
 ]  # fmt: skip
 
@@ -104,6 +104,8 @@ def test_a_failed_save_keeps_the_old_file(tmp_path, monkeypatch):
         ("swing pivot=10,20", motion.Swing(pivot=(10, 20))),
         ("path points=0,0;4,5 closed=true", motion.Path(((0, 0), (4, 5)), True)),
         ("drift arrows=0,0,5,5 anchors=1,1;2,2", motion.Drift(((0, 0, 5, 5),), ((1, 1), (2, 2)))),
+        ("drift direction=90 speed=0.02", motion.Drift(direction=90.0, speed=0.02)),
+        ("water@lake strength=1", motion.Water(strength=1).on("lake")),
         ("breathe@3", motion.Breathe().on(3)),
         ("spectral:plant wind=0.7", motion.Spectral("plant", wind=0.7)),
         ("spectral:plant@2", motion.Spectral("plant").on(2)),

@@ -13,7 +13,7 @@ from pictures import disc_photo, iou
 
 from photoflow.errors import InputError
 from photoflow.segment import NoSubjectError, Segmenter
-from photoflow.segment.segmenter import _is_scenery, _salient
+from photoflow.segment.automatic import is_scenery, salient
 from photoflow.weights import loading as weights
 from photoflow.weights.loading import WeightsError
 
@@ -105,14 +105,14 @@ class Sees:
 def test_what_counts_as_no_subject() -> None:
     photo = np.zeros((200, 300, 3), np.uint8)
     photo[90:110, 140:170] = 255
-    confidence = _salient(Sees(lambda share: 0.95), photo)
+    confidence = salient(Sees(lambda share: 0.95), photo)
     np.testing.assert_allclose(confidence, np.where(photo[..., 0] > 0, 0.95, 0), atol=1e-6)
     with pytest.raises(NoSubjectError, match=r"stands out.*--mask FILE, --box X,Y,W,H or --point X,Y"):
-        _salient(Sees(lambda share: 0.0), photo)
+        salient(Sees(lambda share: 0.0), photo)
     with pytest.raises(NoSubjectError, match="stands out"):
-        _salient(Sees(lambda share: 0.72), photo)
+        salient(Sees(lambda share: 0.72), photo)
     with pytest.raises(NoSubjectError, match="fills the picture"):
-        _salient(Sees(lambda share: 0.99), np.full((100, 150, 3), 255, np.uint8))
+        salient(Sees(lambda share: 0.99), np.full((100, 150, 3), 255, np.uint8))
 
 
 def test_something_small_gets_a_second_look() -> None:
@@ -121,19 +121,19 @@ def test_something_small_gets_a_second_look() -> None:
     photo[290:310, 440:470] = 255
 
     def sure(share: float) -> float:
-        return next(value for most, value in ((0.003, 0.71), (0.1, 0.97), (0.28, 0.72), (1.0, 0.9)) if share < most)
+        return next(value for most, value in ((0.003, 0.7), (0.1, 0.97), (0.28, 0.72), (1.0, 1.0)) if share < most)
 
-    assert _salient(Sees(sure), photo)[300, 455] > 0.8
+    assert salient(Sees(sure), photo)[300, 455] > 0.8
     with pytest.raises(NoSubjectError, match="stands out"):
-        _salient(Sees(lambda share: min(sure(share), 0.8)), photo)
+        salient(Sees(lambda share: min(sure(share), 0.8)), photo)
 
 
 def test_a_band_across_is_scenery_and_a_thing_on_the_ground_is_not() -> None:
     band = np.zeros((100, 150), bool)
     band[20:60] = True
-    assert _is_scenery(band)
+    assert is_scenery(band)
     band[20:] = True
-    assert not _is_scenery(band)
+    assert not is_scenery(band)
 
 
 def test_the_network_finds_the_disc(network: Segmenter) -> None:

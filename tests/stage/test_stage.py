@@ -21,7 +21,7 @@ def animator():
 
 
 def test_what_is_found_are_layers_with_what_found_them(stage):
-    assert [(one.name, one.kind, one.source, one.given) for one in stage.layers] == [
+    assert [(one.name, one.label, one.source, one.given) for one in stage.layers] == [
         ("subject-1", "disc", "known", False), ("subject-2", "disc", "known", False),
     ]  # fmt: skip
     assert repr(stage) == "<Stage 200x100, subject-1 (disc), subject-2 (disc)>"
@@ -155,7 +155,7 @@ def test_a_photo_in_which_nothing_stands_out_is_a_stage_without_layers(animator,
     stage = animator.prepare(np.full_like(photo, 90))
     assert stage.layers == () and stage.note == "nothing in the photo stands out"
     with pytest.raises(NoSubjectError, match="nothing in the photo stands out"):
-        animator.animate(stage)
+        animator.animate(stage, motion.Sway())
     stage.add("disc", mask=disc(50))
     assert len(animator.animate(stage, seconds=1, fps=4)) == 4
 
@@ -190,7 +190,7 @@ def test_what_is_said_is_never_dropped_in_silence(animator, photo, stage):
 
 def test_steps_are_reported_and_work_is_cancelled_between_them(animator, photo):
     said, cancel = [], threading.Event()
-    animator.animate(photo, seconds=1, fps=4, report=said.append, cancel=cancel)
+    animator.animate(photo, motion.Sway(), seconds=1, fps=4, report=said.append, cancel=cancel)
     assert said == ["subject: known", "cut out: subject-1", "filled behind: subject-1"]
     for stop in said:
         cancel.clear()
@@ -202,7 +202,7 @@ def test_steps_are_reported_and_work_is_cancelled_between_them(animator, photo):
                 cancel.set()
 
         with pytest.raises(Cancelled):
-            animator.animate(photo, seconds=1, fps=4, report=report, cancel=cancel)
+            animator.animate(photo, motion.Sway(), seconds=1, fps=4, report=report, cancel=cancel)
         assert heard[-1] == stop
     with pytest.raises(Cancelled):
         animator.prepare(photo, cancel=cancel)

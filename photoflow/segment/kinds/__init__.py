@@ -1,4 +1,4 @@
-"""What is it: the kind of a found thing, and regions that nobody has to point at."""
+"""Kinds of found things, and regions that nobody has to point at."""
 
 from photoflow.segment.kinds.kind import KINDS, Kind, kind_of
 from photoflow.segment.kinds.regions import Region, find_regions

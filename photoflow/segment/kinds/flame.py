@@ -9,7 +9,8 @@ from photoflow.segment.kinds.look import Look, grown
 from photoflow.segment.subject import Bits
 
 _LEAST_PIXELS, _MOST_AREA = 25, 0.08
-_DARK = 40.0  # L of most of a scene that a flame lights
+_MOST_LIT = 0.15  # share of the picture that is not dark: a flame by daylight is not looked for
+_DARK = 40.0  # L beside a flame
 
 
 def find_flames(look: Look) -> Bits:
@@ -19,9 +20,10 @@ def find_flames(look: Look) -> Bits:
         (h, w) bool, of found things too: a candle with its flame is one thing.
     """
     flames = np.zeros(look.shape, bool)
-    if np.median(look.lightness) > _DARK:
+    lit = look.lightness > 55
+    if lit.mean() > _MOST_LIT:
         return flames
-    count, labels, stats, _ = cv2.connectedComponentsWithStats((look.lightness > 55).astype(np.uint8))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(lit.astype(np.uint8))
     for index in range(1, count):
         _, _, width, height, area = stats[index]
         upright = height > 1.5 * width and area > 0.5 * width * height
@@ -35,7 +37,8 @@ def _is_flame(look: Look, blob: Bits) -> bool:
     rows = np.flatnonzero(blob.any(axis=1))
     widths = blob.sum(axis=1)[rows]
     third = len(rows) // 3
-    if widths.max() < 4 or widths[:third].mean() > 0.7 * widths[third:].max():
+    tip, foot = widths[:third].mean(), widths[-third:].mean()
+    if widths.max() < 4 or tip > min(0.7 * widths.max(), foot):
         return False
     beside = grown(blob, 6) & ~grown(blob, 4)
     beside[rows[-third] :] = False  # the wax is lit

@@ -53,12 +53,13 @@ def _middling(look: Look) -> Mask:
 
 
 def _filled(core: Bits, look: Look) -> Bits:
-    """Fill small holes, and larger ones that are green: the smooth insides of leaves."""
+    """Fill small holes, and larger ones of the same green: the smooth insides of leaves."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats((~core).astype(np.uint8), connectivity=4)
-    hue = (look.hue > 100) & (look.hue < 160) & (look.chroma > 12)
+    green, purity = float(np.median(look.hue[core])), float(np.median(look.chroma[core]))
+    alike = (np.abs(look.hue - green) < 8) & (look.chroma > 0.7 * purity)
     filled: Bits = core.copy()
     for index in range(1, count):
         hole = labels == index
-        if stats[index, cv2.CC_STAT_AREA] < 0.01 * core.size or hue[hole].mean() > 0.7:
+        if stats[index, cv2.CC_STAT_AREA] < 0.01 * core.size or alike[hole].mean() > 0.6:
             filled |= hole
     return filled

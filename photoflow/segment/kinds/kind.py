@@ -24,7 +24,7 @@ _LEAST_PIXELS = 60  # of the small copy
 
 @dataclass(frozen=True)
 class Kind:
-    """What a thing is.
+    """The kind of a thing.
 
     Args:
         name: one of `KINDS`.

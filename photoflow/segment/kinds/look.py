@@ -71,6 +71,29 @@ def look_at(rgb: npt.NDArray[np.uint8], taken: Mask | None = None) -> Look:
     return Look(small, lab, across, down, texture, free)
 
 
+@dataclass(frozen=True)
+class Segments:
+    """Straight edges: `length` (N,) in pixels, `angle` (N,) in degrees [0, 180), `middle` (N, 2) whole pixels x, y."""
+
+    length: Mask
+    angle: Mask
+    middle: npt.NDArray[np.int64]
+
+
+def line_segments(look: Look) -> Segments:
+    """Find the straight edges of a picture.
+
+    Source: Grompone von Gioi et al., "LSD: a line segment detector", IPOL 2012, by OpenCV.
+    """
+    grey = np.clip(look.lightness * 2.55, 0, 255).astype(np.uint8)
+    found = cv2.createLineSegmentDetector().detect(grey)[0]
+    ends = np.zeros((0, 4), np.float32) if found is None else np.asarray(found, np.float32).reshape(-1, 4)
+    across, down = (ends[:, 2:] - ends[:, :2]).T
+    middle = np.round((ends[:, 2:] + ends[:, :2]) / 2).astype(np.int64)
+    middle = np.clip(middle, 0, (look.shape[1] - 1, look.shape[0] - 1))
+    return Segments(np.hypot(across, down), np.degrees(np.arctan2(down, across)) % 180, middle)
+
+
 def at_photo_size(bits: Bits, look: Look, rgb: npt.NDArray[np.uint8], taken: Mask | None) -> Mask:
     """Bring a region to the photo's size along the photo's edges, without what found things occupy.
 

@@ -9,11 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from photoflow.errors import InputError
+from photoflow.segment.kinds.flame import find_flames
 from photoflow.segment.kinds.foliage import find_foliage
 from photoflow.segment.kinds.look import Look, at_photo_size, look_at, worn
 from photoflow.segment.kinds.sky import find_sky
+from photoflow.segment.kinds.smoke import find_smoke
 from photoflow.segment.kinds.water import find_water
 from photoflow.segment.subject import Bits, Mask
+
+_WILDEST_SKY = 10.0  # texture of a sunset's clouds is 5
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,7 @@ class Region:
     """A region of the photo that may move by itself.
 
     Args:
-        kind: "sky", "water", "smoke" or "plant".
+        kind: "sky", "water", "smoke", "plant" or "flame".
         mask: (H, W) float32 in [0, 1].
         sure: in [0, 1].
         direction: a unit vector (x right, y down) along which it plausibly moves; None where none is plausible.
@@ -66,23 +70,30 @@ def _found(look: Look) -> list[tuple[str, Bits, float]]:
     """Return kind, bits and sureness of all regions, the farthest first."""
     found: list[tuple[str, Bits, float]] = []
     sky = find_sky(look)
-    if sky is not None:
+    if sky is not None and structure(look, sky[0]) < _WILDEST_SKY:
         found.append(("sky", *sky))
         water = find_water(look, sky[0])
         if water is not None:
             found.append(("water", *water))
     taken = np.logical_or.reduce([bits for _, bits, _ in found] or [np.zeros(look.shape, bool)])
-    foliage = find_foliage(look, taken)
-    if foliage is not None:
-        found.append(("plant", *foliage))
+    for kind, find in (("smoke", find_smoke), ("plant", find_foliage)):
+        part = find(look, taken)
+        if part is not None:
+            found.append((kind, *part))
+            taken = taken | part[0]
+    flames = find_flames(look) & look.free & ~taken
+    if flames.any():
+        found.append(("flame", flames, 0.7))
     return found
 
 
 def _behaviour(look: Look, bits: Bits, kind: str) -> tuple[tuple[float, float] | None, bool, float]:
     """Return direction, stillness and texture of a region."""
     texture = structure(look, bits)
-    if kind == "plant":
+    if kind in ("plant", "flame"):
         return None, False, texture
+    if kind == "smoke":
+        return upwards(bits), False, texture
     if kind == "sky":
         still = texture < 1.0 or starry(look, bits)
         return (None if still else along(look, bits)), still, texture
@@ -126,6 +137,16 @@ def along(look: Look, bits: Bits) -> tuple[float, float]:
     angle = (angle + np.pi / 2) % np.pi - np.pi / 2
     angle = float(np.clip(angle, -np.pi / 6, np.pi / 6)) if abs(angle) < np.pi / 4 else 0.0
     return float(np.cos(angle)), float(np.sin(angle))
+
+
+def upwards(bits: Bits) -> tuple[float, float]:
+    """Return the direction along a plume's longer axis, upwards, within 45 degrees of the vertical."""
+    y, x = np.nonzero(bits)
+    covariance = np.cov(np.stack([x, y]).astype(np.float64))
+    axis = np.linalg.eigh(covariance)[1][:, 1]
+    angle = float(np.arctan2(axis[0], -axis[1]))
+    angle = float(np.clip((angle + np.pi / 2) % np.pi - np.pi / 2, -np.pi / 4, np.pi / 4))
+    return float(np.sin(angle)), -float(np.cos(angle))
 
 
 def _mean_inside(values: Mask, weight: Mask, across: float, down: float = 1.5) -> Mask:

@@ -10,7 +10,7 @@ from photoflow.segment.kinds.look import Look, grown, opened, worn
 from photoflow.segment.subject import Bits
 
 _ROUGH = 7.0  # texture: no wave's crest a photo's width away is above
-_LEAST_AREA = 0.02
+_LEAST_AREA, _LEAST_HEIGHT = 0.05, 0.08
 
 
 def find_water(look: Look, sky: Bits) -> tuple[Bits, float] | None:
@@ -41,7 +41,7 @@ def find_water(look: Look, sky: Bits) -> tuple[Bits, float] | None:
     alike = (look.texture < rough) & grown(maybe, 2) & look.free
     alike[:row] = False
     water = _joined(opened(alike, 2), seed)
-    if water.mean() < _LEAST_AREA:
+    if water.mean() < _LEAST_AREA or water.any(axis=1).mean() < _LEAST_HEIGHT or not _streaked(look, water):
         return None
     probability = np.where(worn(water, 2), 0.9, np.where(water, 0.6, np.where(grown(water, 3), 0.4, 0.1)))
     probability[: row - 1] = 0.1
@@ -86,6 +86,15 @@ def _shore(look: Look, sky: Bits, maybe: Bits) -> int | None:
     return found
 
 
+def _streaked(look: Look, water: Bits) -> bool:
+    """Say whether the edges inside a region run along the rows, as waves and reflections do and rocks do not."""
+    inside = worn(water, 2)
+    if not inside.any():
+        return False
+    across, down = (float(np.abs(part[inside]).mean()) for part in (look.across, look.down))
+    return down > (1.3 if float(np.median(look.texture[inside])) < 1 else 2.0) * across
+
+
 def _lined(look: Look, row: int) -> bool:
     """Say whether lines run through all of the width below the shore, as on a road; waves average out over a row."""
     profile = np.median(look.lightness[row + look.shape[0] // 20 :], axis=1).astype(np.float32)[:, None]
@@ -96,8 +105,8 @@ def _lined(look: Look, row: int) -> bool:
 
 
 def _earthen(look: Look, seed: Bits) -> bool:
-    """Say whether a region is of the colours of sand and mud: yellowish, and paler than an evening's light."""
-    return 2 < float(np.median(look.lab[..., 2][seed])) < 25
+    """Say whether a region is of the colours of sand and mud: hardly blue, and paler than an evening's light."""
+    return -3 < float(np.median(look.lab[..., 2][seed])) < 25
 
 
 def _joined(bits: Bits, seed: Bits) -> Bits:

@@ -1,0 +1,160 @@
+"""What is chosen where nobody says how a thing moves."""
+
+import json
+import zipfile
+
+import cv2
+import numpy as np
+import pytest
+from discs import Discs
+
+from photoflow import Animator, InputError, motion
+from photoflow.segment import NoSubjectError, Segmenter
+from photoflow.segment.kinds import KINDS
+from photoflow.stage import Stage
+from photoflow.stage.judgement import chosen, resolved
+
+
+@pytest.fixture
+def animator():
+    return Animator(device="cpu", segmenter=Discs(offline=True), offline=True)
+
+
+def staged(photo, **kinds):
+    """A stage with a layer of each kind, side by side."""
+    stage = Stage.of(photo)
+    for number, (name, kind) in enumerate(kinds.items()):
+        mask = np.zeros(photo.shape[:2], np.uint8)
+        mask[20:80, 5 + 40 * number : 35 + 40 * number] = 255
+        stage.add(name, mask=mask, kind=kind, region=kind in ("sky", "water", "smoke"))
+    return stage
+
+
+def names(parts):
+    return [(name, one.name) for name, one in parts]
+
+
+def test_each_kind_moves_as_such_things_do(photo):
+    expected = {
+        "person": "breathe", "animal": "breathe", "plant": "spectral", "cloth": "spectral", "flame": "spectral",
+        "hanging": "spectral", "water": "water", "sky": None, "smoke": None, "rigid": None, "unknown": None,
+    }  # fmt: skip
+    assert expected.keys() == set(KINDS)
+    for kind, wanted in expected.items():
+        moves = dict(chosen(staged(photo, thing=kind)))
+        assert (moves["thing"].name if "thing" in moves else None) == wanted, kind
+        assert (None in moves) == (wanted != "spectral"), kind
+
+
+def test_material_drifts_where_it_flows(photo):
+    stage = staged(photo, sky="sky", river="water")
+    stage._layers = tuple(layer.changed(direction=(0.0, 1.0)) for layer in stage.layers)
+    moves = dict(chosen(stage))
+    assert set(moves) == {"sky", "river", None} and isinstance(moves["river"], motion.Drift)
+    assert moves["sky"].direction == 90 and moves["sky"].speed < moves["river"].speed
+
+
+def test_what_is_said_is_not_chosen_as_well(photo):
+    stage = staged(photo, cat="animal", bush="plant")
+    auto = (None, motion.Auto())
+    assert names(resolved([auto], stage)) == [("cat", "breathe"), ("bush", "spectral"), (None, "camera")]
+    said = ("cat", motion.Float())
+    assert names(resolved([said, auto], stage)) == [("cat", "float"), ("bush", "spectral"), (None, "camera")]
+    camera = (None, motion.Camera(pan=0.05))
+    assert resolved([auto, camera], stage)[-1] == camera and names(resolved([auto, camera], stage))[-2][0] == "bush"
+    assert names(resolved([("bush", motion.Auto())], stage)) == [("bush", "spectral")]
+
+
+def test_a_scaled_choice_is_the_choice_scaled(photo):
+    stage = staged(photo, cat="animal")
+    parts = resolved([(None, 0.5 * motion.Auto())], stage)
+    assert parts[0] == ("cat", 0.5 * dict(chosen(stage))["cat"])
+
+
+def test_a_rigid_thing_is_told_how_to_move(photo):
+    stage = staged(photo, car="rigid")
+    with pytest.raises(InputError, match=r"auto: car \(rigid\) had better stay as it is; expected a motion for it"):
+        resolved([("car", motion.Auto())], stage)
+
+
+@pytest.mark.parametrize("flat", [0, 128, 255])
+def test_a_photo_with_nothing_in_it_gets_a_camera(animator, flat):
+    clip = animator.animate(np.full((60, 90, 3), flat, np.uint8), seconds=1, fps=4)
+    assert [one.name for _, one in clip.motion.terms()] == ["camera"]
+    assert all(np.abs(frame.astype(int) - flat).max() <= 1 for frame in clip)
+
+
+def test_what_was_chosen_repeats_the_clip(animator, photo):
+    clip = animator.animate(photo, seconds=1, fps=4)
+    again = animator.animate(photo, clip.motion, seconds=1, fps=4)
+    for one, other in zip(clip, again, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(clip[0], photo)
+
+
+def test_kinds_are_kept_in_the_file(photo, tmp_path):
+    stage = staged(photo, cat="animal", pond="water")
+    stage.add("whiskers", mask=np.eye(*photo.shape[:2]) > 0, kind="tabby")
+    stage._layers = tuple(layer.changed(direction=(-1.0, 0.0)) if layer.region else layer for layer in stage.layers)
+    stage.save(tmp_path / "a.stage")
+    again = Stage.load(tmp_path / "a.stage")
+    for one, other in zip(stage.layers, again.layers, strict=True):
+        assert (one.known_kind, one.label, one.direction) == (other.known_kind, other.label, other.direction)
+    assert again.layer("whiskers").label == "tabby" and again.layer("pond").direction == (-1.0, 0.0)
+
+
+def rewritten(path, target, change):
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            data = old.read(name)
+            if name == "stage.json":
+                document = json.loads(data)
+                change(document["layers"][0])
+                data = json.dumps(document).encode()
+            new.writestr(name, data)
+    return target
+
+
+def test_a_file_of_before_there_were_kinds(photo, tmp_path):
+    staged(photo, cat="animal").save(tmp_path / "a.stage")
+
+    def before(layer):
+        for name in ("label", "sure", "why", "direction"):
+            layer.pop(name)
+        layer["kind"] = "cat"
+
+    old = Stage.load(rewritten(tmp_path / "a.stage", tmp_path / "old.stage", before)).layer("cat")
+    assert old.label == "cat" and old.kind.name == "animal" and old.direction is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"sure": 2}, {"sure": "much"}, {"direction": [1]}, {"direction": [0, 0]}, {"direction": [9, 9]}, {"label": 3},
+     {"direction": ["a", "b"]}, {"other": 1}],
+)  # fmt: skip
+def test_a_damaged_description_is_refused(photo, tmp_path, wrong):
+    staged(photo, cat="animal").save(tmp_path / "a.stage")
+    path = rewritten(tmp_path / "a.stage", tmp_path / "b.stage", lambda layer: layer.update(wrong))
+    with pytest.raises(InputError, match=r"'layers' in stage\.json is not what it should be"):
+        Stage.load(path)
+
+
+class Nothing(Segmenter):
+    def __call__(self, rgb, **_):
+        raise NoSubjectError("nothing in the photo stands out")
+
+
+def test_sky_is_found_by_itself():
+    """Clouds above a field: they drift, and nothing else moves."""
+    animator = Animator(device="cpu", segmenter=Nothing(), offline=True)
+    random = np.random.default_rng(1)
+    noise = cv2.GaussianBlur(random.normal(size=(240, 360)).astype(np.float32), (0, 0), 12)
+    clouds = np.clip((noise - noise.min()) / np.ptp(noise) * 2 - 0.6, 0, 1)[..., None]
+    photo = np.uint8((1 - clouds) * (90, 150, 225) + clouds * (245, 245, 245))
+    photo[140:] = np.clip(np.array((70, 60, 40)) + random.normal(size=(100, 360, 1)) * 12, 0, 255)
+    clip = animator.animate(photo, seconds=2, fps=4)
+    assert [(target, one.name) for target, one in clip.motion.terms()] == [("sky", "drift"), (None, "camera")]
+    drift = next(iter(clip.motion.terms()))
+    alone = animator.animate(photo, drift[1].on("sky"), seconds=2, fps=4)
+    changed = np.abs(alone[3].astype(int) - photo).max(axis=2)
+    assert changed[:120].mean() > 0.5 and changed[150:].max() == 0
