@@ -14,9 +14,7 @@ from photoflow.stage.layer import Layer
 
 FARTHEST, NEAREST = 0.35, 1.6  # inverse depths beside the focus, 1: more would tear the picture
 CONTRAST = 0.6  # of the layout's depths beside measured ones: what is not known should not stand out
-MOST_GAP = (
-    0.25  # of the layout's depth, between a card's head and the ground behind it: more would tear what is one thing
-)
+MOST_GAP = 0.15  # of those, between a card's head and the ground behind it: more would tear what is one thing
 SKY_EDGE = 0.06  # of the longest side: how softly the sky passes into the ground
 SIDE = 480  # longest side on which depths behind layers are spread
 

@@ -91,7 +91,7 @@ def test_the_thing_in_focus_keeps_its_place_and_grows_as_said(stage):
     pushed = animated(stage, Camera(push=0.2), loop=False).renderer
     before, after = disc_in(pushed, 0.0), disc_in(pushed, 2.0)
     assert after[2] / before[2] == pytest.approx(1.44, rel=0.01)
-    assert after[1] - 79.5 == pytest.approx(1.2 * (before[1] - 79.5), abs=0.3)  # it leans a little
+    assert after[1] - 79.5 == pytest.approx(1.2 * (before[1] - 79.5), abs=0.8)  # it leans a little
     orbit = disc_in(animated(stage, Camera(orbit=0.03), loop=False).renderer, 2.0)
     zoom = (orbit[2] / before[2]) ** 0.5
     assert orbit[0] - 119.5 == pytest.approx((before[0] - 119.5) * zoom, abs=0.05)

@@ -23,7 +23,7 @@ def at(plane, row):
 
 
 def test_cards_stand_at_their_feet_and_the_ground_rises():
-    near, far = card(40, 90), card(30, 50)
+    near, far = card(40, 90), card(36, 50)
     ground, own = layout(SIZE, [near, far], [])
     assert [at(own[0], 89), at(own[1], 49)] == pytest.approx([0.895, 0.495]) and (np.diff(ground, axis=0) > 0).all()
     # What is low stands upright; what is tall leans back, and its head is not far before the ground.
