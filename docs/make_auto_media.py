@@ -1,4 +1,4 @@
-"""Script that makes the README's first pictures, by `animate` without an option: python docs/make_auto_media.py PHOTOS."""
+"""Script that makes the README's first pictures, without an option: python docs/make_auto_media.py PHOTOS."""
 
 import os
 import sys
