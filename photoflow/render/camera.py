@@ -199,7 +199,8 @@ class Card:
         if self.moves:
             back, step = _interpolated(back, SMOOTH_GRID // GRID), GRID
             back -= self._own(back / GRID, t)
-        for place, rgba in _looked_up(picture, back, window, step, "zeros"):
+        # Where the picture cuts it off it goes on; elsewhere its region ends with nothing.
+        for place, rgba in _looked_up(picture, back, window, step, "border"):
             alpha = rgba[3].clamp_(0, 1)
             # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
             torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
@@ -275,7 +276,8 @@ def _looked_up(
         part[:, 1] += first * step
         seen = ops.backward_warp(picture, _interpolated(part, step), mode="bicubic", padding=padding)[0]
         top = rows.start + first * step
-        place = slice(top, min(top + (BAND if part.shape[2] > nodes else seen.shape[1]), rows.stop)), columns
+        is_last = first + nodes >= back.shape[2] - 1  # it has the row of the last nodes, too
+        place = slice(top, min(top + (seen.shape[1] if is_last else BAND), rows.stop)), columns
         yield place, seen[:, : place[0].stop - top, : columns.stop - columns.start]
 
 
