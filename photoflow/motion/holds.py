@@ -114,9 +114,7 @@ def _guess(inside: Array, loose: Array, held: Array) -> Array:
     half = max(1, width // 2), max(1, height // 2)
     if max(half) < _COARSEST:
         return np.zeros(inside.shape, np.float32)
-    share = [
-        cv2.resize(one.astype(np.float32), half, interpolation=cv2.INTER_AREA) for one in (inside, loose, held)
-    ]
+    share = [cv2.resize(one.astype(np.float32), half, interpolation=cv2.INTER_AREA) for one in (inside, loose, held)]
     ends = [one > 0 for one in share[1:]]
     region = (share[0] > 0.5) | ends[0] | ends[1]
     solved = _beyond(harmonic(region, ends[0] & ~ends[1], ends[1]), _touched(region, ends[0] | ends[1]))
@@ -200,4 +198,4 @@ def _beyond(weights: Array, known: Array) -> Array:
     values = np.zeros(int(nearest.max()) + 1, np.float32)
     values[nearest[known]] = weights[known]
     full = values[nearest]
-    return np.where(known, full, cv2.GaussianBlur(full, (0, 0), 2.0))
+    return np.asarray(np.where(known, full, cv2.GaussianBlur(full, (0, 0), 2.0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import cv2
@@ -10,6 +11,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError
+from photoflow.motion.holds import Stroke, hold_weights
 from photoflow.render.continuation import Margins, continued
 from photoflow.segment.kinds import Kind, kind_of
 from photoflow.segment.matting import own_colours, soft_alpha
@@ -34,6 +36,8 @@ class Layer:
             cut out and leaves a hole behind.
         given: whether a person said it, and it was not found by itself.
         direction: (x, y), of length 1: where the material of a region flows; None: it is still.
+        free, pinned: strokes, lines of points (x, y) in pixels of the working size, on what of it is free to move and
+            on what is held; see `photoflow.motion.holds`.
 
     Masks and opacities are of 256 levels, so that a stage file holds them exactly.
     """
@@ -41,12 +45,15 @@ class Layer:
     def __init__(
         self, name: str, photo: Array, mask: Array, source: str, kind: Kind | None = None, region: bool = False,
         given: bool = False, *, label: str | None = None, direction: tuple[float, float] | None = None,
+        free: Sequence[Stroke] = (), pinned: Sequence[Stroke] = (),
     ) -> None:  # fmt: skip
         self.name, self.photo, self.mask, self.source = name, photo, mask, source
         self.region, self.given, self.label, self.direction = region, given, label, direction
+        self.free, self.pinned = free, pinned
         self._kind = kind
         self._levels: Array | None = None
         self._colours: Array | None = None
+        self._weights: Array | None = None
         self._continued: dict[Margins, tuple[Array, Array, tuple[int, int]]] = {}
         self._twin: Layer | None = None  # the same thing as a region, or as a subject
         # Two locks: who wants the opacity does not wait for who finds the colours.
@@ -93,6 +100,14 @@ class Layer:
             return self._colours
 
     @property
+    def weights(self) -> Array | None:
+        """Return how freely each pixel moves, float32 (H, W) in [0, 1]; None where no stroke says it."""
+        with self._lock:
+            if self._weights is None:
+                self._weights = hold_weights(self.mask / np.float32(255), self.free, self.pinned)
+            return self._weights
+
+    @property
     def is_cut_out(self) -> bool:
         """Return whether alpha and colours are known already."""
         return self._levels is not None and self._colours is not None
@@ -129,6 +144,7 @@ class Layer:
         made = {
             "name": self.name, "photo": self.photo, "mask": self.mask, "source": self.source, "kind": self._kind,
             "region": self.region, "given": self.given, "label": self.label, "direction": self.direction,
+            "free": self.free, "pinned": self.pinned,
         }  # fmt: skip
         return Layer(**made | what)
 
