@@ -332,7 +332,7 @@ class Animator:
         standing = [
             SubjectLayer(
                 layer.colours, layer.alpha, motion, drawn=cutout, border_pins=border_pins, extend=layer.continued,
-                weights=layer.weights, device=device, blueprint=blueprint, **timing,
+                weights=layer.weights, part=layer.part, device=device, blueprint=blueprint, **timing,
             )
             for (layer, motion), cutout in reversed(list(zip(subjects, whole.cutouts)))
         ]  # fmt: skip

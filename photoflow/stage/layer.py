@@ -15,6 +15,7 @@ from photoflow.motion.holds import Stroke, hold_weights
 from photoflow.render.continuation import Margins, continued
 from photoflow.segment.kinds import Kind, kind_of
 from photoflow.segment.matting import own_colours, soft_alpha
+from photoflow.segment.named_parts import part_of
 from photoflow.segment.selection import TOO_SMALL
 
 STEP = 64  # pixels: a continuation is made a little wider than is asked for, and serves the next motion too
@@ -54,6 +55,7 @@ class Layer:
         self._levels: Array | None = None
         self._colours: Array | None = None
         self._weights: Array | None = None
+        self._parts: dict[str, Array | None] = {}
         self._continued: dict[Margins, tuple[Array, Array, tuple[int, int]]] = {}
         self._twin: Layer | None = None  # the same thing as a region, or as a subject
         # Two locks: who wants the opacity does not wait for who finds the colours.
@@ -106,6 +108,22 @@ class Layer:
             if self._weights is None:
                 self._weights = hold_weights(self.mask / np.float32(255), self.free, self.pinned)
             return self._weights
+
+    def part(self, preset: str) -> Array | None:
+        """Return how freely each pixel moves in a motion of `photoflow.motion.wind.PRESETS` that is of a part.
+
+        That is what strokes say is free; where none does, what the preset is named after: the hair, the flame.
+
+        Returns:
+            float32 (H, W) in [0, 1]; None where it is of the whole layer.
+        """
+        with self._lock:
+            if preset not in self._parts:
+                if self.free and self.weights is not None:
+                    self._parts[preset] = np.minimum(2 * self.weights, 1)  # all of what is more free than held
+                else:
+                    self._parts[preset] = part_of(self.photo, self.mask / np.float32(255), preset)
+            return self._parts[preset]
 
     @property
     def is_cut_out(self) -> bool:

@@ -138,6 +138,6 @@ def test_weights_multiply_displacements_and_what_the_border_holds():
     cut = SubjectLayer(picture(), square(top=36), motion.Float(1), weights=weights, **TIMING)
     flows = [renderer_of.flow(0.7) for renderer_of in (LayeredRenderer(picture(), [one]) for one in (plain, held, cut))]
     for x, factor in {21: 0.25, 24: 0.25, 27: 1.0, 31: 1.0}.items():
-        np.testing.assert_allclose(flows[1][:, 20, x], factor * flows[0][:, 20, x], atol=0.02)
+        np.testing.assert_allclose(flows[1][:, 20, x], factor * flows[0][:, 20, x], atol=0.04)
     assert np.abs(flows[0][:, 20, 21]).max() > 0.3
     assert np.abs(flows[2][:, 47]).max() < 0.01 < np.abs(flows[2][:, 38, 22]).max() < np.abs(flows[2][:, 38, 30]).max()
