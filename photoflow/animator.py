@@ -27,7 +27,7 @@ from photoflow.segment.selection import transparency
 from photoflow.stage import Layer, Stage
 from photoflow.stage.file import is_stage_file
 from photoflow.stage.judgement import needs_regions, resolved
-from photoflow.stage.plan import assign, cameras_of, parts_of, with_cards
+from photoflow.stage.plan import assign, cameras_of, completed, parts_of, with_cards
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.view import DepthFinder, camera_renderer
 from photoflow.stage.working_size import Size, over_white
@@ -229,7 +229,7 @@ class Animator:
             self._find_depth(stage, depth, depth_far_bright, progress)
         elif depth is not None:
             raise InputError("depth: expected it with a motion of the camera, and there is none")
-        plans = assign(others, stage, subject)
+        plans = completed(assign(others, stage, subject), stage)
         for layer in stage.layers:
             if layer.given and not cameras and layer not in dict(plans):
                 progress.done(f"{layer.name}: it stays, no motion is for it")

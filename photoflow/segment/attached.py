@@ -18,6 +18,8 @@ ARMS = (4, 8)  # pixels from its middle to there
 LEAN = 0.25  # columns a row, the most that a cord departs from the vertical
 BEND = 3.0  # pixels, the most that it departs from a straight line
 LOSS = 1.0  # for a row of which nothing is seen, where one that is seen well counts 1
+ASIDE = 0.5  # for a step to the side
+OFF = 0.2  # of a thing's width, the most that it hangs beside the middle of its mass
 SHORTEST = 0.06  # of the picture's height
 
 
@@ -63,7 +65,9 @@ def cord_above(rgb: npt.NDArray[np.uint8], mask: Mask) -> Mask | None:
     bits = shrunk(mask.astype(np.float32), size) > 0.5
     if not bits.any():
         return None
-    tops = np.where(bits.any(axis=0), bits.argmax(axis=0), 0)
+    middle, width = float(np.nonzero(bits)[1].mean()), bounding_box(bits)[2]
+    under = bits.any(axis=0) & (np.abs(np.arange(size[1]) - middle) < OFF * width)
+    tops = np.where(under, bits.argmax(axis=0), 0)
     path = max((_followed(_ridge(sign * grey), tops) for sign in (1, -1)), key=len)
     if len(path) < SHORTEST * size[0]:
         return None
@@ -71,12 +75,13 @@ def cord_above(rgb: npt.NDArray[np.uint8], mask: Mask) -> Mask | None:
     slope, start = np.polyfit(rows, columns, 1)
     if abs(slope) > LEAN or np.abs(columns - slope * rows - start).max() > max(BEND, 0.02 * len(path)):
         return None
-    width = _width(grey, path) * mask.shape[1] / size[1]
+    thick = _width(grey, path) * mask.shape[1] / size[1]
     ends = np.array([[slope * row + start, row] for row in (rows.min() - 2, rows.max() + 4)]) + 0.5
     ends = ends * (mask.shape[1] / size[1], mask.shape[0] / size[0]) - 0.5
     canvas = np.zeros(mask.shape, np.uint8)
-    cv2.line(canvas, *np.rint(16 * ends).astype(int).tolist(), 255, max(1, round(width)), cv2.LINE_AA, 4)
-    return canvas / np.float32(255)
+    upper, lower = np.rint(16 * ends).astype(int).tolist()
+    cv2.line(canvas, upper, lower, (255,), max(1, round(thick)), cv2.LINE_AA, 4)
+    return np.asarray(canvas / np.float32(255), np.float32)
 
 
 def _ridge(grey: Mask) -> Mask:
@@ -100,11 +105,11 @@ def _followed(ridge: Mask, tops: npt.NDArray[np.int64]) -> list[tuple[int, int]]
     above = np.zeros(width, np.float32)
     for row in range(height):
         wide = np.pad(above, 1)
-        three = np.stack([wide[1:-1], wide[:-2], wide[2:]])  # straight up first
+        three = np.stack([wide[1:-1], wide[:-2] - ASIDE, wide[2:] - ASIDE])
         came[row] = np.array([0, -1, 1], np.int8)[three.argmax(axis=0)]
         sums[row] = above = np.maximum(three.max(axis=0) + gain[row], 0)
     begin = np.maximum(tops - 2, 0)
-    column = int(sums[begin, np.arange(width)].argmax())
+    column = int(np.where(tops > 0, sums[begin, np.arange(width)], 0).argmax())
     row, path = int(begin[column]), list[tuple[int, int]]()
     while row >= 0 and sums[row, column] > 0:
         path.append((row, column))
@@ -114,11 +119,12 @@ def _followed(ridge: Mask, tops: npt.NDArray[np.int64]) -> list[tuple[int, int]]
 
 
 def _width(grey: Mask, path: list[tuple[int, int]]) -> float:
-    """Return how wide the line along a path is, pixels: where it differs by half as much as in its middle."""
+    """Return how wide the line along a path is, pixels: to where it differs by half as much as in its middle."""
     rows, columns = np.array(path).T
-    reach = 2 * max(ARMS)
-    profile = np.array(
-        [np.median(grey[rows, np.clip(columns + x, 0, grey.shape[1] - 1)]) for x in range(-reach, reach + 1)]
-    )
-    apart = np.abs(profile - np.median(profile))
-    return float((apart > 0.5 * apart[reach]).sum())
+    reach = max(ARMS)
+    beside = np.arange(-reach, reach + 1)
+    values = grey[rows[:, None], np.clip(columns[:, None] + beside, 0, grey.shape[1] - 1)]
+    apart = np.abs(np.median(values - 0.5 * (values[:, :1] + values[:, -1:]), axis=0))
+    seen = apart > 0.5 * apart[reach]
+    left, right = np.flatnonzero(~seen[:reach]), np.flatnonzero(~seen[reach:])
+    return float((right[0] if right.size else reach) + (reach - 1 - left[-1] if left.size else reach))

@@ -68,7 +68,7 @@ def _upper(bits: Bits) -> Bits:
     rows = np.flatnonzero(bits.any(axis=1))
     part = bits.copy()
     part[rows[0] + round(UPPER * len(rows)) :] = False
-    return part
+    return np.asarray(part)
 
 
 def _face(bits: Bits, head: Box) -> Box:
@@ -105,4 +105,4 @@ def _hair(look: Look, bits: Bits, face: Box) -> Bits:
     found[window] = cut(np.ascontiguousarray(look.rgb[window]), labels[window], iterations=5)
     found &= bits & (inner == 0)
     parts = [one for one in components(found) if (one & crown).any()] if found.any() else []
-    return np.logical_or.reduce(parts) if parts else found
+    return np.asarray(np.logical_or.reduce(parts)) if parts else found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import cv2
@@ -13,6 +13,7 @@ from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.motion.holds import Stroke, hold_weights
 from photoflow.render.continuation import Margins, continued
+from photoflow.segment.attached import cord_above, flames_on
 from photoflow.segment.kinds import Kind, kind_of
 from photoflow.segment.matting import own_colours, soft_alpha
 from photoflow.segment.named_parts import part_of
@@ -56,6 +57,7 @@ class Layer:
         self._colours: Array | None = None
         self._weights: Array | None = None
         self._parts: dict[str, Array | None] = {}
+        self._completed: dict[str, Layer] = {}  # with its cord, its flames
         self._continued: dict[Margins, tuple[Array, Array, tuple[int, int]]] = {}
         self._twin: Layer | None = None  # the same thing as a region, or as a subject
         # Two locks: who wants the opacity does not wait for who finds the colours.
@@ -156,6 +158,24 @@ class Layer:
             if self._twin is None:
                 self._twin = self.changed(region=region)
             return self._twin
+
+    def with_cord(self) -> Layer:
+        """Return the same thing with the cord from which it hangs, where one is seen above it."""
+        return self._with("cord", cord_above)
+
+    def with_flames(self) -> Layer:
+        """Return the same thing with the flames that burn on it, where some are seen."""
+        return self._with("flames", flames_on)
+
+    def _with(self, name: str, find: Callable[[Array, Array], Array | None]) -> Layer:
+        with self._lock:
+            if name not in self._completed:
+                mask = self.mask / np.float32(255)
+                found = None if self.region else find(self.photo, mask)
+                self._completed[name] = self if found is None else self.changed(
+                    mask=as_levels(np.maximum(mask, found)), source=f"{self.source}, with its {name}"
+                )  # fmt: skip
+            return self._completed[name]
 
     def changed(self, **what: Any) -> Layer:
         """Return a layer that is this one but for some of what it was made of, by the names of its arguments."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from photoflow.errors import InputError
-from photoflow.motion import Auto, Camera, Motion, Translate
+from photoflow.motion import Auto, Camera, Motion, Spectral, Swing, Translate
 from photoflow.motion.camera import unscaled
-from photoflow.motion.motion import Sum
+from photoflow.motion.motion import Scaled, Sum
 from photoflow.segment import NoSubjectError
 from photoflow.stage.layer import Layer
 from photoflow.stage.stage import Stage
@@ -79,6 +79,40 @@ def _can_be_cut_out(layer: Layer) -> bool:
         return bool((layer.levels == 0).any())
     except InputError:
         return False
+
+
+def completed(plans: Sequence[tuple[Layer, Motion]], stage: Stage) -> list[tuple[Layer, Motion]]:
+    """Add to layers what has to move with them: to what swings its cord, to what burns its flames.
+
+    Args:
+        plans: which layer moves how.
+        stage: has the layers, in whose place it gets the new ones.
+    """
+    out = []
+    for layer, motion in plans:
+        own = layer
+        own = own.with_cord() if any(_hangs(part) for _, part in motion.terms()) else own
+        own = own.with_flames() if any(_is_wind(part, "candle") for _, part in motion.terms()) else own
+        if own is not layer:
+            stage.replace(layer, own)
+        out.append((own, motion))
+    return out
+
+
+def _hangs(motion: Motion) -> bool:
+    inner = _unscaled(motion)
+    return _is_wind(inner, "lantern") or (isinstance(inner, Swing) and inner.pivot == "top")
+
+
+def _is_wind(motion: Motion, preset: str) -> bool:
+    inner = _unscaled(motion)
+    return isinstance(inner, Spectral) and inner.source == preset
+
+
+def _unscaled(motion: Motion) -> Motion:
+    while isinstance(motion, Scaled):
+        motion = motion.motion
+    return motion
 
 
 def assign(

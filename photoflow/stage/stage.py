@@ -145,7 +145,11 @@ class Stage:
         for number, subject in enumerate(found.subjects, 1):
             mask = as_levels(resize_mask(subject.mask, self.photo.shape[:2]))
             label = None if subject.label == "subject" else subject.label
-            self._append(Layer(f"subject-{number}", self.photo, mask, found.method, label=label))
+            layer = Layer(f"subject-{number}", self.photo, mask, found.method, label=label)
+            if label is None:
+                layer = layer.with_flames()
+                layer = layer.with_cord() if layer.kind.name == "hanging" else layer
+            self._append(layer)
 
     def find_regions(self) -> None:
         """Add the places in which material flows or leaves stir as regions: `sky`, `water`, `smoke`, `plant`.
@@ -247,7 +251,7 @@ class Stage:
         if not (prompts.add or prompts.remove):
             raise InputError(f"layer {old.name!r}: expected points or strokes to add or to remove, got none")
         found = self.segmenter.refine(self.photo, old.mask / np.float32(255), prompts.add, prompts.remove)
-        self._replace(old, old.changed(mask=as_levels(found), source=f"{old.source}, corrected by hand", given=True))
+        self.replace(old, old.changed(mask=as_levels(found), source=f"{old.source}, corrected by hand", given=True))
         return self
 
     def hold(self, name: int | str, *, free: Sequence[Any] | None = None, pinned: Sequence[Any] | None = None) -> Stage:
@@ -279,7 +283,7 @@ class Stage:
         if old.is_cut_out:
             new.know(*old.cut_out())
             self._composed.replace(old, new)
-        self._replace(old, new)
+        self.replace(old, new)
         return self
 
     def remove(self, name: int | str) -> Stage:
@@ -461,7 +465,8 @@ class Stage:
             scaled.append(points)
         return tuple(scaled)
 
-    def _replace(self, old: Layer, new: Layer) -> None:
+    def replace(self, old: Layer, new: Layer) -> None:
+        """Put another layer in the place of one; nothing happens where the stage has not got that one."""
         with self._lock:
             self._layers = tuple(new if layer is old else layer for layer in self._layers)
 
