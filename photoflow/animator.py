@@ -27,7 +27,7 @@ from photoflow.segment.selection import transparency
 from photoflow.stage import Layer, Stage
 from photoflow.stage.file import is_stage_file
 from photoflow.stage.judgement import needs_regions, resolved
-from photoflow.stage.plan import assign, cameras_of, completed, parts_of, with_cards
+from photoflow.stage.plan import assign, cameras_of, completed, parts_of, turns_at_border, with_cards
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.view import DepthFinder, camera_renderer
 from photoflow.stage.working_size import Size, over_white
@@ -331,7 +331,8 @@ class Animator:
         blueprint = self._network(self._chosen["blueprint"])
         standing = [
             SubjectLayer(
-                layer.colours, layer.alpha, motion, drawn=cutout, border_pins=border_pins, extend=layer.continued,
+                layer.colours, layer.alpha, motion, drawn=cutout, extend=layer.continued,
+                border_pins=border_pins and not turns_at_border(layer, motion),
                 weights=layer.weights, part=layer.part, device=device, blueprint=blueprint, **timing,
             )
             for (layer, motion), cutout in reversed(list(zip(subjects, whole.cutouts)))

@@ -11,7 +11,7 @@ from photoflow.segment.kinds.flame import find_flames
 from photoflow.segment.kinds.look import at_photo_size, grown, look_at
 from photoflow.segment.subject import Mask, bounding_box, components
 
-WICK = 0.6  # of a flame's height: so far above the wax it may burn
+WICK = 1.0  # of a flame's height: so far above the wax it may burn
 SIDE = 720  # longest side at which cords are looked for: they are thin
 RIDGE = 4.0  # grey levels by which a cord differs from what is on both sides of it
 ARMS = (4, 8)  # pixels from its middle to there

@@ -8,11 +8,13 @@ from photoflow.errors import InputError
 from photoflow.motion import Auto, Camera, Motion, Spectral, Swing, Translate
 from photoflow.motion.camera import unscaled
 from photoflow.motion.motion import Scaled, Sum
+from photoflow.motion.pinned import NEAR
 from photoflow.segment import NoSubjectError
 from photoflow.stage.layer import Layer
 from photoflow.stage.stage import Stage
 
 STILL = Translate(dx=0, dy=0)
+CORD = 0.1  # of a thing's width: what is thinner at the border is a cord
 FLAT_KINDS = ("sky", "water", "smoke")  # they do not stand on the ground
 
 
@@ -99,7 +101,20 @@ def completed(plans: Sequence[tuple[Layer, Motion]], stage: Stage) -> list[tuple
     return out
 
 
+def turns_at_border(layer: Layer, motion: Motion) -> bool:
+    """Return whether a layer hangs from a cord that the upper border cuts off, and turns about that point.
+
+    There it rests by itself; held along the border, the cord would bend.
+    """
+    if not all(_hangs(part) for _, part in motion.terms()):
+        return False
+    bits = layer.mask > 127
+    others = bits[-1].any() or bits[:, 0].any() or bits[:, -1].any()
+    return bool(not others and 0 < bits[:NEAR].any(axis=0).sum() < CORD * bits.any(axis=0).sum())
+
+
 def _hangs(motion: Motion) -> bool:
+    """Return whether a motion turns a thing about its top."""
     inner = _unscaled(motion)
     return _is_wind(inner, "lantern") or (isinstance(inner, Swing) and inner.pivot == "top")
 
