@@ -313,7 +313,7 @@ class Animator:
         regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place or layer.region]
         planned = {layer for layer, _ in plans}
         if cameras:
-            subjects = with_cards(subjects, stage)
+            subjects = with_cards(subjects, stage, cameras)
             planned |= {layer for layer, _ in subjects}
         staying = [layer for layer in stage.layers if layer not in planned and not layer.region]
         whole = stage.compose([layer for layer, _ in subjects], staying, progress)
@@ -323,7 +323,7 @@ class Animator:
         from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
         # Water flows behind what moves, so its own colours are those of the filled background; what stays stands in it.
-        stays = np.maximum.reduce([layer.alpha for layer in staying]) if regions and staying else None
+        stays = np.maximum.reduce([layer.mask for layer in staying]) / np.float32(255) if regions and staying else None
         drawn: list[DrawnLayer] = [
             FlowingLayer(whole.background, layer.alpha, motion, standing=stays, device=device, **timing)
             for layer, motion in regions[::-1]

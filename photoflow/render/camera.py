@@ -83,7 +83,8 @@ class CameraRenderer:
             canvas[place].copy_(band.add_(0.5).clamp_(0, 255).permute(1, 2, 0))
         for card in self._cards:
             for place, rgba in card.draw(matrix, t):
-                behind = canvas[place].permute(2, 0, 1).to(torch.float32).mul_(1 - rgba[3:])
+                behind = canvas[place].permute(2, 0, 1).to(torch.float32, memory_format=torch.contiguous_format)
+                behind.mul_(1 - rgba[3:])
                 canvas[place].copy_(behind.add_(rgba[:3], alpha=255).add_(0.5).permute(1, 2, 0))
         return canvas.cpu().numpy()
 
@@ -126,7 +127,7 @@ class CameraRenderer:
     def _seen(self, picture: Tensor, matrix: Array) -> Iterator[tuple[Window, Tensor]]:
         """Yield a picture, (1, C, H, W), as the camera sees it, in bands as `_looked_up` does."""
         whole = slice(0, self._height), slice(0, self._width)
-        return _looked_up(picture, self._source(matrix), whole, self._step, "border")
+        return _looked_up(picture, _field(self._source(matrix), picture.device), whole, self._step, "border")
 
     def _source(self, matrix: Array) -> Array:
         """Return where each node's colour is in the photo, relative to the node: (h, w, 2), pixels."""
@@ -171,7 +172,6 @@ class Card:
 
     def __init__(self, subject: SubjectLayer, plane: tuple[float, float], moves: bool, size: tuple[int, ...]) -> None:
         self._subject, self._plane, self.moves, self._size = subject, plane, moves, size
-        self._pictures: dict[bool, Tensor] = {}
 
     def draw(self, matrix: Array, t: float, plain: bool = False) -> Iterator[tuple[Window, Tensor]]:
         """Draw the card as a camera sees it, band by band.
@@ -189,15 +189,18 @@ class Card:
         window = rows, columns = self._window(matrix)
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return
-        picture = self._picture(plain)
-        step = GRID if self.moves else SMOOTH_GRID
-        size = [-(-(side.stop - side.start - 1) // step) + 1 for side in window]
-        nodes = _nodes((columns.start, rows.start), size, step)
-        source = unseen(matrix, nodes, 0.0) - self._subject.region[:2]
+        picture = self._subject.planes(plain)
+        size = [-(-(side.stop - side.start - 1) // SMOOTH_GRID) + 1 for side in window]
+        nodes = _nodes((columns.start, rows.start), size, SMOOTH_GRID)
+        back, step = _field(unseen(matrix, nodes, 0.0) - nodes, picture.device), SMOOTH_GRID
+        # From now on places count from the region's corner, and nodes from the window's.
+        shift = np.subtract((columns.start, rows.start), self._subject.region[:2])
+        back += torch.tensor(shift, dtype=torch.float32, device=back.device)[:, None, None]
         if self.moves:
-            source -= self._own(source, t)
-        back = source - (nodes - (columns.start, rows.start))
-        for place, rgba in _looked_up(picture, back, window, step, "zeros"):
+            back, step = _interpolated(back, SMOOTH_GRID // GRID), GRID
+            back -= self._own(back / GRID, t)
+        # Where the picture cuts it off it goes on; elsewhere its region ends with nothing.
+        for place, rgba in _looked_up(picture, back, window, step, "border"):
             alpha = rgba[3].clamp_(0, 1)
             # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
             torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
@@ -218,21 +221,18 @@ class Card:
         tilt, start = self._plane
         return np.column_stack([matrix[:, :3] + np.outer(matrix[:, 3], (0, tilt, start)), np.zeros(3)])
 
-    def _own(self, places: Array, t: float) -> Array:
-        """Return its own displacement, pixels, that arrives at places (h, w, 2) of its region; NaN where none does."""
+    def _own(self, back: Tensor, t: float) -> Tensor:
+        """Return its own displacement, pixels, (1, 2, h, w), that arrives at places of its region; NaN where none does.
+
+        Args:
+            back: displacements, nodes, (1, 2, h, w), from a node to the place on the region's grid.
+            t: seconds.
+        """
         arrived = self._subject.arrived(t)
         known = torch.isfinite(arrived[:, :1])
-        there = torch.cat([arrived.masked_fill(~known, 0), known.float()], dim=1)
-        nodes = _nodes((0, 0), places.shape[:2], 1)
-        read = ops.backward_warp(there, _field(places / GRID - nodes, there.device), padding="border")
-        own = (read[:, :2] / read[:, 2:]).masked_fill(read[:, 2:] < 0.5, torch.nan)
-        return np.asarray(own[0].permute(1, 2, 0).cpu().numpy() * GRID)
-
-    def _picture(self, plain: bool) -> Tensor:
-        if plain not in self._pictures:
-            planes = self._subject.planes(plain)
-            self._pictures[plain] = planes.contiguous(memory_format=torch.channels_last)
-        return self._pictures[plain]
+        there = torch.cat([arrived.mul_(GRID).masked_fill_(~known, 0), known.float()], dim=1)
+        read = ops.backward_warp(there, back, padding="border")
+        return (read[:, :2] / read[:, 2:]).masked_fill_(read[:, 2:] < 0.5, torch.nan)
 
     def _window(self, matrix: Array) -> Window:
         """Return the rows and columns of the picture in which it is seen."""
@@ -254,14 +254,14 @@ def _nodes(corner: tuple[int, int], size: Sequence[int], step: int) -> Array:
 
 
 def _looked_up(
-    picture: Tensor, back: Array, window: Window, step: int, padding: str
+    picture: Tensor, back: Tensor, window: Window, step: int, padding: str
 ) -> Iterator[tuple[Window, Tensor]]:
     """Look a picture up with a bicubic kernel, in bands of a few rows that stay in the processor's memory.
 
     Args:
         picture: (1, C, H, W).
-        back: (h, w, 2), displacement from a node, counted from the window's corner, to the place in `picture`; NaN: out
-            of it.
+        back: (1, 2, h, w), displacement from a node, counted from the window's corner, to the place in `picture`; NaN:
+            out of it.
         window: rows and columns in which it is seen.
         step: pixels from one node to the next.
         padding: see `photoflow.ops.backward_warp`.
@@ -269,14 +269,15 @@ def _looked_up(
     Yields:
         A band's part of the window, and (C, rows, columns).
     """
-    coarse, (rows, columns) = _field(back, picture.device), window
+    rows, columns = window
     nodes = BAND // step
-    for first in range(0, max(1, coarse.shape[2] - 1), nodes):
-        part = coarse[:, :, first : first + nodes + 1].clone()
+    for first in range(0, max(1, back.shape[2] - 1), nodes):
+        part = back[:, :, first : first + nodes + 1].clone()
         part[:, 1] += first * step
         seen = ops.backward_warp(picture, _interpolated(part, step), mode="bicubic", padding=padding)[0]
         top = rows.start + first * step
-        place = slice(top, min(top + (BAND if part.shape[2] > nodes else seen.shape[1]), rows.stop)), columns
+        is_last = first + nodes >= back.shape[2] - 1  # it has the row of the last nodes, too
+        place = slice(top, min(top + (seen.shape[1] if is_last else BAND), rows.stop)), columns
         yield place, seen[:, : place[0].stop - top, : columns.stop - columns.start]
 
 

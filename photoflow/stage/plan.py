@@ -15,6 +15,7 @@ from photoflow.stage.stage import Stage
 
 STILL = Translate(dx=0, dy=0)
 CORD = 0.1  # of a thing's width: what is thinner at the border is a cord
+GENTLE = 0.08  # push or pull up to which what stands in the picture is not cut out for the camera alone
 FLAT_KINDS = ("sky", "water", "smoke")  # they do not stand on the ground
 
 
@@ -61,19 +62,34 @@ def cameras_of(
     return cameras, others
 
 
-def with_cards(subjects: Sequence[tuple[Layer, Motion]], stage: Stage) -> list[tuple[Layer, Motion]]:
+def with_cards(
+    subjects: Sequence[tuple[Layer, Motion]], stage: Stage, cameras: Sequence[tuple[float, Camera]]
+) -> list[tuple[Layer, Motion]]:
     """Add the subjects that stay where they are to those that move, in the order of the stage.
 
-    Before a camera they stand in front of what is behind them, too. What cannot be cut out stays in the picture.
+    Before a camera they stand in front of what is behind them, too. They stay in the picture where they cannot be cut
+    out, and where the camera moves so gently that nothing of what is behind them would come into view: then they and
+    their surroundings are seen as one, and nothing can tear.
     """
+    if stage.depth is None and all(_is_gentle(factor, camera) for factor, camera in cameras):
+        return list(subjects)
     own = dict(subjects)
     cards = []
     for layer in stage.layers:
         if layer in own:
             cards.append((layer, own[layer]))
-        elif not layer.region and layer.kind.name not in FLAT_KINDS and _can_be_cut_out(layer):
+        elif stands(layer) and _can_be_cut_out(layer):
             cards.append((layer, STILL))
     return cards
+
+
+def stands(layer: Layer) -> bool:
+    """Return whether a layer is a thing that stands in the picture."""
+    return not layer.region and layer.kind.name not in FLAT_KINDS
+
+
+def _is_gentle(factor: float, camera: Camera) -> bool:
+    return abs(factor) * max(camera.push, camera.pull) <= GENTLE and not (camera.orbit or camera.dolly)
 
 
 def _can_be_cut_out(layer: Layer) -> bool:

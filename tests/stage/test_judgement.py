@@ -135,7 +135,7 @@ def test_a_file_of_before_there_were_kinds(photo, tmp_path):
 def test_a_damaged_description_is_refused(photo, tmp_path, wrong):
     staged(photo, cat="animal").save(tmp_path / "a.stage")
     path = rewritten(tmp_path / "a.stage", tmp_path / "b.stage", lambda layer: layer.update(wrong))
-    with pytest.raises(InputError, match="'layers' in stage.json is not what it should be"):
+    with pytest.raises(InputError, match=r"'layers' in stage\.json is not what it should be"):
         Stage.load(path)
 
 
