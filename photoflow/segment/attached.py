@@ -1,4 +1,4 @@
-"""What belongs to a thing though it stands out by itself, or hardly at all: the flame of a candle, a lantern's cord."""
+"""Parts of a thing that its mask has not got: the flame of a candle, the cord of a lantern."""
 
 from __future__ import annotations
 

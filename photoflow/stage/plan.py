@@ -179,6 +179,8 @@ def assign(
             own.setdefault(layer, []).append(motion)
     for layer, motions in own.items():
         flowing = [one for one in motions if one.in_place]
+        if flowing and (layer.free or layer.pinned):
+            raise InputError(f"{flowing[0].name}: it flows inside {layer.name}; expected nothing free or pinned there")
         if len(motions) > 1 and flowing:
             raise InputError(
                 f"{flowing[0].name}: it flows inside its region and cannot be added to another motion of it "
