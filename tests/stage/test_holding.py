@@ -36,7 +36,7 @@ def test_what_is_found_can_be_held_without_being_said(animator, photo):
 def test_what_flows_is_not_held(animator, photo):
     layers = {"it": {"mask": disc(50), "pinned": [(50, 50)]}}
     with pytest.raises(InputError, match="drift: it flows inside it; expected nothing free or pinned there"):
-        animator.animate(photo, motion.Drift(), layers=layers)
+        animator.animate(photo, motion.Drift(direction=0), layers=layers)
 
 
 def test_holds_are_replaced_lifted_and_need_no_new_fill(stage):
