@@ -26,7 +26,7 @@ from photoflow.segment import Segmenter
 from photoflow.segment.selection import transparency
 from photoflow.stage import Layer, Stage
 from photoflow.stage.file import is_stage_file
-from photoflow.stage.judgement import needs_regions, resolved
+from photoflow.stage.judgement import aimed, chooses, needs_regions, resolved
 from photoflow.stage.plan import assign, cameras_of, completed, parts_of, turns_at_border, with_cards
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.view import DepthFinder, camera_renderer
@@ -203,7 +203,7 @@ class Animator:
             InputError: bad input, or a motion of a subject in a photo in which none was found.
             Cancelled: it was cancelled.
         """
-        parts = parts_of(motion)
+        parts = aimed(parts_of(motion), subject)
         self._check_cameras(cameras_of(parts)[0])  # before anything is looked for
         count = frame_count(seconds, fps)
         rate = keyframe_rate(keyframe_fps, fps, self._chosen["interpolate"])
@@ -223,8 +223,11 @@ class Animator:
         timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
         if any(needs_regions(target, part, stage) for target, part in parts):
             stage.find_regions()
+        chosen = any(chooses(part) for _, part in parts)
         parts = resolved(parts, stage, self._chosen["renderer"] == "splat")
         cameras, others = cameras_of(parts)
+        if chosen and all(name is not None for name, _ in others):
+            subject = 1  # it is said by then for which layer each is
         if cameras:
             self._find_depth(stage, depth, depth_far_bright, progress)
         elif depth is not None:

@@ -61,7 +61,11 @@ class LayeredRenderer:
         self._background = torch.from_numpy(np.ascontiguousarray(background.transpose(2, 0, 1))).to(device)
 
     def frame(self, t: float) -> Array:
-        """Draw the picture at time `t` seconds: uint8 (H, W, 3).
+        """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
+        return interleaved(self.planes(t))
+
+    def planes(self, t: float) -> Tensor:
+        """Draw the picture at time `t` seconds as uint8 (3, H, W).
 
         Where no layer shows, it is the background to the bit.
         """
@@ -72,7 +76,7 @@ class LayeredRenderer:
             behind = place.to(torch.float32).mul_(1 - rgba[3:])
             # The cast to uint8 truncates: + 0.5 rounds. Nothing exceeds 255: colours are at most alpha.
             place.copy_(behind.add_(rgba[:3], alpha=255).add_(0.5))
-        return _interleaved(canvas)
+        return canvas
 
     def cutout(self, t: float) -> Array:
         """Draw the layers alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
@@ -83,7 +87,7 @@ class LayeredRenderer:
             place = canvas[:, window[0], window[1]]
             place.copy_(torch.addcmul(rgba, place, 1 - rgba[3:]))
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
-        return _interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
+        return interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
 
     def flow(self, t: float) -> Array:
         """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
@@ -205,9 +209,13 @@ class SubjectLayer:
             self._plain = self._planes(Cutout.of(rgb, alpha), None)
         return self._plain
 
-    def arrived(self, t: float) -> Tensor:
-        """Return the flow, in nodes, that arrives at each node of the region's grid: (1, 2, h, w), NaN where none."""
-        return self._inverse(self.field.flow(t)[None])
+    def arrived(self, t: float, every: int) -> Tensor:
+        """Return the flow that arrives at every so manyth node of the region's grid, (1, 2, h, w), NaN where none does.
+
+        It is in steps between those nodes.
+        """
+        flow = self.field.flow(t)[None, :, ::every, ::every] / every
+        return self._inverse(flow, self._metric[:, :, ::every, ::every])
 
     def solid(self) -> Tensor:
         """Return where the subject is in the window of `flow`, bool (h, w)."""
@@ -226,9 +234,9 @@ class SubjectLayer:
         torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
         return rgba, window
 
-    def _inverse(self, flow: Tensor) -> Tensor:
+    def _inverse(self, flow: Tensor, metric: Tensor | None = None) -> Tensor:
         """Return the flow at its targets, (1, 2, h, w); NaN where nothing arrived: the warp leaves that out."""
-        arrived, coverage = ops.forward_splat(flow, flow, self._metric, mode="softmax")
+        arrived, coverage = ops.forward_splat(flow, flow, self._metric if metric is None else metric, mode="softmax")
         return arrived.masked_fill_(coverage < 1e-3, torch.nan)
 
     def _moved(self, flow: Tensor) -> Tensor:
@@ -322,6 +330,6 @@ def _windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
     return (rows, columns), inside
 
 
-def _interleaved(planes: Tensor) -> Array:
+def interleaved(planes: Tensor) -> Array:
     """Convert uint8 planes (C, H, W) to (H, W, C) on the CPU."""
     return np.asarray(cv2.merge(list(planes.cpu().numpy())))
