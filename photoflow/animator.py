@@ -27,7 +27,7 @@ from photoflow.segment.selection import transparency
 from photoflow.stage import Layer, Stage
 from photoflow.stage.file import is_stage_file
 from photoflow.stage.judgement import aimed, chooses, needs_regions, resolved
-from photoflow.stage.plan import assign, cameras_of, parts_of, with_cards
+from photoflow.stage.plan import assign, cameras_of, completed, parts_of, turns_at_border, with_cards
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.view import DepthFinder, camera_renderer
 from photoflow.stage.working_size import Size, over_white
@@ -38,7 +38,9 @@ OPTIONS = {
 }  # fmt: skip
 
 
-SAID = frozenset(("mask", "box", "points", "not_points", "strokes", "not_strokes", "kind", "region"))  # of a layer
+SAID = frozenset(
+    ("mask", "box", "points", "not_points", "strokes", "not_strokes", "kind", "region", "free", "pinned")
+)  # of a layer
 
 if TYPE_CHECKING:
     from photoflow.render.renderer import Renderer
@@ -128,7 +130,8 @@ class Animator:
                 with the longest side at most 1920.
             mask, box, points: the one thing that is to be a layer, `subject-1`; see `Stage.add`.
             layers: in their place several things, by their names: keywords of `Stage.add`, as in
-                {"water": {"mask": "water.png"}}. Without any of these it is what stands out, as `subject-1`,
+                {"water": {"mask": "water.png"}}; where all say nothing but `free` and `pinned`, they are of the
+                things that are found. Without any of these it is what stands out, as `subject-1`,
                 `subject-2`, ..., or what the photo's own transparency says.
             depth: a picture of the photo's depth, near = bright, or an array (H, W): see
                 `photoflow.segment.depth.read_depth`. Without it Depth Anything V2 measures the depth where its weights
@@ -229,7 +232,7 @@ class Animator:
             self._find_depth(stage, depth, depth_far_bright, progress)
         elif depth is not None:
             raise InputError("depth: expected it with a motion of the camera, and there is none")
-        plans = assign(others, stage, subject)
+        plans = completed(assign(others, stage, subject), stage)
         for layer in stage.layers:
             if layer.given and not cameras and layer not in dict(plans):
                 progress.done(f"{layer.name}: it stays, no motion is for it")
@@ -258,7 +261,7 @@ class Animator:
         if layers is None and (cut := transparency(picture)) is not None:
             layers = {"subject-1": {"mask": cut}}
         progress.check()
-        if layers is not None:
+        if layers is not None and not _only_holds(layers):
             for name, said in layers.items():
                 if not isinstance(said, Mapping) or not said.keys() <= SAID:
                     known = ", ".join(sorted(SAID))
@@ -269,6 +272,8 @@ class Animator:
             if not everything:
                 stage.find()
             progress.done(f"subject: {stage.note or 'the whole picture'}")
+            for name, said in (layers or {}).items():
+                stage.hold(name, **said)
         return stage
 
     def _check_cameras(self, cameras: Sequence[Any]) -> None:
@@ -329,8 +334,9 @@ class Animator:
         blueprint = self._network(self._chosen["blueprint"])
         standing = [
             SubjectLayer(
-                layer.colours, layer.alpha, motion, drawn=cutout, border_pins=border_pins, extend=layer.continued,
-                device=device, blueprint=blueprint, **timing,
+                layer.colours, layer.alpha, motion, drawn=cutout, extend=layer.continued,
+                border_pins=border_pins and not turns_at_border(layer, motion),
+                weights=layer.weights, part=layer.part, device=device, blueprint=blueprint, **timing,
             )
             for (layer, motion), cutout in reversed(list(zip(subjects, whole.cutouts)))
         ]  # fmt: skip
@@ -356,6 +362,13 @@ def _load_renderer() -> None:
 def _flows_all_over(parts: Sequence[tuple[int | str | None, Motion]]) -> bool:
     """Return whether motions need nothing but the picture: then nothing is looked for in it."""
     return bool(parts) and all(part.in_place for _, part in parts)
+
+
+def _only_holds(layers: Mapping[str, Any]) -> bool:
+    """Return whether nothing but holds is said, of layers that are to be found."""
+    return bool(layers) and all(
+        isinstance(said, Mapping) and bool(said) and said.keys() <= {"free", "pinned"} for said in layers.values()
+    )
 
 
 def said_layers(

@@ -118,6 +118,9 @@ class SubjectLayer:
         drawn: the subject as it is drawn, which may reach beyond `alpha`; by default `rgb` and `alpha`.
         border_pins: whether the border may hold it.
         extend: continues the subject beyond the picture, as `photoflow.render.continuation.continued` does.
+        weights: float32 (H, W) in [0, 1], how freely each pixel moves: displacements are multiplied by it.
+        part: preset -> float32 (H, W) in [0, 1], the part of it that such a motion is of, see
+            `photoflow.motion.Scene`.
         blueprint: measures the flow between the subject and its moved copy, which is what is rendered then; without
             it the planned flow is.
     """
@@ -125,23 +128,31 @@ class SubjectLayer:
     def __init__(
         self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str,
         drawn: Cutout | None = None, border_pins: bool = True, extend: Extension | None = None,
+        weights: Array | None = None, part: Callable[[str], Array | None] | None = None,
         blueprint: FlowNetwork | None = None,
     ) -> None:  # fmt: skip
         drawn = drawn or Cutout.of(rgb, alpha)
-        pins: Array | None = None
+        holds = weights
 
         def field_over(mask: Array, region: Box, step: int) -> MotionField:
             place, whole = (region[0] / step, region[1] / step), (alpha.shape[1] / step, alpha.shape[0] / step)
-            field = motion.field(Scene(coarse(mask, step), place, scale / step, seconds, loop, device, whole))
+
+            def part_there(preset: str) -> Array | None:
+                own = None if part is None else part(preset)
+                return None if own is None else crop(own, region, cv2.BORDER_REPLICATE)[::step, ::step]
+
+            scene = Scene(coarse(mask, step), place, scale / step, seconds, loop, device, whole, part_there)
+            field = motion.field(scene)
             field = looped(field, seconds) if loop else field
-            if pins is None:
+            if holds is None:
                 return field
-            weights = crop(pins, region, cv2.BORDER_REPLICATE)[::step, ::step]
-            return PinnedField(field, torch.from_numpy(np.ascontiguousarray(weights)).to(device))
+            held = crop(holds, region, cv2.BORDER_REPLICATE)[::step, ::step]
+            return PinnedField(field, torch.from_numpy(np.ascontiguousarray(held)).to(device))
 
         reach = _reach(_travel(field_over(crop(alpha, drawn.box), drawn.box, 4), seconds) * 4)
-        if border_pins and not motion.leaves:
-            pins = pin_weights(alpha, max(reach))
+        pins = pin_weights(alpha, max(reach)) if border_pins and not motion.leaves else None
+        if pins is not None:
+            holds = pins if weights is None else weights * pins
         self.region = region = _grown(drawn.box, reach, alpha.shape)
         mask = crop(alpha, region, cv2.BORDER_CONSTANT)
         self.field = field_over(mask, region, GRID)

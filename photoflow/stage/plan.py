@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from photoflow.errors import InputError
-from photoflow.motion import Auto, Camera, Motion, Translate
+from photoflow.motion import Auto, Camera, Motion, Spectral, Swing, Translate
 from photoflow.motion.camera import unscaled
-from photoflow.motion.motion import Sum
+from photoflow.motion.motion import Scaled, Sum
+from photoflow.motion.pinned import NEAR
 from photoflow.segment import NoSubjectError
 from photoflow.stage.layer import Layer
 from photoflow.stage.stage import Stage
 
 STILL = Translate(dx=0, dy=0)
+CORD = 0.1  # of a thing's width: what is thinner at the border is a cord
 GENTLE = 0.08  # push or pull up to which what stands in the picture is not cut out for the camera alone
 FLAT_KINDS = ("sky", "water", "smoke")  # they do not stand on the ground
 
@@ -97,6 +99,53 @@ def _can_be_cut_out(layer: Layer) -> bool:
         return False
 
 
+def completed(plans: Sequence[tuple[Layer, Motion]], stage: Stage) -> list[tuple[Layer, Motion]]:
+    """Add to layers what has to move with them: to what swings its cord, to what burns its flames.
+
+    Args:
+        plans: which layer moves how.
+        stage: has the layers, in whose place it gets the new ones.
+    """
+    out = []
+    for layer, motion in plans:
+        own = layer
+        own = own.with_cord() if any(_hangs(part) for _, part in motion.terms()) else own
+        own = own.with_flames() if any(_is_wind(part, "candle") for _, part in motion.terms()) else own
+        if own is not layer:
+            stage.replace(layer, own)
+        out.append((own, motion))
+    return out
+
+
+def turns_at_border(layer: Layer, motion: Motion) -> bool:
+    """Return whether a layer hangs from a cord that the upper border cuts off, and turns about that point.
+
+    There it rests by itself; held along the border, the cord would bend.
+    """
+    if not all(_hangs(part) for _, part in motion.terms()):
+        return False
+    bits = layer.mask > 127
+    others = bits[-1].any() or bits[:, 0].any() or bits[:, -1].any()
+    return bool(not others and 0 < bits[:NEAR].any(axis=0).sum() < CORD * bits.any(axis=0).sum())
+
+
+def _hangs(motion: Motion) -> bool:
+    """Return whether a motion turns a thing about its top."""
+    inner = _unscaled(motion)
+    return _is_wind(inner, "lantern") or (isinstance(inner, Swing) and inner.pivot == "top")
+
+
+def _is_wind(motion: Motion, preset: str) -> bool:
+    inner = _unscaled(motion)
+    return isinstance(inner, Spectral) and inner.source == preset
+
+
+def _unscaled(motion: Motion) -> Motion:
+    while isinstance(motion, Scaled):
+        motion = motion.motion
+    return motion
+
+
 def assign(
     parts: Sequence[tuple[int | str | None, Motion]], stage: Stage, subject: int | str
 ) -> list[tuple[Layer, Motion]]:
@@ -130,6 +179,8 @@ def assign(
             own.setdefault(layer, []).append(motion)
     for layer, motions in own.items():
         flowing = [one for one in motions if one.in_place]
+        if flowing and (layer.free or layer.pinned):
+            raise InputError(f"{flowing[0].name}: it flows inside {layer.name}; expected nothing free or pinned there")
         if len(motions) > 1 and flowing:
             raise InputError(
                 f"{flowing[0].name}: it flows inside its region and cannot be added to another motion of it "
