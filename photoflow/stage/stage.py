@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,16 +13,17 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion.holds import Stroke, touches
 from photoflow.motion.motion import NAME
 from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.segment.depth import resized_depth
-from photoflow.segment.kinds import KINDS, Kind, find_regions
+from photoflow.segment.kinds import KINDS, Kind
 from photoflow.segment.labels import split_labels
-from photoflow.segment.prompts import checked_strokes
 from photoflow.segment.selection import TOO_SMALL, Selection
 from photoflow.stage import file
 from photoflow.stage.composition import Composition, Compositions
+from photoflow.stage.description import arguments, described
+from photoflow.stage.finding import found_regions, found_things
+from photoflow.stage.holding import strokes_on
 from photoflow.stage.layer import Layer, as_levels
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.working_size import LOOK_SIDE, resize_mask, resize_photo
@@ -142,13 +143,7 @@ class Stage:
             self.note = error.reason
             return
         self.note = found.method
-        for number, subject in enumerate(found.subjects, 1):
-            mask = as_levels(resize_mask(subject.mask, self.photo.shape[:2]))
-            label = None if subject.label == "subject" else subject.label
-            layer = Layer(f"subject-{number}", self.photo, mask, found.method, label=label)
-            if label is None:
-                layer = layer.with_flames()
-                layer = layer.with_cord() if layer.kind.name == "hanging" else layer
+        for layer in found_things(self.photo, found):
             self._append(layer)
 
     def find_regions(self) -> None:
@@ -159,17 +154,8 @@ class Stage:
         """
         if any(layer.region for layer in self._layers):
             return
-        occupied = [layer.mask for layer in self._layers]
-        subjects = np.maximum.reduce(occupied) / np.float32(255) if occupied else None
-        for region in find_regions(self.photo, subjects):
-            taken = {layer.name for layer in self._layers}
-            names = (region.kind, *(f"{region.kind}-{number}" for number in range(2, len(taken) + 3)))
-            kind = Kind(region.kind, region.sure, "colour, texture and place")
-            self._append(
-                Layer(next(name for name in names if name not in taken), self.photo, as_levels(region.mask),
-                      "found by colour, texture and place", kind, region=True,
-                      direction=None if region.still else region.direction)
-            )  # fmt: skip
+        for layer in found_regions(self.photo, self._layers):
+            self._append(layer)
 
     def add(
         self, name: str, *, mask: Any = None, box: Sequence[float] | None = None, points: Sequence[Any] | None = None,
@@ -277,8 +263,10 @@ class Stage:
             raise InputError(f"layer {old.name!r}: expected a thing to be held, and it is a region")
         if free is None and pinned is None:
             raise InputError(f"layer {old.name!r}: expected points or strokes that are free or pinned, got none")
-        said = {key: self._on(old, key, strokes) for key, strokes in (("free", free), ("pinned", pinned))
-                if strokes is not None}  # fmt: skip
+        said = {
+            key: strokes_on(old, key, strokes, self.photo_size, self.scale)
+            for key, strokes in (("free", free), ("pinned", pinned)) if strokes is not None
+        }  # fmt: skip
         new = old.changed(**said)
         if old.is_cut_out:
             new.know(*old.cut_out())
@@ -381,9 +369,9 @@ class Stage:
             pictures["look"] = self.look
         if self.depth is not None:
             pictures["depth"] = self.depth
-        described, places = [], {layer: number for number, layer in enumerate(layers)}
+        about, places = [], {layer: number for number, layer in enumerate(layers)}
         for number, layer in enumerate(layers, 1):
-            described.append(_description(layer))
+            about.append(described(layer))
             pictures[f"mask-{number}"] = layer.mask
             if layer.is_cut_out and not layer.region:
                 pictures[f"alpha-{number}"], colours = layer.cut_out()
@@ -398,7 +386,7 @@ class Stage:
         document = {
             "photo": list(self.photo_size), "size": [self.width, self.height], "scale": self.scale,
             "look": None if self.look is self.photo else [self.look.shape[1], self.look.shape[0]],
-            "look_scale": self.look_scale, "note": self.note, "layers": described, "fills": known,
+            "look_scale": self.look_scale, "note": self.note, "layers": about, "fills": known,
         }  # fmt: skip
         file.write(path, document, pictures)
 
@@ -418,7 +406,7 @@ class Stage:
         photo = pictures["photo"]
         layers = []
         for number, values in enumerate(document["layers"], 1):
-            layer = Layer(photo=photo, mask=pictures[f"mask-{number}"], **_described(values))
+            layer = Layer(photo=photo, mask=pictures[f"mask-{number}"], **arguments(values))
             if not layer.region and f"alpha-{number}" in pictures and f"colours-{number}" in pictures:
                 layer.know(pictures[f"alpha-{number}"], photo + pictures[f"colours-{number}"])
             layers.append(layer)
@@ -450,21 +438,6 @@ class Stage:
         label = None if is_kind else kind
         self._append(Layer(name, self.photo, as_levels(mask), said, known, region, given=True, label=label))
 
-    def _on(self, layer: Layer, name: str, strokes: Sequence[Any]) -> tuple[Stroke, ...]:
-        """Return strokes on a layer in pixels of the working size, from those of the photo."""
-        if not len(strokes):
-            return ()
-        scaled = []
-        for stroke in checked_strokes(name, strokes, self.photo_size[::-1]):
-            points = tuple(
-                (min(x * self.scale, self.width - 1.0), min(y * self.scale, self.height - 1.0)) for x, y in stroke
-            )
-            if not touches(layer.mask / np.float32(255), points):
-                x, y = stroke[0]
-                raise InputError(f"{name}: expected points on {layer.name}, got {x:g},{y:g}")
-            scaled.append(points)
-        return tuple(scaled)
-
     def replace(self, old: Layer, new: Layer) -> None:
         """Put another layer in the place of one; nothing happens where the stage has not got that one."""
         with self._lock:
@@ -480,29 +453,3 @@ class Stage:
             raise InputError(f"layer {name!r}: expected a name of letters, digits, - and _ that begins with a letter")
         if any(layer.name == name for layer in self._layers):
             raise InputError(f"layer {name!r}: there is one of this name; expected another name")
-
-
-def _description(layer: Layer) -> dict[str, Any]:
-    """Return what a stage file says of a layer, beside its pictures."""
-    kind, direction = layer.known_kind, layer.direction
-    return {
-        "name": layer.name, "source": layer.source, "label": layer.label, "region": layer.region, "given": layer.given,
-        "kind": kind.name if kind else None, "sure": kind.sure if kind else None, "why": kind.why if kind else None,
-        "direction": None if direction is None else list(direction),
-        "free": layer.free, "pinned": layer.pinned,
-    }  # fmt: skip
-
-
-def _described(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the arguments of a layer from its description in a stage file."""
-    values = dict(values)
-    name, sure, why = values.pop("kind"), values.pop("sure", None), values.pop("why", None)
-    if name in KINDS:
-        values["kind"] = Kind(name, 1.0 if sure is None else float(sure), why or "")
-    elif name is not None:  # files of the first version hold what is a label by now
-        values["label"] = name
-    if values.get("direction") is not None:
-        values["direction"] = tuple(values["direction"])
-    for which in ("free", "pinned"):
-        values[which] = tuple(tuple((x, y) for x, y in stroke) for stroke in values.get(which, ()))
-    return values
