@@ -20,7 +20,11 @@ import numpy as np
 from benchmarks.bench_animate import RESULTS, astronaut, machine, resized
 from photoflow import Animator
 from photoflow.io import VideoWriter
-from photoflow.motion import Camera, Motion, Sway
+from photoflow.motion import Camera, Drift, Motion, Sway
+from photoflow.motion.motion import total
+from photoflow.segment.kinds import Kind
+from photoflow.stage import Stage
+from photoflow.stage.judgement import chosen
 
 SIZE = (1280, 853)
 MODES = {
@@ -101,16 +105,19 @@ def timed(animator: Animator, photo: str, folder: str, runs: int) -> dict[str, f
     bare = stage.copy()
     for layer in stage.layers:
         bare.remove(layer.name)
+    sky = bare.copy()
+    sky.add("sky", mask=np.arange(SIZE[1])[:, None] * np.ones(SIZE[0]) < 0.4 * SIZE[1], kind="sky", region=True)
     depth = np.tile(np.uint8(np.linspace(0, 255, SIZE[1]))[:, None], (1, SIZE[0]))
     cases: dict[str, tuple[object, Motion, object]] = {
         "the camera alone, nothing cut out": (bare, Camera(push=0.06), None),
         "the same, measured depth": (bare, Camera(push=0.06), depth),
-        "the camera alone, a subject as a card": (stage, Camera(push=0.06), None),
-        "sway and the camera": (stage, Sway() + Camera(push=0.06), None),
+        "the camera alone, a subject as a card": (stage, Camera(push=0.1), None),
+        "what is chosen for a person: breathe and the camera": (stage, chosen_for_a_person(stage), None),
+        "a drifting sky and the camera": (sky, Drift(direction=0).on("sky") + Camera(push=0.06), None),
         "sway without a camera": (stage, Sway(), None),
     }
     clips = {name: animator.animate(one, motion, depth=depth) for name, (one, motion, depth) in cases.items()}
-    stills = [clips["sway and the camera"][number] for number in range(0, 120, 120 // STILLS)]
+    stills = [clips["the camera alone, a subject as a card"][number] for number in range(0, 120, 120 // STILLS)]
     seconds: dict[str, list[float]] = {}
     for _ in range(runs):
         for name, clip in clips.items():
@@ -123,6 +130,13 @@ def timed(animator: Animator, photo: str, folder: str, runs: int) -> dict[str, f
                 out.write(stills[number % STILLS])
         seconds.setdefault("the encoder alone", []).append(time.perf_counter() - begun)
     return {name: statistics.median(times) for name, times in seconds.items()}
+
+
+def chosen_for_a_person(stage: Stage) -> Motion:
+    """Return what `auto` chooses where the first subject is a person."""
+    person = stage.copy()
+    person._layers = (stage.layers[0].changed(kind=Kind("person", 1.0, "said")),)
+    return total([motion if name is None else motion.on(name) for name, motion in chosen(person)])
 
 
 def table(document: dict[str, object]) -> str:
