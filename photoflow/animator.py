@@ -258,8 +258,9 @@ class Animator:
         """Return a stage with the layers that are said, or found; with `everything`, none is looked for."""
         picture = read_photo(photo)
         stage = Stage.of(over_white(picture), size, self.segmenter)
-        if layers is None and (cut := transparency(picture)) is not None:
-            layers = {"subject-1": {"mask": cut}}
+        if (layers is None or _only_holds(layers)) and (cut := transparency(picture)) is not None:
+            holds = layers or {}
+            layers = {**holds, "subject-1": {"mask": cut, **holds.get("subject-1", {})}}
         progress.check()
         if layers is not None and not _only_holds(layers):
             for name, said in layers.items():

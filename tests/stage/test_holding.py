@@ -33,6 +33,13 @@ def test_what_is_found_can_be_held_without_being_said(animator, photo):
         animator.animate(photo, motion.Sway(), layers={"cat": {"pinned": [(140, 50)]}})
 
 
+def test_what_transparency_says_can_be_held(animator, photo):
+    cut_out = np.dstack([photo, disc(50)])
+    clip = animator.animate(cut_out, motion.Translate(dx=6), layers={"subject-1": {"pinned": [[(40, 60), (60, 60)]]}})
+    flow = clip.renderer.flow(2.0)
+    assert flow[0, 33, 50] > 4 and flow[0, 60, 45:55].max() < 0.6 and not flow[:, :, 120:].any()
+
+
 def test_what_flows_is_not_held(animator, photo):
     layers = {"it": {"mask": disc(50), "pinned": [(50, 50)]}}
     with pytest.raises(InputError, match="drift: it flows inside it; expected nothing free or pinned there"):
