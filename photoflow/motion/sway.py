@@ -92,7 +92,7 @@ def mode_shapes(height: Array, reach: float, length: float) -> Array:
     # A bent beam keeps its length: its tip comes down by the integral of half its squared slope,
     # 2/3 of the squared deflection over the length for a parabola.
     shorten = np.float32(2 / 3) * bend**2 / np.float32(length) * np.minimum(height, 1)
-    flutter = 0.06 * reach * height * smooth_noise(height.shape, cell=max(8.0, 0.22 * length))
+    flutter = 0.04 * reach * height * smooth_noise(height.shape, cell=max(8.0, 0.22 * length))
     return np.stack(
         [
             np.stack([bend * np.cos(LAG * height), zero]),
