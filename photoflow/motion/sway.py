@@ -64,7 +64,7 @@ class Sway(Motion):
 
 
 REACH = 0.11  # of the length, by which the tip bends at strength 1: flutter adds up to a hundredth
-LAG = 0.4  # radians by which the tip lags behind the base
+LAG = 0.3  # radians by which the tip lags behind the base
 
 
 def height_above_base(scene: Scene, base: str) -> tuple[Array, float]:
