@@ -145,8 +145,8 @@ def table(rows: dict[str, dict[str, object]], count: int) -> str:
     lines = [
         f"Subjects of {count} pictures, mean IoU over sequences.",
         "",
-        "| | IoU | least | s |",
-        "|---|---|---|---|",
+        "| | IoU | least sequence |",
+        "|---|---|---|",
     ]
     lines += [f"| {name} | {row['iou']:.3f} | {row['least']:.3f} |" for name, row in rows.items()]
     return "\n".join(lines) + "\n"

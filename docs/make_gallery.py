@@ -29,9 +29,9 @@ WIDTH = 300  # pixels of each of a strip's three pictures
 
 HEAD = """# Gallery
 
-Every photo of a folder that nobody tuned to alone, animated by `photoflow animate PHOTO` without an option: its motion as
-it was chosen, a strip (the photo, the frame halfway through the clip, the displacements there), and a verdict from 1 to 5
-(5 = I would post it) by eyes that did not write the code. Made by `python docs/make_gallery.py PHOTOS`.
+Every photo of a folder, animated by `photoflow animate PHOTO` without an option: its motion as it was chosen, a strip
+(the photo, the frame halfway through the clip, the displacements there), and a verdict from 1 to 5 (5 = I would post
+it) by eyes that did not write the code. Made by `python docs/make_gallery.py PHOTOS`.
 
 {summary}
 

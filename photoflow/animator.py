@@ -26,8 +26,8 @@ from photoflow.segment import Segmenter
 from photoflow.segment.selection import transparency
 from photoflow.stage import Layer, Stage
 from photoflow.stage.file import is_stage_file
-from photoflow.stage.judgement import needs_regions, resolved
-from photoflow.stage.plan import assign, cameras_of, parts_of, with_cards
+from photoflow.stage.judgement import aimed, chooses, needs_regions, resolved
+from photoflow.stage.plan import assign, cameras_of, completed, parts_of, turns_at_border, with_cards
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.view import DepthFinder, camera_renderer
 from photoflow.stage.working_size import Size, over_white
@@ -38,7 +38,9 @@ OPTIONS = {
 }  # fmt: skip
 
 
-SAID = frozenset(("mask", "box", "points", "not_points", "strokes", "not_strokes", "kind", "region"))  # of a layer
+SAID = frozenset(
+    ("mask", "box", "points", "not_points", "strokes", "not_strokes", "kind", "region", "free", "pinned")
+)  # of a layer
 
 if TYPE_CHECKING:
     from photoflow.render.renderer import Renderer
@@ -128,7 +130,8 @@ class Animator:
                 with the longest side at most 1920.
             mask, box, points: the one thing that is to be a layer, `subject-1`; see `Stage.add`.
             layers: in their place several things, by their names: keywords of `Stage.add`, as in
-                {"water": {"mask": "water.png"}}. Without any of these it is what stands out, as `subject-1`,
+                {"water": {"mask": "water.png"}}; where all say nothing but `free` and `pinned`, they are of the
+                things that are found. Without any of these it is what stands out, as `subject-1`,
                 `subject-2`, ..., or what the photo's own transparency says.
             depth: a picture of the photo's depth, near = bright, or an array (H, W): see
                 `photoflow.segment.depth.read_depth`. Without it Depth Anything V2 measures the depth where its weights
@@ -200,7 +203,7 @@ class Animator:
             InputError: bad input, or a motion of a subject in a photo in which none was found.
             Cancelled: it was cancelled.
         """
-        parts = parts_of(motion)
+        parts = aimed(parts_of(motion), subject)
         self._check_cameras(cameras_of(parts)[0])  # before anything is looked for
         count = frame_count(seconds, fps)
         rate = keyframe_rate(keyframe_fps, fps, self._chosen["interpolate"])
@@ -220,13 +223,16 @@ class Animator:
         timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
         if any(needs_regions(target, part, stage) for target, part in parts):
             stage.find_regions()
+        chosen = any(chooses(part) for _, part in parts)
         parts = resolved(parts, stage, self._chosen["renderer"] == "splat")
         cameras, others = cameras_of(parts)
+        if chosen and all(name is not None for name, _ in others):
+            subject = 1  # it is said by then for which layer each is
         if cameras:
             self._find_depth(stage, depth, depth_far_bright, progress)
         elif depth is not None:
             raise InputError("depth: expected it with a motion of the camera, and there is none")
-        plans = assign(others, stage, subject)
+        plans = completed(assign(others, stage, subject), stage)
         for layer in stage.layers:
             if layer.given and not cameras and layer not in dict(plans):
                 progress.done(f"{layer.name}: it stays, no motion is for it")
@@ -255,7 +261,7 @@ class Animator:
         if layers is None and (cut := transparency(picture)) is not None:
             layers = {"subject-1": {"mask": cut}}
         progress.check()
-        if layers is not None:
+        if layers is not None and not _only_holds(layers):
             for name, said in layers.items():
                 if not isinstance(said, Mapping) or not said.keys() <= SAID:
                     known = ", ".join(sorted(SAID))
@@ -266,6 +272,8 @@ class Animator:
             if not everything:
                 stage.find()
             progress.done(f"subject: {stage.note or 'the whole picture'}")
+            for name, said in (layers or {}).items():
+                stage.hold(name, **said)
         return stage
 
     def _check_cameras(self, cameras: Sequence[Any]) -> None:
@@ -308,7 +316,7 @@ class Animator:
         regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place or layer.region]
         planned = {layer for layer, _ in plans}
         if cameras:
-            subjects = with_cards(subjects, stage)
+            subjects = with_cards(subjects, stage, cameras)
             planned |= {layer for layer, _ in subjects}
         staying = [layer for layer in stage.layers if layer not in planned and not layer.region]
         whole = stage.compose([layer for layer, _ in subjects], staying, progress)
@@ -318,7 +326,7 @@ class Animator:
         from photoflow.render.layered import LayeredRenderer, SubjectLayer
 
         # Water flows behind what moves, so its own colours are those of the filled background; what stays stands in it.
-        stays = np.maximum.reduce([layer.alpha for layer in staying]) if regions and staying else None
+        stays = np.maximum.reduce([layer.mask for layer in staying]) / np.float32(255) if regions and staying else None
         drawn: list[DrawnLayer] = [
             FlowingLayer(whole.background, layer.alpha, motion, standing=stays, device=device, **timing)
             for layer, motion in regions[::-1]
@@ -326,8 +334,9 @@ class Animator:
         blueprint = self._network(self._chosen["blueprint"])
         standing = [
             SubjectLayer(
-                layer.colours, layer.alpha, motion, drawn=cutout, border_pins=border_pins, extend=layer.continued,
-                device=device, blueprint=blueprint, **timing,
+                layer.colours, layer.alpha, motion, drawn=cutout, extend=layer.continued,
+                border_pins=border_pins and not turns_at_border(layer, motion),
+                weights=layer.weights, part=layer.part, device=device, blueprint=blueprint, **timing,
             )
             for (layer, motion), cutout in reversed(list(zip(subjects, whole.cutouts)))
         ]  # fmt: skip
@@ -353,6 +362,13 @@ def _load_renderer() -> None:
 def _flows_all_over(parts: Sequence[tuple[int | str | None, Motion]]) -> bool:
     """Return whether motions need nothing but the picture: then nothing is looked for in it."""
     return bool(parts) and all(part.in_place for _, part in parts)
+
+
+def _only_holds(layers: Mapping[str, Any]) -> bool:
+    """Return whether nothing but holds is said, of layers that are to be found."""
+    return bool(layers) and all(
+        isinstance(said, Mapping) and bool(said) and said.keys() <= {"free", "pinned"} for said in layers.values()
+    )
 
 
 def said_layers(

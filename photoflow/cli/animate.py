@@ -34,7 +34,18 @@ from photoflow.cli.app import (
     progress_bar,
     weights_files,
 )
-from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, layer_named, numbers, staged
+from photoflow.cli.selection import (
+    Boxes,
+    Frees,
+    LayerOptions,
+    Masks,
+    NotPoints,
+    Pins,
+    Points,
+    layer_named,
+    numbers,
+    staged,
+)
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -64,6 +75,8 @@ def animate(
     box: Boxes = None,
     point: Points = None,
     not_point: NotPoints = None,
+    free: Frees = None,
+    pin: Pins = None,
     subject: Annotated[str, typer.Option(help="Number or name of the layer that a motion without @ moves.")] = "1",
     all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
     depth: Depth = None,
@@ -101,7 +114,7 @@ def animate(
         raise InputError(f"subject: expected it without --all-subjects, got {subject}")
     words = motion or ["auto"]
     planned = total([motions.parse(text) for text in words])
-    options = LayerOptions(mask, box, point, not_point)
+    options = LayerOptions(mask, box, point, not_point, free, pin)
     read: Read = {
         "the photo": [photo],
         "its mask": options.files,

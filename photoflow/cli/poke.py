@@ -25,7 +25,7 @@ from photoflow.cli.app import (
     parse_size,
     progress_bar,
 )
-from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, numbers, staged
+from photoflow.cli.selection import Boxes, Frees, LayerOptions, Masks, NotPoints, Pins, Points, numbers, staged
 from photoflow.errors import InputError
 
 
@@ -58,6 +58,8 @@ def poke(
     box: Boxes = None,
     point: Points = None,
     not_point: NotPoints = None,
+    free: Frees = None,
+    pin: Pins = None,
     border_pins: BorderPins = True,
     quality: Quality = 80,
     explain: Annotated[Path | None, typer.Option(help="Folder for pictures of the mask, flow and paths.")] = None,
@@ -82,7 +84,7 @@ def poke(
         x, y, dx, dy = numbers("drag", text, 4)
         pulls.append(Poke(x, y, dx, dy, at=time, hold=hold, like=str(volume or like or "plant")))
     planned = total(pulls)
-    options = LayerOptions(mask, box, point, not_point)
+    options = LayerOptions(mask, box, point, not_point, free, pin)
     read: Read = {"the photo": [photo], "its mask": options.files, "the volume": motion_files(planned)}
     check_clip_files(read, output, False, explain, None)
     frames = frame_count(seconds, fps)

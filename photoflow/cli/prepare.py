@@ -19,7 +19,7 @@ from photoflow.cli.app import (
     console,
     parse_size,
 )
-from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, loaded
+from photoflow.cli.selection import Boxes, Frees, LayerOptions, Masks, NotPoints, Pins, Points, loaded
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def prepare(
     box: Boxes = None,
     point: Points = None,
     not_point: NotPoints = None,
+    free: Frees = None,
+    pin: Pins = None,
     depth: Depth = None,
     depth_far_bright: DepthFarBright = False,
     segmenter: SegmenterName = "auto",
@@ -56,7 +58,7 @@ def prepare(
     output = output or Path("photo" if is_standard_input(photo) else photo.name).with_suffix(SUFFIX)
     if output.suffix.lower() != SUFFIX:
         raise InputError(f"{output}: expected a name that ends in {SUFFIX}")
-    options = LayerOptions(mask, box, point, not_point)
+    options = LayerOptions(mask, box, point, not_point, free, pin)
     if not listed:
         check_target(output)
         check_files({"what is prepared": [photo], "its mask": options.files, "its depth": [depth]}, [output])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -35,6 +35,17 @@ Points = Annotated[
 NotPoints = Annotated[
     list[str] | None, typer.Option("--not-point", help="[NAME=]X,Y beside it: what is there does not belong to it.")
 ]
+Frees = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--free",
+        help="[NAME=]X,Y or X,Y;X,Y;...: a point or a stroke on what of a thing moves; the rest of it gives way "
+        "smoothly, up to what is pinned. May be repeated.",
+    ),
+]
+Pins = Annotated[
+    list[str] | None, typer.Option("--pin", help="[NAME=]X,Y or X,Y;X,Y;...: the same on what of it stays.")
+]
 
 _NAMED = re.compile(r"([A-Za-z_][\w-]*)=(.*)", re.ASCII | re.DOTALL)
 Said = Mapping[str, Mapping[str, Any]]  # what is said of each layer: keywords of `Stage.add`
@@ -48,17 +59,20 @@ class LayerOptions:
     boxes: Sequence[str] | None
     points: Sequence[str] | None
     not_points: Sequence[str] | None
+    free: Sequence[str] | None = None
+    pinned: Sequence[str] | None = None
 
     @property
     def files(self) -> list[Path]:
         """Return the files among `[NAME=]FILE`."""
         return [Path(_split(text, "mask")[1]) for text in self.masks or ()]
 
-    def layers(self, taken: Iterable[str] = ()) -> Said:
+    def layers(self, taken: Sequence[str] = ()) -> Said:
         """Return what is said of each layer, in the order in which it is said.
 
         What has no name is called `subject-1`, `subject-2`, ...; points without a name are together one layer, and
-        points beside a thing without a name go with the one layer that has none.
+        points beside a thing without a name go with the one layer that has none. So do holds; where no layer is said,
+        they are of those that are there or are to be found, without a name of the first.
 
         Args:
             taken: names that there are already.
@@ -96,6 +110,17 @@ class LayerOptions:
                 raise InputError(f"not-point: expected a mask, a box or a point of {name}, too")
             layer = said[name] if name is not None else together or said[unnamed[0]]
             layer.setdefault("not_points", []).append(numbers("not-point", value, 2))
+        there = {**dict.fromkeys(taken, ()), **dict.fromkeys(said, ())}
+        meant = unnamed if len(unnamed) == 1 else list(there) or ["subject-1"]
+        first = meant[0] if len(meant) == 1 or not said else None
+        for option, key, texts in (("free", "free", self.free), ("pin", "pinned", self.pinned)):
+            for text in texts or ():
+                name, value = _split(text, option)
+                name = first if name is None else name
+                if name is None:
+                    raise InputError(f"{option}: expected NAME=X,Y, got {text!r}, since not just one layer has no name")
+                stroke = [numbers(option, point, 2) for point in value.split(";")]
+                said.setdefault(name, {}).setdefault(key, []).append(stroke)
         return said
 
     def _in_order(self) -> list[tuple[str, str]]:
@@ -144,7 +169,11 @@ def loaded(
     if size is not None:
         raise InputError("size: a stage has its size; expected none")
     stage = Stage.load(path, segmenter)
-    for name, what in options.layers(layer.name for layer in stage.layers).items():
+    there = [layer.name for layer in stage.layers]
+    for name, what in options.layers(there).items():
+        if name in there and what.keys() <= {"free", "pinned"}:
+            stage.hold(name, **what)
+            continue
         stage.add(name, **what)
         report(f"{name}: {stage.layers[-1].source}")
     return stage

@@ -29,6 +29,8 @@ class Scene:
         loop: whether the clip's end must lead into its beginning.
         device: where the displacements are wanted, as torch names it.
         picture: (width, height) of the whole rendered picture, in pixels of the region, where it is known.
+        part: preset -> (h, w) float32 in [0, 1], how freely each pixel moves in a motion that is named after a part of
+            the subject (its hair, its flame); None: it is of all of it.
     """
 
     mask: Array
@@ -38,6 +40,7 @@ class Scene:
     loop: bool = True
     device: str = "cpu"
     picture: tuple[float, float] | None = None
+    part: Callable[[str], Array | None] | None = None
 
     @cached_property
     def box(self) -> tuple[float, float, float, float]:

@@ -17,6 +17,7 @@ from photoflow.arrays import Array
 from photoflow.errors import InputError, shown
 from photoflow.motion.field import MotionField
 from photoflow.motion.motion import Motion, On, Scaled, Sum, check_range, numbers
+from photoflow.motion.pinned import PinnedField
 from photoflow.motion.resting import RestingField
 from photoflow.motion.scene import Scene
 from photoflow.motion.spectral import SpectralVolume, closing_frequencies
@@ -37,6 +38,9 @@ class Spectral(Motion):
     At a wind of 0.5 the largest displacement of a preset is, in shares of the subject's size (the geometric mean of its
     width and height): foliage 1 to 4 %, plant, tree, flag and hair 4 to 10 %, vine and cloth 5 to 12 %, candle 8 to
     20 %, lantern 10 to 20 %.
+
+    Hair and candle move the hair of a person and the flame of a candle, and any preset what is said to be free of a
+    layer, where that is known; see `photoflow.stage.layer.Layer.part`.
 
     Args:
         source: a preset ("plant", ...), a volume (.safetensors, from `photoflow spectrum`), or a video. A clip with
@@ -92,6 +96,12 @@ class Spectral(Motion):
         return None if self.blows else Path(self.source)
 
     def field(self, scene: Scene) -> MotionField:
+        part = scene.part(self.source) if self.blows and scene.part is not None else None
+        if part is not None and ((own := scene.mask * part) > 0.5).any():
+            import torch
+
+            whole = self.field(dataclasses.replace(scene, mask=own, part=None))
+            return PinnedField(whole, torch.from_numpy(np.ascontiguousarray(part)).to(scene.device))
         volume = self._blown(scene) if self.blows else self.fitted(scene)
         frequencies = volume.slowed(self.slow).frequencies
         if scene.loop:

@@ -11,7 +11,8 @@ from photoflow.motion.drift import inner_ease
 from photoflow.motion.field import InPlaceField, MotionField
 from photoflow.motion.looped import looped
 from photoflow.motion.motion import Motion
-from photoflow.motion.scene import Scene
+from photoflow.motion.pinned import SLOPE
+from photoflow.motion.scene import Scene, moments
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,7 +50,8 @@ class WithinField(InPlaceField):
         )  # fmt: skip
         field = motion.field(nodes)
         field = looped(field, scene.seconds) if scene.loop else field
-        ease = torch.from_numpy(np.ascontiguousarray(inner_ease(coarse))).to(scene.device)
+        reach = max(float(field.flow(float(t)).abs().max()) for t in moments(scene.seconds, 4, 16))
+        ease = torch.from_numpy(np.ascontiguousarray(inner_ease(coarse, SLOPE * reach))).to(scene.device)
         return cls(field, ease, (height, width))
 
     def flow(self, t: float) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -16,13 +16,13 @@ from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.motion.camera import CameraPath, seen, unseen
 from photoflow.motion.scene import moments
-from photoflow.render.layered import GRID, Layer, LayeredRenderer, SubjectLayer, Window
+from photoflow.render.layered import GRID, Layer, LayeredRenderer, SubjectLayer, Window, interleaved
 
 SMOOTH_GRID, EDGED_GRID = 8, 4  # pixels from one node to the next where depths are smooth, and where they have edges
+OWN_GRID = 4  # the same, of a card that moves by itself
 FRONT = 20.0  # softmax weight of inverse depth: what is nearer hides what is farther
 LEAST_COVERAGE = 1e-2
 STRETCH = 0.5  # share by which the far may be stretched or squeezed beside what is nearer
-BAND = 64  # rows
 
 
 class CameraRenderer:
@@ -50,7 +50,8 @@ class CameraRenderer:
     ) -> None:  # fmt: skip
         self._flat = LayeredRenderer(background, regions, device)
         self._cards, self._path = cards, path
-        self._picture = _planes(background, device)
+        self._device = torch.device(device)
+        self._still = None if regions else self._flat.planes(0.0)[None].float()
         self._height, self._width = depth.shape
         self._step = EDGED_GRID if edged else SMOOTH_GRID
         rows, columns = (
@@ -76,16 +77,14 @@ class CameraRenderer:
     def frame(self, t: float) -> Array:
         """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
         matrix = self._path.matrix(t)
-        if self._flat.layers:
-            self._picture.copy_(_planes(self._flat.frame(t), self._picture.device))
-        canvas = torch.empty((self._height, self._width, 3), dtype=torch.uint8, device=self._picture.device)
-        for place, band in self._seen(self._picture, matrix):
-            canvas[place].copy_(band.add_(0.5).clamp_(0, 255).permute(1, 2, 0))
+        picture = self._flat.planes(t)[None].float() if self._still is None else self._still
+        canvas = self._seen(picture, matrix).add_(0.5).clamp_(0, 255).to(torch.uint8)
         for card in self._cards:
-            for place, rgba in card.draw(matrix, t):
-                behind = canvas[place].permute(2, 0, 1).to(torch.float32).mul_(1 - rgba[3:])
-                canvas[place].copy_(behind.add_(rgba[:3], alpha=255).add_(0.5).permute(1, 2, 0))
-        return canvas.cpu().numpy()
+            rgba, (rows, columns) = card.draw(matrix, t)
+            place = canvas[:, rows, columns]
+            behind = place.to(torch.float32).mul_(1 - rgba[3:])
+            place.copy_(behind.add_(rgba[:3], alpha=255).add_(0.5))
+        return interleaved(canvas)
 
     def cutout(self, t: float) -> Array:
         """Draw what moves by itself alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied.
@@ -100,17 +99,16 @@ class CameraRenderer:
         if not cards and not regions:
             raise InputError("alpha: expected something that is cut out of the photo; nothing stands out in it")
         matrix = self._path.matrix(t)
-        canvas = torch.zeros((4, self._height, self._width), device=self._picture.device)
+        canvas = torch.zeros((4, self._height, self._width), device=self._device)
         if regions:
             flat = torch.from_numpy(self._flat.cutout(t)).to(canvas.device).permute(2, 0, 1)[None] / 255
             flat[:, :3] *= flat[:, 3:]
-            for (rows, columns), band in self._seen(flat, matrix):
-                canvas[:, rows, columns] = band.clamp_(0, 1)
+            canvas = self._seen(flat, matrix).clamp_(0, 1)
         for card in cards:
-            for (rows, columns), rgba in card.draw(matrix, t, plain=True):
-                canvas[:, rows, columns].mul_(1 - rgba[3:]).add_(rgba)
+            rgba, (rows, columns) = card.draw(matrix, t, plain=True)
+            canvas[:, rows, columns].mul_(1 - rgba[3:]).add_(rgba)
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
-        return canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).contiguous().cpu().numpy()
+        return interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
 
     def flow(self, t: float) -> Array:
         """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32."""
@@ -123,10 +121,10 @@ class CameraRenderer:
             np.copyto(total[:, window[0], window[1]], moved, where=inside)
         return total
 
-    def _seen(self, picture: Tensor, matrix: Array) -> Iterator[tuple[Window, Tensor]]:
-        """Yield a picture, (1, C, H, W), as the camera sees it, in bands as `_looked_up` does."""
-        whole = slice(0, self._height), slice(0, self._width)
-        return _looked_up(picture, self._source(matrix), whole, self._step, "border")
+    def _seen(self, picture: Tensor, matrix: Array) -> Tensor:
+        """Return a picture, (1, C, H, W), as the camera sees it, (C, H, W)."""
+        back = _field(self._source(matrix), picture.device)
+        return _looked_up(picture, back, self._step, (self._height, self._width))
 
     def _source(self, matrix: Array) -> Array:
         """Return where each node's colour is in the photo, relative to the node: (h, w, 2), pixels."""
@@ -171,37 +169,38 @@ class Card:
 
     def __init__(self, subject: SubjectLayer, plane: tuple[float, float], moves: bool, size: tuple[int, ...]) -> None:
         self._subject, self._plane, self.moves, self._size = subject, plane, moves, size
-        self._pictures: dict[bool, Tensor] = {}
 
-    def draw(self, matrix: Array, t: float, plain: bool = False) -> Iterator[tuple[Window, Tensor]]:
-        """Draw the card as a camera sees it, band by band.
+    def draw(self, matrix: Array, t: float, plain: bool = False) -> tuple[Tensor, Window]:
+        """Draw the card as a camera sees it.
 
         Args:
             matrix: of the camera, see `photoflow.motion.camera.CameraPath.matrix`.
             t: seconds.
             plain: with its own opacity alone, as `SubjectLayer.cutout`.
 
-        Yields:
-            A window of the picture; and what is drawn there, (4, h, w) float32 in [0, 1], RGB premultiplied by alpha,
-            and alpha.
+        Returns:
+            (4, h, w) float32 in [0, 1], RGB premultiplied by alpha, and alpha; and its window of the picture.
         """
         matrix = self._upright(matrix)
         window = rows, columns = self._window(matrix)
-        if rows.stop <= rows.start or columns.stop <= columns.start:
-            return
-        picture = self._picture(plain)
-        step = GRID if self.moves else SMOOTH_GRID
-        size = [-(-(side.stop - side.start - 1) // step) + 1 for side in window]
-        nodes = _nodes((columns.start, rows.start), size, step)
-        source = unseen(matrix, nodes, 0.0) - self._subject.region[:2]
+        height, width = max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)
+        picture = self._subject.planes(plain)
+        if not height or not width:
+            return picture.new_zeros((4, height, width)), window
+        nodes = _nodes((columns.start, rows.start), [-(-(side - 1) // SMOOTH_GRID) + 1 for side in (height, width)],
+                       SMOOTH_GRID)  # fmt: skip
+        back, step = _field(unseen(matrix, nodes, 0.0) - nodes, picture.device), SMOOTH_GRID
+        # From now on places count from the region's corner, and nodes from the window's.
+        shift = np.subtract((columns.start, rows.start), self._subject.region[:2])
+        back += torch.tensor(shift, dtype=torch.float32, device=back.device)[:, None, None]
         if self.moves:
-            source -= self._own(source, t)
-        back = source - (nodes - (columns.start, rows.start))
-        for place, rgba in _looked_up(picture, back, window, step, "zeros"):
-            alpha = rgba[3].clamp_(0, 1)
-            # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
-            torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
-            yield place, rgba
+            back, step = _interpolated(back, SMOOTH_GRID // OWN_GRID), OWN_GRID
+            back -= self._own(back / OWN_GRID, t)
+        rgba = _looked_up(picture, back, step, (height, width))
+        alpha = rgba[3].clamp_(0, 1)
+        # The bicubic kernel overshoots; a premultiplied colour lies between 0 and alpha.
+        torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
+        return rgba, window
 
     def flow(self, matrix: Array, t: float) -> tuple[Array, Array, Window]:
         """Return the displacement of its pixels, (2, h, w), where there are any, (h, w), and their window."""
@@ -218,21 +217,18 @@ class Card:
         tilt, start = self._plane
         return np.column_stack([matrix[:, :3] + np.outer(matrix[:, 3], (0, tilt, start)), np.zeros(3)])
 
-    def _own(self, places: Array, t: float) -> Array:
-        """Return its own displacement, pixels, that arrives at places (h, w, 2) of its region; NaN where none does."""
-        arrived = self._subject.arrived(t)
-        known = torch.isfinite(arrived[:, :1])
-        there = torch.cat([arrived.masked_fill(~known, 0), known.float()], dim=1)
-        nodes = _nodes((0, 0), places.shape[:2], 1)
-        read = ops.backward_warp(there, _field(places / GRID - nodes, there.device), padding="border")
-        own = (read[:, :2] / read[:, 2:]).masked_fill(read[:, 2:] < 0.5, torch.nan)
-        return np.asarray(own[0].permute(1, 2, 0).cpu().numpy() * GRID)
+    def _own(self, back: Tensor, t: float) -> Tensor:
+        """Return its own displacement, pixels, (1, 2, h, w), that arrives at places of its region; NaN where none does.
 
-    def _picture(self, plain: bool) -> Tensor:
-        if plain not in self._pictures:
-            planes = self._subject.planes(plain)
-            self._pictures[plain] = planes.contiguous(memory_format=torch.channels_last)
-        return self._pictures[plain]
+        Args:
+            back: displacements, nodes, (1, 2, h, w), from a node to the place on the region's grid.
+            t: seconds.
+        """
+        arrived = self._subject.arrived(t, OWN_GRID // GRID)
+        known = torch.isfinite(arrived[:, :1])
+        there = torch.cat([(arrived * OWN_GRID).masked_fill_(~known, 0), known.float()], dim=1)
+        read = ops.backward_warp(there, back, padding="border")
+        return (read[:, :2] / read[:, 2:]).masked_fill_(read[:, 2:] < 0.5, torch.nan)
 
     def _window(self, matrix: Array) -> Window:
         """Return the rows and columns of the picture in which it is seen."""
@@ -253,31 +249,20 @@ def _nodes(corner: tuple[int, int], size: Sequence[int], step: int) -> Array:
     return np.stack([x, y], axis=-1).astype(np.float64)
 
 
-def _looked_up(
-    picture: Tensor, back: Array, window: Window, step: int, padding: str
-) -> Iterator[tuple[Window, Tensor]]:
-    """Look a picture up with a bicubic kernel, in bands of a few rows that stay in the processor's memory.
+def _looked_up(picture: Tensor, back: Tensor, step: int, size: tuple[int, int]) -> Tensor:
+    """Look a picture up with a bicubic kernel; beyond its border it goes on as it ends there.
 
     Args:
-        picture: (1, C, H, W).
-        back: (h, w, 2), displacement from a node, counted from the window's corner, to the place in `picture`; NaN: out
-            of it.
-        window: rows and columns in which it is seen.
+        picture: (1, C, h, w).
+        back: (1, 2, rows, columns), displacement from a node to the place in `picture`; NaN: nothing is there.
         step: pixels from one node to the next.
-        padding: see `photoflow.ops.backward_warp`.
+        size: (H, W) of what is seen, from the first node on.
 
-    Yields:
-        A band's part of the window, and (C, rows, columns).
+    Returns:
+        (C, H, W).
     """
-    coarse, (rows, columns) = _field(back, picture.device), window
-    nodes = BAND // step
-    for first in range(0, max(1, coarse.shape[2] - 1), nodes):
-        part = coarse[:, :, first : first + nodes + 1].clone()
-        part[:, 1] += first * step
-        seen = ops.backward_warp(picture, _interpolated(part, step), mode="bicubic", padding=padding)[0]
-        top = rows.start + first * step
-        place = slice(top, min(top + (BAND if part.shape[2] > nodes else seen.shape[1]), rows.stop)), columns
-        yield place, seen[:, : place[0].stop - top, : columns.stop - columns.start]
+    dense = _interpolated(back, step)[:, :, : size[0], : size[1]].contiguous()
+    return ops.backward_warp(picture, dense, mode="bicubic", padding="border")[0]
 
 
 def _field(displacements: Array, device: torch.device | str) -> Tensor:
@@ -289,9 +274,3 @@ def _interpolated(coarse: Tensor, step: int) -> Tensor:
     """Interpolate a grid of every `step`th pixel to every pixel between its ends: (1, C, h, w) -> (1, C, H, W)."""
     size = [step * (side - 1) + 1 for side in coarse.shape[2:]]
     return F.interpolate(coarse, size, mode="bilinear", align_corners=True)
-
-
-def _planes(picture: Array, device: torch.device | str) -> Tensor:
-    """Return a picture, uint8 (H, W, C), as float32 (1, C, H, W), 0 to 255, a pixel's channels beside each other."""
-    planes = torch.from_numpy(picture).to(device).permute(2, 0, 1)[None]
-    return planes.to(torch.float32, memory_format=torch.channels_last)

@@ -61,7 +61,11 @@ class LayeredRenderer:
         self._background = torch.from_numpy(np.ascontiguousarray(background.transpose(2, 0, 1))).to(device)
 
     def frame(self, t: float) -> Array:
-        """Draw the picture at time `t` seconds: uint8 (H, W, 3).
+        """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
+        return interleaved(self.planes(t))
+
+    def planes(self, t: float) -> Tensor:
+        """Draw the picture at time `t` seconds as uint8 (3, H, W).
 
         Where no layer shows, it is the background to the bit.
         """
@@ -72,7 +76,7 @@ class LayeredRenderer:
             behind = place.to(torch.float32).mul_(1 - rgba[3:])
             # The cast to uint8 truncates: + 0.5 rounds. Nothing exceeds 255: colours are at most alpha.
             place.copy_(behind.add_(rgba[:3], alpha=255).add_(0.5))
-        return _interleaved(canvas)
+        return canvas
 
     def cutout(self, t: float) -> Array:
         """Draw the layers alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
@@ -83,7 +87,7 @@ class LayeredRenderer:
             place = canvas[:, window[0], window[1]]
             place.copy_(torch.addcmul(rgba, place, 1 - rgba[3:]))
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
-        return _interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
+        return interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
 
     def flow(self, t: float) -> Array:
         """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
@@ -114,6 +118,9 @@ class SubjectLayer:
         drawn: the subject as it is drawn, which may reach beyond `alpha`; by default `rgb` and `alpha`.
         border_pins: whether the border may hold it.
         extend: continues the subject beyond the picture, as `photoflow.render.continuation.continued` does.
+        weights: float32 (H, W) in [0, 1], how freely each pixel moves: displacements are multiplied by it.
+        part: preset -> float32 (H, W) in [0, 1], the part of it that such a motion is of, see
+            `photoflow.motion.Scene`.
         blueprint: measures the flow between the subject and its moved copy, which is what is rendered then; without
             it the planned flow is.
     """
@@ -121,23 +128,31 @@ class SubjectLayer:
     def __init__(
         self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str,
         drawn: Cutout | None = None, border_pins: bool = True, extend: Extension | None = None,
+        weights: Array | None = None, part: Callable[[str], Array | None] | None = None,
         blueprint: FlowNetwork | None = None,
     ) -> None:  # fmt: skip
         drawn = drawn or Cutout.of(rgb, alpha)
-        pins: Array | None = None
+        holds = weights
 
         def field_over(mask: Array, region: Box, step: int) -> MotionField:
             place, whole = (region[0] / step, region[1] / step), (alpha.shape[1] / step, alpha.shape[0] / step)
-            field = motion.field(Scene(coarse(mask, step), place, scale / step, seconds, loop, device, whole))
+
+            def part_there(preset: str) -> Array | None:
+                own = None if part is None else part(preset)
+                return None if own is None else crop(own, region, cv2.BORDER_REPLICATE)[::step, ::step]
+
+            scene = Scene(coarse(mask, step), place, scale / step, seconds, loop, device, whole, part_there)
+            field = motion.field(scene)
             field = looped(field, seconds) if loop else field
-            if pins is None:
+            if holds is None:
                 return field
-            weights = crop(pins, region, cv2.BORDER_REPLICATE)[::step, ::step]
-            return PinnedField(field, torch.from_numpy(np.ascontiguousarray(weights)).to(device))
+            held = crop(holds, region, cv2.BORDER_REPLICATE)[::step, ::step]
+            return PinnedField(field, torch.from_numpy(np.ascontiguousarray(held)).to(device))
 
         reach = _reach(_travel(field_over(crop(alpha, drawn.box), drawn.box, 4), seconds) * 4)
-        if border_pins and not motion.leaves:
-            pins = pin_weights(alpha, max(reach))
+        pins = pin_weights(alpha, max(reach)) if border_pins and not motion.leaves else None
+        if pins is not None:
+            holds = pins if weights is None else weights * pins
         self.region = region = _grown(drawn.box, reach, alpha.shape)
         mask = crop(alpha, region, cv2.BORDER_CONSTANT)
         self.field = field_over(mask, region, GRID)
@@ -194,9 +209,13 @@ class SubjectLayer:
             self._plain = self._planes(Cutout.of(rgb, alpha), None)
         return self._plain
 
-    def arrived(self, t: float) -> Tensor:
-        """Return the flow, in nodes, that arrives at each node of the region's grid: (1, 2, h, w), NaN where none."""
-        return self._inverse(self.field.flow(t)[None])
+    def arrived(self, t: float, every: int) -> Tensor:
+        """Return the flow that arrives at every so manyth node of the region's grid, (1, 2, h, w), NaN where none does.
+
+        It is in steps between those nodes.
+        """
+        flow = self.field.flow(t)[None, :, ::every, ::every] / every
+        return self._inverse(flow, self._metric[:, :, ::every, ::every])
 
     def solid(self) -> Tensor:
         """Return where the subject is in the window of `flow`, bool (h, w)."""
@@ -215,9 +234,9 @@ class SubjectLayer:
         torch.clamp(rgba[:3], alpha.new_zeros(()), alpha, out=rgba[:3])
         return rgba, window
 
-    def _inverse(self, flow: Tensor) -> Tensor:
+    def _inverse(self, flow: Tensor, metric: Tensor | None = None) -> Tensor:
         """Return the flow at its targets, (1, 2, h, w); NaN where nothing arrived: the warp leaves that out."""
-        arrived, coverage = ops.forward_splat(flow, flow, self._metric, mode="softmax")
+        arrived, coverage = ops.forward_splat(flow, flow, self._metric if metric is None else metric, mode="softmax")
         return arrived.masked_fill_(coverage < 1e-3, torch.nan)
 
     def _moved(self, flow: Tensor) -> Tensor:
@@ -311,6 +330,6 @@ def _windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
     return (rows, columns), inside
 
 
-def _interleaved(planes: Tensor) -> Array:
+def interleaved(planes: Tensor) -> Array:
     """Convert uint8 planes (C, H, W) to (H, W, C) on the CPU."""
     return np.asarray(cv2.merge(list(planes.cpu().numpy())))

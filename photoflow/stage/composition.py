@@ -83,12 +83,24 @@ class Compositions:
         """Take a fill from a file in place of computing it."""
         self._fills[moving, staying] = filled
 
+    def replace(self, old: Layer, new: Layer) -> None:
+        """Keep what is known of a layer for one that looks the same."""
+        with self._lock:
+            for (moving, others), filled in list(self._fills.items()):
+                if old in moving or old in others:
+                    self._fills[_with(moving, old, new), _with(others, old, new)] = filled
+
     def copy(self) -> Compositions:
         """Return others that share all that is known."""
         other = Compositions(self._photo)
         with self._lock:
             other._fills, other._composed = OrderedDict(self._fills), OrderedDict(self._composed)
         return other
+
+
+def _with(layers: frozenset[Layer], old: Layer, new: Layer) -> frozenset[Layer]:
+    """Return the same layers with another one in the place of `old`."""
+    return frozenset(new if layer is old else layer for layer in layers)
 
 
 def _refresh(cache: OrderedDict[Any, Any], key: Any) -> None:

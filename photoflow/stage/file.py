@@ -41,7 +41,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)  # the same stage gives the same bytes
 _LAYER: dict[str, Any] = {"name": str, "source": str, "kind": (str, type(None)), "region": bool, "given": bool}
 _LAYER_TOO: dict[str, Any] = {  # since version 1 was written first
     "label": (str, type(None)), "sure": (int, float, type(None)), "why": (str, type(None)),
-    "direction": (list, type(None)),
+    "direction": (list, type(None)), "free": list, "pinned": list,
 }  # fmt: skip
 
 
@@ -159,7 +159,8 @@ def _document(text: bytes) -> dict[str, Any]:
     for name in ("scale", "look_scale"):
         _expect(type(document.get(name)) in (int, float) and 0 < document[name] < 1e4, name)
     layers, fills = document.get("layers"), document.get("fills")
-    _expect(isinstance(layers, list) and len(layers) <= MAX_LAYERS and all(map(_is_layer, layers)), "layers")
+    _expect(isinstance(layers, list) and len(layers) <= MAX_LAYERS, "layers")
+    _expect(all(_is_layer(layer, document["size"]) for layer in document["layers"]), "layers")
     _expect(len({layer["name"] for layer in document["layers"]}) == len(document["layers"]), "layers")
     _expect(isinstance(fills, list) and len(fills) <= MAX_LAYERS, "fills")
     for fill in document["fills"]:
@@ -185,7 +186,7 @@ def _is_size(value: Any) -> bool:
     return bool(whole and value[0] * value[1] <= MAX_MEGAPIXELS * 1_000_000)
 
 
-def _is_layer(value: Any) -> bool:
+def _is_layer(value: Any, size: Sequence[int]) -> bool:
     return (
         isinstance(value, dict)
         and _LAYER.keys() <= value.keys() <= _LAYER.keys() | _LAYER_TOO.keys()
@@ -193,6 +194,7 @@ def _is_layer(value: Any) -> bool:
         and NAME.fullmatch(value["name"]) is not None
         and _is_share(value.get("sure"))
         and _is_direction(value.get("direction"))
+        and all(_are_strokes(value.get(key, []), size) for key in ("free", "pinned"))
     )
 
 
@@ -203,6 +205,21 @@ def _is_share(value: Any) -> bool:
 def _is_direction(value: Any) -> bool:
     return value is None or (
         len(value) == 2 and all(type(v) in (int, float) and -1 <= v <= 1 for v in value) and any(value)
+    )
+
+
+def _are_strokes(value: Any, size: Sequence[int]) -> bool:
+    """Say whether strokes are lists of points (x, y) inside a picture (width, height)."""
+    return all(
+        isinstance(stroke, list) and stroke and all(_is_point(point, size) for point in stroke) for stroke in value
+    )
+
+
+def _is_point(value: Any, size: Sequence[int]) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) == 2
+        and all(type(v) in (int, float) and 0 <= v <= side - 1 for v, side in zip(value, size))
     )
 
 

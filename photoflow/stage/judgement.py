@@ -59,6 +59,12 @@ def motion_for(layer: Layer) -> Motion | None:
     return None if choose is None else choose(layer)
 
 
+def aimed(parts: Sequence[Part], subject: int | str) -> list[Part]:
+    """Return the parts of a motion with what is chosen for one subject alone, where one is named: not 1, not "all"."""
+    one = None if subject in (1, "all") else subject
+    return [(one if target is None and chooses(motion) else target, motion) for target, motion in parts]
+
+
 def resolved(parts: Sequence[Part], stage: Stage, film: bool = True) -> list[Part]:
     """Return the parts of a motion with what is chosen in the place of `Auto`.
 

@@ -14,10 +14,10 @@ from photoflow.stage.layer import Layer
 
 FARTHEST, NEAREST = 0.35, 1.6  # inverse depths beside the focus, 1: more would tear the picture
 CONTRAST = 0.6  # of the layout's depths beside measured ones: what is not known should not stand out
-MOST_GAP = (
-    0.25  # of the layout's depth, between a card's head and the ground behind it: more would tear what is one thing
-)
+MOST_GAP = 0.15  # of those, between a card's head and the ground behind it: more would tear what is one thing
 SKY_EDGE = 0.06  # of the longest side: how softly the sky passes into the ground
+SURROUNDINGS = 0.25  # of the longest side: over which the ground takes the depth of what stands on it uncut
+RIM = 0.01  # of the longest side: around a thing that is not cut out, in its own depth
 SIDE = 480  # longest side on which depths behind layers are spread
 
 
@@ -47,8 +47,13 @@ class Depths:
         return min(ends), max(ends)
 
 
-def depths_of(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer], measured: Array | None) -> Depths:
-    """Return the inverse depths of a picture; in focus is the first card, without one the middle of all depths.
+def depths_of(
+    size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer], measured: Array | None,
+    uncut: Sequence[Layer] = (),
+) -> Depths:  # fmt: skip
+    """Return the inverse depths of a picture.
+
+    In focus is the first card, without one the first thing that is not cut out, without any the middle of all depths.
 
     Args:
         size: (height, width) of the picture.
@@ -56,12 +61,17 @@ def depths_of(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Lay
         skies: regions of sky.
         measured: uint16 (H, W), larger = nearer, a measured inverse depth of any scale; None: it is told from the
             layout.
+        uncut: what stands in the picture and is no card, see `level`.
     """
     if measured is None:
         near, own = layout(size, cards, skies)
+        near = level(near, uncut)
     else:
         near, own = _behind(measured, cards)
-    focused = float(np.median(near)) if not own else own[0][1] + own[0][0] * float(np.mean(_rows(cards[0])))
+    if own:
+        focused = own[0][1] + own[0][0] * float(np.mean(_rows(cards[0])))
+    else:
+        focused = float(np.median(near[uncut[0].mask > 127] if uncut else near))
     # An inverse depth is known but for its scale and offset, so that planes stay planes.
     slope = min((1 - FARTHEST) / max(focused, 1e-3), (NEAREST - 1) / max(1 - focused, 1e-3))
     slope *= CONTRAST if measured is None else 1.0
@@ -94,6 +104,25 @@ def layout(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer]
         lean = max(0.0, 1 - MOST_GAP / max(float(rows[foot] - rows[head]), 1e-6)) / height
         own.append((lean, farther - lean * foot))
     return ground, own[::-1]
+
+
+def level(near: Array, things: Sequence[Layer]) -> Array:
+    """Return depths, (H, W) float32, in which things that are not cut out stand upright, each in one depth.
+
+    So they stay rigid before a camera. The ground passes smoothly into their depths, and nothing tears.
+
+    Args:
+        near: those of the ground.
+        things: the one in front first.
+    """
+    for thing in reversed(things):
+        inside = thing.mask > 127
+        depth = float(near[inside].mean())
+        distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 5)
+        longest = max(near.shape)
+        u = np.clip((distance / longest - RIM) / SURROUNDINGS, 0, 1)
+        near = near + (depth - near) * (1 - u * u * (3 - 2 * u))
+    return np.asarray(near, np.float32)
 
 
 def _rows(card: Layer) -> tuple[int, int]:

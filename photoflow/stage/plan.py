@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from photoflow.errors import InputError
-from photoflow.motion import Auto, Camera, Motion, Translate
+from photoflow.motion import Auto, Camera, Motion, Spectral, Swing, Translate
 from photoflow.motion.camera import unscaled
-from photoflow.motion.motion import Sum
+from photoflow.motion.motion import Scaled, Sum
+from photoflow.motion.pinned import NEAR
 from photoflow.segment import NoSubjectError
 from photoflow.stage.layer import Layer
 from photoflow.stage.stage import Stage
 
 STILL = Translate(dx=0, dy=0)
+CORD = 0.1  # of a thing's width: what is thinner at the border is a cord
+GENTLE = 0.08  # push or pull up to which what stands in the picture is not cut out for the camera alone
 FLAT_KINDS = ("sky", "water", "smoke")  # they do not stand on the ground
 
 
@@ -59,19 +62,34 @@ def cameras_of(
     return cameras, others
 
 
-def with_cards(subjects: Sequence[tuple[Layer, Motion]], stage: Stage) -> list[tuple[Layer, Motion]]:
+def with_cards(
+    subjects: Sequence[tuple[Layer, Motion]], stage: Stage, cameras: Sequence[tuple[float, Camera]]
+) -> list[tuple[Layer, Motion]]:
     """Add the subjects that stay where they are to those that move, in the order of the stage.
 
-    Before a camera they stand in front of what is behind them, too. What cannot be cut out stays in the picture.
+    Before a camera they stand in front of what is behind them, too. They stay in the picture where they cannot be cut
+    out, and where the camera moves so gently that nothing of what is behind them would come into view: then they and
+    their surroundings are seen as one, and nothing can tear.
     """
+    if stage.depth is None and all(_is_gentle(factor, camera) for factor, camera in cameras):
+        return list(subjects)
     own = dict(subjects)
     cards = []
     for layer in stage.layers:
         if layer in own:
             cards.append((layer, own[layer]))
-        elif not layer.region and layer.kind.name not in FLAT_KINDS and _can_be_cut_out(layer):
+        elif stands(layer) and _can_be_cut_out(layer):
             cards.append((layer, STILL))
     return cards
+
+
+def stands(layer: Layer) -> bool:
+    """Return whether a layer is a thing that stands in the picture."""
+    return not layer.region and layer.kind.name not in FLAT_KINDS
+
+
+def _is_gentle(factor: float, camera: Camera) -> bool:
+    return abs(factor) * max(camera.push, camera.pull) <= GENTLE and not (camera.orbit or camera.dolly)
 
 
 def _can_be_cut_out(layer: Layer) -> bool:
@@ -79,6 +97,53 @@ def _can_be_cut_out(layer: Layer) -> bool:
         return bool((layer.levels == 0).any())
     except InputError:
         return False
+
+
+def completed(plans: Sequence[tuple[Layer, Motion]], stage: Stage) -> list[tuple[Layer, Motion]]:
+    """Add to layers what has to move with them: to what swings its cord, to what burns its flames.
+
+    Args:
+        plans: which layer moves how.
+        stage: has the layers, in whose place it gets the new ones.
+    """
+    out = []
+    for layer, motion in plans:
+        own = layer
+        own = own.with_cord() if any(_hangs(part) for _, part in motion.terms()) else own
+        own = own.with_flames() if any(_is_wind(part, "candle") for _, part in motion.terms()) else own
+        if own is not layer:
+            stage.replace(layer, own)
+        out.append((own, motion))
+    return out
+
+
+def turns_at_border(layer: Layer, motion: Motion) -> bool:
+    """Return whether a layer hangs from a cord that the upper border cuts off, and turns about that point.
+
+    There it rests by itself; held along the border, the cord would bend.
+    """
+    if not all(_hangs(part) for _, part in motion.terms()):
+        return False
+    bits = layer.mask > 127
+    others = bits[-1].any() or bits[:, 0].any() or bits[:, -1].any()
+    return bool(not others and 0 < bits[:NEAR].any(axis=0).sum() < CORD * bits.any(axis=0).sum())
+
+
+def _hangs(motion: Motion) -> bool:
+    """Return whether a motion turns a thing about its top."""
+    inner = _unscaled(motion)
+    return _is_wind(inner, "lantern") or (isinstance(inner, Swing) and inner.pivot == "top")
+
+
+def _is_wind(motion: Motion, preset: str) -> bool:
+    inner = _unscaled(motion)
+    return isinstance(inner, Spectral) and inner.source == preset
+
+
+def _unscaled(motion: Motion) -> Motion:
+    while isinstance(motion, Scaled):
+        motion = motion.motion
+    return motion
 
 
 def assign(
@@ -114,6 +179,8 @@ def assign(
             own.setdefault(layer, []).append(motion)
     for layer, motions in own.items():
         flowing = [one for one in motions if one.in_place]
+        if flowing and (layer.free or layer.pinned):
+            raise InputError(f"{flowing[0].name}: it flows inside {layer.name}; expected nothing free or pinned there")
         if len(motions) > 1 and flowing:
             raise InputError(
                 f"{flowing[0].name}: it flows inside its region and cannot be added to another motion of it "

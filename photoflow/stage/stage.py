@@ -13,11 +13,13 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError
+from photoflow.motion.holds import Stroke, touches
 from photoflow.motion.motion import NAME
 from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.segment.depth import resized_depth
 from photoflow.segment.kinds import KINDS, Kind, find_regions
 from photoflow.segment.labels import split_labels
+from photoflow.segment.prompts import checked_strokes
 from photoflow.segment.selection import TOO_SMALL, Selection
 from photoflow.stage import file
 from photoflow.stage.composition import Composition, Compositions
@@ -143,7 +145,11 @@ class Stage:
         for number, subject in enumerate(found.subjects, 1):
             mask = as_levels(resize_mask(subject.mask, self.photo.shape[:2]))
             label = None if subject.label == "subject" else subject.label
-            self._append(Layer(f"subject-{number}", self.photo, mask, found.method, label=label))
+            layer = Layer(f"subject-{number}", self.photo, mask, found.method, label=label)
+            if label is None:
+                layer = layer.with_flames()
+                layer = layer.with_cord() if layer.kind.name == "hanging" else layer
+            self._append(layer)
 
     def find_regions(self) -> None:
         """Add the places in which material flows or leaves stir as regions: `sky`, `water`, `smoke`, `plant`.
@@ -168,8 +174,8 @@ class Stage:
     def add(
         self, name: str, *, mask: Any = None, box: Sequence[float] | None = None, points: Sequence[Any] | None = None,
         not_points: Sequence[Any] | None = None, strokes: Sequence[Any] | None = None,
-        not_strokes: Sequence[Any] | None = None,
-        kind: str | None = None, region: bool = False,
+        not_strokes: Sequence[Any] | None = None, kind: str | None = None, region: bool = False,
+        free: Sequence[Any] | None = None, pinned: Sequence[Any] | None = None,
     ) -> Stage:  # fmt: skip
         """Add a layer behind those there are; a mask of several labels adds a layer `NAME-LABEL` for each.
 
@@ -188,6 +194,7 @@ class Stage:
             kind: what it is: one of `photoflow.segment.kinds.KINDS`, or a word that says it more exactly ("cat"); by
                 default that is judged from the photo.
             region: whether it is a place in which material flows, and not a thing that is cut out.
+            free, pinned: what of it moves and what does not; see `hold`.
 
         Returns:
             The stage itself.
@@ -197,7 +204,13 @@ class Stage:
             NoSubjectError: nothing stands out where it is said to be.
         """
         selection = Selection(mask, box, points, not_points, strokes, not_strokes)
-        return self.add_selected(name, selection, kind=kind, region=region)
+        before = self._layers
+        self.add_selected(name, selection, kind=kind, region=region)
+        try:
+            return self if free is None and pinned is None else self.hold(name, free=free, pinned=pinned)
+        except InputError:
+            self._layers = before
+            raise
 
     def add_selected(self, name: str, selection: Selection, *, kind: str | None = None, region: bool = False) -> Stage:
         """Add what a selection says, as `add` does."""
@@ -238,9 +251,39 @@ class Stage:
         if not (prompts.add or prompts.remove):
             raise InputError(f"layer {old.name!r}: expected points or strokes to add or to remove, got none")
         found = self.segmenter.refine(self.photo, old.mask / np.float32(255), prompts.add, prompts.remove)
-        new = old.changed(mask=as_levels(found), source=f"{old.source}, corrected by hand", given=True)
-        with self._lock:
-            self._layers = tuple(new if layer is old else layer for layer in self._layers)
+        self.replace(old, old.changed(mask=as_levels(found), source=f"{old.source}, corrected by hand", given=True))
+        return self
+
+    def hold(self, name: int | str, *, free: Sequence[Any] | None = None, pinned: Sequence[Any] | None = None) -> Stage:
+        """Say what of a layer is free to move and what is held; between them that changes smoothly.
+
+        Any motion of the layer is weighted so. Where only one of both is said, what is far from it is the other; see
+        `photoflow.motion.holds.hold_weights`.
+
+        Args:
+            name: of the layer, or its number.
+            free: points (x, y) and strokes (lines of points) on what moves, pixels of the photo. They take the place
+                of those that were said before; an empty list lifts them, None leaves them.
+            pinned: the same on what stays.
+
+        Returns:
+            The stage itself.
+
+        Raises:
+            InputError: there is no such layer, it is a region, nothing is said, or something lies beside it.
+        """
+        old = self.layer(name)
+        if old.region:
+            raise InputError(f"layer {old.name!r}: expected a thing to be held, and it is a region")
+        if free is None and pinned is None:
+            raise InputError(f"layer {old.name!r}: expected points or strokes that are free or pinned, got none")
+        said = {key: self._on(old, key, strokes) for key, strokes in (("free", free), ("pinned", pinned))
+                if strokes is not None}  # fmt: skip
+        new = old.changed(**said)
+        if old.is_cut_out:
+            new.know(*old.cut_out())
+            self._composed.replace(old, new)
+        self.replace(old, new)
         return self
 
     def remove(self, name: int | str) -> Stage:
@@ -407,6 +450,26 @@ class Stage:
         label = None if is_kind else kind
         self._append(Layer(name, self.photo, as_levels(mask), said, known, region, given=True, label=label))
 
+    def _on(self, layer: Layer, name: str, strokes: Sequence[Any]) -> tuple[Stroke, ...]:
+        """Return strokes on a layer in pixels of the working size, from those of the photo."""
+        if not len(strokes):
+            return ()
+        scaled = []
+        for stroke in checked_strokes(name, strokes, self.photo_size[::-1]):
+            points = tuple(
+                (min(x * self.scale, self.width - 1.0), min(y * self.scale, self.height - 1.0)) for x, y in stroke
+            )
+            if not touches(layer.mask / np.float32(255), points):
+                x, y = stroke[0]
+                raise InputError(f"{name}: expected points on {layer.name}, got {x:g},{y:g}")
+            scaled.append(points)
+        return tuple(scaled)
+
+    def replace(self, old: Layer, new: Layer) -> None:
+        """Put another layer in the place of one; nothing happens where the stage has not got that one."""
+        with self._lock:
+            self._layers = tuple(new if layer is old else layer for layer in self._layers)
+
     def _append(self, layer: Layer) -> None:
         with self._lock:
             self._check_free(layer.name)
@@ -426,6 +489,7 @@ def _description(layer: Layer) -> dict[str, Any]:
         "name": layer.name, "source": layer.source, "label": layer.label, "region": layer.region, "given": layer.given,
         "kind": kind.name if kind else None, "sure": kind.sure if kind else None, "why": kind.why if kind else None,
         "direction": None if direction is None else list(direction),
+        "free": layer.free, "pinned": layer.pinned,
     }  # fmt: skip
 
 
@@ -439,4 +503,6 @@ def _described(values: Mapping[str, Any]) -> dict[str, Any]:
         values["label"] = name
     if values.get("direction") is not None:
         values["direction"] = tuple(values["direction"])
+    for which in ("free", "pinned"):
+        values[which] = tuple(tuple((x, y) for x, y in stroke) for stroke in values.get(which, ()))
     return values

@@ -12,7 +12,7 @@ from photoflow.motion.camera import CameraPath
 from photoflow.segment.depth import DepthAnything, at_hand, read_depth
 from photoflow.stage.layer import Layer
 from photoflow.stage.layout import depths_of
-from photoflow.stage.plan import STILL
+from photoflow.stage.plan import STILL, stands
 from photoflow.stage.progress import Progress
 from photoflow.stage.stage import Stage
 
@@ -77,7 +77,9 @@ def camera_renderer(
 
     size = stage.photo.shape[:2]
     skies = [layer for layer in stage.layers if layer.kind.name == "sky"]
-    depths = depths_of(size, [layer for layer, _ in subjects], skies, stage.depth)
+    standing = [layer for layer, _ in subjects]
+    uncut = [layer for layer in stage.layers if stands(layer) and layer not in standing]
+    depths = depths_of(size, standing, skies, stage.depth, uncut)
     path = CameraPath(cameras, (stage.width, stage.height), seconds, loop, depths.span)
     cards = [
         Card(subject, plane, motion != STILL, size)

@@ -107,6 +107,13 @@ def test_a_mask_of_labels_makes_a_layer_a_label(files, tmp_path, monkeypatch, ca
         (["photo.png", "--box", "a=1,2,3,4", "--box", "a=1,2,3,4"], "box: expected one for each name, got two for a"),
         (["photo.png", "--not-point", "3,3"], "not just one layer has no name"),
         (["photo.png", "--not-point", "a=3,3"], "expected a mask, a box or a point of a, too"),
+        (["photo.png", "--box", "a=20,30,40,40", "--pin", "3,3;4"], "pin: expected 2 numbers"),
+        (["photo.png", "--box", "20,30,40,40", "--box", "80,30,40,40", "--pin", "30,50"], "pin: expected NAME=X,Y"),
+        (
+            ["photo.png", "--box", "a=20,30,40,40", "--box", "b=80,30,40,40", "--free", "30,50"],
+            "free: expected NAME=X,Y",
+        ),
+        (["photo.png", "--box", "a=20,30,40,40", "--pin", "a=100,50"], "pinned: expected points on a, got 100,50"),
         (["photo.png", "--box", "1st=1,2,3,4"], "box: expected 4 numbers"),
         (["photo.png", "--box", "a=20,30,40,40", "--motion", "sway@b"], "layer 'b': expected one of a"),
         (["photo.png", "--box", "20,30,40,40", "--motion", "sway@2"], "from 1 to 1 or a layer's name, got 2"),
@@ -162,3 +169,34 @@ def test_options_are_read_in_their_order(tmp_path, monkeypatch):
     assert LayerOptions(None, None, None, None).layers() == {}
     with pytest.raises(InputError, match="mask: expected one for each name"):
         LayerOptions(["x=1.png", "x=2.png"], None, None, None).layers()
+
+
+def test_holds_go_with_the_layer_that_they_name():
+    holds = {"free": ["1,2;3,4", "cat=5,6"], "pinned": ["7,8"]}
+    options = LayerOptions(["cat=c.png", "b.png"], None, None, None, **holds)
+    assert options.layers() == {
+        "cat": {"mask": "c.png", "free": [[(5, 6)]]},
+        "subject-1": {"mask": "b.png", "free": [[(1, 2), (3, 4)]], "pinned": [[(7, 8)]]},
+    }  # fmt: skip
+    found = LayerOptions(None, None, None, None, ["1,2"], ["subject-2=3,4"])
+    assert found.layers() == {"subject-1": {"free": [[(1, 2)]]}, "subject-2": {"pinned": [[(3, 4)]]}}
+    alone = LayerOptions(None, ["cat=1,2,3,4"], None, None, None, ["3,4"])
+    assert alone.layers() == {"cat": {"box": (1, 2, 3, 4), "pinned": [[(3, 4)]]}}
+    assert list(found.layers(["left", "right"])) == ["left", "subject-2"]
+
+
+def test_what_is_pinned_stays_where_it_is(files, tmp_path, monkeypatch, capsys):
+    moves = ("--motion", "translate dx=8", *SHORT)
+    holds = ("--pin", "30,62;50,62", "--free", "40,36")
+    options = ("--box", "20,30,40,40", *holds)
+    code, _ = run(monkeypatch, capsys, "animate", files / "photo.png", "-o", tmp_path / "a", *options, *moves)
+    assert code == 0
+    photo = cv2.imread(str(files / "photo.png")).astype(int)
+    moved = np.abs(cv2.imread(str(sorted((tmp_path / "a").iterdir())[2])).astype(int) - photo).max(axis=2)
+    assert moved[34:44, 20:30].max() > 100 and moved[63:68, 20:60].max() < 40
+    options = ("--box", "20,30,40,40", "--offline", "--segmenter", "grabcut", "-o", tmp_path / "a.stage")
+    assert run(monkeypatch, capsys, "prepare", files / "photo.png", *options)[0] == 0
+    code, _ = run(monkeypatch, capsys, "animate", tmp_path / "a.stage", "-o", tmp_path / "b", *holds, *moves)
+    assert code == 0
+    for one, other in zip(sorted((tmp_path / "a").iterdir()), sorted((tmp_path / "b").iterdir()), strict=True):
+        assert one.read_bytes() == other.read_bytes()

@@ -30,7 +30,7 @@ def flows(move, seconds=4.0, count=240):
 def test_sway_swings_about_rest_by_a_tenth_of_its_length(seconds):
     tip = flows(motion.Sway(strength=1), seconds)[:, 0, 0] / LENGTH
     right, left = float(tip.max()), -float(tip.min())
-    assert 0.10 <= min(right, left) and max(right, left) <= 0.12
+    assert min(right, left) >= 0.10 and max(right, left) <= 0.12
     assert max(right, left) / min(right, left) < 1.1
     assert abs(float(tip.mean())) < 0.001
     assert (tip[0] == 0).all()

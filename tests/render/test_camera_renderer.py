@@ -91,7 +91,7 @@ def test_the_thing_in_focus_keeps_its_place_and_grows_as_said(stage):
     pushed = animated(stage, Camera(push=0.2), loop=False).renderer
     before, after = disc_in(pushed, 0.0), disc_in(pushed, 2.0)
     assert after[2] / before[2] == pytest.approx(1.44, rel=0.01)
-    assert after[1] - 79.5 == pytest.approx(1.2 * (before[1] - 79.5), abs=0.3)  # it leans a little
+    assert after[1] - 79.5 == pytest.approx(1.2 * (before[1] - 79.5), abs=0.8)  # it leans a little
     orbit = disc_in(animated(stage, Camera(orbit=0.03), loop=False).renderer, 2.0)
     zoom = (orbit[2] / before[2]) ** 0.5
     assert orbit[0] - 119.5 == pytest.approx((before[0] - 119.5) * zoom, abs=0.05)
@@ -129,3 +129,13 @@ def test_the_far_rises_to_the_near_but_so_steeply():
     limited = without_tears(WALL[::4, ::4], 0.05)
     assert np.abs(np.diff(limited, axis=1)).max() < 0.0501 and (limited >= WALL[::4, ::4]).all()
     assert (limited[:, 38:] == 1.5).all() and (limited[:, :10] == np.float32(0.6)).all()
+
+
+def test_a_card_that_the_border_cuts_off_is_whole_at_rest():
+    """For any number of rows and columns from one node of the flow to the next."""
+    for top in range(88, 106):
+        mask = np.zeros(SIZE, np.uint8)
+        mask[top:, 40 + top :] = 255
+        stage = Animator(offline=True).prepare(PHOTO, mask=mask)
+        for motion in (Camera(orbit=0.05), Camera(orbit=0.05) + Sway()):
+            np.testing.assert_array_equal(animated(stage, motion)[0], PHOTO)

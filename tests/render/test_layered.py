@@ -129,3 +129,15 @@ def test_frames_are_repeatable_and_independent():
     first, second = drawn.frame(0.4), drawn.frame(0.4)
     assert first is not second
     np.testing.assert_array_equal(first, second)
+
+
+def test_weights_multiply_displacements_and_what_the_border_holds():
+    weights = np.where(np.arange(64) < 26, 0.25, 1).astype(np.float32) * np.ones((48, 1), np.float32)
+    plain = SubjectLayer(picture(), square(), motion.Float(1), **TIMING)
+    held = SubjectLayer(picture(), square(), motion.Float(1), weights=weights, **TIMING)
+    cut = SubjectLayer(picture(), square(top=36), motion.Float(1), weights=weights, **TIMING)
+    flows = [renderer_of.flow(0.7) for renderer_of in (LayeredRenderer(picture(), [one]) for one in (plain, held, cut))]
+    for x, factor in {21: 0.25, 24: 0.25, 27: 1.0, 31: 1.0}.items():
+        np.testing.assert_allclose(flows[1][:, 20, x], factor * flows[0][:, 20, x], atol=0.04)
+    assert np.abs(flows[0][:, 20, 21]).max() > 0.3
+    assert np.abs(flows[2][:, 47]).max() < 0.01 < np.abs(flows[2][:, 38, 22]).max() < np.abs(flows[2][:, 38, 30]).max()

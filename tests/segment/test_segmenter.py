@@ -121,7 +121,7 @@ def test_something_small_gets_a_second_look() -> None:
     photo[290:310, 440:470] = 255
 
     def sure(share: float) -> float:
-        return next(value for most, value in ((0.003, 0.71), (0.1, 0.97), (0.28, 0.72), (1.0, 0.97)) if share < most)
+        return next(value for most, value in ((0.003, 0.7), (0.1, 0.97), (0.28, 0.72), (1.0, 1.0)) if share < most)
 
     assert salient(Sees(sure), photo)[300, 455] > 0.8
     with pytest.raises(NoSubjectError, match="stands out"):

@@ -65,6 +65,15 @@ def test_what_is_said_is_not_chosen_as_well(photo):
     assert names(resolved([("bush", motion.Auto())], stage)) == [("bush", "spectral")]
 
 
+def test_a_subject_alone_is_chosen_for(animator, photo):
+    stage = staged(photo, cat="animal", bush="plant")
+    both = animator.animate(stage, subject="all", seconds=1, fps=4)
+    assert names(both.motion.terms()) == [("cat", "breathe"), ("bush", "spectral"), (None, "camera")]
+    assert names(animator.animate(stage, subject=2, seconds=1, fps=4).motion.terms()) == [(2, "spectral")]
+    more = animator.animate(stage, motion.Auto() + motion.Float(), subject="bush", seconds=1, fps=4)
+    assert names(more.motion.terms()) == [("bush", "spectral"), (None, "float")]
+
+
 def test_a_scaled_choice_is_the_choice_scaled(photo):
     stage = staged(photo, cat="animal")
     parts = resolved([(None, 0.5 * motion.Auto())], stage)
@@ -135,7 +144,7 @@ def test_a_file_of_before_there_were_kinds(photo, tmp_path):
 def test_a_damaged_description_is_refused(photo, tmp_path, wrong):
     staged(photo, cat="animal").save(tmp_path / "a.stage")
     path = rewritten(tmp_path / "a.stage", tmp_path / "b.stage", lambda layer: layer.update(wrong))
-    with pytest.raises(InputError, match="'layers' in stage.json is not what it should be"):
+    with pytest.raises(InputError, match=r"'layers' in stage\.json is not what it should be"):
         Stage.load(path)
 
 

@@ -12,6 +12,11 @@ from photoflow.stage.plan import STILL, cameras_of, parts_of, with_cards
 SIZE = (100, 200)
 
 
+@pytest.fixture
+def animator():
+    return Animator(device="cpu", offline=True)
+
+
 def card(top, bottom, kind=None, region=False):
     mask = np.zeros(SIZE, np.uint8)
     mask[top:bottom, 20:80] = 255
@@ -23,7 +28,7 @@ def at(plane, row):
 
 
 def test_cards_stand_at_their_feet_and_the_ground_rises():
-    near, far = card(40, 90), card(30, 50)
+    near, far = card(40, 90), card(36, 50)
     ground, own = layout(SIZE, [near, far], [])
     assert [at(own[0], 89), at(own[1], 49)] == pytest.approx([0.895, 0.495]) and (np.diff(ground, axis=0) > 0).all()
     # What is low stands upright; what is tall leans back, and its head is not far before the ground.
@@ -71,7 +76,40 @@ def test_what_stays_is_a_card_where_it_can_be_cut_out(stage):
     stage.add("sky", mask=np.uint8(np.mgrid[:100, :200][0] < 20) * 255, kind="sky")
     stage._append(Layer("all", stage.photo, np.full(SIZE, 255, np.uint8), "known"))
     first, second = stage.layers[:2]
-    assert with_cards([(second, Sway())], stage) == [(first, STILL), (second, Sway())]
+    for camera in (Camera(push=0.2), Camera(orbit=0.02), Camera(dolly=-0.1)):
+        assert with_cards([(second, Sway())], stage, [(1.0, camera)]) == [(first, STILL), (second, Sway())]
+
+
+def test_a_gentle_camera_leaves_what_stays_in_the_picture(stage):
+    first, second = stage.layers
+    gentle = [(0.5, Camera(push=0.1)), (1.0, Camera(pan=0.1, handheld=0.01))]
+    assert with_cards([(second, Sway())], stage, gentle) == [(second, Sway())]
+    stage.know_depth(np.tile(np.arange(200, dtype=np.uint16), (100, 1)))
+    assert with_cards([(second, Sway())], stage, gentle) == [(first, STILL), (second, Sway())]
+
+
+def test_what_is_not_cut_out_stands_in_one_depth(photo):
+    thing = card(20, 80)
+    depths = depths_of(SIZE, [], [], None, [thing])
+    inside = depths.background[thing.mask > 0]
+    assert np.ptp(inside) < 1e-6 and inside[0] == pytest.approx(1)  # in focus
+    assert np.abs(np.diff(depths.background, axis=1)).max() < 0.02  # no edge around it
+    assert np.abs(np.diff(depths.background, axis=0)).max() < 0.03
+
+
+def test_a_rigid_thing_stays_rigid_before_the_camera_that_is_chosen(animator, photo):
+    """Its displacement is a similarity."""
+    mask = np.zeros(photo.shape[:2], np.uint8)
+    mask[20:90, 30:160] = 255
+    layers = {"car": {"mask": mask, "kind": "rigid"}}
+    clip = animator.animate(photo, layers=layers, seconds=2, fps=8)
+    y, x = np.nonzero(mask)
+    dx, dy = clip.renderer.flow(1.0)[:, y, x]
+    zero, one = np.zeros(len(x)), np.ones(len(x))
+    rows = np.concatenate([np.stack([x, -y, one, zero], 1), np.stack([y, x, zero, one], 1)])
+    moved = np.concatenate([dx, dy])
+    fitted, *_ = np.linalg.lstsq(rows, moved, rcond=None)
+    assert np.abs(moved).max() > 2 and np.abs(rows @ fitted - moved).max() < 0.1
 
 
 def test_options_that_do_not_go_with_it_are_named(photo):

@@ -181,7 +181,7 @@ def test_what_is_said_is_never_dropped_in_silence(animator, photo, stage):
         animator.animate(stage, {"subject-1": motion.Sway().on(2)})
     assert set(inspect.signature(Stage.add).parameters) - {"self", "name"} == SAID
     for wrong in ({"a": "mask.png"}, {"a": {"masks": disc(50)}}):
-        with pytest.raises(InputError, match="layer 'a': expected a dictionary with box, kind, mask"):
+        with pytest.raises(InputError, match="layer 'a': expected a dictionary with box, free, kind, mask"):
             animator.prepare(photo, layers=wrong)
     for wrong in ({}, {"subject-1": "sway"}, {"cow": motion.Sway()}):
         with pytest.raises(InputError):

@@ -82,7 +82,16 @@ def _upright_line(strip: Mask) -> Mask:
 
 
 def has_face(look: Look, bits: Bits) -> bool:
-    """Say whether a head is on shoulders in a thing: skin, oval, as wide as the thing is there, with eyes."""
+    """Say whether a head is on shoulders in a thing."""
+    return find_head(look, bits) is not None
+
+
+def find_head(look: Look, bits: Bits) -> Box | None:
+    """Find a head on shoulders in a thing: skin, oval, as wide as the thing is there, with eyes.
+
+    Returns:
+        The box of what has the colour of skin; hair may have it, too. None where there is none.
+    """
     coded = cv2.cvtColor(look.rgb, cv2.COLOR_RGB2YCrCb)
     whole = bounding_box(bits)
     for least in (138, 133):  # of Cr: skin in warm light, and in the light of a screen or a tube
@@ -92,8 +101,8 @@ def has_face(look: Look, bits: Bits) -> bool:
             left, top, width, height, area = (int(value) for value in row)
             box = left, top, width, height
             if _placed_as_head(bits, whole, box, area) and _featured(look, box):
-                return True
-    return False
+                return box
+    return None
 
 
 def _placed_as_head(bits: Bits, whole: Box, box: Box, area: int) -> bool:
