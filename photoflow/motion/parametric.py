@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError, shown
+from photoflow.motion.contact import grounded
 from photoflow.motion.field import AffineField, MotionField, affine
 from photoflow.motion.motion import Motion, check_points, check_range
 from photoflow.motion.scene import Scene
@@ -180,13 +181,15 @@ class Swing(Motion):
 class Breathe(Motion):
     """Swells and shrinks a little about its foot, as a chest does.
 
+    What stands on the ground keeps its contacts with it (`photoflow.motion.contact`).
+
     Args:
         strength: 0 to 2; at 1 the subject grows by 4 % in height and 3 % in width.
         period: seconds from breath to breath; in a loop, the nearest that divides it.
     """
 
     name: ClassVar[str] = "breathe"
-    strength: float = 0.5
+    strength: float = 0.4
     period: float = 4.0
 
     def __post_init__(self) -> None:
@@ -200,4 +203,4 @@ class Breathe(Motion):
             full = self.strength * (0.5 - 0.5 * math.cos(phase(t)))
             return affine(foot, scale=(1 + 0.03 * full, 1 + 0.04 * full))
 
-        return AffineField(scene, matrix)
+        return grounded(AffineField(scene, matrix), scene)

@@ -35,6 +35,10 @@ ALIKE = 1.03  # aspect ratios that differ by less than this factor count as equa
 class Spectral(Motion):
     """Moves as a plant, tree, foliage, vine, flag, cloth, hair, candle or lantern in the wind, or as a clip.
 
+    At a wind of 0.5 the largest displacement of a preset is, in shares of the subject's size (the geometric mean of its
+    width and height): foliage 1 to 4 %, plant, tree, flag and hair 4 to 10 %, vine and cloth 5 to 12 %, candle 8 to
+    20 %, lantern 10 to 20 %.
+
     Hair and candle move the hair of a person and the flame of a candle, and any preset what is said to be free of a
     layer, where that is known; see `photoflow.stage.layer.Layer.part`.
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError, shown
+from photoflow.motion.contact import grounded
 from photoflow.motion.field import ModalField, MotionField
 from photoflow.motion.motion import Motion, check_range
 from photoflow.motion.scene import Scene
@@ -25,10 +26,12 @@ class Sway(Motion):
 
     A bending mode that lags behind towards the tip, a second one at three times its frequency and
     a soft flutter at twice the frequency make up the motion; a gust that swells and fades once in
-    the clip modulates it, weakest where the loop closes.
+    the clip modulates it, weakest where the loop closes. It swings about the subject as it is in the photo, as
+    far to the one side as to the other. What is held at its bottom keeps its contacts with the ground
+    (`photoflow.motion.contact`).
 
     Args:
-        strength: 0 to 2; at 1 the tip moves by 12 % of the subject's length to either side.
+        strength: 0 to 2; at 1 the tip moves by 10 to 12 % of the subject's length to either side.
         period: seconds of the slowest mode; in a loop, the nearest that divides it.
         base: the side of the subject that holds still: "bottom", "top", "left" or "right".
 
@@ -37,7 +40,7 @@ class Sway(Motion):
     """
 
     name: ClassVar[str] = "sway"
-    strength: float = 0.5
+    strength: float = 0.3
     period: float = 2.0
     base: str = "bottom"
 
@@ -49,16 +52,19 @@ class Sway(Motion):
 
     def field(self, scene: Scene) -> MotionField:
         height, length = height_above_base(scene, self.base)
-        reach = 0.12 * self.strength * length
+        amounts = mode_amounts(scene, self.period)
+        reach = REACH * self.strength * length / tip_peak(amounts, scene, self.period)
         shapes = mode_shapes(height, reach, length)
         if self.base in ("left", "right"):  # bending happens across the stem
             shapes = shapes[:, ::-1]
         if self.base in ("top", "left"):  # foreshortening pulls towards the base
             shapes[1:2] = -shapes[1:2]
-        return ModalField(shapes, mode_amounts(scene, self.period), scene.device)
+        field = ModalField(shapes, amounts, scene.device)
+        return grounded(field, scene) if self.base == "bottom" else field
 
 
-LAG = 0.7  # radians by which the tip lags behind the base
+REACH = 0.11  # of the length, by which the tip bends at strength 1: flutter adds up to a hundredth
+LAG = 0.3  # radians by which the tip lags behind the base
 
 
 def height_above_base(scene: Scene, base: str) -> tuple[Array, float]:
@@ -86,7 +92,7 @@ def mode_shapes(height: Array, reach: float, length: float) -> Array:
     # A bent beam keeps its length: its tip comes down by the integral of half its squared slope,
     # 2/3 of the squared deflection over the length for a parabola.
     shorten = np.float32(2 / 3) * bend**2 / np.float32(length) * np.minimum(height, 1)
-    flutter = 0.06 * reach * height * smooth_noise(height.shape, cell=max(8.0, 0.22 * length))
+    flutter = 0.04 * reach * height * smooth_noise(height.shape, cell=max(8.0, 0.22 * length))
     return np.stack(
         [
             np.stack([bend * np.cos(LAG * height), zero]),
@@ -114,16 +120,30 @@ def second_mode(u: Array) -> Array:
 
 
 def mode_amounts(scene: Scene, period: float) -> Callable[[float], tuple[float, ...]]:
-    """Return a function t -> amounts of the six shapes; all are 0 at t = 0, so the clip begins with the photo."""
-    phase = scene.phase(period)
+    """Return a function t -> amounts of the six shapes.
+
+    All are 0 at t = 0, so the clip begins with the photo; over a loop those that bend have a mean of 0. What lags
+    fades in and out with the gust; in a loop of a single swing it would lean to one side, and nothing lags.
+    """
+    phase, cycles = scene.phase(period), scene.cycles(period)
+    lags = cycles > 1
+    shift = LAG / cycles if lags else 0.0  # the gust lags as the tip does, or the tip would go farther to one side
 
     def amounts(t: float) -> tuple[float, ...]:
-        a = phase(t)
-        gust = 1 - 0.3 * math.cos(2 * math.pi * t / scene.seconds)
-        swing, late = gust * math.sin(a), gust * math.cos(a) - 0.7
-        return (swing, swing * swing, late, gust * math.sin(3 * a), gust * math.sin(2 * a), math.cos(2 * a) - 1)
+        a, turn = phase(t), 2 * math.pi * t / scene.seconds
+        gust, late = 1 - 0.3 * math.cos(turn - shift), (0.5 - 0.5 * math.cos(turn)) * lags
+        swing = gust * math.sin(a)
+        return (swing, swing * swing, late * math.cos(a), gust * math.sin(3 * a), gust * math.sin(2 * a),
+                late * math.cos(2 * a))  # fmt: skip
 
     return amounts
+
+
+def tip_peak(amounts: Callable[[float], tuple[float, ...]], scene: Scene, period: float) -> float:
+    """Return how far the tip bends at most in the clip, for a reach of 1."""
+    times = np.linspace(0, scene.seconds, max(2, math.ceil(32 * scene.cycles(period))))
+    swing, _, late, second, *_ = np.array([amounts(float(t)) for t in times]).T
+    return float(np.abs(swing * math.cos(LAG) - late * math.sin(LAG) + 0.10 * second).max())
 
 
 def smooth_noise(shape: tuple[int, ...], cell: float) -> Array:

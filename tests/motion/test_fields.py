@@ -58,7 +58,7 @@ def test_sum_adds_displacements():
 
 @pytest.mark.parametrize("base", ["bottom", "top", "left", "right"])
 def test_sway_holds_its_base_and_grows_to_the_tip(base):
-    flow = motion.Sway(base=base).field(scene()).flow(0.5).norm(dim=0)[10:50, 20:60]
+    flow = motion.Sway(strength=0.5, base=base).field(scene()).flow(0.5).norm(dim=0)[10:50, 20:60]
     ends = {"top": flow[0], "bottom": flow[-1], "left": flow[:, 0], "right": flow[:, -1]}
     opposite = {"top": "bottom", "bottom": "top", "left": "right", "right": "left"}
     assert ends[base].max() < 0.01
