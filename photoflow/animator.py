@@ -10,8 +10,6 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from photoflow.arrays import Array
 from photoflow.clip import Clip
 from photoflow.deprecated import old_names
@@ -20,16 +18,17 @@ from photoflow.errors import InputError
 from photoflow.io import read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.models.networks import KINDS, load_network
-from photoflow.motion import Camera, Motion
+from photoflow.motion import Motion
 from photoflow.motion.motion import total
 from photoflow.segment import Segmenter
 from photoflow.segment.selection import transparency
-from photoflow.stage import Layer, Stage
+from photoflow.stage import Stage
+from photoflow.stage.depth_finder import DepthFinder
 from photoflow.stage.file import is_stage_file
 from photoflow.stage.judgement import aimed, chooses, needs_regions, resolved
-from photoflow.stage.plan import assign, cameras_of, completed, parts_of, turns_at_border, with_cards
+from photoflow.stage.plan import assign, cameras_of, completed, parts_of
 from photoflow.stage.progress import Progress, silent
-from photoflow.stage.view import DepthFinder, camera_renderer
+from photoflow.stage.renderer import Staging
 from photoflow.stage.working_size import Size, over_white
 
 OPTIONS = {
@@ -220,7 +219,6 @@ class Animator:
             stage = photo.snapshot() if isinstance(photo, Stage) else Stage.load(photo, self.segmenter)
         else:
             stage = self._prepared(photo, size, layers, progress, _flows_all_over(parts))
-        timing = {"scale": stage.scale, "seconds": float(count / fps), "loop": loop}
         if any(needs_regions(target, part, stage) for target, part in parts):
             stage.find_regions()
         chosen = any(chooses(part) for _, part in parts)
@@ -236,7 +234,11 @@ class Animator:
         for layer in stage.layers:
             if layer.given and not cameras and layer not in dict(plans):
                 progress.done(f"{layer.name}: it stays, no motion is for it")
-        renderer, moving = self._lay_out(stage, plans, cameras, timing, border_pins, progress)
+        staging = Staging(
+            stage, stage.scale, float(count / fps), loop, border_pins, self._settled_device,
+            lambda: self._network(self._chosen["blueprint"]), progress,
+        )  # fmt: skip
+        renderer, moving = staging.renderer(plans, cameras)
         if generator := self._network(self._chosen["renderer"]):
             times = [number / fps for number in range(count)]
             renderer = self._generated(renderer, stage.photo, moving, generator, times)
@@ -302,54 +304,6 @@ class Animator:
         if self._chosen["renderer"] == "pyramid":
             return PyramidRenderer(exact, rgb, moving, generator, self._settled_device(), times=times)
         return GeneratedRenderer(exact, rgb, moving, generator, self._settled_device())
-
-    def _lay_out(
-        self,
-        stage: Stage,
-        plans: Sequence[tuple[Layer, Motion]],
-        cameras: Sequence[tuple[float, Camera]],
-        timing: dict[str, Any],
-        border_pins: bool,
-        progress: Progress,
-    ) -> tuple[Renderer, Array]:
-        """Return the renderer of the planned motions, and the soft mask of all that moves."""
-        subjects = [(layer, motion) for layer, motion in plans if not (motion.in_place or layer.region)]
-        regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place or layer.region]
-        planned = {layer for layer, _ in plans}
-        if cameras:
-            subjects = with_cards(subjects, stage, cameras)
-            planned |= {layer for layer, _ in subjects}
-        staying = [layer for layer in stage.layers if layer not in planned and not layer.region]
-        whole = stage.compose([layer for layer, _ in subjects], staying, progress)
-        device = self._settled_device()
-        from photoflow.render.flowing import FlowingLayer
-        from photoflow.render.layered import Layer as DrawnLayer
-        from photoflow.render.layered import LayeredRenderer, SubjectLayer
-
-        # Water flows behind what moves, so its own colours are those of the filled background; what stays stands in it.
-        stays = np.maximum.reduce([layer.mask for layer in staying]) / np.float32(255) if regions and staying else None
-        drawn: list[DrawnLayer] = [
-            FlowingLayer(whole.background, layer.alpha, motion, standing=stays, device=device, **timing)
-            for layer, motion in regions[::-1]
-        ]
-        blueprint = self._network(self._chosen["blueprint"])
-        standing = [
-            SubjectLayer(
-                layer.colours, layer.alpha, motion, drawn=cutout, extend=layer.continued,
-                border_pins=border_pins and not turns_at_border(layer, motion),
-                weights=layer.weights, part=layer.part, device=device, blueprint=blueprint, **timing,
-            )
-            for (layer, motion), cutout in reversed(list(zip(subjects, whole.cutouts)))
-        ]  # fmt: skip
-        if cameras:
-            progress.check()
-            when = {"seconds": timing["seconds"], "loop": timing["loop"], "device": device}
-            everything = np.ones(stage.photo.shape[:2], np.float32)
-            return camera_renderer(stage, cameras, whole.background, drawn, subjects, standing, **when), everything
-        drawn += standing
-        moving = np.maximum.reduce([layer.alpha for layer, _ in (*subjects, *regions)])
-        progress.check()
-        return LayeredRenderer(whole.background, drawn, device), moving
 
     def _settled_device(self) -> str:
         self._loading.join()

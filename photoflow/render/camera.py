@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -42,14 +42,15 @@ class CameraRenderer:
         edged: whether that has edges.
         seconds: length of the clip.
         device: where frames are drawn.
+        alone: returns what `cutout` draws where nothing else is a card.
     """
 
     def __init__(
         self, background: Array, regions: Sequence[Layer], cards: Sequence[Card], path: CameraPath, depth: Array,
-        edged: bool, seconds: float, device: str = "cpu",
+        edged: bool, seconds: float, device: str = "cpu", alone: Callable[[], list[Card]] = list,
     ) -> None:  # fmt: skip
         self._flat = LayeredRenderer(background, regions, device)
-        self._cards, self._path = cards, path
+        self._cards, self._path, self._alone = cards, path, alone
         self._device = torch.device(device)
         self._still = None if regions else self._flat.planes(0.0)[None].float()
         self._height, self._width = depth.shape
@@ -95,7 +96,7 @@ class CameraRenderer:
             InputError: there is nothing.
         """
         regions = self._flat.layers
-        cards = [card for card in self._cards if card.moves] or ([] if regions else self._cards)
+        cards = [card for card in self._cards if card.moves] or ([] if regions else self._cards or self._alone())
         if not cards and not regions:
             raise InputError("alpha: expected something that is cut out of the photo; nothing stands out in it")
         matrix = self._path.matrix(t)

@@ -74,13 +74,13 @@ def with_cards(
     if stage.depth is None and all(_is_gentle(factor, camera) for factor, camera in cameras):
         return list(subjects)
     own = dict(subjects)
-    cards = []
-    for layer in stage.layers:
-        if layer in own:
-            cards.append((layer, own[layer]))
-        elif stands(layer) and _can_be_cut_out(layer):
-            cards.append((layer, STILL))
-    return cards
+    still = dict(standing_still([layer for layer in stage.layers if stands(layer) and layer not in own]))
+    return [(layer, own.get(layer, STILL)) for layer in stage.layers if layer in own or layer in still]
+
+
+def standing_still(layers: Sequence[Layer]) -> list[tuple[Layer, Motion]]:
+    """Return those of the layers that can be cut out, with the motion of what stays where it is."""
+    return [(layer, STILL) for layer in layers if _can_be_cut_out(layer)]
 
 
 def stands(layer: Layer) -> bool:

@@ -6,7 +6,7 @@ import zipfile
 import cv2
 import numpy as np
 import pytest
-from discs import Discs
+from discs import Discs, disc
 
 from photoflow import Animator, InputError, motion
 from photoflow.segment import NoSubjectError, Segmenter
@@ -91,6 +91,14 @@ def test_a_photo_with_nothing_in_it_gets_a_camera(animator, flat):
     clip = animator.animate(np.full((60, 90, 3), flat, np.uint8), seconds=1, fps=4)
     assert [one.name for _, one in clip.motion.terms()] == ["camera"]
     assert all(np.abs(frame.astype(int) - flat).max() <= 1 for frame in clip)
+
+
+def test_a_subject_is_cut_out_where_it_is_wanted_alone(animator, photo):
+    clip = animator.animate(photo, mask=disc(50), seconds=1, fps=4)
+    assert [one.name for _, one in clip.motion.terms()] == ["camera"]
+    first, *_, last = clip.cutouts()
+    assert first.shape == (100, 200, 4) and first[5, 5, 3] == 0 and first[50, 50, 3] == 255
+    assert (last[..., 3] > 127).sum() > (first[..., 3] > 127).sum()  # it grows
 
 
 def test_what_was_chosen_repeats_the_clip(animator, photo):
