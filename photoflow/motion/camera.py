@@ -228,13 +228,16 @@ class CameraPath:
         """Return by how much the corners at the least and the largest depth must go outwards to be at the frame's."""
         signs = np.array([[-1, -1], [1, -1], [-1, 1], [1, 1]])
         corners = np.column_stack([signs * self._half, np.ones(4)])
+        wide = self._half > 0  # a single row or column has no border to be hidden
+        if not wide.any():
+            return 1.0
         least = np.inf
         for depth in self._depths:
             homogeneous = corners @ seen[:, :3].T + depth * seen[:, 3]
             if (homogeneous[:, 2] <= 0.05).any():
                 return np.inf
-            outwards = signs * homogeneous[:, :2] / homogeneous[:, 2:]
-            least = min(least, float((outwards / np.maximum(self._half, 1e-9)).min()))
+            outwards = (signs * homogeneous[:, :2] / homogeneous[:, 2:])[:, wide]
+            least = min(least, float((outwards / self._half[wide]).min()))
         return 1 / least if least > 0 else np.inf
 
 

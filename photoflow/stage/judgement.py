@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from photoflow.errors import InputError
-from photoflow.motion import Auto, Breathe, Camera, Drift, Motion, Spectral, Water
+from photoflow.motion import Auto, Breathe, Camera, Drift, Float, Motion, Spectral, Water
 from photoflow.motion.motion import Scaled
 from photoflow.stage.layer import Layer
 from photoflow.stage.stage import Stage
@@ -68,7 +68,8 @@ def aimed(parts: Sequence[Part], subject: int | str) -> list[Part]:
 def resolved(parts: Sequence[Part], stage: Stage, film: bool = True) -> list[Part]:
     """Return the parts of a motion with what is chosen in the place of `Auto`.
 
-    Nothing is chosen for a layer, or for the camera, for which another part says a motion.
+    Nothing is chosen for a layer, or for the camera, for which another part says a motion. Where nothing would move
+    and the camera may not, the first subject hovers.
 
     Args:
         parts: see `photoflow.stage.plan.parts_of`.
@@ -100,6 +101,8 @@ def resolved(parts: Sequence[Part], stage: Stage, film: bool = True) -> list[Par
                     f"auto: {layer.name} ({layer.kind.name}) had better stay as it is; expected a motion for it"
                 )
             out.append((target, _in_place_of_auto(motion, own)))
+    if not out and stage.layers and not stage.layers[0].region:
+        return [(stage.layers[0].name, Float(strength=0.3))]  # as a whole: it must not bend
     if not out:
         raise InputError("auto: nothing in the photo moves by itself, and the camera may not; expected a motion")
     return out

@@ -93,6 +93,22 @@ def test_a_photo_with_nothing_in_it_gets_a_camera(animator, flat):
     assert all(np.abs(frame.astype(int) - flat).max() <= 1 for frame in clip)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (1, 40), (40, 1), (2, 3), (9, 300)])
+def test_the_least_photos_get_a_camera_too(size):
+    photo = np.random.default_rng(0).integers(0, 255, (*size, 3), dtype=np.uint8)
+    clip = Animator(device="cpu", segmenter=Nothing(), offline=True).animate(photo, seconds=1, fps=4)
+    assert clip[2].shape == (*size, 3)
+    np.testing.assert_array_equal(clip[0], photo)
+
+
+def test_where_no_camera_may_move_the_subject_hovers(photo):
+    """As a whole: what is rigid or unknown must not bend."""
+    stage = staged(photo, car="rigid", cat="unknown")
+    assert names(resolved([(None, motion.Auto())], stage, film=False)) == [("car", "float")]
+    with pytest.raises(InputError, match="nothing in the photo moves by itself, and the camera may not"):
+        resolved([(None, motion.Auto())], staged(photo), film=False)
+
+
 def test_a_subject_is_cut_out_where_it_is_wanted_alone(animator, photo):
     clip = animator.animate(photo, mask=disc(50), seconds=1, fps=4)
     assert [one.name for _, one in clip.motion.terms()] == ["camera"]
