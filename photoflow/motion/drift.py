@@ -141,19 +141,19 @@ def dense_velocity(arrows: Array, anchors: Array, mask: Array) -> Array:
     return total / weights * inner_ease(mask)
 
 
-def inner_ease(mask: Array, least: float = 1.0) -> Array:
-    """Return weights that are 0 outside the mask and rise to 1 inside it; the picture's border is no edge.
-
-    They rise within 3 % of the longest side.
+def inner_ease(mask: Array, least: float = 1.0, bordered: bool = False) -> Array:
+    """Return weights that are 0 outside the mask and rise to 1 inside it, within 3 % of the longest side.
 
     Args:
         mask: (h, w) float32 in [0, 1].
         least: pixels over which they rise at least.
+        bordered: whether the picture's border is an edge, too.
 
     Returns:
         (h, w) float32 in [0, 1].
     """
-    inside = np.pad((mask > 0.5).astype(np.uint8), 1, mode="edge")
+    inside = (mask > 0.5).astype(np.uint8)
+    inside = np.pad(inside, 1) if bordered else np.pad(inside, 1, mode="edge")
     distance = cv2.distanceTransform(inside, cv2.DIST_L2, 5)[1:-1, 1:-1]
     u = np.clip(distance / max(least, 0.03 * max(mask.shape)), 0, 1)
     return np.asarray(u * u * (3 - 2 * u), dtype=np.float32)

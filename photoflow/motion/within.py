@@ -22,7 +22,7 @@ ROUNDS = 4  # of the inversion: displacements here are small and smooth, and eac
 
 
 class WithinField(InPlaceField):
-    """A motion that fades to nothing at the edge of its region.
+    """A motion that fades to nothing at the edge of its region, and at the picture's border: nothing is beyond it.
 
         G(t) = e F(t),    source(q) = -G(q + source(q))
 
@@ -51,7 +51,7 @@ class WithinField(InPlaceField):
         field = motion.field(nodes)
         field = looped(field, scene.seconds) if scene.loop else field
         reach = max(float(field.flow(float(t)).abs().max()) for t in moments(scene.seconds, 4, 16))
-        ease = torch.from_numpy(np.ascontiguousarray(inner_ease(coarse, SLOPE * reach))).to(scene.device)
+        ease = torch.from_numpy(np.ascontiguousarray(inner_ease(coarse, SLOPE * reach, bordered=True))).to(scene.device)
         return cls(field, ease, (height, width))
 
     def flow(self, t: float) -> Tensor:

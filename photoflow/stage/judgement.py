@@ -14,7 +14,9 @@ from photoflow.stage.stage import Stage
 Part = tuple[int | str | None, Motion]  # the number or name of a layer, None where none is named, and its motion
 
 PUSH = 0.05  # by which what is in focus grows: seen, and soon forgotten
-CLOUDS, SMOKE, RIVER = 0.012, 0.02, 0.02  # longest sides of the picture a second
+CLOUDS, SMOKE, RIVER = 0.018, 0.02, 0.02  # longest sides of the picture a second
+
+LEAST_LAKE = 0.15  # of the picture: on less water, far away, no ripples are seen
 
 # A layer that is nobody's subject moves by what it is; what is not in here stays as rigid as it is.
 MOTIONS: dict[str, Callable[[Layer], Motion | None]] = {
@@ -26,7 +28,7 @@ MOTIONS: dict[str, Callable[[Layer], Motion | None]] = {
     "hanging": lambda layer: Spectral("lantern", wind=0.3),
     "sky": lambda layer: _flowing(layer, CLOUDS),
     "smoke": lambda layer: _flowing(layer, SMOKE),
-    "water": lambda layer: _flowing(layer, RIVER) or Water(),
+    "water": lambda layer: _flowing(layer, RIVER) or _rippling(layer),
 }
 # Where one of these moves, the camera rests, and it alone is looked at. Everything else moves little, or must not.
 LIVELY = ("plant", "cloth", "flame", "hanging")
@@ -129,6 +131,11 @@ def chooses(motion: Motion) -> bool:
 def _in_place_of_auto(motion: Motion, own: Motion) -> Motion:
     """Return `own`, scaled as `Auto` is scaled in a motion."""
     return Scaled(motion.factor, _in_place_of_auto(motion.motion, own)) if isinstance(motion, Scaled) else own
+
+
+def _rippling(layer: Layer) -> Motion | None:
+    """Return the ripples of still water, None where it is too small, or too far away, to show any."""
+    return Water() if layer.mask.mean() > 255 * LEAST_LAKE else None
 
 
 def _flowing(layer: Layer, speed: float) -> Motion | None:

@@ -25,7 +25,7 @@ def staged(photo, **kinds):
     stage = Stage.of(photo)
     for number, (name, kind) in enumerate(kinds.items()):
         mask = np.zeros(photo.shape[:2], np.uint8)
-        mask[20:80, 5 + 40 * number : 35 + 40 * number] = 255
+        mask[5:95, 5 + 40 * number : 43 + 40 * number] = 255
         stage.add(name, mask=mask, kind=kind, region=kind in ("sky", "water", "smoke"))
     return stage
 

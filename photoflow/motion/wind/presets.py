@@ -82,9 +82,9 @@ PRESETS: dict[str, Preset] = {
     "foliage": Preset(
         "foot", 0.006, lag=0.0, speed=0.8, lean=0.0,
         modes=(
-            Mode(0.55, 0.25, 1.0, size=0.25, spread=0.2, kind="flutter", gives=(1.0, 1.0)),
-            Mode(1.1, 0.25, 0.5, size=0.10, spread=0.3, kind="flutter", gives=(1.0, 1.0)),
-            Mode(2.2, 0.25, 0.15, size=0.05, spread=0.3, kind="flutter", gives=(1.0, 1.0)),
+            Mode(0.55, 0.25, 1.0, size=0.6, spread=0.1, kind="flutter", gives=(1.0, 1.0)),
+            Mode(1.1, 0.25, 0.3, size=0.22, spread=0.2, kind="flutter", gives=(1.0, 1.0)),
+            Mode(2.2, 0.25, 0.1, size=0.08, spread=0.3, kind="flutter", gives=(1.0, 1.0)),
         ),
     ),
     "vine": Preset(

@@ -18,6 +18,9 @@ from photoflow.segment.kinds.water import find_water
 from photoflow.segment.subject import Bits, Mask
 
 _WILDEST_SKY = 10.0  # texture of a sunset's clouds is 5
+_LEAST_SKY = 0.15  # of the picture: gaps between leaves have no clouds of their own
+_FINEST = 6.0  # texture: what is finer is a wood's floor, or a hedge far away, of which no leaf is seen
+_GAP, _WHOLE = 0.08, 0.9  # of the longest side, gaps that are closed; share of that which a region has to be
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,7 @@ def _found(look: Look) -> list[tuple[str, Bits, float]]:
     found: list[tuple[str, Bits, float]] = []
     sky = find_sky(look)
     if sky is not None and structure(look, sky[0]) < _WILDEST_SKY:
+        sky = with_clouds(sky[0], look), sky[1]
         found.append(("sky", *sky))
         water = find_water(look, sky[0])
         if water is not None:
@@ -78,7 +82,7 @@ def _found(look: Look) -> list[tuple[str, Bits, float]]:
     taken = np.logical_or.reduce([bits for _, bits, _ in found] or [np.zeros(look.shape, bool)])
     for kind, find in (("smoke", find_smoke), ("plant", find_foliage)):
         part = find(look, taken)
-        if part is not None:
+        if part is not None and (kind != "plant" or (is_whole(part[0], look) and structure(look, part[0]) > _FINEST)):
             found.append((kind, *part))
             taken = taken | part[0]
     flames = find_flames(look) & look.free & ~taken
@@ -95,10 +99,27 @@ def _behaviour(look: Look, bits: Bits, kind: str) -> tuple[tuple[float, float] |
     if kind == "smoke":
         return upwards(bits), False, texture
     if kind == "sky":
-        still = texture < 1.0 or starry(look, bits)
+        still = texture < 1.0 or starry(look, bits) or bits.mean() < _LEAST_SKY or not is_whole(bits, look)
         return (None if still else along(look, bits)), still, texture
     still = float(np.median(look.texture[bits])) < 1.0
     return (None if still else along(look, bits)), still, texture
+
+
+def with_clouds(sky: Bits, look: Look) -> Bits:
+    """Return a sky with what is in it and does not stand on the ground: its dark clouds."""
+    count, labels = cv2.connectedComponents((~sky).astype(np.uint8))
+    ground = np.unique(labels[-1])
+    inside = ~np.isin(labels, ground) & (labels > 0) if count > 1 else np.zeros_like(sky)
+    return np.asarray(sky | (inside & look.free))
+
+
+def is_whole(bits: Bits, look: Look) -> bool:
+    """Say whether a region is one mass: where it is in tatters, much like it would rest beside what moves."""
+    side = int(_GAP * max(bits.shape)) | 1
+    padded = cv2.copyMakeBorder(bits.astype(np.uint8), side, side, side, side, cv2.BORDER_REPLICATE)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    closed = cv2.morphologyEx(padded, cv2.MORPH_CLOSE, kernel)[side:-side, side:-side] > 0
+    return bool(bits.sum() > _WHOLE * (closed & look.free).sum())
 
 
 def structure(look: Look, bits: Bits) -> float:
