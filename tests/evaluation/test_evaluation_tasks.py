@@ -205,7 +205,7 @@ def test_interpolation_scores_what_the_network_draws(frames, progress):
 
 
 def test_animation_keeps_the_background_and_closes_the_loop(photos, progress):
-    result = evaluate_animation(photos, None, Sway(strength=0.5), device="cpu", offline=True, progress=progress)
+    result = evaluate_animation(photos, None, Sway(strength=1), device="cpu", offline=True, progress=progress)
     means = result.scores.means()
     assert set(means) == {"photoflow", "paste", "warp"} and result.scores.samples == 1 and CALLS == [(1, 1)]
     ours = means["photoflow"]
