@@ -106,7 +106,8 @@ def timed(animator: Animator, photo: str, folder: str, runs: int) -> dict[str, f
     for layer in stage.layers:
         bare.remove(layer.name)
     sky = bare.copy()
-    sky.add("sky", mask=np.arange(SIZE[1])[:, None] * np.ones(SIZE[0]) < 0.4 * SIZE[1], kind="sky", region=True)
+    upper = np.arange(stage.height)[:, None] * np.ones(stage.width) < 0.4 * stage.height
+    sky.add("sky", mask=upper, kind="sky", region=True)
     depth = np.tile(np.uint8(np.linspace(0, 255, SIZE[1]))[:, None], (1, SIZE[0]))
     cases: dict[str, tuple[object, Motion, object]] = {
         "the camera alone, nothing cut out": (bare, Camera(push=0.06), None),
