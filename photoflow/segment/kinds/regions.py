@@ -106,10 +106,10 @@ def _behaviour(look: Look, bits: Bits, kind: str) -> tuple[tuple[float, float] |
 
 
 def with_clouds(sky: Bits, look: Look) -> Bits:
-    """Return a sky with what is in it and does not stand on the ground: its dark clouds."""
-    count, labels = cv2.connectedComponents((~sky).astype(np.uint8))
-    ground = np.unique(labels[-1])
-    inside = ~np.isin(labels, ground) & (labels > 0) if count > 1 else np.zeros_like(sky)
+    """Return a sky with what it encloses: dark clouds. What reaches the picture's border may be a beam or a branch."""
+    _, labels = cv2.connectedComponents((~sky).astype(np.uint8))
+    border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    inside = ~np.isin(labels, border) & ~sky
     return np.asarray(sky | (inside & look.free))
 
 
