@@ -35,9 +35,9 @@ it) by eyes that did not write the code. Made by `python docs/make_gallery.py PH
 
 {summary}
 
-The strips show photos of Debian's mate-, lomiri-, ukui- and plasma-wallpapers (CC-BY, CC-BY-SA, CC0, GPL-2+; each author
-is named in the copyright file of its package), of pop-os/wallpapers (public domain), of elementary/wallpapers (free, see
-its debian/copyright) and of generative-dynamics.github.io (CC0): they keep the licences of those photos.
+The strips show photos of Debian's mate-, lomiri-, ukui- and plasma-wallpapers (CC-BY, CC-BY-SA, CC0, GPL-2+; each
+author is named in the copyright file of its package), of pop-os/wallpapers (public domain), of elementary/wallpapers
+(free, see its debian/copyright) and of generative-dynamics.github.io (CC0): they keep the licences of those photos.
 
 | photo | motion chosen | | verdict |
 |---|---|---|---|
