@@ -15,8 +15,8 @@ Part = tuple[int | str | None, Motion]  # the number or name of a layer, None wh
 
 PUSH = 0.05  # by which what is in focus grows: seen, and soon forgotten
 CLOUDS, SMOKE, RIVER = 0.018, 0.02, 0.02  # longest sides of the picture a second
-
 LEAST_LAKE = 0.15  # of the picture: on less water, far away, no ripples are seen
+ALL_OVER = 0.6  # of the picture: of fewer leaves the rest would look frozen
 
 # A layer that is nobody's subject moves by what it is; what is not in here stays as rigid as it is.
 MOTIONS: dict[str, Callable[[Layer], Motion | None]] = {
@@ -49,10 +49,14 @@ def chosen(stage: Stage) -> list[tuple[str | None, Motion]]:
     for layer in stage.layers:
         if (motion := motion_for(layer)) is not None:
             parts.append((layer.name, motion))
-    kinds = {layer.kind.name for layer in stage.layers}
-    if kinds.isdisjoint(LIVELY) or not kinds.isdisjoint(FILMED):
+    if not any(map(_is_lively, stage.layers)) or any(layer.kind.name in FILMED for layer in stage.layers):
         parts.append((None, Camera(push=PUSH)))
     return parts
+
+
+def _is_lively(layer: Layer) -> bool:
+    """Return whether a layer stirs by itself and is what is looked at: a thing, or leaves nearly everywhere."""
+    return layer.kind.name in LIVELY and (not layer.region or layer.mask.mean() > 255 * ALL_OVER)
 
 
 def motion_for(layer: Layer) -> Motion | None:

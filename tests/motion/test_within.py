@@ -47,8 +47,8 @@ def test_leaves_stir_and_nothing_around_them():
     mask = np.zeros((100, 160), np.uint8)
     mask[30:, 40:] = 255
     layers = {"hedge": {"mask": mask, "kind": "plant", "region": True}}
-    clip = Animator(device="cpu", offline=True).animate(photo, layers=layers, seconds=2, fps=4)
-    assert [one.source for _, one in clip.motion.terms()] == ["foliage"]
+    wind = {"hedge": motion.Spectral("foliage")}
+    clip = Animator(device="cpu", offline=True).animate(photo, wind, layers=layers, seconds=2, fps=4)
     np.testing.assert_array_equal(clip[0], photo)
     changed = np.abs(clip[3].astype(int) - photo).max(axis=2)
     assert changed[45:, 60:].mean() > 5 and changed[:25].max() == changed[:, :35].max() == 0

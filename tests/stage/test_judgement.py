@@ -46,6 +46,15 @@ def test_each_kind_moves_as_such_things_do(photo):
         assert (None in moves) == (wanted != "spectral"), kind
 
 
+def test_the_camera_moves_where_leaves_stir_in_a_part_of_the_picture(photo):
+    for share, filmed in ((0.4, True), (0.9, False)):
+        stage = Stage.of(photo)
+        mask = np.arange(100)[:, None] * np.ones(200) < 100 * share
+        stage.add("hedge", mask=mask, kind="plant", region=True)
+        moves = dict(chosen(stage))
+        assert moves["hedge"].source == "foliage" and (None in moves) == filmed
+
+
 def test_material_drifts_where_it_flows(photo):
     stage = staged(photo, sky="sky", river="water")
     stage._layers = tuple(layer.changed(direction=(0.0, 1.0)) for layer in stage.layers)
