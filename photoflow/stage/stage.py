@@ -149,8 +149,8 @@ class Stage:
     def find_regions(self) -> None:
         """Add the places in which material flows or leaves stir as regions: `sky`, `water`, `smoke`, `plant`.
 
-        They are behind all other layers. A name that is taken is followed by a number: `water-2`. A photo in which
-        there are none has none added; one in which they were looked for before is not looked through again.
+        They are behind all other layers. A name that is taken is followed by a number: `water-2`. Where there are
+        none, none is added; a stage that has a region already is left as it is.
         """
         if any(layer.region for layer in self._layers):
             return

@@ -1,11 +1,9 @@
 """What of a layer is free and what is pinned: said, kept, saved, and done."""
 
-import json
-import zipfile
-
 import numpy as np
 import pytest
 from discs import Discs, disc
+from rewriting import rewritten
 
 from photoflow import Animator, InputError, motion
 from photoflow.stage import Stage
@@ -92,18 +90,6 @@ def test_a_region_cannot_be_held_and_what_cannot_be_held_is_not_added(photo):
         with pytest.raises(InputError, match=named):
             stage.add("it", mask=disc(50), **more)
         assert stage.layers == ()
-
-
-def rewritten(path, target, change):
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
-            data = old.read(name)
-            if name == "stage.json":
-                document = json.loads(data)
-                change(document["layers"][0])
-                data = json.dumps(document).encode()
-            new.writestr(name, data)
-    return target
 
 
 def test_holds_are_in_the_file_and_older_files_have_none(photo, tmp_path):

@@ -1,12 +1,10 @@
 """What is chosen where nobody says how a thing moves."""
 
-import json
-import zipfile
-
 import cv2
 import numpy as np
 import pytest
 from discs import Discs, disc
+from rewriting import rewritten
 
 from photoflow import Animator, InputError, motion
 from photoflow.segment import NoSubjectError, Segmenter
@@ -143,18 +141,6 @@ def test_kinds_are_kept_in_the_file(photo, tmp_path):
     for one, other in zip(stage.layers, again.layers, strict=True):
         assert (one.known_kind, one.label, one.direction) == (other.known_kind, other.label, other.direction)
     assert again.layer("whiskers").label == "tabby" and again.layer("pond").direction == (-1.0, 0.0)
-
-
-def rewritten(path, target, change):
-    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
-        for name in old.namelist():
-            data = old.read(name)
-            if name == "stage.json":
-                document = json.loads(data)
-                change(document["layers"][0])
-                data = json.dumps(document).encode()
-            new.writestr(name, data)
-    return target
 
 
 def test_a_file_of_before_there_were_kinds(photo, tmp_path):
