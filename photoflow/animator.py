@@ -239,15 +239,18 @@ class Animator:
             lambda: self._network(self._chosen["blueprint"]), progress,
         )  # fmt: skip
         renderer, moving = staging.renderer(plans, cameras)
+        played: Callable[[], Renderer] | None = lambda: staging.renderer(plans, cameras, loose=True)[0]  # noqa: E731
         if generator := self._network(self._chosen["renderer"]):
+            played = None
             times = [number / fps for number in range(count)]
             renderer = self._generated(renderer, stage.photo, moving, generator, times)
         if interpolator := self._network(self._chosen["interpolate"]):
             from photoflow.render.interpolated import InterpolatedRenderer
 
+            played = None
             renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
         moves = total([one if name is None else one.on(name) for name, one in parts])
-        return Clip(renderer, stage.photo, moving, fps, count, moves)
+        return Clip(renderer, stage.photo, moving, fps, count, moves, loop, played)
 
     def _prepared(
         self,

@@ -29,8 +29,7 @@ Extension = Callable[[Margins], tuple[Array, Array, tuple[int, int]]]
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
 MARGIN = 4  # pixels around what moves, of which the bicubic kernel reads some
 GRID = 2  # pixels from one node of a subject's flow to the next: displacements are smooth, and a quarter is quick
-SKETCH = 4, 8  # the same, of the flow by which it is told how far a subject goes: of a small one, and of a large one
-LARGE = 400  # pixels: longest side from which a subject is large
+SKETCHED, COARSEST = 128, 8  # nodes along a subject's side in a first look at its flow, and the most pixels between
 
 
 class Layer(Protocol):
@@ -144,8 +143,8 @@ class SubjectLayer:
         self._timing = scale, seconds, loop, device
         self._drawn = drawn = drawn or Cutout.of(rgb, alpha)
         self._alone, self._holds, self._blueprint = (rgb, alpha), weights, blueprint
-        large = max(np.subtract(drawn.box[2:], drawn.box[:2])) >= LARGE
-        self.step = step = SKETCH[1 if large else 0]
+        side = int(max(np.subtract(drawn.box[2:], drawn.box[:2])))
+        self.step = step = max(GRID, min(side // SKETCHED, COARSEST))
         self._sketched = spanned(drawn.box, step)
         self._sketch = self._free_field(self._sketched, step)
         reach = _reach(_travel(self._held(self._sketch, self._sketched, step), seconds) * step)
@@ -155,6 +154,11 @@ class SubjectLayer:
         self._extend = None if pins is not None else extend or partial(continued, rgb, alpha)
         self.region = _grown(drawn.box, reach, alpha.shape)
         self._window, self._inside = _windows(self.region, alpha.shape)
+
+    @property
+    def box(self) -> Box:
+        """Return the box of the subject at rest, within the picture."""
+        return self._drawn.box
 
     def scene(self, region: Box, step: int) -> Scene:
         """Return what its motion is told of a region of the picture, on a grid of every `step`th pixel."""
