@@ -239,7 +239,9 @@ class Animator:
             lambda: self._network(self._chosen["blueprint"]), progress,
         )  # fmt: skip
         renderer, moving = staging.renderer(plans, cameras)
-        played: Callable[[], Renderer] | None = lambda: staging.renderer(plans, cameras, loose=True)[0]  # noqa: E731
+        played: Callable[[], Renderer] | None = None
+        if staging.rests(plans, cameras):
+            played = lambda: staging.renderer(plans, cameras, loose=True)[0]  # noqa: E731
         if generator := self._network(self._chosen["renderer"]):
             played = None
             times = [number / fps for number in range(count)]

@@ -63,12 +63,8 @@ class Staging:
             InputError: something cannot be cut out, or the camera would go too far.
             Cancelled: between two steps.
         """
-        subjects = [(layer, motion) for layer, motion in plans if not (motion.in_place or layer.region)]
-        regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place or layer.region]
-        if cameras:
-            subjects = with_cards(subjects, self.stage, cameras)
-        planned = {layer for layer, _ in (*plans, *subjects)}
-        staying = [layer for layer in self.stage.layers if layer not in planned and not layer.region]
+        regions = [(layer.as_region(True), motion) for layer, motion in plans if _flows(layer, motion)]
+        subjects, staying = self._standing(plans, cameras)
         resting = standing_still(staying) if loose else []
         others = [layer for layer in staying if layer not in dict(resting)]
         background, standing = self._cut_out([*subjects, *resting], others)
@@ -84,6 +80,20 @@ class Staging:
 
         moving = np.maximum.reduce([layer.alpha for layer, _ in (*subjects, *resting, *regions)])
         return LayeredRenderer(background, [*behind, *standing], self.device()), moving
+
+    def rests(self, plans: Sequence[Plan], cameras: Sequence[tuple[float, Camera]]) -> bool:
+        """Return whether something stays where it is that `renderer` cuts out where it is to be loose."""
+        return bool(standing_still(self._standing(plans, cameras)[1]))
+
+    def _standing(
+        self, plans: Sequence[Plan], cameras: Sequence[tuple[float, Camera]]
+    ) -> tuple[list[Plan], list[Layer]]:
+        """Return the subjects that are drawn, and the layers that stay in the picture."""
+        subjects = [(layer, motion) for layer, motion in plans if not _flows(layer, motion)]
+        if cameras:
+            subjects = with_cards(subjects, self.stage, cameras)
+        planned = {layer for layer, _ in (*plans, *subjects)}
+        return subjects, [layer for layer in self.stage.layers if layer not in planned and not layer.region]
 
     def _cut_out(self, subjects: Sequence[Plan], staying: Sequence[Layer]) -> tuple[Array, list[Any]]:
         """Return the picture behind subjects, uint8 (H, W, 3), and those as they are drawn, the one in front last."""
@@ -158,3 +168,8 @@ class Staging:
     @property
     def _timing(self) -> dict[str, Any]:
         return {"scale": self.scale, "seconds": self.seconds, "loop": self.loop}
+
+
+def _flows(layer: Layer, motion: Motion) -> bool:
+    """Return whether a layer stays in place while something flows in it."""
+    return motion.in_place or layer.region
