@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import reprlib
 import threading
@@ -42,7 +43,9 @@ SAID = frozenset(
 )  # of a layer
 
 if TYPE_CHECKING:
+    from photoflow.motion import Camera
     from photoflow.render.renderer import Renderer
+    from photoflow.stage.renderer import Plan
 
 
 class Animator:
@@ -239,9 +242,7 @@ class Animator:
             lambda: self._network(self._chosen["blueprint"]), progress,
         )  # fmt: skip
         renderer, moving = staging.renderer(plans, cameras)
-        played: Callable[[], Renderer] | None = None
-        if staging.rests(plans, cameras):
-            played = lambda: staging.renderer(plans, cameras, loose=True)[0]  # noqa: E731
+        played: Callable[[], Renderer] | None = functools.partial(_played, renderer, staging, plans, cameras)
         if generator := self._network(self._chosen["renderer"]):
             played = None
             times = [number / fps for number in range(count)]
@@ -313,6 +314,13 @@ class Animator:
     def _settled_device(self) -> str:
         self._loading.join()
         return settled_device(self._device)
+
+
+def _played(
+    renderer: Renderer, staging: Staging, plans: Sequence[Plan], cameras: Sequence[tuple[float, Camera]]
+) -> Renderer:
+    """Return the renderer whose layers a player gets: what stays in the picture is cut out, too."""
+    return staging.renderer(plans, cameras, loose=True)[0] if staging.rests(plans, cameras) else renderer
 
 
 def _load_renderer() -> None:
