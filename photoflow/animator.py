@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import reprlib
 import threading
@@ -42,7 +43,9 @@ SAID = frozenset(
 )  # of a layer
 
 if TYPE_CHECKING:
+    from photoflow.motion import Camera
     from photoflow.render.renderer import Renderer
+    from photoflow.stage.renderer import Plan
 
 
 class Animator:
@@ -239,15 +242,18 @@ class Animator:
             lambda: self._network(self._chosen["blueprint"]), progress,
         )  # fmt: skip
         renderer, moving = staging.renderer(plans, cameras)
+        played: Callable[[], Renderer] | None = functools.partial(_played, renderer, staging, plans, cameras)
         if generator := self._network(self._chosen["renderer"]):
+            played = None
             times = [number / fps for number in range(count)]
             renderer = self._generated(renderer, stage.photo, moving, generator, times)
         if interpolator := self._network(self._chosen["interpolate"]):
             from photoflow.render.interpolated import InterpolatedRenderer
 
+            played = None
             renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
         moves = total([one if name is None else one.on(name) for name, one in parts])
-        return Clip(renderer, stage.photo, moving, fps, count, moves)
+        return Clip(renderer, stage.photo, moving, fps, count, moves, loop, played)
 
     def _prepared(
         self,
@@ -308,6 +314,13 @@ class Animator:
     def _settled_device(self) -> str:
         self._loading.join()
         return settled_device(self._device)
+
+
+def _played(
+    renderer: Renderer, staging: Staging, plans: Sequence[Plan], cameras: Sequence[tuple[float, Camera]]
+) -> Renderer:
+    """Return the renderer whose layers a player gets: what stays in the picture is cut out, too."""
+    return staging.renderer(plans, cameras, loose=True)[0] if staging.rests(plans, cameras) else renderer
 
 
 def _load_renderer() -> None:

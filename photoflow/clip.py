@@ -13,16 +13,39 @@ import numpy as np
 
 from photoflow import viz
 from photoflow.arrays import Array
-from photoflow.io import VideoWriter, check_directory, check_output, write_image
+from photoflow.errors import InputError
+from photoflow.io import VideoWriter, check_directory, check_output, check_target, write_image
+from photoflow.io.video import MIN_FPS
 from photoflow.motion.scene import moments
 
 if TYPE_CHECKING:
     from photoflow.motion import Motion
+    from photoflow.player import MovingPicture
     from photoflow.render.renderer import Renderer
 
 
+PAGE = ".html"
 EXPLAINED = ("mask.png", "flow.png", "trajectories.png", "strip.png", "xt.png")  # what `Clip.explain` writes
 EXPLAIN_ROWS = 600  # of the x-t slice, at most: a long clip is sampled
+
+
+def is_page(path: str | os.PathLike[str]) -> bool:
+    """Return whether a clip is written to this path as a page."""
+    return os.fspath(path).lower().endswith(PAGE)
+
+
+def check_clip_output(path: str | os.PathLike[str], alpha: bool = False) -> None:
+    """Check that a clip can be written to a path, before any work.
+
+    Raises:
+        InputError: it cannot; see `photoflow.io.check_output`.
+    """
+    if not is_page(path):
+        check_output(path, alpha)
+    elif alpha:
+        raise InputError(f"cannot write {os.fspath(path)}: a page has the whole picture; expected it without alpha")
+    else:
+        check_target(path)
 
 
 class Clip(Sequence[Array]):
@@ -38,11 +61,17 @@ class Clip(Sequence[Array]):
         fps: frames a second.
         count: number of frames.
         motion: what moves how, with what was chosen and not said.
+        loop: whether its end leads into its beginning.
+        played: returns the renderer whose layers a player gets, in which what stays is cut out, too; None: it is the
+            one that draws.
     """
 
-    def __init__(self, renderer: Renderer, photo: Array, mask: Array, fps: float, count: int, motion: Motion) -> None:
+    def __init__(
+        self, renderer: Renderer, photo: Array, mask: Array, fps: float, count: int, motion: Motion, loop: bool = True,
+        played: Callable[[], Renderer] | None = None,
+    ) -> None:  # fmt: skip
         self.renderer, self.photo, self.mask, self.fps, self._count = renderer, photo, mask, fps, count
-        self.motion = motion
+        self.motion, self.loop, self._played = motion, loop, played
 
     def __len__(self) -> int:
         return self._count
@@ -79,6 +108,16 @@ class Clip(Sequence[Array]):
     def _cutout(self, index: int) -> Array:
         return self.renderer.cutout(self._time(index))
 
+    def picture(self) -> MovingPicture:
+        """Return the clip as a moving picture for a player, in which everything that is cut out can be pulled.
+
+        Raises:
+            InputError: a generator draws it, or frames between keyframes are made.
+        """
+        from photoflow.player.picture import moving_picture
+
+        return moving_picture(self.renderer if self._played is None else self._played(), self.seconds, self.loop)
+
     def save(
         self,
         path: str | os.PathLike[str],
@@ -90,16 +129,20 @@ class Clip(Sequence[Array]):
         """Write the clip to a file.
 
         Args:
-            path: .mp4, .webm, .gif, .apng, or a folder (no suffix) for a png a frame. What stands
-                there is replaced once the new file is whole, and only then.
-            quality: 0 to 100.
+            path: .mp4, .webm, .gif, .apng, .html, or a folder (no suffix) for a png a frame. What stands
+                there is replaced once the new file is whole, and only then. An .html is one page that needs nothing
+                else: it plays the photo in a browser, and whoever opens it can pull what is in it.
+            quality: 0 to 100; not of an .html.
             alpha: the moving subjects alone, over nothing (webm, gif, apng, png folder).
             progress: called after every frame.
 
         Raises:
             InputError: the format, the folder or the space on the disk does not allow it.
         """
-        check_output(path, alpha)
+        check_clip_output(path, alpha)
+        if is_page(path):
+            self._save_page(path, progress)
+            return
         palette = None
         if str(path).lower().endswith(".gif"):
             palette = [self._cutout(i) if alpha else self[i] for i in self._spread(8)]
@@ -107,6 +150,20 @@ class Clip(Sequence[Array]):
             for frame in self.cutouts() if alpha else self:
                 out.write(frame)
                 progress()
+
+    def _save_page(self, path: str | os.PathLike[str], progress: Callable[[], None]) -> None:
+        """Write the page, with a small video for browsers that cannot play the picture itself."""
+        from photoflow.player.page import small_video, video_frames, write_page
+
+        numbers = video_frames(self._count, self.fps)
+
+        def told() -> Iterator[Array]:
+            for number in numbers:
+                yield self[number]
+                progress()
+
+        video = small_video(told(), max(MIN_FPS, self.fps / numbers.step), (self.width, self.height))
+        write_page(path, self.picture(), video)
 
     def _spread(self, count: int) -> list[int]:
         """Return the numbers of so many frames, evenly spread over the clip."""

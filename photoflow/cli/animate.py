@@ -106,7 +106,7 @@ def animate(
     """Animate a photo."""
     from photoflow import motion as motions
     from photoflow.animator import Animator, frame_count
-    from photoflow.clip import EXPLAIN_ROWS
+    from photoflow.clip import EXPLAIN_ROWS, is_page
     from photoflow.motion.motion import summands, total
     from photoflow.stage.judgement import chooses
 
@@ -125,8 +125,11 @@ def animate(
     check_clip_files(read, output, alpha, explain, save_motion)
     region = None if transfer_from is None else numbers("transfer-from", transfer_from, 4)
     planned = motions.with_overrides(planned, wind=wind, region=region)
+    if is_page(output) and (renderer, interpolate) != ("splat", "none"):
+        raise InputError("html: expected the renderer splat, and no frames between keyframes")
     frames = frame_count(seconds, fps)
-    with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
+    drawn = drawn_frames(output, frames, fps) + (min(frames, EXPLAIN_ROWS) if explain else 0)
+    with progress_bar(drawn) as (advance, report):
         animator = Animator(
             device, segmenter, offline, blueprint=blueprint, renderer=renderer, interpolate=interpolate,
             weights=parse_weights(weights or []), accept_licence=accept_licence,
@@ -173,10 +176,21 @@ def command_with(context: typer.Context, said: Sequence[str]) -> str:
     return shlex.join([*words, *said])
 
 
+def drawn_frames(output: Path, count: int, fps: float) -> int:
+    """Return how many frames of a clip of `count` are drawn to write it."""
+    from photoflow.clip import is_page
+    from photoflow.player.page import video_frames
+
+    return len(video_frames(count, fps)) if is_page(output) else count
+
+
 def clip_report(output: Path, count: int, fps: float, seconds: float) -> str:
     """Describe the written clip of `count` frames in one line."""
+    from photoflow.clip import is_page
     from photoflow.io import output_frames_and_rate
 
+    if is_page(output):
+        return f"{output}: a page that plays {seconds:g} s, {os.path.getsize(output) / 1e6:.1f} MB"
     frames, rate = output_frames_and_rate(output, count, fps)
     most = f" (of {count}: a GIF has at most {rate:g} a second)" if frames < count else ""
     return f"{output}: {frames} frames, {seconds:g} s at {rate:g} fps{most}"
@@ -221,10 +235,10 @@ def check_clip_files(read: Read, output: Path, alpha: bool, explain: Path | None
     Raises:
         InputError: something cannot, is, or are.
     """
-    from photoflow.clip import EXPLAINED
-    from photoflow.io import check_directory, check_output, check_target
+    from photoflow.clip import EXPLAINED, check_clip_output
+    from photoflow.io import check_directory, check_target
 
-    check_output(output, alpha)
+    check_clip_output(output, alpha)
     if explain:
         check_directory(explain)
     if save_motion:

@@ -34,7 +34,9 @@ PhotoPath = Annotated[
         show_default=False,
     ),
 ]
-Output = Annotated[Path, typer.Option("-o", "--output", help=".mp4, .webm, .gif, .apng, or a folder for png frames.")]
+Output = Annotated[
+    Path, typer.Option("-o", "--output", help=".mp4, .webm, .gif, .apng, .html, or a folder for png frames.")
+]
 Seconds = Annotated[float, typer.Option(help="Length of the clip.")]
 Fps = Annotated[float, typer.Option(help="Frames a second.")]
 Size = Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.animate import check_clip_files, clip_report, motion_files
+from photoflow.cli.animate import check_clip_files, clip_report, drawn_frames, motion_files
 from photoflow.cli.app import (
     BorderPins,
     Device,
@@ -90,7 +90,8 @@ def poke(
     frames = frame_count(seconds, fps)
     if all(pull.at >= seconds for pull in pulls) or not any(pull.dx or pull.dy for pull in pulls):
         raise InputError(f"drag: expected a pull within the clip's {seconds:g} s, got none")
-    with progress_bar(frames + (min(frames, EXPLAIN_ROWS) if explain else 0)) as (advance, report):
+    drawn = drawn_frames(output, frames, fps) + (min(frames, EXPLAIN_ROWS) if explain else 0)
+    with progress_bar(drawn) as (advance, report):
         animator = Animator(device, segmenter, offline)
         source, layers = staged(animator, photo, size, options, report)
         clip = animator.animate(

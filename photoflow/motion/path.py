@@ -10,7 +10,7 @@ import numpy as np
 from photoflow.arrays import Array
 from photoflow.errors import InputError, shown
 from photoflow.motion.field import AffineField, MotionField, affine
-from photoflow.motion.motion import Motion, check_points
+from photoflow.motion.motion import Motion, check_points, check_range
 from photoflow.motion.parametric import smoothstep
 from photoflow.motion.scene import Scene
 
@@ -26,17 +26,21 @@ class Path(Motion):
         points: (x, y) in pixels of the photo, at least two.
         closed: the curve returns from the last point to the first at a steady pace. An open curve
             is left and reached with eased speed and, in a loop, run back again.
+        half: share of the way that is passed after half of the time that one way takes, 0.05 to 0.95: below 0.5 the
+            subject starts slowly and hurries in the end.
     """
 
     name: ClassVar[str] = "path"
     leaves: ClassVar[bool] = True
     points: tuple[tuple[float, ...], ...]
     closed: bool = False
+    half: float = 0.5
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "points", check_points(self.name, "points", self.points, 2, 2))
         if not isinstance(self.closed, bool):
             raise InputError(f"path: closed expects true or false, got {shown(self.closed)}")
+        check_range(self.name, "half", self.half, 0.05, 0.95)
 
     def field(self, scene: Scene) -> MotionField:
         offsets = (np.asarray(self.points) - self.points[0]) * scene.scale
@@ -51,10 +55,17 @@ class Path(Motion):
     def _along(self, u: float, loop: bool) -> float:
         """Return the share of the curve that is passed after the share `u` of the clip."""
         if self.closed:
-            return u % 1.0 if loop else min(max(u, 0.0), 1.0)
+            return self._paced(u % 1.0 if loop else min(max(u, 0.0), 1.0))
         if loop:
             u = 1 - abs(2 * (u % 1.0) - 1)  # there and back
-        return smoothstep(u)
+        return self._paced(smoothstep(u))
+
+    def _paced(self, u: float) -> float:
+        """Return the share of the way after the share `u` of the time: `half` after half of it.
+
+        Source: the rational bias of C. Schlick, "Fast alternatives to Perlin's bias and gain functions", 1994.
+        """
+        return u / ((1 / self.half - 2) * (1 - u) + 1)
 
 
 def catmull_rom(points: Array, closed: bool, samples: int = 64) -> Array:

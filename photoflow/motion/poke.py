@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -85,7 +86,7 @@ class Poke(Motion):
         step = max(1, int(max(np.ptp(scene.box[0::2]), np.ptp(scene.box[1::2])) // NODES))
         nodes = coarser(scene, step)
         x, y = (min(max(v, 0), side - 1) for v, side in zip(nodes.locate(self.x, self.y), nodes.mask.shape[::-1]))
-        modes = Simulation(self._volumes(nodes), nodes.mask, grip=self.hold / 8, device=scene.device)
+        modes = Simulation(pulled_volumes(nodes, self.like), nodes.mask, grip=self.hold / 8, device=scene.device)
         try:
             modes.drag(x, y, self.dx * nodes.scale, self.dy * nodes.scale)
         except InputError as error:
@@ -103,26 +104,43 @@ class Poke(Motion):
         if not np.any(scene.mask[rows, columns] >= 0.5 * scene.mask.max()):
             raise InputError(f"poke: expected a point on the subject, got {self.x:g},{self.y:g}")
 
-    def _volumes(self, scene: Scene) -> list[SpectralVolume]:
-        """Return the volumes that give the modes: the recorded one, or those of the preset in several winds.
 
-        One wind is not enough: a wind from the side does not excite motion that only a wind from below causes, and
-        each gust bends every twig differently. Together they show which parts move together. A few gusts leave noise,
-        which is smoothed.
-        """
-        if self.like not in PRESETS:
-            return [Spectral(self.like).fitted(scene)]
-        preset = PRESETS[self.like]
-        swings = preset.modes[0].frequency  # the volumes hold its multiples, which are near the preset's resonances
-        directions = (0.0,) if preset.hold == "upwind" else (0.0, 90.0)  # the wind decides on which side a flag is held
-        blown = [
-            wind_volume(
-                scene.mask, self.like, seconds=1 / swings, direction=direction, seed=seed,
-                count=max(2, round(HIGHEST / swings) + 1),
-            )
-            for direction in directions for seed in range(GUSTS)
-        ]  # fmt: skip
-        return [pliant(volume, SMOOTH * scene.extent) for volume in blown]
+def pulled_volumes(scene: Scene, like: str) -> list[SpectralVolume]:
+    """Return the volumes that give the modes of what is pulled: the recorded one, or those of a preset.
+
+    Args:
+        scene: has the subject.
+        like: see `Poke`.
+    """
+    if like not in PRESETS:
+        return [Spectral(like).fitted(scene)]
+    return list(_blown(scene.mask.tobytes(), scene.mask.shape, like))
+
+
+@functools.lru_cache(maxsize=16)
+def _blown(mask: bytes, size: tuple[int, int], like: str) -> tuple[SpectralVolume, ...]:
+    """Return the volumes of a preset in several winds; kept, as a subject is pulled many times.
+
+    One wind is not enough: a wind from the side does not excite motion that only a wind from below causes, and each
+    gust bends every twig differently. Together they show which parts move together. A few gusts leave noise, which is
+    smoothed.
+
+    Args:
+        mask: of the subject, the bytes of a float32 array.
+        size: (h, w) of it.
+        like: the preset.
+    """
+    subject, preset = np.frombuffer(mask, np.float32).reshape(size), PRESETS[like]
+    swings = preset.modes[0].frequency  # the volumes hold its multiples, which are near the preset's resonances
+    directions = (0.0,) if preset.hold == "upwind" else (0.0, 90.0)  # the wind decides on which side a flag is held
+    blown = [
+        wind_volume(
+            subject, like, seconds=1 / swings, direction=direction, seed=seed,
+            count=max(2, round(HIGHEST / swings) + 1),
+        )
+        for direction in directions for seed in range(GUSTS)
+    ]  # fmt: skip
+    return tuple(pliant(volume, SMOOTH * Scene(subject).extent) for volume in blown)
 
 
 def coarser(scene: Scene, step: int) -> Scene:

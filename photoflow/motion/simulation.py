@@ -89,6 +89,18 @@ class Simulation:
         return np.asarray(self._omega[2 * self._patches :] / (2 * np.pi))
 
     @property
+    def modes(self) -> tuple[Array, Array, Array, float]:
+        """Return what a player needs to run it elsewhere, in pixels of the volume.
+
+        Returns:
+            Mode shapes (J, 2, H, W) float32; their angular frequencies (J,), ascending, radians a second; the mobility
+            of each pixel (H, W) float32; and the object's extent, pixels. Patches of holds are not among them.
+        """
+        first = 2 * self._patches
+        shapes = self._planes[first:].cpu().numpy().reshape(-1, 2, *self.size)
+        return shapes, self._omega[first:], self._mobility, self._extent
+
+    @property
     def held(self) -> tuple[float, float] | None:
         """Return the pixel (x, y) that the hand holds, or None."""
         return None if self._hold is None else (self._hold.x, self._hold.y)

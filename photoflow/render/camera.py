@@ -49,10 +49,10 @@ class CameraRenderer:
         self, background: Array, regions: Sequence[Layer], cards: Sequence[Card], path: CameraPath, depth: Array,
         edged: bool, seconds: float, device: str = "cpu", alone: Callable[[], list[Card]] = list,
     ) -> None:  # fmt: skip
-        self._flat = LayeredRenderer(background, regions, device)
-        self._cards, self._path, self._alone = cards, path, alone
+        self.flat, self.cards = LayeredRenderer(background, regions, device), cards
+        self._path, self._alone = path, alone
         self._device = torch.device(device)
-        self._still = None if regions else self._flat.planes(0.0)[None].float()
+        self._still = None if regions else self.flat.planes(0.0)[None].float()
         self._height, self._width = depth.shape
         self._step = EDGED_GRID if edged else SMOOTH_GRID
         rows, columns = (
@@ -78,9 +78,9 @@ class CameraRenderer:
     def frame(self, t: float) -> Array:
         """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
         matrix = self._path.matrix(t)
-        picture = self._flat.planes(t)[None].float() if self._still is None else self._still
+        picture = self.flat.planes(t)[None].float() if self._still is None else self._still
         canvas = self._seen(picture, matrix).add_(0.5).clamp_(0, 255).to(torch.uint8)
-        for card in self._cards:
+        for card in self.cards:
             rgba, (rows, columns) = card.draw(matrix, t)
             place = canvas[:, rows, columns]
             behind = place.to(torch.float32).mul_(1 - rgba[3:])
@@ -95,14 +95,14 @@ class CameraRenderer:
         Raises:
             InputError: there is nothing.
         """
-        regions = self._flat.layers
-        cards = [card for card in self._cards if card.moves] or ([] if regions else self._cards or self._alone())
+        regions = self.flat.layers
+        cards = [card for card in self.cards if card.moves] or ([] if regions else self.cards or self._alone())
         if not cards and not regions:
             raise InputError("alpha: expected something that is cut out of the photo; nothing stands out in it")
         matrix = self._path.matrix(t)
         canvas = torch.zeros((4, self._height, self._width), device=self._device)
         if regions:
-            flat = torch.from_numpy(self._flat.cutout(t)).to(canvas.device).permute(2, 0, 1)[None] / 255
+            flat = torch.from_numpy(self.flat.cutout(t)).to(canvas.device).permute(2, 0, 1)[None] / 255
             flat[:, :3] *= flat[:, 3:]
             canvas = self._seen(flat, matrix).clamp_(0, 1)
         for card in cards:
@@ -116,11 +116,26 @@ class CameraRenderer:
         matrix = self._path.matrix(t)
         coarse = _field(seen(matrix, self._nodes, self._depth) - self._nodes, "cpu")
         dense = _interpolated(coarse, self._step)[0, :, : self._height, : self._width].numpy()
-        total = dense + self._flat.flow(t)
-        for card in self._cards:
+        total = dense + self.flat.flow(t)
+        for card in self.cards:
             moved, inside, window = card.flow(matrix, t)
             np.copyto(total[:, window[0], window[1]], moved, where=inside)
         return total
+
+    def places(self, points: Array, t: float, card: Card | None = None) -> Array:
+        """Return where points of the photo, (h, w, 2) pixels, are seen at time `t`: those of a card, or behind all."""
+        matrix = self._path.matrix(t)
+        return seen(matrix, points, self.depths(points)) if card is None else card.places(points, matrix)
+
+    def depths(self, points: Array) -> Array:
+        """Return the background's inverse depth at points, (h, w, 2) pixels: (h, w), 1 = in focus."""
+        x, y = np.moveaxis(points / self._step, -1, 0).astype(np.float32)
+        return np.asarray(cv2.remap(self._depth, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+    @property
+    def edged(self) -> bool:
+        """Return whether the background's depth has edges, along which it may hide itself."""
+        return self._step == EDGED_GRID
 
     def _seen(self, picture: Tensor, matrix: Array) -> Tensor:
         """Return a picture, (1, C, H, W), as the camera sees it, (C, H, W)."""
@@ -169,7 +184,11 @@ class Card:
     """
 
     def __init__(self, subject: SubjectLayer, plane: tuple[float, float], moves: bool, size: tuple[int, ...]) -> None:
-        self._subject, self._plane, self.moves, self._size = subject, plane, moves, size
+        self.subject, self._plane, self.moves, self._size = subject, plane, moves, size
+
+    def places(self, points: Array, matrix: Array) -> Array:
+        """Return where points of it, (h, w, 2) pixels, are seen through a camera's matrix."""
+        return seen(self._upright(matrix), points, 0.0)
 
     def draw(self, matrix: Array, t: float, plain: bool = False) -> tuple[Tensor, Window]:
         """Draw the card as a camera sees it.
@@ -185,14 +204,14 @@ class Card:
         matrix = self._upright(matrix)
         window = rows, columns = self._window(matrix)
         height, width = max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)
-        picture = self._subject.planes(plain)
+        picture = self.subject.planes(plain)
         if not height or not width:
             return picture.new_zeros((4, height, width)), window
         nodes = _nodes((columns.start, rows.start), [-(-(side - 1) // SMOOTH_GRID) + 1 for side in (height, width)],
                        SMOOTH_GRID)  # fmt: skip
         back, step = _field(unseen(matrix, nodes, 0.0) - nodes, picture.device), SMOOTH_GRID
         # From now on places count from the region's corner, and nodes from the window's.
-        shift = np.subtract((columns.start, rows.start), self._subject.region[:2])
+        shift = np.subtract((columns.start, rows.start), self.subject.region[:2])
         back += torch.tensor(shift, dtype=torch.float32, device=back.device)[:, None, None]
         if self.moves:
             back, step = _interpolated(back, SMOOTH_GRID // OWN_GRID), OWN_GRID
@@ -205,8 +224,8 @@ class Card:
 
     def flow(self, matrix: Array, t: float) -> tuple[Array, Array, Window]:
         """Return the displacement of its pixels, (2, h, w), where there are any, (h, w), and their window."""
-        own, window = self._subject.flow(t)
-        inside = self._subject.solid()
+        own, window = self.subject.flow(t)
+        inside = self.subject.solid()
         moved = own.cpu().numpy()
         rows, columns = window
         points = _nodes((columns.start, rows.start), moved.shape[1:], 1)
@@ -225,7 +244,7 @@ class Card:
             back: displacements, nodes, (1, 2, h, w), from a node to the place on the region's grid.
             t: seconds.
         """
-        arrived = self._subject.arrived(t, OWN_GRID // GRID)
+        arrived = self.subject.arrived(t, OWN_GRID // GRID)
         known = torch.isfinite(arrived[:, :1])
         there = torch.cat([(arrived * OWN_GRID).masked_fill_(~known, 0), known.float()], dim=1)
         read = ops.backward_warp(there, back, padding="border")
@@ -233,7 +252,7 @@ class Card:
 
     def _window(self, matrix: Array) -> Window:
         """Return the rows and columns of the picture in which it is seen."""
-        left, top, right, bottom = self._subject.region
+        left, top, right, bottom = self.subject.region
         corners = np.array([[left, top], [right - 1, top], [left, bottom - 1], [right - 1, bottom - 1]], np.float64)
         places = seen(matrix, corners, 0.0)
         first = np.floor(places.min(axis=0)).astype(int) - 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import cv2
 import numpy as np
 import torch
@@ -13,6 +15,7 @@ from photoflow.arrays import Array
 from photoflow.motion import InPlaceField, Motion, Scene
 from photoflow.motion.within import WithinField
 from photoflow.render.cutout import crop, support
+from photoflow.render.layered import coarse
 
 Window = tuple[slice, slice]
 
@@ -23,6 +26,7 @@ ALONE = (SPREAD + FRONT) / 2  # from a weight of 1/2 on, one pass is all there i
 HASTE = 8.0  # times the difference in brightness, 0 to 1, by which a patch is quicker
 BLOCK = 8  # pixels: the side of the blocks whose detail is compared
 LIFT = 1.6  # the most by which detail is lifted
+SKETCH = 4  # pixels from one node to the next of the first look at a motion
 CLEARANCE = 0.006  # of the picture's longest side: the soft edge along what stands in the region
 
 
@@ -39,25 +43,61 @@ class FlowingLayer:
         standing: float32 (H, W) in [0, 1], the opacity of what stands in the region and stays: it is left out with a
             soft edge, and what flows comes to rest there.
         scale, seconds, loop, device: see `photoflow.motion.Scene`.
+        name: of the layer.
     """
 
     def __init__(
         self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str,
-        standing: Array | None = None,
+        standing: Array | None = None, name: str = "",
     ) -> None:  # fmt: skip
         alpha = alpha if standing is None else without(alpha, standing)
-        box = support(alpha)
-        height, width = alpha.shape
-        region = np.ascontiguousarray(crop(alpha, box))
-        scene = Scene(region, box[:2], scale, seconds, loop, device, (width, height))
-        field = motion.field(scene) if motion.in_place else WithinField.of(motion, scene)
-        assert isinstance(field, InPlaceField)
-        self.field = field
-        planes = np.ascontiguousarray(crop(rgb, box).transpose(2, 0, 1), dtype=np.float32) / 255
-        self._rgb = torch.from_numpy(planes)[None].to(device)
-        self._alpha = torch.from_numpy(region)[None].to(device)
-        self._order = torch.from_numpy(ranked_noise(region.shape, CELL * max(width, height))).to(device)
+        self.motion, self.name, self._timing = motion, name, (scale, seconds, loop, device)
+        self.box = box = support(alpha)
+        self._size = alpha.shape
+        self._region = np.ascontiguousarray(crop(alpha, box))
+        self._picture = np.ascontiguousarray(crop(rgb, box))
+        self.field_over(SKETCH)  # a motion that cannot be is refused at once
         self._window = slice(box[1], box[3]), slice(box[0], box[2])
+
+    def field_over(self, step: int) -> InPlaceField:
+        """Return the motion over `box`, on a grid of every `step`th pixel, and in such steps."""
+        scale, seconds, loop, device = self._timing
+        (left, top, *_), (height, width) = self.box, self._size
+        scene = Scene(
+            coarse(self._region, step), (left / step, top / step), scale / step, seconds, loop, device,
+            (width / step, height / step),
+        )  # fmt: skip
+        field = self.motion.field(scene) if self.motion.in_place else WithinField.of(self.motion, scene)
+        assert isinstance(field, InPlaceField)
+        return field
+
+    @cached_property
+    def field(self) -> InPlaceField:
+        """Return the motion over `box`, pixels."""
+        return self.field_over(1)
+
+    @cached_property
+    def order(self) -> Array:
+        """Return when each block of pixels changes over from one pass to the next, see `ranked_noise`."""
+        return ranked_noise(self._region.shape, CELL * max(self._size))
+
+    @property
+    def rgba(self) -> Array:
+        """Return the region at rest, uint8 (h, w, 4) over `box`, RGB not premultiplied."""
+        return np.dstack([self._picture, np.rint(255 * self._region).astype(np.uint8)])
+
+    @cached_property
+    def _rgb(self) -> Tensor:
+        planes = np.ascontiguousarray(self._picture.transpose(2, 0, 1), dtype=np.float32) / 255
+        return torch.from_numpy(planes)[None].to(self._timing[3])
+
+    @cached_property
+    def _alpha(self) -> Tensor:
+        return torch.from_numpy(self._region)[None].to(self._timing[3])
+
+    @cached_property
+    def _order(self) -> Tensor:
+        return torch.from_numpy(self.order).to(self._timing[3])
 
     def render(self, t: float) -> tuple[Tensor, Window]:
         passes = [(flow, weight) for flow, weight in self.field.sources(t) if weight > 0.5 - ALONE]

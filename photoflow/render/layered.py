@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Protocol
 
 import cv2
@@ -29,6 +29,7 @@ Extension = Callable[[Margins], tuple[Array, Array, tuple[int, int]]]
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
 MARGIN = 4  # pixels around what moves, of which the bicubic kernel reads some
 GRID = 2  # pixels from one node of a subject's flow to the next: displacements are smooth, and a quarter is quick
+SKETCHED, COARSEST = 128, 8  # nodes along a subject's side in a first look at its flow, and the most pixels between
 
 
 class Layer(Protocol):
@@ -59,6 +60,11 @@ class LayeredRenderer:
     def __init__(self, background: Array, layers: Sequence[Layer], device: str = "cpu") -> None:
         self.layers = layers
         self._background = torch.from_numpy(np.ascontiguousarray(background.transpose(2, 0, 1))).to(device)
+
+    @property
+    def background(self) -> Array:
+        """Return the picture without the subjects, uint8 (H, W, 3)."""
+        return interleaved(self._background)
 
     def frame(self, t: float) -> Array:
         """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
@@ -123,53 +129,102 @@ class SubjectLayer:
             `photoflow.motion.Scene`.
         blueprint: measures the flow between the subject and its moved copy, which is what is rendered then; without
             it the planned flow is.
+        name: of the layer.
+        like: whose modes it has where a hand pulls it; see `photoflow.motion.Poke`.
     """
 
     def __init__(
         self, rgb: Array, alpha: Array, motion: Motion, *, scale: float, seconds: float, loop: bool, device: str,
         drawn: Cutout | None = None, border_pins: bool = True, extend: Extension | None = None,
         weights: Array | None = None, part: Callable[[str], Array | None] | None = None,
-        blueprint: FlowNetwork | None = None,
+        blueprint: FlowNetwork | None = None, name: str = "", like: str = "plant",
     ) -> None:  # fmt: skip
-        drawn = drawn or Cutout.of(rgb, alpha)
-        holds = weights
-
-        def field_over(mask: Array, region: Box, step: int) -> MotionField:
-            place, whole = (region[0] / step, region[1] / step), (alpha.shape[1] / step, alpha.shape[0] / step)
-
-            def part_there(preset: str) -> Array | None:
-                own = None if part is None else part(preset)
-                return None if own is None else crop(own, region, cv2.BORDER_REPLICATE)[::step, ::step]
-
-            scene = Scene(coarse(mask, step), place, scale / step, seconds, loop, device, whole, part_there)
-            field = motion.field(scene)
-            field = looped(field, seconds) if loop else field
-            if holds is None:
-                return field
-            held = crop(holds, region, cv2.BORDER_REPLICATE)[::step, ::step]
-            return PinnedField(field, torch.from_numpy(np.ascontiguousarray(held)).to(device))
-
-        reach = _reach(_travel(field_over(crop(alpha, drawn.box), drawn.box, 4), seconds) * 4)
+        self.motion, self.name, self.like, self._part = motion, name, like, part
+        self._timing = scale, seconds, loop, device
+        self._drawn = drawn = drawn or Cutout.of(rgb, alpha)
+        self._alone, self._holds, self._blueprint = (rgb, alpha), weights, blueprint
+        side = int(max(np.subtract(drawn.box[2:], drawn.box[:2])))
+        self.step = step = max(GRID, min(side // SKETCHED, COARSEST))
+        self._sketched = spanned(drawn.box, step)
+        self._sketch = self._free_field(self._sketched, step)
+        reach = _reach(_travel(self._held(self._sketch, self._sketched, step), seconds) * step)
         pins = pin_weights(alpha, max(reach)) if border_pins and not motion.leaves else None
         if pins is not None:
-            holds = pins if weights is None else weights * pins
-        self.region = region = _grown(drawn.box, reach, alpha.shape)
-        mask = crop(alpha, region, cv2.BORDER_CONSTANT)
-        self.field = field_over(mask, region, GRID)
-        self._alone = rgb, alpha, region, device  # what `cutout` draws, once it is asked for
-        self._plain: Tensor | None = None
-        self._rgba = self._planes(drawn, None if pins is not None else extend or partial(continued, rgb, alpha))
-        self._mask = torch.from_numpy(mask > 0.5).to(device)
-        self._metric = self._importance(seconds)
-        self._rim = _rim(self._rgba[:, 3:])
-        self._window, self._inside = _windows(region, alpha.shape)
-        if blueprint is not None:
-            self.field = MeasuredField(self.field, self._rgba, self._moved, blueprint, GRID)
+            self._holds = pins if weights is None else weights * pins
+        self._extend = None if pins is not None else extend or partial(continued, rgb, alpha)
+        self.region = _grown(drawn.box, reach, alpha.shape)
+        self._window, self._inside = _windows(self.region, alpha.shape)
+
+    @property
+    def box(self) -> Box:
+        """Return the box of the subject at rest, within the picture."""
+        return self._drawn.box
+
+    def scene(self, region: Box, step: int) -> Scene:
+        """Return what its motion is told of a region of the picture, on a grid of every `step`th pixel."""
+        scale, seconds, loop, device = self._timing
+        _, alpha = self._alone
+        mask = coarse(crop(alpha, region, cv2.BORDER_CONSTANT), step)
+        place, whole = (region[0] / step, region[1] / step), (alpha.shape[1] / step, alpha.shape[0] / step)
+
+        def part_there(preset: str) -> Array | None:
+            own = None if self._part is None else self._part(preset)
+            return None if own is None else crop(own, region, cv2.BORDER_REPLICATE)[::step, ::step]
+
+        return Scene(mask, place, scale / step, seconds, loop, device, whole, part_there)
+
+    def field_over(self, region: Box, step: int) -> MotionField:
+        """Return its planned motion over a region, on a grid of every `step`th pixel, and in such steps."""
+        drawn_before = region == self._sketched and step == self.step
+        return self._held(self._sketch if drawn_before else self._free_field(region, step), region, step)
+
+    def holds_over(self, region: Box, step: int) -> Array | None:
+        """Return how freely each node of such a grid moves, float32 (h, w) in [0, 1]; None: nothing is held."""
+        if self._holds is None:
+            return None
+        return np.ascontiguousarray(crop(self._holds, region, cv2.BORDER_REPLICATE)[::step, ::step])
+
+    def _free_field(self, region: Box, step: int) -> MotionField:
+        scene = self.scene(region, step)
+        field = self.motion.field(scene)
+        return looped(field, scene.seconds) if scene.loop else field
+
+    def _held(self, field: MotionField, region: Box, step: int) -> MotionField:
+        holds = self.holds_over(region, step)
+        return field if holds is None else PinnedField(field, torch.from_numpy(holds).to(self._timing[3]))
+
+    @cached_property
+    def field(self) -> MotionField:
+        """Return the motion over `region` as it is drawn, on a grid of every `GRID`th pixel, and in such steps."""
+        if self._blueprint is None:
+            return self._planned
+        return MeasuredField(self._planned, self._rgba, self._moved, self._blueprint, GRID)
+
+    @cached_property
+    def _planned(self) -> MotionField:
+        return self.field_over(self.region, GRID)
+
+    @cached_property
+    def _rgba(self) -> Tensor:
+        return self._planes(self._drawn, self._extend)
+
+    @cached_property
+    def _plain(self) -> Tensor:
+        return self._planes(Cutout.of(*self._alone), None)
+
+    @cached_property
+    def _mask(self) -> Tensor:
+        mask = crop(self._alone[1], self.region, cv2.BORDER_CONSTANT)
+        return torch.from_numpy(mask > 0.5).to(self._timing[3])
+
+    @cached_property
+    def _rim(self) -> tuple[Tensor, Tensor]:
+        return _rim(self._rgba[:, 3:])
 
     def _planes(self, drawn: Cutout, extend: Extension | None) -> Tensor:
         """Return the subject over its region, (1, 4, H, W), and beyond the picture what `extend` makes of it there."""
-        _, alpha, (left, top, right, bottom), device = self._alone
-        height, width = alpha.shape
+        (left, top, right, bottom), device = self.region, self._timing[3]
+        height, width = self._alone[1].shape
         sides = -left, -top, right - width, bottom - height
         # From so near beyond the border nothing comes into the picture, but the bicubic kernel reads it.
         far = [extend is not None and side > MARGIN for side in sides]
@@ -187,9 +242,10 @@ class SubjectLayer:
         planes = whole[rows[:, None], columns].transpose(2, 0, 1)
         return torch.from_numpy(np.ascontiguousarray(planes))[None].to(device)
 
-    def _importance(self, seconds: float) -> Tensor:
+    @cached_property
+    def _metric(self) -> Tensor:
         """Return the softmax metric: the mean length of a displacement, 0 … 4; (1, 1, h, w) on the flow's grid."""
-        flows = [self.field.flow(float(t)) for t in moments(seconds, 2, 8)]
+        flows = [self._planned.flow(float(t)) for t in moments(self._timing[1], 2, 8)]
         mean = torch.stack([torch.hypot(flow[0], flow[1]) for flow in flows]).mean(dim=0)
         return (4 * mean / mean.max().clamp_min(1e-6))[None, None]
 
@@ -202,12 +258,7 @@ class SubjectLayer:
 
     def planes(self, plain: bool = False) -> Tensor:
         """Return what is drawn over `region` at rest, (1, 4, H, W), as `render` or (`plain`) as `cutout` does."""
-        if not plain:
-            return self._rgba
-        if self._plain is None:
-            rgb, alpha, *_ = self._alone
-            self._plain = self._planes(Cutout.of(rgb, alpha), None)
-        return self._plain
+        return self._plain if plain else self._rgba
 
     def arrived(self, t: float, every: int) -> Tensor:
         """Return the flow that arrives at every so manyth node of the region's grid, (1, 2, h, w), NaN where none does.
@@ -268,6 +319,13 @@ class SubjectLayer:
     def flow(self, t: float) -> tuple[Tensor, Window]:
         flow = _dense(self.field.flow(t)[None])[0] * GRID * self._mask
         return flow[:, self._inside[0], self._inside[1]], self._window
+
+
+def spanned(box: Box, step: int) -> Box:
+    """Return a box whose grid of every `step`th pixel ends with its last row and column, and covers all of `box`."""
+    left, top, right, bottom = box
+    across, down = -(-(right - 1 - left) // step), -(-(bottom - 1 - top) // step)
+    return left, top, left + across * step + 1, top + down * step + 1
 
 
 def coarse(mask: Array, step: int) -> Array:

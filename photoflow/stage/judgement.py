@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from photoflow.errors import InputError
-from photoflow.motion import Auto, Breathe, Camera, Drift, Float, Motion, Spectral, Water
+from photoflow.motion import Auto, Breathe, Camera, Drift, Float, Motion, Poke, Spectral, Water
 from photoflow.motion.motion import Scaled
 from photoflow.stage.layer import Layer
 from photoflow.stage.stage import Stage
@@ -30,6 +30,7 @@ MOTIONS: dict[str, Callable[[Layer], Motion | None]] = {
     "smoke": lambda layer: _flowing(layer, SMOKE),
     "water": lambda layer: _flowing(layer, RIVER) or _rippling(layer),
 }
+LIKE = {"cloth": "flag", "flame": "candle", "hanging": "lantern"}  # as what a thing yields to a hand; else as a plant
 # Where one of these moves, the camera rests, and it alone is looked at. Everything else moves little, or must not.
 LIVELY = ("plant", "cloth", "flame", "hanging")
 # Beside one of these the camera moves all the same.
@@ -63,6 +64,21 @@ def motion_for(layer: Layer) -> Motion | None:
     """Return how a layer moves by what it is; None: it stays as it is."""
     choose = MOTIONS.get(layer.kind.name)
     return None if choose is None else choose(layer)
+
+
+def pulled_like(layer: Layer, motion: Motion) -> str:
+    """Return as what a layer yields to the hand that pulls it: the source of modes of `photoflow.motion.Poke`.
+
+    That is what it moves like; where its motion is of no such kind, what it is.
+    """
+    for _, part in motion.terms():
+        while isinstance(part, Scaled):
+            part = part.motion
+        if isinstance(part, Spectral):
+            return part.source
+        if isinstance(part, Poke):
+            return part.like
+    return LIKE.get(layer.kind.name, "plant")
 
 
 def aimed(parts: Sequence[Part], subject: int | str) -> list[Part]:

@@ -94,9 +94,7 @@ def layout(size: tuple[int, ...], cards: Sequence[Layer], skies: Sequence[Layer]
     rows = (np.arange(height, dtype=np.float32) + 0.5) / height
     ground = np.repeat(rows[:, None], width, axis=1)
     for sky in skies:
-        softness = SKY_EDGE * max(size)
-        there = cv2.GaussianBlur(sky.mask / np.float32(255), (0, 0), softness)
-        ground = ground * (1 - there)
+        ground = ground * (1 - _softened(sky.mask / np.float32(255), SKY_EDGE * max(size)))
     own, farther = list[Plane](), 0.0
     for card in reversed(cards):
         head, foot = _rows(card)
@@ -123,6 +121,14 @@ def level(near: Array, things: Sequence[Layer]) -> Array:
         u = np.clip((distance / longest - RIM) / SURROUNDINGS, 0, 1)
         near = near + (depth - near) * (1 - u * u * (3 - 2 * u))
     return np.asarray(near, np.float32)
+
+
+def _softened(mask: Array, sigma: float) -> Array:
+    """Blur a mask, (H, W) float32, on a grid that is coarse beside the blur, which is then quick."""
+    height, width = mask.shape
+    step = max(1, int(sigma / 4))
+    small = cv2.resize(mask, (-(-width // step), -(-height // step)), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(cv2.GaussianBlur(small, (0, 0), sigma / step), (width, height)))
 
 
 def _rows(card: Layer) -> tuple[int, int]:

@@ -12,6 +12,7 @@ import numpy as np
 from photoflow.arrays import Array
 from photoflow.motion import Camera, Motion
 from photoflow.motion.camera import CameraPath
+from photoflow.stage.judgement import pulled_like
 from photoflow.stage.layer import Layer
 from photoflow.stage.layout import depths_of
 from photoflow.stage.plan import STILL, standing_still, stands, turns_at_border, with_cards
@@ -48,34 +49,51 @@ class Staging:
     blueprint: Callable[[], Any]
     progress: Progress
 
-    def renderer(self, plans: Sequence[Plan], cameras: Sequence[tuple[float, Camera]]) -> tuple[Renderer, Array]:
+    def renderer(
+        self, plans: Sequence[Plan], cameras: Sequence[tuple[float, Camera]], loose: bool = False
+    ) -> tuple[Renderer, Array]:
         """Return the renderer of planned motions, and the soft mask of all that moves, float32 (H, W).
 
         Args:
             plans: which layer moves how, in the order of the stage.
             cameras: (factor, camera), whose movements add up; none: the camera rests.
+            loose: what stays where it is, is cut out, too, so that a hand can pull it.
 
         Raises:
             InputError: something cannot be cut out, or the camera would go too far.
             Cancelled: between two steps.
         """
-        subjects = [(layer, motion) for layer, motion in plans if not (motion.in_place or layer.region)]
-        regions = [(layer.as_region(True), motion) for layer, motion in plans if motion.in_place or layer.region]
-        if cameras:
-            subjects = with_cards(subjects, self.stage, cameras)
-        planned = {layer for layer, _ in (*plans, *subjects)}
-        staying = [layer for layer in self.stage.layers if layer not in planned and not layer.region]
-        background, standing = self._cut_out(subjects, staying)
-        flowing = self._flowing(regions, background, staying)
+        regions = [(layer.as_region(True), motion) for layer, motion in plans if _flows(layer, motion)]
+        subjects, staying = self._standing(plans, cameras)
+        resting = standing_still(staying) if loose else []
+        others = [layer for layer in staying if layer not in dict(resting)]
+        background, standing = self._cut_out([*subjects, *resting], others)
+        # What rests moves with what is behind it where there is a camera: it is a part of the picture that is seen.
+        resting_drawn, standing = standing[: len(resting)], standing[len(resting) :]
+        behind = [*self._flowing(regions, background, staying), *resting_drawn]
         self.progress.check()
         if cameras:
-            return self._seen(cameras, background, flowing, subjects, standing), np.ones(
+            return self._seen(cameras, background, behind, subjects, standing), np.ones(
                 background.shape[:2], np.float32
             )
         from photoflow.render.layered import LayeredRenderer
 
-        moving = np.maximum.reduce([layer.alpha for layer, _ in (*subjects, *regions)])
-        return LayeredRenderer(background, [*flowing, *standing], self.device()), moving
+        moving = np.maximum.reduce([layer.alpha for layer, _ in (*subjects, *resting, *regions)])
+        return LayeredRenderer(background, [*behind, *standing], self.device()), moving
+
+    def rests(self, plans: Sequence[Plan], cameras: Sequence[tuple[float, Camera]]) -> bool:
+        """Return whether something stays where it is that `renderer` cuts out where it is to be loose."""
+        return bool(standing_still(self._standing(plans, cameras)[1]))
+
+    def _standing(
+        self, plans: Sequence[Plan], cameras: Sequence[tuple[float, Camera]]
+    ) -> tuple[list[Plan], list[Layer]]:
+        """Return the subjects that are drawn, and the layers that stay in the picture."""
+        subjects = [(layer, motion) for layer, motion in plans if not _flows(layer, motion)]
+        if cameras:
+            subjects = with_cards(subjects, self.stage, cameras)
+        planned = {layer for layer, _ in (*plans, *subjects)}
+        return subjects, [layer for layer in self.stage.layers if layer not in planned and not layer.region]
 
     def _cut_out(self, subjects: Sequence[Plan], staying: Sequence[Layer]) -> tuple[Array, list[Any]]:
         """Return the picture behind subjects, uint8 (H, W, 3), and those as they are drawn, the one in front last."""
@@ -87,7 +105,8 @@ class Staging:
             SubjectLayer(
                 layer.colours, layer.alpha, motion, drawn=cutout, extend=layer.continued,
                 border_pins=self.border_pins and not turns_at_border(layer, motion), weights=layer.weights,
-                part=layer.part, device=device, blueprint=self.blueprint(), **self._timing,
+                part=layer.part, device=device, blueprint=self.blueprint(), name=layer.name,
+                like=pulled_like(layer, motion), **self._timing,
             )
             for (layer, motion), cutout in reversed(list(zip(subjects, whole.cutouts)))
         ]  # fmt: skip
@@ -104,7 +123,9 @@ class Staging:
         if regions and staying:
             stays = np.maximum.reduce([layer.mask for layer in staying]) / np.float32(255)
         return [
-            FlowingLayer(background, layer.alpha, motion, standing=stays, device=device, **self._timing)
+            FlowingLayer(
+                background, layer.alpha, motion, standing=stays, device=device, name=layer.name, **self._timing
+            )
             for layer, motion in reversed(regions)
         ]
 
@@ -147,3 +168,8 @@ class Staging:
     @property
     def _timing(self) -> dict[str, Any]:
         return {"scale": self.scale, "seconds": self.seconds, "loop": self.loop}
+
+
+def _flows(layer: Layer, motion: Motion) -> bool:
+    """Return whether a layer stays in place while something flows in it."""
+    return motion.in_place or layer.region

@@ -200,7 +200,8 @@ def _add_pictures(app: FastAPI, studio: Studio) -> None:
 
     @app.get("/api/works/{work}/images/{name}")
     async def image(work: str, name: str) -> Response:
-        return _kept(*studio.previews.image(studio.works[work], name))
+        found = studio.previews.image(studio.works[work], name)
+        return _kept(found.data, found.mime)
 
     @app.get("/api/works/{work}/flow.png")
     async def flow(work: str, t: float = 0.0) -> Response:

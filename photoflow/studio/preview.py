@@ -15,7 +15,8 @@ from photoflow.animator import Animator
 from photoflow.arrays import Array
 from photoflow.clip import Clip
 from photoflow.errors import InputError
-from photoflow.studio.description import digest, png
+from photoflow.player.images import Image, Images
+from photoflow.studio.description import png
 from photoflow.studio.refusal import Refusal
 from photoflow.studio.works import State, Work
 
@@ -68,7 +69,7 @@ class Previews:
     def __init__(self, animator: Animator) -> None:
         self._animator = animator
         self._clips, self._documents, self._drawn = Shelf(CLIPS), Shelf(DOCUMENTS), Shelf(DOCUMENTS)
-        self._images: dict[str, Shelf] = {}
+        self._images: dict[str, tuple[Images, Shelf]] = {}  # of each work: what encodes them, and the last ones
 
     def clip(self, work: Work) -> Clip:
         """Return the clip of a work as it is now.
@@ -89,14 +90,14 @@ class Previews:
         document: bytes = self._made(self._documents, (work.id, work.state.key), lambda: self._document(work))
         return document
 
-    def image(self, work: Work, name: str) -> tuple[bytes, str]:
-        """Return the bytes and the type of an image that a moving picture of a work names.
+    def image(self, work: Work, name: str) -> Image:
+        """Return an image that a moving picture of a work names.
 
         Raises:
             Refusal: no picture of the last ones names it.
         """
         kept = self._images.get(work.id)
-        found: tuple[bytes, str] | None = None if kept is None else kept.take(name)
+        found: Image | None = None if kept is None else kept[1].take(name)
         if found is None:
             raise Refusal(404, "there is no such image in this photo's last pictures")
         return found
@@ -138,14 +139,14 @@ class Previews:
         self._images.pop(work.id, None)
 
     def _document(self, work: Work) -> bytes:
-        images = self._images.setdefault(work.id, Shelf(IMAGES))
+        encoder, images = self._images.setdefault(work.id, (Images(), Shelf(IMAGES)))
 
-        def image_url(key: str, data: bytes, mime: str) -> str:
-            name = digest(data)
-            images.put(name, (data, mime))
-            return f"/api/works/{work.id}/images/{name}"
+        def url(image: Image) -> str:
+            images.put(image.key, image)
+            return f"/api/works/{work.id}/images/{image.key}"
 
-        return json.dumps(moving_document(self.clip(work), image_url), separators=(",", ":")).encode()
+        document = self.clip(work).picture().document(url, encoder)
+        return json.dumps(document, separators=(",", ":")).encode()
 
     @staticmethod
     def _made(shelf: Shelf, key: Hashable, make: Callable[[], Kept]) -> Kept:
@@ -172,27 +173,6 @@ def planned(animator: Animator, state: State, **how: Any) -> Clip:
     return animator.animate(
         state.playing(), motion, seconds=settings.seconds, fps=settings.fps, loop=settings.loop, **how
     )
-
-
-def moving_document(clip: Clip, image_url: Callable[[str, bytes, str], str]) -> dict[str, Any]:
-    """Return the moving picture of a clip as the player reads it.
-
-    Args:
-        clip: what moves and how.
-        image_url: returns where the player finds an image, from its key, its bytes and their type.
-    """
-    if not hasattr(clip, "picture"):  # until the player is there: the photo alone
-        data = png(clip.photo)
-        background = {
-            "name": "background", "image": "0", "box": [0, 0, clip.width, clip.height], "step": 16, "columns": 2,
-            "rows": 2, "nearness": None, "moves": None, "passes": None, "order": None, "pull": None,
-        }  # fmt: skip
-        return {
-            "version": 1, "width": clip.width, "height": clip.height, "seconds": clip.seconds, "loop": True,
-            "images": {"0": image_url("0", data, "image/png")}, "layers": [background],
-        }  # fmt: skip
-    document: dict[str, Any] = clip.picture().document(image_url)
-    return document
 
 
 def flow_colours(clip: Clip, t: float) -> Array:

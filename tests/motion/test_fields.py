@@ -202,3 +202,18 @@ def test_moments_meet_every_phase_of_any_period(seconds):
     for cycles in range(1, int(4 * seconds) + 1):  # up to 4 a second
         phases = np.sort(times[:-1] * cycles / seconds % 1)
         assert np.diff(phases, append=1 + phases[0]).max() < 0.125
+
+
+def test_a_path_is_paced_by_how_far_it_is_after_half_of_the_time():
+    offsets = []
+    for half in (0.5, 0.2):
+        scene = Scene(np.ones((8, 8), np.float32), seconds=2.0, loop=False)
+        field = motion.Path(((0, 0), (50, 0), (100, 0)), half=half).field(scene)
+        offsets.append([float(field.flow(t)[0, 0, 0]) for t in (0.0, 1.0, 2.0)])
+    assert np.allclose(offsets, [[0, 50, 100], [0, 20, 100]], atol=0.2)
+
+
+@pytest.mark.parametrize("half", [0, 1, float("nan"), "0.5"])
+def test_a_path_is_half_way_within_the_way(half):
+    with pytest.raises(InputError, match="path: half expects a number from 0.05 to 0.95"):
+        motion.Path(((0, 0), (9, 0)), half=half)

@@ -115,7 +115,7 @@ def test_a_large_picture_has_the_same_motion_from_fewer_nodes(volume):
 @pytest.fixture(scope="module")
 def plants():
     """Fields of a plant that is pulled to the side and down; its winds are computed once."""
-    winds = motion.Poke(*TIP, 0, 0)._volumes(scene())
+    winds = pulled_volumes(scene(), "plant")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(motion.Poke, "_volumes", lambda *_: winds)
         return {pull: motion.Poke(*TIP, *pull).field(scene()) for pull in [(9, 0), (-2, 8)]}
