@@ -31,7 +31,8 @@ def opened(animator: Animator, data: bytes, name: str) -> Work:
     if data.startswith(_ZIP):
         stage = stage_of(Stage, file.unpacked(data, name, MOST_PIXELS), animator.segmenter)
     else:
-        stage = animator.prepare(decode_photo(data, name), size=SIZE)
+        photo = decode_photo(data, name)
+        stage = animator.prepare(photo, size=min(SIZE, max(photo.rgb.shape[:2])))
         stage.find_regions()
     return Work(name, first_state(stage))
 
