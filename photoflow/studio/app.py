@@ -18,6 +18,7 @@ from starlette.exceptions import HTTPException
 
 from photoflow.animator import Animator
 from photoflow.errors import InputError
+from photoflow.segment import NoSubjectError
 from photoflow.studio import edits, repeat
 from photoflow.studio.catalogue import catalogue
 from photoflow.studio.description import described, facts_of, mask_picture
@@ -44,7 +45,7 @@ class Studio:
     """
 
     def __init__(self, animator: Animator, folder: Path) -> None:
-        self.animator, self.works = animator, Works()
+        self.animator, self.folder, self.works = animator, folder, Works()
         self.previews, self.renders = Previews(animator), Renders(animator, folder)
         self.turns, self.openings = Turns(AT_ONCE, WAITING), Turns(1, OPENING)
         self.uploads = Uploads()
@@ -116,7 +117,8 @@ def _add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(InputError)
     async def bad_input(request: Request, error: InputError) -> Response:
-        return refused(Refusal(400, str(error)))
+        line = error.reason if isinstance(error, NoSubjectError) else str(error)  # without words of the command line
+        return refused(Refusal(400, line))
 
     @app.exception_handler(RequestValidationError)
     async def bad_value(request: Request, error: RequestValidationError) -> Response:
@@ -130,10 +132,6 @@ def _add_errors(app: FastAPI) -> None:
     @app.exception_handler(MemoryError)
     async def full(request: Request, error: MemoryError) -> Response:
         return refused(Refusal(503, "not enough memory for this photo at the moment; a smaller one needs less"))
-
-    @app.exception_handler(Exception)
-    async def failure(request: Request, error: Exception) -> Response:
-        return refused(Refusal(500, "an error of the studio itself; its log says more"))
 
 
 def _add_files(app: FastAPI) -> None:
@@ -212,10 +210,12 @@ def _add_pictures(app: FastAPI, studio: Studio) -> None:
         return Response(await studio.on(work, lambda own: studio.previews.slice(own, row)), media_type="image/png")
 
     @app.get("/api/works/{work}/files/{name}")
-    async def repeated(work: str, name: str) -> Response:
+    async def repeated(work: str, name: str, whole: bool = False) -> Response:
         if name not in FILES:
             raise Refusal(404, f"there is no such file; expected one of {', '.join(FILES)}")
         make, mime = FILES[name]
+        if whole and name == repeat.STAGE:
+            make = _whole_stage
         return Response(await studio.on(work, make), media_type=mime, headers=_saved_as(name))
 
 
@@ -250,6 +250,11 @@ FILES: dict[str, tuple[Callable[[Work], bytes], str]] = {
     "repeat.py": (lambda work: repeat.snippet(work).encode(), "text/plain"),
     "repeat.sh": (lambda work: repeat.command(work).encode(), "text/plain"),
 }
+
+
+def _whole_stage(work: Work) -> bytes:
+    """Return the stage with the layers that are off, to open it again later."""
+    return work.state.stage.packed()
 
 
 def label_of(header: str) -> str:

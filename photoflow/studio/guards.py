@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
@@ -23,6 +24,7 @@ COOKIE = "photoflow-studio"
 MOST_PHOTO, MOST_EDIT = 64 << 20, 1 << 20  # bytes of a body
 PATIENCE = 60.0  # seconds in which a body has to be there
 MOST_UPLOADS = 12  # bodies that are read at a time
+_log = logging.getLogger(__name__)
 _READING = ("GET", "HEAD", "OPTIONS")
 _FIXED = {
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "X-Frame-Options": "DENY",
@@ -49,8 +51,12 @@ class Guard:
             await self._app(scope, receive, send)
             return
 
+        begun = False
+
         async def guarded(message: Message) -> None:
+            nonlocal begun
             if message["type"] == "http.response.start":
+                begun = True
                 headers = MutableHeaders(scope=message)
                 for name, value in _FIXED.items():
                     headers.setdefault(name, value)
@@ -61,7 +67,12 @@ class Guard:
             answer = self._entered(scope) or self._app
         except Refusal as refusal:
             answer = refused(refusal)
-        await answer(scope, receive, guarded)
+        try:
+            await answer(scope, receive, guarded)
+        except Exception:
+            _log.exception("%s %s", scope["method"], scope["path"])
+            if not begun:
+                await refused(Refusal(500, "an error of the studio itself; its log says more"))(scope, receive, guarded)
 
     def _entered(self, scope: Scope) -> Response | None:
         """Return what sends a person on who brings the token; None for a request that may be made.

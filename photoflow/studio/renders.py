@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import tempfile
 import threading
+import time
 import traceback
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -74,8 +74,9 @@ class Renders:
 
     def __init__(self, animator: Animator, folder: Path) -> None:
         self._animator, self._folder = animator, folder
-        self._own: OrderedDict[str, list[Render]] = OrderedDict()  # by work, the one whose turn is next first
-        self._count: dict[str, int] = {}
+        self._own: dict[str, list[Render]] = {}  # by work
+        self._count: dict[str, int] = {}  # of a work's renders so far
+        self._served: dict[str, float] = {}  # when it was a work's turn
         self._changed = threading.Condition()
         self._ended = False
         self._thread = threading.Thread(target=self._run, name="renders", daemon=True)
@@ -164,6 +165,7 @@ class Renders:
                 render.cancel.set()
                 _remove(render)
             self._count.pop(work.id, None)
+            self._served.pop(work.id, None)
 
     def _shorten(self, own: list[Render]) -> None:
         ended = [render for render in own if render.status not in ("waiting", "rendering")]
@@ -187,15 +189,16 @@ class Renders:
                 self._end(render, "done", path=path)
 
     def _next(self) -> Render | None:
-        """Return the next render, once there is one; None at the end. The work whose turn it was is the last now."""
+        """Return the next render, once there is one: of the work whose turn was longest ago. None at the end."""
         with self._changed:
             while not self._ended:
-                for name, own in self._own.items():
-                    for render in own:
-                        if render.status == "waiting":
-                            self._own.move_to_end(name)
-                            render.status = "rendering"
-                            return render
+                waiting = [name for name, own in self._own.items() if any(one.status == "waiting" for one in own)]
+                if waiting:
+                    name = min(waiting, key=lambda name: self._served.get(name, 0.0))
+                    self._served[name] = time.monotonic()
+                    render = next(one for one in self._own[name] if one.status == "waiting")
+                    render.status = "rendering"
+                    return render
                 self._changed.wait()
             return None
 
