@@ -120,6 +120,7 @@ function instead(error) {
   clip.hidden = false;
   why.hidden = false;
   why.textContent = `Here it cannot be pulled, and this is a video. (${error instanceof Error ? error.message : error})`;
+  clip.preload = "auto";
   if (!matchMedia("(prefers-reduced-motion: reduce)").matches) clip.play().catch(() => {});
 }
 
