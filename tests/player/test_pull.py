@@ -1,0 +1,128 @@
+"""The player's drag and release is that of `Simulation`."""
+
+import json
+import shutil
+import subprocess
+
+import cv2
+import numpy as np
+import pytest
+
+from photoflow.motion import Scene
+from photoflow.motion.poke import pulled_volumes
+from photoflow.motion.simulation import Simulation
+from photoflow.player.modes import encoded, packed
+from photoflow.player.page import modules
+
+TOLERANCE = 1e-3  # steps of the mesh
+
+RUN = """
+import { readFileSync } from "node:fs";
+import { Simulation } from "photoflow/pull.js";
+
+const { pull, rows, columns, calls } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const simulation = new Simulation(pull, rows, columns);
+const seen = [];
+for (const [name, ...values] of calls) {
+  if (name === "look") {
+    const out = new Float32Array(2 * rows * columns);
+    simulation.addTo(out, 1);
+    seen.push(Array.from(out));
+  } else simulation[name](...values);
+}
+console.log(JSON.stringify({ seen, rests: simulation.rests }));
+"""
+
+
+class Written(Simulation):
+    """A simulation whose shapes are rounded as they are in a moving picture."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        import torch
+
+        shapes, omega, mobility, extent = self.modes
+        self.document = {
+            **packed(shapes), "omega": omega.tolist(), "mobility": encoded(mobility.astype("<f4")), "extent": extent,
+            "alpha": self.alpha, "beta": self.beta, "grip": self.grip,
+        }  # fmt: skip
+        levels = np.rint(shapes / np.array(self.document["scales"], np.float32)[:, None, None, None])
+        rounded = levels * np.array(self.document["scales"])[:, None, None, None]
+        self._planes = torch.from_numpy(rounded.reshape(len(omega), -1).astype(np.float32))
+        self._peaks = np.abs(self._planes.numpy()).max(axis=1)
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory):
+    """Return a function that makes calls of the player's simulation and returns the displacements it looks at."""
+    program = shutil.which("node")
+    if program is None:
+        pytest.skip("no node here")
+    folder = tmp_path_factory.mktemp("node")
+    # Where node finds modules by such names.
+    place = folder / "node_modules" / "photoflow"
+    place.mkdir(parents=True)
+    for name, text in modules().items():
+        (place / name.split("/")[1]).write_text(text)
+    (place / "package.json").write_text('{"type": "module"}')
+    (folder / "run.mjs").write_text(RUN)
+
+    def called(simulation, calls):
+        rows, columns = simulation.size
+        (folder / "calls.json").write_text(
+            json.dumps({"pull": simulation.document, "rows": rows, "columns": columns, "calls": calls})
+        )
+        done = subprocess.run(
+            [program, folder / "run.mjs", folder / "calls.json"], capture_output=True, text=True, check=True
+        )
+        answer = json.loads(done.stdout)
+        return np.array(answer["seen"], np.float32).reshape(-1, 2, rows, columns), answer["rests"]
+
+    return called
+
+
+def simulation(preset="plant"):
+    mask = np.zeros((48, 40), np.float32)
+    cv2.line(mask, (20, 47), (20, 8), 1, 5)
+    cv2.ellipse(mask, (20, 12), (14, 9), 0, 0, 360, 1, -1)
+    return Written(pulled_volumes(Scene(mask), preset), mask)
+
+
+def looked(modes, calls):
+    seen = []
+    for name, *values in calls:
+        if name == "look":
+            seen.append(modes.displacement().numpy())
+        else:
+            getattr(modes, name)(*values)
+    return np.stack(seen)
+
+
+def swings(count, dt):
+    return [call for _ in range(count) for call in (["step", dt], ["look"])]
+
+
+@pytest.mark.parametrize("preset", ["plant", "flag"])
+def test_the_same_calls_give_the_same_displacements(node, preset):
+    calls = [
+        ["drag", 22.5, 10.25, 6, -2], *swings(5, 1 / 60), ["drag", 22.5, 10.25, 9, 1], *swings(4, 0.05), ["release"],
+        *swings(6, 0.04), ["drag", 12, 14.5, -5, 3], *swings(5, 0.03), ["release"], *swings(4, 0.11),
+        ["drag", 27.75, 12, 0, 4], *swings(3, 0.5), ["release"], *swings(3, 0.3),
+    ]  # fmt: skip
+    expected = looked(simulation(preset), calls)
+    found, rests = node(simulation(preset), calls)
+    assert np.abs(expected).max() > 5 and not rests
+    assert np.abs(found - expected).max() < TOLERANCE
+
+
+def test_one_long_step_equals_many_short_ones(node):
+    begin = [["drag", 20, 12, 7, 0], ["step", 0.3], ["release"]]
+    once, _ = node(simulation(), [*begin, ["step", 0.8], ["look"]])
+    often, _ = node(simulation(), [*begin, *[["step", 0.008]] * 100, ["look"]])
+    assert np.abs(once).max() > 0.3
+    assert np.abs(once - often).max() < TOLERANCE
+
+
+def test_what_was_let_go_comes_to_rest(node):
+    found, rests = node(simulation(), [["drag", 20, 12, 7, 0], ["step", 0.3], ["release"], ["step", 30], ["look"]])
+    assert rests and not found.any()
