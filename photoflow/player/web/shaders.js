@@ -134,8 +134,9 @@ void main() {
   if (passes < 2 || ahead >= ALONE) colour = look(first);
   else if (ahead <= -ALONE) colour = look(second);
   else {
-    float past = SPREAD * texture(order, place * blocks).r + ahead;
-    float share = smoothstep(0.0, 1.0, (1.0 + HASTE * differing()) / FRONT * past + 0.5);
+    float past = (SPREAD * texture(order, place * blocks).r + ahead) / FRONT;
+    if (abs(past) < 0.5) past *= 1.0 + HASTE * differing(); // elsewhere it is decided
+    float share = smoothstep(-0.5, 0.5, past);
     if (share > 0.0) colour += share * look(first);
     if (share < 1.0) colour += (1.0 - share) * look(second);
   }
