@@ -25,6 +25,8 @@ const canvas = part("photo", HTMLCanvasElement);
 const button = part("play", HTMLButtonElement);
 const hint = part("hint", HTMLElement);
 
+document.documentElement.style.setProperty("--ratio", String(picture.width / picture.height));
+
 /** Keys that pull, and where to. */
 const WAYS = /** @type {{[key: string]: [number, number]}} */ (
   { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });

@@ -20,7 +20,7 @@ const REACH = 14; // pixels of the screen by which a hand may miss
 
 export class Player {
   /**
-   * @param {HTMLCanvasElement} canvas its size on the page is the page's affair.
+   * @param {HTMLCanvasElement} canvas of which the page sets the width; the height follows the picture.
    */
   constructor(canvas) {
     this.canvas = canvas;
