@@ -10,11 +10,12 @@ from photoflow.cli import (
     prepare,
     sample,
     spectrum,
+    studio,
     train,
     weights,
 )
 
 __all__ = [
-    "animate", "build_info", "evaluate", "flow", "interpolate", "poke", "prepare", "sample", "spectrum", "train",
-    "weights",
+    "animate", "build_info", "evaluate", "flow", "interpolate", "poke", "prepare", "sample", "spectrum", "studio",
+    "train", "weights",
 ]  # fmt: skip

@@ -63,7 +63,8 @@ def read_photo(source: Any) -> Photo:
             pipe, or "-" for standard input;
             a PIL image;
             a numpy array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, uint16, bool, or float in [0, 1];
-            a torch tensor (1 | 3 | 4, H, W): uint8, or float in [0, 1].
+            a torch tensor (1 | 3 | 4, H, W): uint8, or float in [0, 1];
+            a `Photo`, which is returned as it is.
 
     Returns:
         The photo, in its own memory. ``alpha`` is None also if every pixel is opaque.
@@ -74,6 +75,8 @@ def read_photo(source: Any) -> Photo:
     """
     if isinstance(source, str | os.PathLike):
         return read_picture(source).photo
+    if isinstance(source, Photo):
+        return source
     if isinstance(source, np.ndarray):
         return _from_array(source)
     if hasattr(source, "getexif") and hasattr(source, "convert"):
@@ -165,7 +168,23 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
     Raises:
         InputError: as for `read_photo`.
     """
-    name, data = name_of(path), read_bytes(path, _READABLE)
+    return _checked(read_bytes(path, _READABLE), name_of(path))
+
+
+def decode_photo(data: bytes, name: str) -> Photo:
+    """Decode the bytes of a photo's file as `read_photo` does.
+
+    Args:
+        data: all of the file.
+        name: of the file, for messages.
+
+    Raises:
+        InputError: as for `read_photo`.
+    """
+    return _checked(data, name).photo
+
+
+def _checked(data: bytes, name: str) -> Picture:
     if not data:
         raise InputError(f"{name} is empty, expected {_READABLE}")
     with warnings.catch_warnings():

@@ -72,15 +72,28 @@ def write(path: str | os.PathLike[str], document: Mapping[str, Any], pictures: M
     """
     if Path(path).suffix.lower() != SUFFIX:
         raise InputError(f"cannot write {path}: a stage is expected to end in {SUFFIX}")
+    try:
+        data = packed(document, pictures)
+    except InputError as error:
+        raise InputError(f"cannot write {path}: {error}") from error
+    write_bytes(path, data)
+
+
+def packed(document: Mapping[str, Any], pictures: Mapping[str, Array]) -> bytes:
+    """Return the bytes of a stage file.
+
+    Raises:
+        InputError: there is more in the stage than `read` reads.
+    """
     if sum(picture.nbytes for picture in pictures.values()) > MAX_PICTURES:
-        raise InputError(f"cannot write {path}: expected at most {MAX_PICTURES >> 20} MiB of pixels in a stage")
+        raise InputError(f"expected at most {MAX_PICTURES >> 20} MiB of pixels in a stage")
     whole = {"photoflow": "stage", "version": VERSION, **document}
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:  # PNG is compressed already
         archive.writestr(zipfile.ZipInfo(_DOCUMENT, _DATE), json.dumps(whole, indent=1) + "\n")
         for name, picture in pictures.items():
             archive.writestr(zipfile.ZipInfo(f"{name}.png", _DATE), _encoded(picture))
-    write_bytes(path, packed.getvalue())
+    return out.getvalue()
 
 
 def read(path: str | os.PathLike[str]) -> Contents:
@@ -89,10 +102,23 @@ def read(path: str | os.PathLike[str]) -> Contents:
     Raises:
         InputError: in one line: no such file, not a stage, damaged, too large, or of another version.
     """
-    name, data = name_of(path), read_bytes(path, "a stage of `photoflow prepare`", MAX_BYTES)
+    return unpacked(read_bytes(path, "a stage of `photoflow prepare`", MAX_BYTES), name_of(path))
+
+
+def unpacked(data: bytes, name: str, most_pixels: int | None = None) -> Contents:
+    """Read and check the bytes of a stage file.
+
+    Args:
+        data: all of it.
+        name: of the file, for messages.
+        most_pixels: bytes of all pixels in it, counted before any is decoded; None: `MAX_PICTURES`.
+
+    Raises:
+        InputError: in one line: not a stage, damaged, too large, or of another version.
+    """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            return _read(archive)
+            return _read(archive, MAX_PICTURES if most_pixels is None else most_pixels)
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     except zipfile.BadZipFile as error:
@@ -102,7 +128,7 @@ def read(path: str | os.PathLike[str]) -> Contents:
         raise InputError(f"{name}: a damaged stage ({reason}); expected a file of `photoflow prepare`") from error
 
 
-def _read(archive: zipfile.ZipFile) -> Contents:
+def _read(archive: zipfile.ZipFile, most_pixels: int) -> Contents:
     members = archive.infolist()
     names = [member.filename for member in members]
     if _DOCUMENT not in names:
@@ -125,7 +151,7 @@ def _read(archive: zipfile.ZipFile) -> Contents:
         optional |= {f"alpha-{number}": (height, width), f"colours-{number}": (height, width, 3)}
     optional |= {f"fill-{number}": (height, width, 3) for number in range(1, len(document["fills"]) + 1)}
     there = [shape for name, shape in (shapes | optional).items() if f"{name}.png" in names]
-    if sum(math.prod(shape) for shape in there) > MAX_PICTURES:
+    if sum(math.prod(shape) for shape in there) > most_pixels:
         raise InputError("a stage with too much in it")
     pictures = {}
     for name, shape in (shapes | optional).items():

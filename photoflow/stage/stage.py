@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from photoflow.arrays import Array
-from photoflow.errors import InputError
+from photoflow.errors import InputError, shown
 from photoflow.motion.motion import NAME
 from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.segment.depth import resized_depth
@@ -21,12 +21,15 @@ from photoflow.segment.labels import split_labels
 from photoflow.segment.selection import TOO_SMALL, Selection
 from photoflow.stage import file
 from photoflow.stage.composition import Composition, Compositions
-from photoflow.stage.description import arguments, described
 from photoflow.stage.finding import found_regions, found_things
 from photoflow.stage.holding import strokes_on
 from photoflow.stage.layer import Layer, as_levels
+from photoflow.stage.painting import brushed
 from photoflow.stage.progress import Progress, silent
+from photoflow.stage.saving import contents_of, stage_of
 from photoflow.stage.working_size import LOOK_SIDE, resize_mask, resize_photo
+
+SAID = "as it was said"  # why a kind is sure
 
 
 class Stage:
@@ -267,12 +270,50 @@ class Stage:
             key: strokes_on(old, key, strokes, self.photo_size, self.scale)
             for key, strokes in (("free", free), ("pinned", pinned)) if strokes is not None
         }  # fmt: skip
-        new = old.changed(**said)
-        if old.is_cut_out:
-            new.know(*old.cut_out())
-            self._composed.replace(old, new)
-        self.replace(old, new)
+        return self._change(old, **said)
+
+    def paint(self, name: int | str, strokes: Sequence[Any], size: float, erase: bool = False) -> Stage:
+        """Paint over a layer's mask with a round brush, exactly where it is said; see `refine` for what finds edges.
+
+        Args:
+            name: of the layer, or its number.
+            strokes: points (x, y) and lines of points, pixels of the photo.
+            size: the brush's diameter, pixels of the photo, 1 to 4096.
+            erase: take away what is painted, and do not add it.
+
+        Returns:
+            The stage itself.
+
+        Raises:
+            InputError: there is no such layer, nothing is said, or something lies beside the photo.
+            NoSubjectError: nothing of it is left.
+        """
+        old = self.layer(name)
+        mask = brushed(old.mask, strokes, size, erase, self.photo_size, self.scale)
+        self.replace(old, old.changed(mask=mask, source=f"{old.source}, painted by hand", given=True))
         return self
+
+    def rename(self, name: int | str, new: str) -> Stage:
+        """Give a layer another name. Returns the stage itself.
+
+        Raises:
+            InputError: there is no such layer, or the new name is none or is taken.
+        """
+        old = self.layer(name)
+        if new == old.name:
+            return self
+        self._check_free(new)
+        return self._change(old, name=new)
+
+    def say_kind(self, name: int | str, kind: str) -> Stage:
+        """Say what a layer is. Returns the stage itself.
+
+        Raises:
+            InputError: there is no such layer, or it is none of `photoflow.segment.kinds.KINDS`.
+        """
+        if kind not in KINDS:
+            raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {shown(kind)}")
+        return self._change(self.layer(name), kind=Kind(kind, 1.0, SAID))
 
     def remove(self, name: int | str) -> Stage:
         """Take a layer away; it stays in the photo. Returns the stage itself.
@@ -362,33 +403,11 @@ class Stage:
         Raises:
             InputError: it cannot be written.
         """
-        layers, fills = self._layers, self._composed.fills()
-        # Colours and fills are the photo but for a part of it: kept as differences of bytes they take little room.
-        pictures: dict[str, Array] = {"photo": self.photo}
-        if self.look is not self.photo:
-            pictures["look"] = self.look
-        if self.depth is not None:
-            pictures["depth"] = self.depth
-        about, places = [], {layer: number for number, layer in enumerate(layers)}
-        for number, layer in enumerate(layers, 1):
-            about.append(described(layer))
-            pictures[f"mask-{number}"] = layer.mask
-            if layer.is_cut_out and not layer.region:
-                pictures[f"alpha-{number}"], colours = layer.cut_out()
-                pictures[f"colours-{number}"] = colours - self.photo
-        known = []
-        for moving, others, filled in fills:
-            if moving | others <= places.keys():
-                known.append(
-                    {"moving": sorted(places[one] for one in moving), "others": sorted(places[one] for one in others)}
-                )
-                pictures[f"fill-{len(known)}"] = filled - self.photo
-        document = {
-            "photo": list(self.photo_size), "size": [self.width, self.height], "scale": self.scale,
-            "look": None if self.look is self.photo else [self.look.shape[1], self.look.shape[0]],
-            "look_scale": self.look_scale, "note": self.note, "layers": about, "fills": known,
-        }  # fmt: skip
-        file.write(path, document, pictures)
+        file.write(path, *contents_of(self))
+
+    def packed(self) -> bytes:
+        """Return the bytes of the file that `save` writes."""
+        return file.packed(*contents_of(self))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], segmenter: Segmenter | None = None) -> Stage:
@@ -401,25 +420,15 @@ class Stage:
         Raises:
             InputError: no such file, or in one line why it is not a stage that can be read.
         """
-        contents = file.read(path)
-        document, pictures = contents.document, contents.pictures
-        photo = pictures["photo"]
-        layers = []
-        for number, values in enumerate(document["layers"], 1):
-            layer = Layer(photo=photo, mask=pictures[f"mask-{number}"], **arguments(values))
-            if not layer.region and f"alpha-{number}" in pictures and f"colours-{number}" in pictures:
-                layer.know(pictures[f"alpha-{number}"], photo + pictures[f"colours-{number}"])
-            layers.append(layer)
-        stage = cls(
-            photo, tuple(document["photo"]), document["scale"], look=pictures.get("look"),
-            look_scale=document["look_scale"], segmenter=segmenter, layers=layers, note=document["note"],
-            depth=pictures.get("depth"),
-        )  # fmt: skip
-        for number, fill in enumerate(document["fills"], 1):
-            if f"fill-{number}" in pictures:
-                moving, others = (frozenset(layers[i] for i in fill[which]) for which in ("moving", "others"))
-                stage._composed.know(moving, others, photo + pictures[f"fill-{number}"])
-        return stage
+        return stage_of(cls, file.read(path), segmenter)
+
+    def fills(self) -> list[tuple[frozenset[Layer], frozenset[Layer], Array]]:
+        """Return the fills that are known: the layers that move, the subjects that stay, and the picture behind."""
+        return self._composed.fills()
+
+    def know_fill(self, moving: Iterable[Layer], others: Iterable[Layer], filled: Array) -> None:
+        """Take a fill, uint8 (H, W, 3), from a file in place of computing it."""
+        self._composed.know(frozenset(moving), frozenset(others), filled)
 
     def _add(self, name: str, selection: Selection, kind: str | None, region: bool) -> None:
         size = self.photo.shape[:2]
@@ -434,9 +443,18 @@ class Stage:
             raise InputError(TOO_SMALL)
         self.note = said if not self._layers else self.note
         is_kind = kind in KINDS
-        known = Kind(str(kind), 1.0, "as it was said") if is_kind else None
+        known = Kind(str(kind), 1.0, SAID) if is_kind else None
         label = None if is_kind else kind
         self._append(Layer(name, self.photo, as_levels(mask), said, known, region, given=True, label=label))
+
+    def _change(self, old: Layer, **what: Any) -> Stage:
+        """Change what is said of a layer that looks as before; what was computed of it is kept."""
+        new = old.changed(**what)
+        if old.is_cut_out:
+            new.know(*old.cut_out())
+            self._composed.replace(old, new)
+        self.replace(old, new)
+        return self
 
     def replace(self, old: Layer, new: Layer) -> None:
         """Put another layer in the place of one; nothing happens where the stage has not got that one."""

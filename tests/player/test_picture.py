@@ -11,7 +11,6 @@ from photoflow.player.images import Images
 from photoflow.player.picture import moving_picture, sample_times
 from photoflow.render.layered import LayeredRenderer
 
-
 INNER = cv2.ellipse(np.zeros((384, 384), np.uint8), (170, 240), (80, 120), 0, 0, 360, 1, -1)  # without its soft edge
 PERSON = cv2.ellipse(np.zeros((384, 384), np.float32), (170, 240), (90, 130), 0, 0, 360, 1, -1)
 
