@@ -1,19 +1,14 @@
-"""A browser without a screen, and a page in it that has a player and a picture."""
+"""A page that has a player and a picture, in a browser."""
 
 import base64
 import json
-import shutil
 
 import numpy as np
 import pytest
+from chromium import Losslessly, started
 
 from photoflow.player.page import data_url, modules
 
-FLAGS = (
-    "--headless", "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--use-gl=angle", "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader", "--hide-scrollbars", "--force-device-scale-factor=1",
-)  # fmt: skip
 SCRIPT = """
 import { Player } from "photoflow/player.js";
 window.picture = JSON.parse(document.getElementById("picture").text);
@@ -26,22 +21,6 @@ try {
   window.failed = String(error);
 }
 """
-
-
-def started(tmp_path_factory, *more):
-    """Start a browser, or skip."""
-    driver, chromium = shutil.which("chromedriver"), shutil.which("chromium") or shutil.which("google-chrome")
-    if driver is None or chromium is None:
-        pytest.skip("no Chromium and chromedriver here")
-    webdriver = pytest.importorskip("selenium.webdriver")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for flag in (*FLAGS, *more, f"--user-data-dir={tmp_path_factory.mktemp('browser')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(options=options, service=Service(driver))
 
 
 @pytest.fixture(scope="session")
@@ -90,19 +69,6 @@ class Scene:
         """
         width, height, text = self.run(script, t)
         return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)[..., :3]
-
-
-class Losslessly:
-    """Encodes every picture without loss, so that what is shown can be compared."""
-
-    def of(self, picture):
-        import cv2
-
-        from photoflow.player.images import Image
-
-        order = {2: None, 3: cv2.COLOR_RGB2BGR, 4: cv2.COLOR_RGBA2BGRA}[picture.shape[2] if picture.ndim == 3 else 2]
-        turned = picture if order is None else cv2.cvtColor(picture, order)
-        return Image(cv2.imencode(".png", turned)[1].tobytes(), "image/png")
 
 
 @pytest.fixture

@@ -144,7 +144,7 @@ def test_an_image_that_was_shown_is_not_loaded_again(show, stages):
         "HTMLImageElement.prototype.decode = function () { window.loads++; return decode.call(this); }"
     )
     still = scene.frame(1)
-    from tests.player.conftest import Losslessly
+    from chromium import Losslessly
 
     document = pictures[1].document(data_url, Losslessly())
     scene.browser.execute_async_script("player.show(arguments[0]).then(arguments[1])", document)

@@ -5,10 +5,10 @@ import math
 import cv2
 import numpy as np
 import pytest
+from chromium import started
 
 from photoflow import Animator, motion
 from photoflow.player.page import write_page
-from tests.player.conftest import started
 
 SIZE = (200, 260)  # rows, columns
 TIP = 130, 50  # of a stalk that stands on the picture's lower border

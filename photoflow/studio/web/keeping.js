@@ -60,7 +60,7 @@ async function restored() {
   try {
     const kept = await read();
     if (!kept) return null;
-    const work = await api.open(kept.stage, kept.name);
+    const work = await api.open(work.stage, kept.name);
     return await api.edit(work.id, { edit: "restore", document: kept.document });
   } catch {
     return null;
@@ -73,7 +73,7 @@ async function write() {
   try {
     const now = JSON.stringify([work.id, work.layers.map((one) => [one.name, one.mask, one.kind, one.free, one.pinned])]);
     const kept = now === masks ? await read() : null;
-    const stage = kept?.stage ?? (await (await api.file(work.id, "kept.stage")).blob());
+    const stage = kept?.stage ?? (await (await api.file(work.id, "work.stage")).blob());
     const off = work.layers.filter((one) => !one.on).map((one) => one.name);
     await put({ stage, name: work.name, document: { motion: work.motion, settings: work.settings, off } });
     masks = now;
