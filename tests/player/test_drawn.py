@@ -4,8 +4,13 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from pages_in_browser import Losslessly
 
 from photoflow import Animator, motion
+from photoflow.player.mesh import Mesh
+from photoflow.player.modes import Modes
+from photoflow.player.page import data_url
+from photoflow.player.picture import MovingPicture, PlayedLayer
 
 PERSON = cv2.ellipse(np.zeros((256, 256), np.float32), (113, 160), (60, 87), 0, 0, 360, 1, -1)
 LOWER = cv2.GaussianBlur(np.repeat(np.float32([[0], [1]]), 128, axis=0) * np.ones((1, 256), np.float32), (0, 0), 2)
@@ -77,28 +82,8 @@ def test_a_subject_is_at_most_a_pixel_and_a_half_from_where_it_should_be(show, s
     assert max(offsets) > 4
 
 
-def test_small_canvases_show_the_whole_picture(show, stages):
-    clip = animated(stages, "sway strength=1")
-    scene = show(clip.picture())
-    scene.run("document.querySelector('canvas').style.width = '100px'")
-    scene.wait("document.querySelector('canvas').width === 100")
-    shown = scene.run(
-        "player.seek(0.5); return new Promise((done) => { player.onframe = () => {"
-        " const small = document.createElement('canvas'); small.width = small.height = 100;"
-        " const pen = small.getContext('2d'); pen.drawImage(player.canvas, 0, 0);"
-        " done(Array.from(pen.getImageData(0, 0, 100, 100).data)); } })"
-    )
-    small = np.array(shown, np.uint8).reshape(100, 100, 4)[..., :3]
-    expected = cv2.resize(clip.renderer.frame(0.5), (100, 100), interpolation=cv2.INTER_AREA)
-    assert np.abs(small.astype(float) - expected).mean() < 8
-
-
 def test_what_is_near_hides_what_is_far_within_a_layer(show):
     """Two halves of a background that a camera would shift over each other."""
-    from photoflow.player.mesh import Mesh
-    from photoflow.player.modes import Modes
-    from photoflow.player.picture import MovingPicture, PlayedLayer
-
     image = np.zeros((64, 64, 3), np.uint8)
     image[:, :32], image[:, 32:] = (200, 0, 0), (0, 0, 200)
     mesh = Mesh((0, 0, 64, 64), 8)
@@ -137,15 +122,11 @@ def test_an_image_that_was_shown_is_not_loaded_again(show, stages):
     animator = Animator("cpu", offline=True)
     pictures = [animator.animate(stages["subject"], motion.Sway(strength=s)).picture() for s in (0.2, 1.0)]
     scene = show(pictures[0])
-    from photoflow.player.page import data_url
-
     scene.run(
         "window.loads = 0; const decode = Image.prototype.decode;"
         "HTMLImageElement.prototype.decode = function () { window.loads++; return decode.call(this); }"
     )
     still = scene.frame(1)
-    from chromium import Losslessly
-
     document = pictures[1].document(data_url, Losslessly())
     scene.browser.execute_async_script("player.show(arguments[0]).then(arguments[1])", document)
     assert scene.run("return [loads, player.time]") == [0, 1]
@@ -164,3 +145,11 @@ def test_a_broken_image_is_refused_in_one_line(show, stages):
     )
     assert said == "player: an image could not be read: data:image/png;base64,AAAA"
     assert scene.frame(0.5).any()  # what was shown is still there
+
+
+def test_another_version_is_refused_in_one_line(show, stages):
+    scene = show(animated(stages, "sway").picture())
+    said = scene.browser.execute_async_script(
+        "player.show({ ...picture, version: 2 }).catch((error) => arguments[0](error.message))"
+    )
+    assert said == "player: expected a moving picture of version 1, got 2"

@@ -5,7 +5,7 @@ import math
 import cv2
 import numpy as np
 import pytest
-from chromium import started
+from pages_in_browser import started, wait
 
 from photoflow import Animator, motion
 from photoflow.player.page import write_page
@@ -188,12 +188,6 @@ def page(browser, tmp_path, picture):
     return path
 
 
-def wait(browser, condition, seconds=20):
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    WebDriverWait(browser, seconds, 0.05).until(lambda _: browser.execute_script(f"return Boolean({condition})"))
-
-
 def label(browser):
     return browser.execute_script("return document.getElementById('play').getAttribute('aria-label')")
 
@@ -284,10 +278,10 @@ def test_reduced_motion_starts_paused(browser, page):
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
-def test_without_webgl_the_page_says_so_and_has_the_video(tmp_path_factory, tmp_path, picture):
+def test_without_webgl_the_page_says_so_and_has_the_video(tmp_path, picture):
     path = tmp_path / "photo.html"
     write_page(path, picture, b"no video")
-    browser = started(tmp_path_factory, "--disable-3d-apis")
+    browser = started(tmp_path / "browser", "--disable-3d-apis")
     try:
         browser.get(path.as_uri())
         wait(browser, "document.getElementById('why').textContent")

@@ -1,26 +1,21 @@
 """The player's drag and release is that of `Simulation`."""
 
-import json
-import shutil
-import subprocess
-
 import cv2
 import numpy as np
 import pytest
+from modules_in_node import run
 
 from photoflow.motion import Scene
 from photoflow.motion.poke import pulled_volumes
 from photoflow.motion.simulation import Simulation
 from photoflow.player.modes import encoded, packed
-from photoflow.player.page import modules
 
 TOLERANCE = 1e-3  # steps of the mesh
 
-RUN = """
-import { readFileSync } from "node:fs";
+SCRIPT = """
 import { Simulation } from "photoflow/pull.js";
 
-const { pull, rows, columns, calls } = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const { pull, rows, columns, calls } = given;
 const simulation = new Simulation(pull, rows, columns);
 const seen = [];
 for (const [name, ...values] of calls) {
@@ -52,33 +47,11 @@ class Written(Simulation):
         self._peaks = np.abs(self._planes.numpy()).max(axis=1)
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    """Return a function that makes calls of the player's simulation and returns the displacements it looks at."""
-    program = shutil.which("node")
-    if program is None:
-        pytest.skip("no node here")
-    folder = tmp_path_factory.mktemp("node")
-    # Where node finds modules by such names.
-    place = folder / "node_modules" / "photoflow"
-    place.mkdir(parents=True)
-    for name, text in modules().items():
-        (place / name.split("/")[1]).write_text(text)
-    (place / "package.json").write_text('{"type": "module"}')
-    (folder / "run.mjs").write_text(RUN)
-
-    def called(simulation, calls):
-        rows, columns = simulation.size
-        (folder / "calls.json").write_text(
-            json.dumps({"pull": simulation.document, "rows": rows, "columns": columns, "calls": calls})
-        )
-        done = subprocess.run(
-            [program, folder / "run.mjs", folder / "calls.json"], capture_output=True, text=True, check=True
-        )
-        answer = json.loads(done.stdout)
-        return np.array(answer["seen"], np.float32).reshape(-1, 2, rows, columns), answer["rests"]
-
-    return called
+def played(simulation, calls, folder):
+    """Return the displacements at which the player's simulation looks, and whether it rests at the end."""
+    rows, columns = simulation.size
+    answer = run(SCRIPT, {"pull": simulation.document, "rows": rows, "columns": columns, "calls": calls}, folder)
+    return np.array(answer["seen"], np.float32).reshape(-1, 2, rows, columns), answer["rests"]
 
 
 def simulation(preset="plant"):
@@ -102,27 +75,28 @@ def swings(count, dt):
     return [call for _ in range(count) for call in (["step", dt], ["look"])]
 
 
-@pytest.mark.parametrize("preset", ["plant", "flag"])
-def test_the_same_calls_give_the_same_displacements(node, preset):
+@pytest.mark.parametrize("preset", ["plant", "lantern", "flag"])
+def test_the_same_calls_give_the_same_displacements(preset, tmp_path):
     calls = [
         ["drag", 22.5, 10.25, 6, -2], *swings(5, 1 / 60), ["drag", 22.5, 10.25, 9, 1], *swings(4, 0.05), ["release"],
         *swings(6, 0.04), ["drag", 12, 14.5, -5, 3], *swings(5, 0.03), ["release"], *swings(4, 0.11),
         ["drag", 27.75, 12, 0, 4], *swings(3, 0.5), ["release"], *swings(3, 0.3),
     ]  # fmt: skip
     expected = looked(simulation(preset), calls)
-    found, rests = node(simulation(preset), calls)
+    found, rests = played(simulation(preset), calls, tmp_path)
     assert np.abs(expected).max() > 5 and not rests
     assert np.abs(found - expected).max() < TOLERANCE
 
 
-def test_one_long_step_equals_many_short_ones(node):
+def test_one_long_step_equals_many_short_ones(tmp_path):
     begin = [["drag", 20, 12, 7, 0], ["step", 0.3], ["release"]]
-    once, _ = node(simulation(), [*begin, ["step", 0.8], ["look"]])
-    often, _ = node(simulation(), [*begin, *[["step", 0.008]] * 100, ["look"]])
+    once, _ = played(simulation(), [*begin, ["step", 0.8], ["look"]], tmp_path / "once")
+    often, _ = played(simulation(), [*begin, *[["step", 0.008]] * 100, ["look"]], tmp_path / "often")
     assert np.abs(once).max() > 0.3
     assert np.abs(once - often).max() < TOLERANCE
 
 
-def test_what_was_let_go_comes_to_rest(node):
-    found, rests = node(simulation(), [["drag", 20, 12, 7, 0], ["step", 0.3], ["release"], ["step", 30], ["look"]])
+def test_what_was_let_go_comes_to_rest(tmp_path):
+    calls = [["drag", 20, 12, 7, 0], ["step", 0.3], ["release"], ["step", 30], ["look"]]
+    found, rests = played(simulation(), calls, tmp_path)
     assert rests and not found.any()

@@ -14,7 +14,6 @@ const ATTRIBUTES = [
 ];
 const [REST, SHIFT, READS, NEARNESS] = [0, 2, 4, 8];
 const BLOCK = 8; // pixels of a region that change over together
-const FINE = 0.75; // of the picture's size: a smaller one is read from smaller copies of the images
 const READ_BEYOND = 3; // pixels beyond a cell that the kernel reads
 
 /** A program, and where its uniforms are. */
@@ -179,49 +178,31 @@ export class Drawing {
    * Draw layers, from the back to the front.
    *
    * @param {Shown[]} layers
-   * @param {{width: number, height: number}} picture its size, pixels.
-   * @param {number} width of what is drawn to, pixels.
-   * @param {number} height
    */
-  draw(layers, picture, width, height) {
+  draw(layers) {
     const { gl } = this;
-    gl.viewport(0, 0, width, height);
+    gl.viewport(0, 0, gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.clear(gl.COLOR_BUFFER_BIT);
-    for (const shown of layers) this.#layer(shown, picture, width / picture.width >= FINE);
+    for (const shown of layers) this.#layer(shown);
     gl.bindVertexArray(null);
   }
 
   /**
-   * Return what layers look like at the picture's own size: RGBA, the first row first.
+   * Draw layers, and return what they look like: RGBA, the first row first.
    *
    * @param {Shown[]} layers
-   * @param {{width: number, height: number}} picture
    */
-  pixels(layers, picture) {
+  pixels(layers) {
+    this.draw(layers);
     const { gl } = this;
-    const { width, height } = picture;
-    const frame = gl.createFramebuffer();
-    gl.bindFramebuffer(gl.FRAMEBUFFER, frame);
-    const places = /** @type {[number, number][]} */ (
-      [[gl.COLOR_ATTACHMENT0, gl.RGBA8], [gl.DEPTH_ATTACHMENT, gl.DEPTH_COMPONENT16]]);
-    const stores = places.map(([place, format]) => {
-      const store = gl.createRenderbuffer();
-      gl.bindRenderbuffer(gl.RENDERBUFFER, store);
-      gl.renderbufferStorage(gl.RENDERBUFFER, format, width, height);
-      gl.framebufferRenderbuffer(gl.FRAMEBUFFER, place, gl.RENDERBUFFER, store);
-      return store;
-    });
-    this.draw(layers, picture, width, height);
+    const [width, height] = [gl.drawingBufferWidth, gl.drawingBufferHeight];
     const upward = new Uint8Array(4 * width * height);
     gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, upward);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
-    gl.deleteFramebuffer(frame);
-    for (const store of stores) gl.deleteRenderbuffer(store);
     const data = new Uint8ClampedArray(upward.length);
     for (let row = 0; row < height; row++) {
       data.set(upward.subarray(4 * width * row, 4 * width * (row + 1)), 4 * width * (height - 1 - row));
     }
-    return data;
+    return { width, height, data };
   }
 
   /**
@@ -252,9 +233,8 @@ export class Drawing {
     const { gl } = this;
     this.subject = new Program(gl, SUBJECT);
     this.region = new Program(gl, REGION);
-    this.clamped = this.#sampler(gl.CLAMP_TO_EDGE, gl.LINEAR_MIPMAP_LINEAR);
-    this.mirrored = this.#sampler(gl.MIRRORED_REPEAT, gl.LINEAR_MIPMAP_LINEAR);
-    this.plain = this.#sampler(gl.CLAMP_TO_EDGE, gl.LINEAR);
+    this.clamped = this.#sampler(gl.CLAMP_TO_EDGE, gl.LINEAR);
+    this.mirrored = this.#sampler(gl.MIRRORED_REPEAT, gl.LINEAR_MIPMAP_NEAREST);
     gl.enable(gl.BLEND);
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.depthFunc(gl.LEQUAL);
@@ -279,18 +259,16 @@ export class Drawing {
 
   /**
    * @param {Shown} shown
-   * @param {{width: number, height: number}} picture
-   * @param {boolean} fine
    */
-  #layer(shown, picture, fine) {
+  #layer(shown) {
     const { gl } = this;
     const { layer, image, opacity } = shown;
     const flows = layer.passes.length > 0;
     const program = /** @type {Program} */ (flows ? this.region : this.subject);
     gl.useProgram(program.program);
-    gl.uniform2f(program.at("picture"), picture.width, picture.height);
+    gl.uniform2f(program.at("picture"), gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.uniform4fv(program.at("box"), layer.document.box);
-    gl.uniform1i(program.at("fine"), Number(fine && (layer.plays || layer.swinging)));
+    gl.uniform1i(program.at("moves"), Number(layer.plays || layer.swinging));
     this.#bind(program, 0, "image", this.#texture(image), flows ? this.mirrored : this.clamped);
     let mesh = this.meshes.get(layer);
     if (!mesh) this.meshes.set(layer, (mesh = new Mesh(gl, shown)));
@@ -318,7 +296,7 @@ export class Drawing {
     gl.uniform1i(program.at("veiled"), Number(opacity !== null));
     if (opacity) this.#bind(program, 1, "opacity", this.#texture(opacity), this.clamped);
     if (order) {
-      this.#bind(program, 2, "order", mesh.order, this.plain);
+      this.#bind(program, 2, "order", mesh.order, this.clamped);
       gl.uniform2f(program.at("blocks"), box[2] / BLOCK / order.columns, box[3] / BLOCK / order.rows);
     }
   }

@@ -14,13 +14,14 @@ import { Layer } from "photoflow/layer.js";
 import { Clock } from "photoflow/modes.js";
 import { HOLDABLE } from "photoflow/pull.js";
 
+const VERSION = 1; // of moving pictures
 const LONGEST = 0.1; // seconds between two frames: after a longer pause, time goes on from where it was
 const SOLID = 128; // opacity, of 255, from which a point can be taken hold of
 const REACH = 14; // pixels of the screen by which a hand may miss
 
 export class Player {
   /**
-   * @param {HTMLCanvasElement} canvas of which the page sets the width; the height follows the picture.
+   * @param {HTMLCanvasElement} canvas it gets as many pixels as the picture; its size on the page is the page's affair.
    */
   constructor(canvas) {
     this.canvas = canvas;
@@ -31,14 +32,11 @@ export class Player {
     this.rate = 1;
     this.#drawing = new Drawing(canvas);
     this.#images = new Images((picture) => this.#drawing.forget(picture));
-    this.#resized = new ResizeObserver(() => this.#wake());
-    this.#resized.observe(canvas);
     this.#listen();
   }
 
   #drawing;
   #images;
-  #resized;
   #ended = new AbortController();
   /** @type {PictureDocument | null} */
   #picture = null;
@@ -60,6 +58,9 @@ export class Player {
    * @param {PictureDocument} picture
    */
   async show(picture) {
+    if (picture.version !== VERSION) {
+      throw new Error(`player: expected a moving picture of version ${VERSION}, got ${picture.version}`);
+    }
     const number = ++this.#number;
     const names = Object.keys(picture.images);
     const loaded = await Promise.all(names.map((name) => this.#images.load(picture.images[name])));
@@ -77,10 +78,12 @@ export class Player {
     this.#picture = picture;
     this.#images.tidy(new Set(Object.values(picture.images)));
     this.#drawing.keep(this.#shown);
-    this.canvas.style.aspectRatio = `${picture.width} / ${picture.height}`;
+    const { canvas } = this;
+    if (canvas.width !== picture.width) canvas.width = picture.width;
+    if (canvas.height !== picture.height) canvas.height = picture.height;
     this.seek(this.#time);
+    this.#changed = true;
     this.#draw(0);
-    this.#wake();
   }
 
   get playing() {
@@ -91,11 +94,15 @@ export class Player {
   play() {
     if (!this.#picture?.loop && this.#time >= this.seconds) this.#time = 0;
     this.#playing = true;
+    this.#changed = true;
     this.#wake();
   }
 
+  /** Stop, and show the moment where it was. */
   pause() {
     this.#playing = false;
+    this.#changed = true;
+    this.#wake();
   }
 
   /** The moment that is shown, seconds. */
@@ -203,22 +210,22 @@ export class Player {
    */
   pointAt(event) {
     const { left, top, width, height } = this.canvas.getBoundingClientRect();
-    const { width: across, height: down } = this.#picture ?? this.canvas;
-    return { x: (event.clientX - left) / width * across - 0.5, y: (event.clientY - top) / height * down - 0.5 };
+    const { canvas } = this;
+    return {
+      x: (event.clientX - left) / width * canvas.width - 0.5,
+      y: (event.clientY - top) / height * canvas.height - 0.5,
+    };
   }
 
-  /** Return the present frame at the picture's own size, RGBA. */
+  /** Return the present frame, RGBA, the first row first. */
   pixels() {
-    const picture = this.#picture;
-    if (!picture) throw new Error("pixels: expected a picture to be shown first");
     this.#update(0);
-    return { width: picture.width, height: picture.height, data: this.#drawing.pixels(this.#shown, picture) };
+    return this.#drawing.pixels(this.#shown);
   }
 
   /** Stop for good. */
   destroy() {
     this.#ended.abort();
-    this.#resized.disconnect();
     cancelAnimationFrame(this.#frame);
     this.#drawing.gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
@@ -255,9 +262,9 @@ export class Player {
     const picture = this.#picture;
     if (!picture || this.#drawing.gl.isContextLost()) return;
     this.#update(dt);
-    if (!this.#resize(picture) && !this.#changed) return;
+    if (!this.#changed) return;
     this.#changed = false;
-    this.#drawing.draw(this.#shown, picture, this.canvas.width, this.canvas.height);
+    this.#drawing.draw(this.#shown);
     this.onframe?.(this.#time);
   }
 
@@ -271,21 +278,6 @@ export class Player {
   }
 
   /**
-   * Give the canvas as many pixels as it has on the screen, and no more than the picture has.
-   *
-   * @param {PictureDocument} picture
-   */
-  #resize({ width, height }) {
-    const shown = this.canvas.clientWidth * devicePixelRatio;
-    const scale = shown > 0 ? Math.min(1, shown / width) : 1;
-    const [across, down] = [width, height].map((side) => Math.max(1, Math.round(side * scale)));
-    if (this.canvas.width === across && this.canvas.height === down) return false;
-    this.canvas.width = across;
-    this.canvas.height = down;
-    return true;
-  }
-
-  /**
    * Find what can be pulled at a place, or as near to it as a hand may miss.
    *
    * @param {number} x
@@ -294,7 +286,7 @@ export class Player {
   #under(x, y) {
     const there = this.#front(x, y);
     if (there) return this.#holdable(there, x, y);
-    const pixel = (this.#picture?.width ?? 1) / Math.max(this.canvas.clientWidth, 1);
+    const pixel = this.canvas.width / Math.max(this.canvas.clientWidth, 1);
     for (const far of [REACH / 2, REACH]) {
       for (let turn = 0; turn < 8; turn++) {
         const [px, py] = [x + far * pixel * Math.cos(turn * Math.PI / 4), y + far * pixel * Math.sin(turn * Math.PI / 4)];
