@@ -23,7 +23,6 @@ export class Preview {
     this.scale = 1; // pixels of the picture in a pixel of the photo
     this.shown = ""; // the work and revision that is shown
     this.problem = "";
-    this.paused = matchMedia("(prefers-reduced-motion: reduce)").matches;
     /** @type {AbortController | null} of the request on its way */
     this.request = null;
     this.wanted = "";
@@ -65,12 +64,8 @@ export class Preview {
         if (problem) throw new Failure(problem, 400);
         const answer = await asked(`/api/works/${id}/picture`, { signal: request.signal });
         const picture = await answer.json();
-        const playing = player.playing;
-        const first = !player.picture;
         await player.show(picture);
         if (request.signal.aborted) return;
-        if (first && !this.paused) player.play();
-        else if (playing && !player.playing) player.play();
         this.scale = picture.width / state.work.photo.width;
         this.#told(wanted, "");
       } catch (error) {
@@ -120,7 +115,6 @@ export class Preview {
   toggle() {
     const { player } = this;
     if (!player) return;
-    this.paused = player.playing;
     if (player.playing) player.pause();
     else player.play();
     this.onchange();

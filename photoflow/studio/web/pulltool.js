@@ -10,7 +10,7 @@ import { Tool } from "photoflow/tool.js";
 /** @typedef {import("photoflow/state.js").State} State */
 /** @typedef {import("photoflow/stagearea.js").StageArea} StageArea */
 /** @typedef {import("photoflow/preview.js").Preview} Preview */
-/** @typedef {import("photoflow/player.js").Pulled} Pulled */
+/** @typedef {import("photoflow/player.js").Pull} Pull */
 
 const CLICK = 4; // pixels of the screen: less is a click
 const BEGIN = 0.5; // seconds until a pull that is kept begins
@@ -28,7 +28,7 @@ export class PullTool extends Tool {
     this.from = null;
     this.held = false;
     this.far = false;
-    /** @type {Pulled | null} the last pull, in pixels of the photo */
+    /** @type {Pull | null} the last pull, in pixels of the photo */
     this.pulled = null;
     this.work = "";
   }
