@@ -34,7 +34,7 @@ export class PathTool extends Tool {
   get hint() {
     if (!this.state.layer) return "";
     if (!this.motion) return `Draw the way that ${this.state.title} goes. End where you began for a round trip.`;
-    return "Drag its points. The diamond is where it is at half time. Draw again for another path.";
+    return "Drag its points; the diamond is half time. Draw again for another.";
   }
 
   options() {
