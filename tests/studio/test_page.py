@@ -85,7 +85,7 @@ class Hand:
         screen = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": phone}
         browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
         browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": phone})
-        browser.get(address)
+        browser.get(f"{address}/web/icon.svg")  # of the same origin, without the page, which would open what was last
         self.run("localStorage.clear()")
         browser.get(address)
         self.until("return document.getElementById('welcome').innerText.includes('Bring a photo')")
@@ -374,14 +374,17 @@ def test_a_photo_that_the_server_forgot_opens_where_one_was(hand, cat):
     names = [layer["name"] for layer in hand.state["layers"]]
     old = hand.work
     saved = """
-    const done = arguments[arguments.length - 1];
-    const request = indexedDB.open("photoflow-studio", 1);
-    request.onsuccess = () => {
-      const all = request.result.transaction("works").objectStore("works").getAll();
-      all.onsuccess = () => done(JSON.stringify(all.result.map((one) => one.document.motion)));
-    };
+    const [id, done] = arguments;
+    indexedDB.databases().then((all) => {
+      if (!all.length) return done("");
+      const request = indexedDB.open("photoflow-studio");
+      request.onsuccess = () => {
+        const found = request.result.transaction("works").objectStore("works").get(id);
+        found.onsuccess = () => done(JSON.stringify(found.result?.document ?? ""));
+      };
+    });
     """
-    hand.until(lambda: '"path"' in hand.browser.execute_async_script(saved))
+    hand.until(lambda: '"path"' in hand.browser.execute_async_script(saved, hand.state["id"]))
     httpx.delete(old)
     hand.browser.get(hand.address)
     hand.until(RESTS)

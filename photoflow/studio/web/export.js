@@ -46,6 +46,7 @@ export class ExportPanel extends Panel {
     /** @type {Render[]} */
     this.renders = [];
     this.looking = false;
+    this.again = false; // whether to look once more
     this.seen = false; // whether it was looked at what is rendered already
     this.work = "";
   }
@@ -206,18 +207,20 @@ export class ExportPanel extends Panel {
    */
   async #copy(address, word) {
     await this.#tried(async () => {
-      await navigator.clipboard.writeText(await (await asked(address)).text());
+      await copied(await (await asked(address)).text());
       this.say(`${word.replace("Copy ", "")} copied.`.replace(/^./, (first) => first.toUpperCase()));
     });
   }
 
   /** Look at what is rendered until all is done. */
   async look() {
+    this.again = true;
     if (this.looking) return;
     this.looking = true;
     const { work } = this;
     await this.#tried(async () => {
       for (;;) {
+        this.again = false;
         /** @type {Render[]} */
         const renders = await fetched(`/api/works/${work}/renders`);
         if (work !== this.work) break;
@@ -226,9 +229,12 @@ export class ExportPanel extends Panel {
             one.state === "done" && this.renders.some((old) => old.number === one.number && old.state !== "done"),
         );
         if (ready) this.say(`${ready.name} is ready.`);
+        const more = renders.length > this.renders.length;
         this.renders = renders;
         super.update();
-        if (!renders.some((one) => one.state === "waiting" || one.state === "rendering")) break;
+        if (more) this.node.querySelector(".queue")?.scrollIntoView({ block: "nearest" });
+        const active = renders.some((one) => one.state === "waiting" || one.state === "rendering");
+        if (!active && !this.again) break;
         await new Promise((resolve) => setTimeout(resolve, LOOK));
       }
     });
@@ -243,4 +249,17 @@ export class ExportPanel extends Panel {
       this.state.onproblem(error instanceof Failure || error instanceof Error ? error.message : String(error));
     }
   }
+}
+
+/**
+ * Copy words; also where the page is not served in a way that browsers call secure.
+ * @param {string} words
+ */
+async function copied(words) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(words);
+  const area = element("textarea", { class: "unseen" }, words);
+  document.body.append(area);
+  area.select();
+  document.execCommand("copy");
+  area.remove();
 }

@@ -35,7 +35,7 @@ export class PathTool extends Tool {
   get hint() {
     if (!this.state.layer) return "";
     if (!this.motion) return `Draw the way that ${this.state.title} goes. End where you began for a round trip.`;
-    return "Drag its points; the diamond is half time. Draw again for another.";
+    return "Drag its points; the diamond is where it is at half time.";
   }
 
   options() {

@@ -29,9 +29,10 @@ export class PointTool extends Tool {
   }
 
   get hint() {
+    const shift = matchMedia("(pointer: coarse)").matches ? "" : " With Shift, a click takes away.";
     return this.takes
       ? `Click what does not belong to ${this.state.title}.`
-      : `Click what belongs to ${this.state.title}. With Shift, a click takes away.`;
+      : `Click what belongs to ${this.state.title}.${shift}`;
   }
 
   options() {
