@@ -41,7 +41,7 @@ export async function asked(address, how = {}) {
  * @param {string} address
  * @param {RequestInit} [how]
  */
-export async function document(address, how) {
+export async function fetched(address, how) {
   return (await asked(address, how)).json();
 }
 

@@ -1,6 +1,6 @@
 // What is given away: rendered files, and what repeats them.
 
-import { asked, document as fetched, Failure, sent } from "photoflow/api.js";
+import { asked, fetched, Failure, sent } from "photoflow/api.js";
 import { slider, toggle } from "photoflow/controls.js";
 import { element } from "photoflow/elements.js";
 import { icon } from "photoflow/icons.js";

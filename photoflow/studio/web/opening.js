@@ -1,6 +1,6 @@
 // How photos come in: dropped, pasted, chosen, taken with a phone; and how the last one opens again.
 
-import { document as fetched, Failure, opened, sent } from "photoflow/api.js";
+import { fetched, Failure, opened, sent } from "photoflow/api.js";
 import { byId, element, refill } from "photoflow/elements.js";
 import { icon } from "photoflow/icons.js";
 import { lastWork, rememberLast, savedWork } from "photoflow/keeping.js";

@@ -1,6 +1,6 @@
 // The studio: makes the parts of the page and tells them of what changes.
 
-import { document as fetched } from "photoflow/api.js";
+import { fetched } from "photoflow/api.js";
 import { AimTool, ArrowTool } from "photoflow/arrowtool.js";
 import { ClipPanel } from "photoflow/clip.js";
 import { byId, refill } from "photoflow/elements.js";
