@@ -40,7 +40,7 @@ def corrected(rgb: npt.NDArray[np.uint8], bits: Bits, add: Sequence[Stroke], rem
     labels = np.where(bits, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
     labels[near] = np.where(bits, cv2.GC_PR_FGD, cv2.GC_PR_BGD)[near]
     # GrabCut begins with what looks like the strokes on their side, or its models would learn the mistake.
-    lab = cv2.cvtColor(cv2.GaussianBlur(rgb, (0, 0), 1.0), cv2.COLOR_RGB2Lab)
+    lab = np.asarray(cv2.cvtColor(cv2.GaussianBlur(rgb, (0, 0), 1.0), cv2.COLOR_RGB2Lab), np.uint8)
     labels[_alike(lab, near & ~bits, more, ~bits & ~near)] = cv2.GC_PR_FGD
     labels[_alike(lab, near & bits, less, _apart(bits, less, radius))] = cv2.GC_PR_BGD
     labels[more], labels[less] = cv2.GC_FGD, cv2.GC_BGD
