@@ -1,57 +1,102 @@
-"""Drag and release in the player is that of `Simulation`."""
+"""The player's drag and release is that of `Simulation`."""
 
 import cv2
 import numpy as np
 import pytest
 from modules_in_node import run
 
+from photoflow.motion import Scene
 from photoflow.motion.poke import pulled_volumes
-from photoflow.motion.scene import Scene
 from photoflow.motion.simulation import Simulation
-from photoflow.player.pulling import ALPHA, BETA, GRIP, Pull
+from photoflow.player.modes import encoded, packed
+
+TOLERANCE = 1e-3  # steps of the mesh
 
 SCRIPT = """
 import { Simulation } from "photoflow/pull.js";
-const simulation = new Simulation(given.pull, given.columns, given.rows);
-const seen = given.story.map(([act, ...numbers]) => {
-  simulation[act](...numbers);
-  const flow = new Float32Array(2 * given.columns * given.rows);
-  simulation.addTo(flow, 1);
-  return Array.from(flow);
-});
+
+const { pull, rows, columns, calls } = given;
+const simulation = new Simulation(pull, rows, columns);
+const seen = [];
+for (const [name, ...values] of calls) {
+  if (name === "look") {
+    const out = new Float32Array(2 * rows * columns);
+    simulation.addTo(out, 1);
+    seen.push(Array.from(out));
+  } else simulation[name](...values);
+}
 console.log(JSON.stringify({ seen, rests: simulation.rests }));
 """
-# Pulled, held, let go, taken hold of elsewhere while it still swings, let go.
-STORY = [
-    ("drag", 20, 12, 5, -2), ("step", 0.016), ("step", 0.1), ("step", 0.5), ("drag", 20, 12, -3, 1), ("step", 0.02),
-    ("release",), ("step", 0.05), ("step", 0.4), ("drag", 24.5, 20.25, 3, 3), ("step", 0.03), ("step", 0.3),
-    ("release",), ("step", 0.016), ("step", 1.7),
-]  # fmt: skip
 
 
-def scene():
-    mask = cv2.ellipse(np.zeros((48, 40), np.float32), (20, 16), (13, 12), 0, 0, 360, 1, -1)
-    mask[26:, 17:23] = 1
-    return Scene(mask)
+class Written(Simulation):
+    """A simulation whose shapes are rounded as they are in a moving picture."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        import torch
+
+        shapes, omega, mobility, extent = self.modes
+        self.document = {
+            **packed(shapes), "omega": omega.tolist(), "mobility": encoded(mobility.astype("<f4")), "extent": extent,
+            "alpha": self.alpha, "beta": self.beta, "grip": self.grip,
+        }  # fmt: skip
+        levels = np.rint(shapes / np.array(self.document["scales"], np.float32)[:, None, None, None])
+        rounded = levels * np.array(self.document["scales"])[:, None, None, None]
+        self._planes = torch.from_numpy(rounded.reshape(len(omega), -1).astype(np.float32))
+        self._peaks = np.abs(self._planes.numpy()).max(axis=1)
 
 
-@pytest.mark.parametrize("like", ["plant", "lantern", "flag"])
-def test_it_goes_where_the_simulation_goes(like, tmp_path):
-    thing = scene()
-    modes = Simulation(pulled_volumes(thing, like), thing.mask, alpha=ALPHA, beta=BETA, grip=GRIP)
-    document = Pull(*modes.modes).document()
-    given = {"pull": document, "columns": 40, "rows": 48, "story": STORY}
-    played = run(SCRIPT, given, tmp_path)["seen"]
-    for (act, *numbers), flow in zip(STORY, played, strict=True):
-        getattr(modes, act)(*numbers)
-        expected = modes.displacement().numpy().ravel()
-        assert np.abs(np.array(flow) - expected).max() < 0.02, (act, numbers)  # less than that is not drawn in Python
-    assert np.abs(played[3]).max() > 4
+def played(simulation, calls, folder):
+    """Return the displacements at which the player's simulation looks, and whether it rests at the end."""
+    rows, columns = simulation.size
+    answer = run(SCRIPT, {"pull": simulation.document, "rows": rows, "columns": columns, "calls": calls}, folder)
+    return np.array(answer["seen"], np.float32).reshape(-1, 2, rows, columns), answer["rests"]
 
 
-def test_it_comes_to_rest(tmp_path):
-    thing = scene()
-    modes = Simulation(pulled_volumes(thing, "plant"), thing.mask, alpha=ALPHA, beta=BETA, grip=GRIP)
-    story = [*STORY, ("step", 30)]
-    given = {"pull": Pull(*modes.modes).document(), "columns": 40, "rows": 48, "story": story}
-    assert run(SCRIPT, given, tmp_path)["rests"]
+def simulation(preset="plant"):
+    mask = np.zeros((48, 40), np.float32)
+    cv2.line(mask, (20, 47), (20, 8), 1, 5)
+    cv2.ellipse(mask, (20, 12), (14, 9), 0, 0, 360, 1, -1)
+    return Written(pulled_volumes(Scene(mask), preset), mask)
+
+
+def looked(modes, calls):
+    seen = []
+    for name, *values in calls:
+        if name == "look":
+            seen.append(modes.displacement().numpy())
+        else:
+            getattr(modes, name)(*values)
+    return np.stack(seen)
+
+
+def swings(count, dt):
+    return [call for _ in range(count) for call in (["step", dt], ["look"])]
+
+
+@pytest.mark.parametrize("preset", ["plant", "lantern", "flag"])
+def test_the_same_calls_give_the_same_displacements(preset, tmp_path):
+    calls = [
+        ["drag", 22.5, 10.25, 6, -2], *swings(5, 1 / 60), ["drag", 22.5, 10.25, 9, 1], *swings(4, 0.05), ["release"],
+        *swings(6, 0.04), ["drag", 12, 14.5, -5, 3], *swings(5, 0.03), ["release"], *swings(4, 0.11),
+        ["drag", 27.75, 12, 0, 4], *swings(3, 0.5), ["release"], *swings(3, 0.3),
+    ]  # fmt: skip
+    expected = looked(simulation(preset), calls)
+    found, rests = played(simulation(preset), calls, tmp_path)
+    assert np.abs(expected).max() > 5 and not rests
+    assert np.abs(found - expected).max() < TOLERANCE
+
+
+def test_one_long_step_equals_many_short_ones(tmp_path):
+    begin = [["drag", 20, 12, 7, 0], ["step", 0.3], ["release"]]
+    once, _ = played(simulation(), [*begin, ["step", 0.8], ["look"]], tmp_path / "once")
+    often, _ = played(simulation(), [*begin, *[["step", 0.008]] * 100, ["look"]], tmp_path / "often")
+    assert np.abs(once).max() > 0.3
+    assert np.abs(once - often).max() < TOLERANCE
+
+
+def test_what_was_let_go_comes_to_rest(tmp_path):
+    calls = [["drag", 20, 12, 7, 0], ["step", 0.3], ["release"], ["step", 30], ["look"]]
+    found, rests = played(simulation(), calls, tmp_path)
+    assert rests and not found.any()

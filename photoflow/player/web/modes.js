@@ -1,113 +1,166 @@
-// Displacements of a mesh over time, as a few fixed shapes with changing amounts.
-
 /**
- * @typedef {object} ModesDocument
- * @property {number} count
- * @property {number} samples
- * @property {number[]} scales
- * @property {string} shapes
- * @property {string} amounts
+ * Displacements of a mesh's nodes over time, as a few fixed shapes with changing amounts.
+ *
+ * @typedef {{count: number, scales: number[], shapes: string}} ShapesDocument
+ * @typedef {ShapesDocument & {samples: number, amounts: string}} ModesDocument
  */
 
+const UNSEEN = 0.01; // pixels: a shape that moves no node so far is left out
+
 /**
- * Return the bytes that a text in base64 holds.
+ * Return the bytes of a base64 text.
+ *
  * @param {string} text
  * @returns {ArrayBuffer}
  */
-export function bytesOf(text) {
-  const letters = atob(text);
-  const bytes = new Uint8Array(letters.length);
-  for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
-  return bytes.buffer;
+export function bytes(text) {
+  const raw = atob(text);
+  const out = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
+  return out.buffer;
 }
 
 /**
- * Return the numbers of 32 bits that a text in base64 holds.
+ * Return an array of float32 that is written in base64.
+ *
  * @param {string} text
  */
-export function floatsOf(text) {
-  return new Float32Array(bytesOf(text));
+export function floats(text) {
+  return new Float32Array(bytes(text));
 }
 
 /**
- * Return shapes, each with its scale, as one after the other.
- * @param {{scales: number[], shapes: string}} document
+ * Return shapes as they were before they were packed: each all x of its nodes, then all y.
+ *
+ * @param {ShapesDocument} document
  * @returns {Float32Array[]}
  */
-export function shapesOf(document) {
-  const levels = new Int16Array(bytesOf(document.shapes));
-  const size = levels.length / document.scales.length;
-  return document.scales.map((scale, k) => Float32Array.from(levels.subarray(k * size, (k + 1) * size), (v) => v * scale));
+export function unpacked(document) {
+  const levels = new Int16Array(bytes(document.shapes));
+  const size = levels.length / document.count;
+  return document.scales.map((scale, k) => {
+    const shape = new Float32Array(size);
+    for (let i = 0; i < size; i++) shape[i] = scale * levels[k * size + i];
+    return shape;
+  });
 }
 
-/** The displacements of a mesh at any time. */
+/**
+ * Add an amount of a shape to a displacement.
+ *
+ * @param {Float32Array} out
+ * @param {Float32Array} shape
+ * @param {number} amount
+ */
+export function add(out, shape, amount) {
+  for (let i = 0; i < out.length; i++) out[i] += amount * shape[i];
+}
+
+/**
+ * Return the largest size of a value.
+ *
+ * @param {Float32Array} values
+ */
+export function peak(values) {
+  let most = 0;
+  for (let i = 0; i < values.length; i++) most = Math.max(most, Math.abs(values[i]));
+  return most;
+}
+
+/** When samples of a clip were taken, and which of them tell of a moment. */
+export class Clock {
+  /**
+   * @param {number} seconds length of the clip.
+   * @param {boolean} loop whether its end leads into its beginning.
+   */
+  constructor(seconds, loop) {
+    this.seconds = seconds;
+    this.loop = loop;
+  }
+
+  /**
+   * Return the sample at or before a moment, and how far it is on the way to the next, 0 to 1.
+   *
+   * @param {number} t seconds.
+   * @param {number} samples how many there are.
+   * @returns {[number, number]}
+   */
+  place(t, samples) {
+    if (this.loop) {
+      const place = (t / this.seconds - Math.floor(t / this.seconds)) * samples;
+      return [Math.floor(place) % samples, place - Math.floor(place)];
+    }
+    const place = Math.min(Math.max(t / this.seconds, 0), 1) * (samples - 1);
+    const first = Math.min(Math.floor(place), Math.max(samples - 2, 0));
+    return [first, place - first];
+  }
+
+  /**
+   * Return the number of a sample, also before the first and after the last.
+   *
+   * @param {number} i
+   * @param {number} samples how many there are.
+   */
+  index(i, samples) {
+    return this.loop ? ((i % samples) + samples) % samples : Math.min(Math.max(i, 0), samples - 1);
+  }
+
+  /**
+   * Return a value between samples, on a straight line.
+   *
+   * @param {Float32Array} samples
+   * @param {number} t seconds.
+   */
+  between(samples, t) {
+    const [first, along] = this.place(t, samples.length);
+    return samples[first] * (1 - along) + samples[this.index(first + 1, samples.length)] * along;
+  }
+}
+
+/** Displacements of a mesh over time: the sum of shapes, each by its amount of the moment. */
 export class Modes {
   /**
    * @param {ModesDocument} document
-   * @param {boolean} loop whether the last sample leads into the first
-   * @param {boolean} smooth whether amounts pass smoothly through their samples, or straight from one to the next
+   * @param {Clock} clock
+   * @param {boolean} smooth whether amounts go along Catmull and Rom's curve, and not straight, between samples.
    */
-  constructor(document, loop, smooth) {
-    this.shapes = shapesOf(document);
-    this.amounts = floatsOf(document.amounts);
-    this.samples = document.samples;
-    this.loop = loop;
+  constructor(document, clock, smooth) {
+    this.clock = clock;
     this.smooth = smooth;
+    this.samples = document.samples;
+    this.shapes = unpacked(document);
+    this.peaks = this.shapes.map(peak);
+    this.amounts = floats(document.amounts);
   }
 
   /**
-   * Add the displacements at a time to `out`: first of all nodes to the right, then of all nodes down.
-   * @param {number} share of the clip, 0 to 1
+   * Write the displacement at a moment: all x of the nodes, then all y, pixels.
+   *
+   * @param {number} t seconds.
    * @param {Float32Array} out
    */
-  addTo(out, share) {
-    const at = placeOf(share, this.samples, this.loop);
-    const weights = this.smooth ? catmullRom(at.part) : [0, 1 - at.part, at.part, 0];
-    const count = this.shapes.length;
-    for (let k = 0; k < count; k++) {
-      let amount = 0;
-      for (let i = 0; i < 4; i++) {
-        if (weights[i]) amount += weights[i] * this.amounts[at.samples[i] * count + k];
-      }
-      const shape = this.shapes[k];
-      for (let i = 0; i < shape.length; i++) out[i] += amount * shape[i];
-    }
+  write(t, out) {
+    out.fill(0);
+    const [first, along] = this.clock.place(t, this.samples);
+    const weights = this.smooth ? curved(along) : [0, 1 - along, along, 0];
+    const rows = [-1, 0, 1, 2].map((i) => this.clock.index(first + i, this.samples) * this.shapes.length);
+    this.shapes.forEach((shape, k) => {
+      const amount = rows.reduce((sum, row, i) => sum + weights[i] * this.amounts[row + k], 0);
+      if (Math.abs(amount) * this.peaks[k] > UNSEEN) add(out, shape, amount);
+    });
   }
 }
 
 /**
- * Return a number that changes over time, straight from one sample to the next.
- * @param {Float32Array} samples
- * @param {number} share of the clip, 0 to 1
- * @param {boolean} loop
+ * Return the weights of four samples for a place between the second and the third (Catmull & Rom 1974).
+ *
+ * @param {number} s 0 to 1.
  */
-export function between(samples, share, loop) {
-  const at = placeOf(share, samples.length, loop);
-  return (1 - at.part) * samples[at.samples[1]] + at.part * samples[at.samples[2]];
-}
-
-/**
- * Return the four samples around a time, and how far it is from the second to the third.
- * @param {number} share
- * @param {number} count
- * @param {boolean} loop
- */
-function placeOf(share, count, loop) {
-  const place = loop ? (share - Math.floor(share)) * count : Math.min(Math.max(share, 0), 1) * (count - 1);
-  const first = Math.min(Math.floor(place), loop ? count - 1 : Math.max(count - 2, 0));
-  const samples = [-1, 0, 1, 2].map((step) => {
-    const i = first + step;
-    return loop ? (i + count) % count : Math.min(Math.max(i, 0), count - 1);
-  });
-  return { samples, part: place - first };
-}
-
-/**
- * Return the weights of four samples between the second and the third (Catmull and Rom, 1974).
- * @param {number} u
- */
-function catmullRom(u) {
-  const u2 = u * u;
-  const u3 = u2 * u;
-  return [(2 * u2 - u3 - u) / 2, (3 * u3 - 5 * u2 + 2) / 2, (4 * u2 - 3 * u3 + u) / 2, (u3 - u2) / 2];
+function curved(s) {
+  return [
+    ((2 - s) * s - 1) * s / 2,
+    ((3 * s - 5) * s * s + 2) / 2,
+    ((4 - 3 * s) * s + 1) * s / 2,
+    (s - 1) * s * s / 2,
+  ];
 }

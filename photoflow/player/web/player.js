@@ -1,419 +1,389 @@
-// The player: plays a moving picture at the screen's rate, and lets a hand pull what is in it.
+/**
+ * Plays moving pictures on a canvas, and lets a hand pull what is in them.
+ *
+ * @typedef {import("photoflow/layer.js").PictureDocument} PictureDocument
+ * @typedef {import("photoflow/draw.js").Shown} Shown
+ * @typedef {{layer: string, x: number, y: number}} Grip a layer's name, and a point that is held, where it rests
+ * @typedef {{layer: string, x: number, y: number, dx: number, dy: number, seconds: number}} Pull a point, where it rests,
+ *   its displacement when it was let go, pixels of the picture, and for how long it was held
+ */
 
 import { Drawing } from "photoflow/draw.js";
-import { floatsOf, between, Modes } from "photoflow/modes.js";
-import { imagesOf, VERSION } from "photoflow/picture.js";
-import { sampled, Simulation } from "photoflow/pull.js";
+import { Images } from "photoflow/images.js";
+import { Layer } from "photoflow/layer.js";
+import { Clock } from "photoflow/modes.js";
+import { HOLDABLE } from "photoflow/pull.js";
 
-/** @typedef {import("photoflow/picture.js").PictureDocument} PictureDocument */
-/** @typedef {import("photoflow/picture.js").LayerDocument} LayerDocument */
-/** @typedef {{layer: string, x: number, y: number, dx: number, dy: number, seconds: number}} Pulled */
-
-const LONGEST = 0.1; // seconds between two frames that are made up for: after a pause nothing leaps
-const SEARCHES = 12; // steps to the place of a layer that is seen at a point
-const HIT = 0.4; // opacity from which a layer is there
-const HIT_SIDE = 320; // longest side of the picture in which it is told where a layer is
-
-/** A layer as it is played. */
-class Played {
-  /**
-   * @param {LayerDocument} layer
-   * @param {boolean} loop
-   * @param {HTMLImageElement} image
-   */
-  constructor(layer, loop, image) {
-    this.layer = layer;
-    this.loop = loop;
-    this.image = image;
-    this.moves = layer.moves ? new Modes(layer.moves, loop, true) : null;
-    this.reads = (layer.passes ?? []).map((one) => (one.reads ? new Modes(one.reads, loop, false) : null));
-    this.weights = (layer.passes ?? []).map((one) => floatsOf(one.weights));
-    this.nodes = layer.columns * layer.rows;
-    this.own = new Float32Array(2 * this.nodes); // displacement without the hand's
-    this.moved = new Float32Array(2 * this.nodes);
-    this.looks = this.reads.map(() => new Float32Array(2 * this.nodes));
-    this.simulation = layer.pull ? new Simulation(layer.pull, layer.columns, layer.rows) : null;
-    /** @type {{width: number, height: number, data: Uint8ClampedArray} | null} */
-    this.hits = null;
-  }
-
-  /**
-   * Return how the layer is drawn at a time.
-   * @param {number} share of the clip
-   * @returns {import("photoflow/draw.js").LayerFrame}
-   */
-  frame(share) {
-    this.own.fill(0);
-    this.moves?.addTo(this.own, share);
-    this.moved.set(this.own);
-    const pulled = this.simulation !== null && !this.simulation.rests;
-    if (pulled) this.simulation?.addTo(this.moved, this.layer.step);
-    this.reads.forEach((one, i) => {
-      this.looks[i].fill(0);
-      one?.addTo(this.looks[i], share);
-    });
-    return {
-      moved: this.moves || pulled ? this.moved : null,
-      reads: this.looks,
-      weights: this.weights.map((one) => between(one, share, this.loop)),
-    };
-  }
-
-  /**
-   * Return the place of the layer, in steps of its mesh, that is seen at a point of the picture; null: it is not there.
-   * @param {number} x
-   * @param {number} y
-   */
-  placeAt(x, y) {
-    const { layer, moved, nodes } = this;
-    const [left, top, width, height] = layer.box;
-    const goal = [(x - left) / layer.step, (y - top) / layer.step];
-    const place = goal.slice();
-    for (let i = 0; i < SEARCHES; i++) {
-      for (const axis of [0, 1]) {
-        place[axis] = goal[axis] - sampled(moved, axis * nodes, layer.columns, layer.rows, place[0], place[1]) / layer.step;
-      }
-    }
-    const [u, v] = [(place[0] * layer.step + 0.5) / width, (place[1] * layer.step + 0.5) / height];
-    if (!(u >= 0 && u <= 1 && v >= 0 && v <= 1)) return null;
-    return this.#opacity(u, v) >= HIT ? { x: place[0], y: place[1] } : null;
-  }
-
-  /**
-   * @param {number} u
-   * @param {number} v
-   */
-  #opacity(u, v) {
-    this.hits ??= hitsOf(this.image);
-    const { width, height, data } = this.hits;
-    const column = Math.min(Math.floor(u * width), width - 1);
-    const row = Math.min(Math.floor(v * height), height - 1);
-    return data[4 * (row * width + column) + 3] / 255;
-  }
-}
+const VERSION = 1; // of moving pictures
+const LONGEST = 0.1; // seconds between two frames: after a longer pause, time goes on from where it was
+const SOLID = 128; // opacity, of 255, from which a point can be taken hold of
+const REACH = 14; // pixels of the screen by which a hand may miss
 
 export class Player {
   /**
-   * @param {HTMLCanvasElement} canvas
+   * @param {HTMLCanvasElement} canvas it gets as many pixels as the picture; its size on the page is the page's affair.
    */
   constructor(canvas) {
     this.canvas = canvas;
-    this.drawing = new Drawing(canvas);
-    /** @type {PictureDocument | null} */
-    this.picture = null;
-    /** @type {Played[]} */
-    this.layers = [];
-    /** @type {Map<string, HTMLImageElement>} */
-    this.images = new Map();
-    this.rate = 1;
-    this.playing = false;
-    /** @type {((t: number) => void) | null} */
+    /** @type {null | ((t: number) => void)} is told the time of each frame that is drawn */
     this.onframe = null;
-    /** @type {((pull: Pulled) => void) | null} */
+    /** @type {null | ((pull: Pull) => void)} is told each pull when it ends */
     this.onpull = null;
-    this.clock = 0;
-    this.last = 0;
-    this.request = 0;
-    this.latest = 0;
-    /** @type {{played: Played, x: number, y: number, to: {x: number, y: number}, since: number} | null} */
-    this.held = null;
-    /** @type {(() => void) | null} */
-    this.unhandle = null;
-    canvas.addEventListener("webglcontextlost", this.#lost);
-    canvas.addEventListener("webglcontextrestored", this.#restored);
+    this.rate = 1;
+    this.#drawing = new Drawing(canvas);
+    this.#images = new Images((picture) => this.#drawing.forget(picture));
+    this.#listen();
   }
 
+  #drawing;
+  #images;
+  #ended = new AbortController();
+  /** @type {PictureDocument | null} */
+  #picture = null;
+  /** @type {Shown[]} from the back to the front */
+  #shown = [];
+  #number = 0; // of calls of `show`
+  #playing = !matchMedia("(prefers-reduced-motion: reduce)").matches;
+  #time = 0;
+  #frame = 0; // that is asked for
+  #last = NaN; // when the latest one was drawn, milliseconds
+  #changed = true;
+  #handles = false;
+  /** @type {{layer: Layer, rest: [number, number], since: number, dx: number, dy: number} | null} */
+  #held = null;
+
   /**
-   * Show a picture; time goes on, and images that are known are not loaded again.
+   * Show a moving picture in place of the present one, while time goes on.
+   *
    * @param {PictureDocument} picture
    */
   async show(picture) {
-    if (picture.version !== VERSION) throw new Error(`A picture of version ${picture.version}; expected ${VERSION}.`);
-    const turn = ++this.latest;
-    const images = await imagesOf(picture, this.images);
-    if (turn !== this.latest) return; // a newer one came meanwhile
+    if (picture.version !== VERSION) {
+      throw new Error(`player: expected a moving picture of version ${VERSION}, got ${picture.version}`);
+    }
+    const number = ++this.#number;
+    const names = Object.keys(picture.images);
+    const loaded = await Promise.all(names.map((name) => this.#images.load(picture.images[name])));
+    if (number !== this.#number) return; // another one was asked for meanwhile
+    const image = (/** @type {string} */ name) => loaded[names.indexOf(name)];
+    const clock = new Clock(picture.seconds, picture.loop);
+    const before = this.#shown;
     this.release();
-    const first = this.picture === null;
-    this.picture = picture;
-    this.images = images;
-    const before = new Map(this.layers.map((played) => [played.layer.name, played]));
-    this.layers = picture.layers.map((layer) => {
-      const image = /** @type {HTMLImageElement} */ (images.get(picture.images[layer.image]));
-      const played = new Played(layer, picture.loop, image);
-      const old = before.get(layer.name);
-      if (old?.image === image) played.hits = old.hits;
-      return played;
-    });
-    this.#take();
-    if (first && !matchMedia("(prefers-reduced-motion: reduce)").matches) this.play();
-    this.draw();
-    this.#wake();
+    this.#shown = picture.layers.map((document, i) => ({
+      layer: continued(new Layer(document, clock), before),
+      image: image(document.image),
+      opacity: document.opacity === null ? null : image(document.opacity),
+      cut: i > 0 && document.passes === null,
+    }));
+    this.#picture = picture;
+    this.#images.tidy(new Set(Object.values(picture.images)));
+    this.#drawing.keep(this.#shown);
+    const { canvas } = this;
+    if (canvas.width !== picture.width) canvas.width = picture.width;
+    if (canvas.height !== picture.height) canvas.height = picture.height;
+    this.seek(this.#time);
+    this.#changed = true;
+    this.#draw(0);
   }
 
+  get playing() {
+    return this.#playing;
+  }
+
+  /** Go on; at the end of what does not loop, begin anew. */
   play() {
-    this.playing = true;
-    if (this.picture && !this.picture.loop && this.clock >= this.picture.seconds) this.clock = 0;
+    if (!this.#picture?.loop && this.#time >= this.seconds) this.#time = 0;
+    this.#playing = true;
+    this.#changed = true;
     this.#wake();
   }
 
+  /** Stop, and show the moment where it was. */
   pause() {
-    this.playing = false;
+    this.#playing = false;
+    this.#changed = true;
+    this.#wake();
   }
 
-  /** @param {number} t seconds */
-  seek(t) {
-    this.clock = t;
-    this.draw();
-  }
-
-  get seconds() {
-    return this.picture?.seconds ?? 0;
-  }
-
-  /** The time within the clip, seconds. */
+  /** The moment that is shown, seconds. */
   get time() {
-    const { seconds } = this;
-    if (!seconds) return 0;
-    return this.picture?.loop ? ((this.clock % seconds) + seconds) % seconds : Math.min(Math.max(this.clock, 0), seconds);
+    return this.#time;
+  }
+
+  /** The length of the picture, seconds. */
+  get seconds() {
+    return this.#picture?.seconds ?? 0;
+  }
+
+  /** @param {number} t seconds. */
+  seek(t) {
+    this.#time = this.#within(t);
+    this.#wake();
+  }
+
+  /** Whether it listens to pointers itself. */
+  get handle() {
+    return this.#handles;
+  }
+
+  set handle(handle) {
+    this.#handles = handle;
+    if (!handle) this.canvas.style.cursor = "";
   }
 
   /**
-   * Return the point of the picture at which a pointer is.
+   * Take hold of what is in front at a place, if that can be pulled, or of what is close by.
+   *
+   * @param {number} x pixels of the picture.
+   * @param {number} y
+   * @returns {Grip | null} what is held now.
+   */
+  grab(x, y) {
+    this.release();
+    const found = this.#under(x, y);
+    if (!found) return null;
+    const { layer, column, row } = found;
+    layer.hold(column, row, found.x, found.y);
+    const rest = layer.resting(column, row);
+    this.#held = { layer, rest, since: performance.now(), dx: x - found.x, dy: y - found.y };
+    this.#wake();
+    return { layer: layer.name, x: rest[0], y: rest[1] };
+  }
+
+  /**
+   * Pull what is held to a place.
+   *
+   * @param {number} x pixels of the picture.
+   * @param {number} y
+   */
+  drag(x, y) {
+    const held = this.#held?.layer.held;
+    if (!this.#held || !held) return;
+    held.x = x - this.#held.dx;
+    held.y = y - this.#held.dy;
+    this.#wake();
+  }
+
+  /**
+   * Let go.
+   *
+   * @returns {Pull | null} what was done.
+   */
+  release() {
+    const held = this.#held;
+    if (!held) return null;
+    this.#held = null;
+    const [dx, dy] = held.layer.release();
+    const [x, y] = held.rest;
+    const pull = { layer: held.layer.name, x, y, dx, dy, seconds: (performance.now() - held.since) / 1000 };
+    this.#wake();
+    this.onpull?.(pull);
+    return pull;
+  }
+
+  /**
+   * Return where the point is now that moves most easily, of those that are seen; null: nothing can be pulled.
+   *
+   * @returns {{x: number, y: number} | null} pixels of the picture.
+   */
+  loosest() {
+    let best = null;
+    let most = 0;
+    for (const { layer } of this.#shown) {
+      for (const node of layer.mobile()) {
+        const mobility = layer.pull?.mobility[node] ?? 0;
+        if (mobility <= most) break;
+        const [x, y] = layer.at(node);
+        if (this.#front(x, y)?.layer !== layer) continue;
+        most = mobility;
+        best = { x, y };
+        break;
+      }
+    }
+    return best;
+  }
+
+  /**
+   * Return where a pointer is, pixels of the picture.
+   *
    * @param {{clientX: number, clientY: number}} event
    */
   pointAt(event) {
-    const place = this.canvas.getBoundingClientRect();
+    const { left, top, width, height } = this.canvas.getBoundingClientRect();
+    const { canvas } = this;
     return {
-      x: ((event.clientX - place.left) / place.width) * this.canvas.width - 0.5,
-      y: ((event.clientY - place.top) / place.height) * this.canvas.height - 0.5,
+      x: (event.clientX - left) / width * canvas.width - 0.5,
+      y: (event.clientY - top) / height * canvas.height - 0.5,
     };
   }
 
+  /** Return the present frame, RGBA, the first row first. */
+  pixels() {
+    this.#update(0);
+    return this.#drawing.pixels(this.#shown);
+  }
+
+  /** Stop for good. */
+  destroy() {
+    this.#ended.abort();
+    cancelAnimationFrame(this.#frame);
+    this.#drawing.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
+  /** @param {number} t */
+  #within(t) {
+    if (!this.#picture) return Math.max(t, 0);
+    const { seconds, loop } = this.#picture;
+    return loop ? t - seconds * Math.floor(t / seconds) : Math.min(Math.max(t, 0), seconds);
+  }
+
+  #wake() {
+    if (!this.#frame && !this.#ended.signal.aborted) this.#frame = requestAnimationFrame((now) => this.#tick(now));
+  }
+
+  /** @param {number} now milliseconds. */
+  #tick(now) {
+    this.#frame = 0;
+    if (!this.#picture || this.#drawing.gl.isContextLost()) return;
+    const dt = Math.min(Math.max((now - this.#last) / 1000, 0) || 0, LONGEST);
+    this.#last = now;
+    if (this.#playing) {
+      const t = this.#time + dt * this.rate;
+      this.#time = this.#within(t);
+      if (!this.#picture.loop && t >= this.seconds) this.#playing = false;
+    }
+    this.#draw(dt);
+    if (this.#playing || this.#shown.some(({ layer }) => layer.held || layer.swinging)) this.#wake();
+    else this.#last = NaN;
+  }
+
+  /** @param {number} dt seconds since the last frame. */
+  #draw(dt) {
+    const picture = this.#picture;
+    if (!picture || this.#drawing.gl.isContextLost()) return;
+    this.#update(dt);
+    if (!this.#changed) return;
+    this.#changed = false;
+    this.#drawing.draw(this.#shown);
+    this.onframe?.(this.#time);
+  }
+
+  /** @param {number} dt */
+  #update(dt) {
+    for (const { layer } of this.#shown) {
+      const { revision } = layer;
+      layer.update(this.#time, dt);
+      if (layer.revision !== revision) this.#changed = true;
+    }
+  }
+
   /**
-   * Return what could be pulled at a point, and where that rests.
+   * Find what can be pulled at a place, or as near to it as a hand may miss.
+   *
    * @param {number} x
    * @param {number} y
    */
-  at(x, y) {
-    for (const played of this.layers.slice().reverse()) {
-      const { simulation, layer } = played;
-      if (!simulation) continue;
-      const place = played.placeAt(x, y);
-      if (place && simulation.canHold(place.x, place.y)) {
-        return { played, layer: layer.name, x: layer.box[0] + place.x * layer.step, y: layer.box[1] + place.y * layer.step, place };
+  #under(x, y) {
+    const there = this.#front(x, y);
+    if (there) return this.#holdable(there, x, y);
+    const pixel = this.canvas.width / Math.max(this.canvas.clientWidth, 1);
+    for (const far of [REACH / 2, REACH]) {
+      for (let turn = 0; turn < 8; turn++) {
+        const [px, py] = [x + far * pixel * Math.cos(turn * Math.PI / 4), y + far * pixel * Math.sin(turn * Math.PI / 4)];
+        const near = this.#front(px, py);
+        const found = near && this.#holdable(near, px, py);
+        if (found) return found;
       }
     }
     return null;
   }
 
   /**
-   * Take hold of what is at a point.
+   * @param {{layer: Layer, column: number, row: number}} point
    * @param {number} x
    * @param {number} y
    */
-  grab(x, y) {
-    const found = this.at(x, y);
-    if (!found) return null;
-    this.held = { played: found.played, ...found.place, to: { x, y }, since: performance.now() };
-    this.drag(x, y);
-    return { layer: found.layer, x: found.x, y: found.y };
+  #holdable(point, x, y) {
+    return (point.layer.pull?.mobilityAt(point.column, point.row) ?? 0) >= HOLDABLE ? { ...point, x, y } : null;
   }
 
   /**
-   * Pull what is held to a point.
+   * Return the layer in front at a place, the background left out, and the point of its mesh there.
+   *
    * @param {number} x
    * @param {number} y
    */
-  drag(x, y) {
-    if (!this.held) return;
-    this.held.to = { x, y };
-    this.#pull();
-    this.#wake();
+  #front(x, y) {
+    for (const { layer, image, opacity } of this.#shown.slice(1).reverse()) {
+      const at = layer.under(x, y);
+      if (!at) continue;
+      const [left, top] = layer.resting(at[0], at[1]);
+      const [boxLeft, boxTop, width, height] = layer.document.box;
+      const veil = opacity ?? image;
+      const [column, row] = [[left - boxLeft + 0.5, width, veil.width], [top - boxTop + 0.5, height, veil.height]].map(
+        ([place, side, pixels]) => Math.min(Math.max(Math.floor(place / side * pixels), 0), pixels - 1));
+      if (veil.opacity()[row * veil.width + column] >= SOLID) return { layer, column: at[0], row: at[1] };
+    }
+    return null;
   }
 
-  /**
-   * Let go.
-   * @returns {Pulled | null} what was held, the place where it rests, and how far it was pulled from where it would be
-   */
-  release() {
-    const { held } = this;
-    if (!held) return null;
-    const [dx, dy] = held.played.simulation?.target ?? [0, 0];
-    held.played.simulation?.release();
-    this.held = null;
-    const { box, step, name } = held.played.layer;
-    const pull = {
-      layer: name, x: box[0] + held.x * step, y: box[1] + held.y * step, dx: dx * step, dy: dy * step,
-      seconds: (performance.now() - held.since) / 1000,
-    }; // prettier-ignore
-    this.onpull?.(pull);
-    this.#wake();
-    return pull;
+  #listen() {
+    const { canvas } = this;
+    const { signal } = this.#ended;
+    canvas.addEventListener("webglcontextlost", (event) => event.preventDefault(), { signal });
+    canvas.addEventListener("webglcontextrestored", () => {
+      this.#drawing.restore();
+      this.#changed = true;
+      this.#wake();
+    }, { signal });
+    canvas.addEventListener("pointerdown", (event) => this.#press(event), { signal });
+    canvas.addEventListener("pointermove", (event) => this.#move(event), { signal });
+    for (const name of /** @type {const} */ (["pointerup", "pointercancel"])) {
+      canvas.addEventListener(name, () => this.#lift(), { signal });
+    }
+    // A finger that pulls does not scroll; one beside what can be pulled does, and so do two.
+    canvas.addEventListener("touchmove", (event) => {
+      if (this.#handles && this.#held && event.touches.length === 1 && event.cancelable) event.preventDefault();
+    }, { signal, passive: false });
   }
 
-  /** Bring back what was pulled. */
-  reset() {
+  /** @param {PointerEvent} event */
+  #press(event) {
+    if (!this.#handles || event.button !== 0) return;
+    if (!event.isPrimary) {
+      this.#lift();
+      return;
+    }
+    const { x, y } = this.pointAt(event);
+    if (!this.grab(x, y)) return;
+    this.canvas.setPointerCapture(event.pointerId);
+    this.canvas.style.cursor = "grabbing";
+  }
+
+  /** @param {PointerEvent} event */
+  #move(event) {
+    if (!this.#handles) return;
+    const { x, y } = this.pointAt(event);
+    if (this.#held) this.drag(x, y);
+    else if (event.pointerType === "mouse") this.canvas.style.cursor = this.#under(x, y) ? "grab" : "";
+  }
+
+  #lift() {
+    if (!this.#handles || !this.#held) return;
     this.release();
-    for (const played of this.layers) played.simulation?.reset();
-    this.draw();
+    this.canvas.style.cursor = "";
   }
-
-  /** Whether the player listens to pointers itself. */
-  get handle() {
-    return this.unhandle !== null;
-  }
-
-  set handle(wanted) {
-    if (wanted === this.handle) return;
-    if (this.unhandle) this.unhandle();
-    this.unhandle = wanted ? handled(this) : null;
-  }
-
-  /** Draw the present frame. */
-  draw() {
-    if (!this.picture || this.drawing.gl.isContextLost()) return;
-    const share = this.time / this.picture.seconds;
-    this.drawing.draw(this.layers.map((played) => played.frame(share)));
-    this.onframe?.(this.time);
-  }
-
-  /** Return the present frame, RGBA. */
-  pixels() {
-    this.draw();
-    return this.drawing.pixels();
-  }
-
-  destroy() {
-    cancelAnimationFrame(this.request);
-    this.latest++;
-    this.handle = false;
-    this.picture = null;
-    this.canvas.removeEventListener("webglcontextlost", this.#lost);
-    this.canvas.removeEventListener("webglcontextrestored", this.#restored);
-    this.drawing.free();
-  }
-
-  #take() {
-    const { picture } = this;
-    if (picture && !this.drawing.gl.isContextLost()) {
-      const addresses = new Map(Object.entries(picture.images));
-      this.drawing.take(picture.layers, addresses, this.images, picture.width, picture.height);
-    }
-  }
-
-  /** Aim the simulation of what is held at the hand, from where its own motion has brought it. */
-  #pull() {
-    if (!this.held) return;
-    const { played, x, y, to } = this.held;
-    const { layer, own, nodes, simulation } = played;
-    const own_ = [0, 1].map((axis) => sampled(own, axis * nodes, layer.columns, layer.rows, x, y));
-    const dx = (to.x - layer.box[0] - own_[0]) / layer.step - x;
-    const dy = (to.y - layer.box[1] - own_[1]) / layer.step - y;
-    simulation?.drag(x, y, dx, dy);
-  }
-
-  #wake() {
-    if (!this.request && this.picture) {
-      this.last = performance.now();
-      this.request = requestAnimationFrame(this.#frame);
-    }
-  }
-
-  /** @param {number} now */
-  #frame = (now) => {
-    this.request = 0;
-    const dt = Math.min(Math.max((now - this.last) / 1000, 0), LONGEST);
-    this.last = now;
-    if (!this.picture) return;
-    if (this.playing) {
-      this.clock += dt * this.rate;
-      if (!this.picture.loop && this.clock >= this.picture.seconds) this.playing = false;
-      if (this.picture.loop) this.clock = this.time;
-    }
-    this.#pull();
-    let stirs = false;
-    for (const { simulation } of this.layers) {
-      if (simulation && !simulation.rests) {
-        simulation.step(dt);
-        stirs = true;
-      }
-    }
-    this.draw();
-    if (this.playing || stirs || this.held) this.request = requestAnimationFrame(this.#frame);
-  };
-
-  /** @param {Event} event */
-  #lost = (event) => {
-    event.preventDefault(); // so that it may come back
-  };
-
-  #restored = () => {
-    this.drawing.prepare();
-    this.#take();
-    this.draw();
-    this.#wake();
-  };
 }
 
 /**
- * Let a player listen to pointers; return what ends that.
- * @param {Player} player
+ * Let a layer swing on as one of that name does that can be pulled in the same way.
+ *
+ * @param {Layer} layer
+ * @param {Shown[]} before
  */
-function handled(player) {
-  const { canvas } = player;
-  /** @type {number | null} */
-  let finger = null;
-  const down = (/** @type {PointerEvent} */ event) => {
-    if (finger !== null || event.button !== 0) return;
-    const { x, y } = player.pointAt(event);
-    if (!player.grab(x, y)) return;
-    finger = event.pointerId;
-    canvas.setPointerCapture(finger);
-    canvas.style.cursor = "grabbing";
-    event.preventDefault();
-  };
-  const move = (/** @type {PointerEvent} */ event) => {
-    const { x, y } = player.pointAt(event);
-    if (event.pointerId === finger) player.drag(x, y);
-    else if (finger === null) canvas.style.cursor = player.at(x, y) ? "grab" : "default";
-  };
-  const up = (/** @type {PointerEvent} */ event) => {
-    if (event.pointerId !== finger) return;
-    finger = null;
-    canvas.style.cursor = "default";
-    player.release();
-  };
-  // What is pulled must not scroll the page; beside it, the page scrolls as ever.
-  const touch = (/** @type {TouchEvent} */ event) => {
-    const [first] = event.touches;
-    if (event.touches.length !== 1) return;
-    const { x, y } = player.pointAt(first);
-    if (player.held || player.at(x, y)) event.preventDefault();
-  };
-  canvas.addEventListener("pointerdown", down);
-  canvas.addEventListener("pointermove", move);
-  canvas.addEventListener("pointerup", up);
-  canvas.addEventListener("pointercancel", up);
-  canvas.addEventListener("touchstart", touch, { passive: false });
-  return () => {
-    canvas.removeEventListener("pointerdown", down);
-    canvas.removeEventListener("pointermove", move);
-    canvas.removeEventListener("pointerup", up);
-    canvas.removeEventListener("pointercancel", up);
-    canvas.removeEventListener("touchstart", touch);
-  };
-}
-
-/**
- * Return an image small enough to be looked up at once.
- * @param {HTMLImageElement} image
- */
-function hitsOf(image) {
-  const scale = Math.min(1, HIT_SIDE / Math.max(image.naturalWidth, image.naturalHeight));
-  const canvas = document.createElement("canvas");
-  canvas.width = Math.max(1, Math.round(image.naturalWidth * scale));
-  canvas.height = Math.max(1, Math.round(image.naturalHeight * scale));
-  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
-  context.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return context.getImageData(0, 0, canvas.width, canvas.height);
+function continued(layer, before) {
+  const old = before.find((one) => one.layer.name === layer.name)?.layer;
+  const same = old?.document.pull && old.document.pull.shapes === layer.document.pull?.shapes && old.rows === layer.rows;
+  if (same) layer.pull = old.pull;
+  return layer;
 }

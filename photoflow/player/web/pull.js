@@ -1,321 +1,353 @@
-// Drag and release: a pictured object as damped oscillators, which a hand can pull and let go.
-//
-// The same as photoflow.motion.Simulation, where the equations and their source are told; every step is exact.
+/**
+ * Drag and release: the pictured object as damped oscillators, which a hand can pull and let go.
+ *
+ * It is what `photoflow.motion.Simulation` computes, and `photoflow/motion/simulation.py` tells the equations: every
+ * mode has a coordinate u_j of mass 1,
+ *
+ *     F(p) = sum_j P_j(p) u_j,    u_j'' + (alpha + beta w_j^2) u_j' + w_j^2 u_j = P_j(held node) . force.
+ *
+ * Lengths are steps of the mesh. States have two rows: values, and their velocities.
+ *
+ * @typedef {import("photoflow/modes.js").ShapesDocument & {omega: number[], mobility: string, extent: number,
+ *   alpha: number, beta: number, grip: number}} PullDocument
+ */
 
-import { floatsOf, shapesOf } from "photoflow/modes.js";
-import { eigen, exponential, nullSpace } from "photoflow/matrices.js";
+import { add, floats, peak, unpacked } from "photoflow/modes.js";
+import { Linear, across, eigen } from "photoflow/linear.js";
 
-const HOLDABLE = 1e-2; // least mobility of a node that can be held; the most mobile ones have 1
-const LOCAL = 1 / 16; // mobility that the patch around a held node adds there
+export const HOLDABLE = 1e-2; // least mobility of a point that can be held
+const LOCAL = 1 / 16; // mobility that the patch around a held point adds there
 const NEIGHBOURHOOD = 0.75; // radius of this patch, in lengths of the object
-const VISIBLE = 0.01; // steps of the mesh: smaller motion is not drawn
+const LEAST_RADIUS = 4; // of it, steps
+const VISIBLE = 0.01; // steps: smaller motion is not drawn
 
-/**
- * @typedef {object} PullDocument
- * @property {number} count
- * @property {number[]} omega
- * @property {number[]} scales
- * @property {string} shapes
- * @property {string} mobility
- * @property {number} extent
- * @property {number} alpha
- * @property {number} beta
- * @property {number} grip
- */
-
-/**
- * @typedef {object} Mode
- * @property {Float32Array} shape of all nodes to the right, then of all nodes down
- * @property {number} omega
- * @property {number} peak
- * @property {number} u its coordinate
- * @property {number} v the velocity of that
- */
-
-/** A simulation on the nodes of a mesh; all lengths are steps of the mesh. */
 export class Simulation {
   /**
-   * @param {PullDocument} document
-   * @param {number} columns
-   * @param {number} rows
+   * @param {PullDocument} pull
+   * @param {number} rows of the mesh.
+   * @param {number} columns of the mesh.
    */
-  constructor(document, columns, rows) {
-    this.columns = columns;
+  constructor(pull, rows, columns) {
     this.rows = rows;
-    this.mobility = floatsOf(document.mobility);
-    this.extent = document.extent;
-    this.alpha = document.alpha;
-    this.beta = document.beta;
-    this.grip = document.grip;
-    /** @type {Mode[]} */
-    this.modes = shapesOf(document).map((shape, j) => mode(shape, document.omega[j]));
-    /** @type {Mode[]} */
-    this.patches = [];
+    this.columns = columns;
+    this.alpha = pull.alpha;
+    this.beta = pull.beta;
+    this.grip = pull.grip;
+    this.extent = pull.extent;
+    this.mobility = floats(pull.mobility);
+    this.shapes = unpacked(pull);
+    this.peaks = this.shapes.map(peak);
+    this.omega = Float64Array.from(pull.omega);
+    this.patches = 0; // their shapes, two each, come before those of the object
+    /** @type {Float64Array[]} */
+    this.state = zeros(this.omega.length);
+    this.free = this.#oscillators();
     /** @type {Hold | null} */
     this.hold = null;
-    this.hand = [0, 0, 0, 0]; // displacement to the right and down, and their velocities
+    /** @type {Float64Array[]} the held point's displacement in x and y, and its velocity */
+    this.hand = zeros(2);
     this.target = [0, 0];
   }
 
-  /**
-   * Return whether a node, or a place between nodes, can be held.
-   * @param {number} x
-   * @param {number} y
-   */
-  canHold(x, y) {
-    return sampled(this.mobility, 0, this.columns, this.rows, x, y) >= HOLDABLE;
+  /** Whether nothing moves that can be seen, and no hand holds anything. */
+  get rests() {
+    return !this.hold && this.peaks.every((_, j) => !this.#moves(j));
   }
 
   /**
-   * Hold a place of the mesh and pull it to (dx, dy) from where it rests.
-   * @param {number} x
-   * @param {number} y
-   * @param {number} dx
-   * @param {number} dy
+   * Return how easily a point moves; 1 = as the most mobile ones do.
+   *
+   * @param {number} x column, fractions are allowed.
+   * @param {number} y row.
+   */
+  mobilityAt(x, y) {
+    return sampled(this.mobility, this.rows, this.columns, x, y);
+  }
+
+  /**
+   * Hold a point and pull it to (dx, dy) from where it rests. Another point than before: that one is let go.
+   *
+   * @param {number} x column, 0 to columns - 1; fractions are allowed.
+   * @param {number} y row.
+   * @param {number} dx steps to the right.
+   * @param {number} dy steps down.
    */
   drag(x, y, dx, dy) {
-    if (!this.hold || this.hold.x !== x || this.hold.y !== y) {
-      if (!this.canHold(x, y)) throw new Error(`drag: nothing moves at ${x}, ${y}`);
-      this.#takeHold(x, y);
+    if (!(x >= 0 && x <= this.columns - 1 && y >= 0 && y <= this.rows - 1)) {
+      throw new RangeError(`drag: expected a point within ${this.columns}x${this.rows} nodes, got ${x},${y}`);
+    }
+    if (this.hold?.x !== x || this.hold.y !== y) {
+      if (this.mobilityAt(x, y) < HOLDABLE) {
+        throw new RangeError(`drag: nothing moves at ${x},${y}; expected a point on what moves`);
+      }
+      this.#take(x, y);
     }
     this.target = [dx, dy];
   }
 
-  /** Let go: the object swings on from its present position and velocity. */
+  /** Let go: the object swings on from where it is. */
   release() {
     this.hold = null;
   }
 
   /**
-   * Advance by so many seconds, exactly: one long step equals many short ones.
+   * Advance by some seconds, exactly: one long step equals many short ones.
+   *
    * @param {number} dt
    */
   step(dt) {
-    if (this.hold) {
-      const aim = this.target;
-      const away = [this.hand[0] - aim[0], this.hand[1] - aim[1], this.hand[2], this.hand[3]];
-      this.hold.step(dt, this.#all(), this.hand, away, aim);
+    if (!this.hold) {
+      this.state = this.free.after(dt, this.state);
       return;
     }
-    for (const one of this.#all()) {
-      const square = one.omega * one.omega;
-      const next = exponential([0, 1, -square, -(this.alpha + this.beta * square)], 2, dt);
-      [one.u, one.v] = [next[0] * one.u + next[1] * one.v, next[2] * one.u + next[3] * one.v];
-    }
+    const { hold, target } = this;
+    const away = [this.hand[0].map((value, axis) => value - target[axis]), this.hand[1]];
+    const swings = [...hold.relative(this.state, this.hand), ...away.map((row) => hold.driven(row))];
+    this.hand = hold.hand.after(dt, away);
+    this.hand[0].forEach((value, axis) => (this.hand[0][axis] = value + target[axis]));
+    this.state = hold.absolute(hold.swings.after(dt, swings), this.hand);
   }
 
   /**
-   * Add the displacements of all nodes, times a factor, to `out`.
+   * Add the present displacement of every node to an array: all x, then all y.
+   *
    * @param {Float32Array} out
-   * @param {number} factor
+   * @param {number} scale pixels a step, or so.
    */
-  addTo(out, factor) {
-    for (const { shape, u } of this.#all()) {
-      const amount = factor * u;
-      for (let i = 0; i < shape.length; i++) out[i] += amount * shape[i];
+  addTo(out, scale) {
+    // Shapes are sorted by frequency, and fast ones die away first: those that move nothing visibly are left out.
+    let left = 0;
+    let count = this.shapes.length;
+    while (count > 0 && left + this.peaks[count - 1] * Math.abs(this.state[0][count - 1]) < VISIBLE) {
+      left += this.peaks[count - 1] * Math.abs(this.state[0][count - 1]);
+      count--;
     }
-  }
-
-  /** Return whether nothing moves that could be seen. */
-  get rests() {
-    return !this.hold && this.#all().every((one) => !seen(one));
-  }
-
-  /** Bring everything back to where it rests. */
-  reset() {
-    this.release();
-    this.patches = [];
-    for (const one of this.modes) one.u = one.v = 0;
-  }
-
-  #all() {
-    return [...this.patches, ...this.modes];
+    for (let j = 0; j < count; j++) add(out, this.shapes[j], scale * this.state[0][j]);
   }
 
   /**
-   * Hold a place with its present displacement and velocity, so that nothing jumps.
+   * Return the present displacement of a point, steps.
+   *
+   * @param {number} x column.
+   * @param {number} y row.
+   */
+  displacementAt(x, y) {
+    return this.#at(x, y).map((along) => along.reduce((sum, value, j) => sum + value * this.state[0][j], 0));
+  }
+
+  /** @param {number} j a shape. */
+  #moves(j) {
+    const [place, velocity] = this.state;
+    return this.peaks[j] * Math.max(Math.abs(place[j]), Math.abs(velocity[j]) / this.omega[j]) >= VISIBLE;
+  }
+
+  #oscillators() {
+    const stiffness = this.omega.map((rate) => rate ** 2);
+    return Linear.oscillators(stiffness, stiffness.map((one) => this.alpha + this.beta * one));
+  }
+
+  /**
+   * Hold a point with its present displacement and velocity, so that nothing jumps.
+   *
    * @param {number} x
    * @param {number} y
    */
-  #takeHold(x, y) {
+  #take(x, y) {
+    const first = 2 * this.patches;
+    // Patches of earlier holds stay until they are at rest.
+    const kept = [...this.omega.keys()].filter((j) => j >= first || this.#moves(j - (j % 2)) || this.#moves(j - (j % 2) + 1));
     const patch = this.#patch(x, y);
-    // Patches of earlier holds stay until they are at rest. Each is two modes.
-    const kept = this.patches.filter((_, i, all) => seen(all[i - (i % 2)]) || seen(all[i - (i % 2) + 1]));
-    this.patches = [...patch, ...kept];
-    const all = this.#all();
-    const atPoint = this.#at(all, x, y);
-    this.hand = [0, 1].flatMap((axis) => sum(all.map((one, j) => one.u * atPoint[axis][j])));
-    this.hand.push(...[0, 1].map((axis) => sum(all.map((one, j) => one.v * atPoint[axis][j]))));
-    this.hold = new Hold(x, y, atPoint, all.map((one) => one.omega), this.alpha, this.beta, this.grip);
+    const highest = this.omega.reduce((most, rate) => Math.max(most, rate), 0);
+    const size = Math.max(peak(patch[0]), peak(patch[1]));
+    this.patches = 1 + kept.filter((j) => j < first).length / 2;
+    this.shapes = [...patch, ...kept.map((j) => this.shapes[j])];
+    this.peaks = [size, size, ...kept.map((j) => this.peaks[j])];
+    this.omega = Float64Array.from([highest, highest, ...kept.map((j) => this.omega[j])]);
+    this.state = this.state.map((row) => Float64Array.from([0, 0, ...kept.map((j) => row[j])]));
+    this.free = this.#oscillators();
+    const along = this.#at(x, y);
+    this.hand = this.state.map((row) => Float64Array.from(along, (one) => dot(one, row)));
+    this.hold = new Hold(x, y, along, this.omega, this);
   }
 
   /**
-   * Return the displacement of a place by each mode, to the right and down.
-   * @param {Mode[]} modes
+   * Return the displacement of a point by each mode, in x and in y.
+   *
    * @param {number} x
    * @param {number} y
-   * @returns {[number[], number[]]}
+   * @returns {Float64Array[]}
    */
-  #at(modes, x, y) {
-    const size = this.columns * this.rows;
-    const along = (/** @type {number} */ from) =>
-      modes.map((one) => sampled(one.shape, from, this.columns, this.rows, x, y));
-    return [along(0), along(size)];
+  #at(x, y) {
+    const nodes = this.rows * this.columns;
+    return [0, 1].map((axis) => Float64Array.from(this.shapes, (shape) =>
+      sampled(shape.subarray(axis * nodes, (axis + 1) * nodes), this.rows, this.columns, x, y)));
   }
 
   /**
-   * Build two more modes that move the neighbourhood of a place to the right and down. They stand for the faster modes
-   * that are missing, and limit the effect of a hold on distant parts.
+   * Return two more shapes, which move the neighbourhood of a point in x and in y.
+   *
+   * They stand for the faster modes that there are none of, and limit the effect of a hold on distant parts.
+   *
    * @param {number} x
    * @param {number} y
-   * @returns {Mode[]}
    */
   #patch(x, y) {
-    const { columns, rows, modes } = this;
-    const size = columns * rows;
-    const atPoint = this.#at(modes, x, y);
-    const yielding = atPoint.map((row) => row.map((value, j) => value / modes[j].omega ** 2));
-    const total = sum(yielding.flatMap((row, axis) => row.map((value, j) => value * atPoint[axis][j])));
-    const along = new Float32Array(size);
-    modes.forEach(({ shape }, j) => {
-      const right = yielding[0][j] / total;
-      const down = yielding[1][j] / total;
-      for (let i = 0; i < size; i++) along[i] += right * shape[i] + down * shape[size + i];
+    const { rows, columns } = this;
+    const first = 2 * this.patches;
+    const shapes = this.shapes.slice(first);
+    const omega = this.omega.subarray(first);
+    const along = this.#at(x, y).map((row) => row.subarray(first));
+    const yielding = along.map((row) => row.map((value, j) => value / omega[j] ** 2));
+    const whole = dot(yielding[0], along[0]) + dot(yielding[1], along[1]);
+    // How far each node goes when the object's own modes alone move the held one by a step: not at all at a foot.
+    const yields = new Float32Array(rows * columns);
+    shapes.forEach((shape, j) => {
+      for (let i = 0; i < yields.length; i++) {
+        yields[i] += (yielding[0][j] * shape[i] + yielding[1][j] * shape[yields.length + i]) / whole;
+      }
     });
-    const omega = Math.max(...modes.map((one) => one.omega));
-    const radius = Math.max(4, NEIGHBOURHOOD * this.extent);
-    const shapes = [new Float32Array(2 * size), new Float32Array(2 * size)];
-    for (let i = 0; i < size; i++) {
-      const square = ((i % columns) - x) ** 2 + (Math.floor(i / columns) - y) ** 2;
-      const near = Math.max(1 - square / radius ** 2, 0) ** 2;
-      const value = omega * Math.sqrt(LOCAL) * Math.min(Math.max(along[i], 0), 1) * near;
-      shapes[0][i] = value;
-      shapes[1][size + i] = value;
+    const radius = Math.max(LEAST_RADIUS, NEIGHBOURHOOD * this.extent);
+    const scale = omega.reduce((most, rate) => Math.max(most, rate), 0) * Math.sqrt(LOCAL);
+    const patch = [0, 1].map(() => new Float32Array(2 * rows * columns));
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const near = Math.max(1 - ((row - y) ** 2 + (column - x) ** 2) / radius ** 2, 0) ** 2;
+        const i = row * columns + column;
+        const value = scale * Math.min(Math.max(yields[i], 0), 1) * near;
+        patch[0][i] = value;
+        patch[1][rows * columns + i] = value;
+      }
     }
-    return shapes.map((shape) => mode(shape, omega));
+    return patch;
   }
 }
 
-/** The oscillators while a place is held: the remaining free motion has modes of its own. */
+/**
+ * The oscillators while a point is held: the free motion that remains has modes of its own.
+ *
+ * With the held point's displacement d given, the coordinates are u = static d + basis z: the place of rest of least
+ * elastic energy, plus swings z that do not move the held point, z'' + (alpha + beta l) z' + l z = -inertia (d'' +
+ * alpha d').
+ */
 class Hold {
   /**
-   * @param {number} x
-   * @param {number} y
-   * @param {[number[], number[]]} atPoint displacement of the place by each mode
-   * @param {number[]} omega of the modes
-   * @param {number} alpha
-   * @param {number} beta
-   * @param {number} grip
+   * @param {number} x of the point.
+   * @param {number} y of the point.
+   * @param {Float64Array[]} along displacement of the point by each mode, in x and in y.
+   * @param {Float64Array} omega angular frequency of each mode.
+   * @param {{alpha: number, beta: number, grip: number}} rates
    */
-  constructor(x, y, atPoint, omega, alpha, beta, grip) {
+  constructor(x, y, along, omega, { alpha, beta, grip }) {
     this.x = x;
     this.y = y;
-    const yielding = atPoint.map((row) => row.map((value, j) => value / omega[j] ** 2));
-    const dot = (/** @type {number} */ a, /** @type {number} */ b) => sum(atPoint[a].map((v, j) => v * yielding[b][j]));
-    const [xx, xy, yx, yy] = [dot(0, 0), dot(0, 1), dot(1, 0), dot(1, 1)];
-    const area = xx * yy - xy * yx;
-    /** Rest position of each mode per step of the hand to the right, and down. */
-    this.still = omega.map((_, j) => [
-      (yielding[0][j] * yy - yielding[1][j] * yx) / area,
-      (yielding[1][j] * xx - yielding[0][j] * xy) / area,
-    ]);
-    const free = nullSpace(atPoint);
-    const stiff = free.map((a) => free.map((b) => sum(omega.map((w, j) => a[j] * w * w * b[j]))));
-    const { values, vectors } = eigen(stiff);
-    /** Swings that do not move the held place, each as amounts of the modes. */
-    this.basis = vectors.map((turn) => omega.map((_, j) => sum(turn.map((part, i) => part * free[i][j]))));
-    this.inertia = this.basis.map((row) => [0, 1].map((axis) => sum(row.map((part, j) => part * this.still[j][axis]))));
-    const stiffness = grip ** -2;
-    this.handRates = [0, 1, -stiffness, -2 / grip];
+    const yielding = along.map((row) => row.map((value, j) => value / omega[j] ** 2));
+    const [[xx, xy], [yx, yy]] = along.map((row) => yielding.map((other) => dot(row, other)));
+    const inverse = [[yy, -xy], [-yx, xx]].map((row) => row.map((value) => value / (xx * yy - xy * yx)));
+    this.static = [0, 1].map((a) => omega.map((_, j) => yielding[0][j] * inverse[0][a] + yielding[1][j] * inverse[1][a]));
+    const { basis, stiffness } = swings(along, omega);
+    this.basis = basis; // a swing in each
+    this.inertia = this.static.map((row) => Float64Array.from(basis, (swing) => dot(swing, row)));
+    this.hand = Linear.oscillators([grip ** -2, grip ** -2], [2 / grip, 2 / grip]);
     // The hand's motion d'' = -d / grip^2 - 2 d' / grip, with d measured from its target, drives the swings.
-    this.swingRates = values.map((value) => [
+    const rates = new Float64Array(16 * basis.length);
+    stiffness.forEach((rate, k) => rates.set([
       0, 1, 0, 0,
-      -value, -(alpha + beta * value), stiffness, 2 / grip - alpha,
+      -rate, -alpha - beta * rate, grip ** -2, 2 / grip - alpha,
       0, 0, 0, 1,
-      0, 0, -stiffness, -2 / grip,
-    ]); // prettier-ignore
+      0, 0, -(grip ** -2), -2 / grip,
+    ], 16 * k));
+    this.swings = new Linear(rates, 4);
   }
 
   /**
-   * Advance the modes and the hand, in place.
-   * @param {number} dt
-   * @param {Mode[]} modes
-   * @param {number[]} hand displacement and velocity
-   * @param {number[]} away the same, measured from the target
-   * @param {number[]} target
+   * Return the hand's displacement, or its velocity, as it drives each swing.
+   *
+   * @param {Float64Array} hand
    */
-  step(dt, modes, hand, away, target) {
-    const rest = (/** @type {number} */ j, /** @type {number} */ first) =>
-      this.still[j][0] * hand[first] + this.still[j][1] * hand[first + 1];
-    const swings = this.basis.map((row, i) => {
-      const [right, down] = this.inertia[i];
-      const state = [
-        sum(row.map((part, j) => part * (modes[j].u - rest(j, 0)))),
-        sum(row.map((part, j) => part * (modes[j].v - rest(j, 2)))),
-        right * away[0] + down * away[1],
-        right * away[2] + down * away[3],
-      ];
-      const next = exponential(this.swingRates[i], 4, dt);
-      return [0, 1].map((line) => sum(state.map((value, k) => next[4 * line + k] * value)));
+  driven(hand) {
+    return this.inertia[0].map((value, k) => value * hand[0] + this.inertia[1][k] * hand[1]);
+  }
+
+  /**
+   * Return coordinates as swings.
+   *
+   * @param {Float64Array[]} state
+   * @param {Float64Array[]} hand
+   */
+  relative(state, hand) {
+    return state.map((row, i) => {
+      const beyond = row.map((value, j) => value - hand[i][0] * this.static[0][j] - hand[i][1] * this.static[1][j]);
+      return Float64Array.from(this.basis, (swing) => dot(swing, beyond));
     });
-    const moved = exponential(this.handRates, 2, dt);
-    for (const axis of [0, 1]) {
-      hand[axis] = moved[0] * away[axis] + moved[1] * away[axis + 2] + target[axis];
-      hand[axis + 2] = moved[2] * away[axis] + moved[3] * away[axis + 2];
-    }
-    modes.forEach((one, j) => {
-      one.u = rest(j, 0) + sum(swings.map((swing, i) => swing[0] * this.basis[i][j]));
-      one.v = rest(j, 2) + sum(swings.map((swing, i) => swing[1] * this.basis[i][j]));
+  }
+
+  /**
+   * Return swings as coordinates.
+   *
+   * @param {Float64Array[]} swings
+   * @param {Float64Array[]} hand
+   */
+  absolute(swings, hand) {
+    return hand.map((at, i) => {
+      const row = this.static[0].map((value, j) => at[0] * value + at[1] * this.static[1][j]);
+      this.basis.forEach((swing, k) => {
+        for (let j = 0; j < row.length; j++) row[j] += swings[i][k] * swing[j];
+      });
+      return row;
     });
   }
 }
 
 /**
- * Return a mode at rest.
- * @param {Float32Array} shape
- * @param {number} omega
- * @returns {Mode}
+ * Return the modes that do not move the held point, and their stiffness.
+ *
+ * @param {Float64Array[]} along
+ * @param {Float64Array} omega
  */
-function mode(shape, omega) {
-  let peak = 0;
-  for (const value of shape) peak = Math.max(peak, Math.abs(value));
-  return { shape, omega, peak, u: 0, v: 0 };
+function swings(along, omega) {
+  const free = across(along[0], along[1]);
+  const count = omega.length - 2;
+  const columns = Array.from({ length: count }, (_, k) => omega.map((_, j) => free[j * count + k]));
+  const stiff = columns.map((column) => column.map((value, j) => value * omega[j] ** 2));
+  const matrix = Float64Array.from({ length: count * count }, (_, i) => dot(columns[Math.floor(i / count)], stiff[i % count]));
+  const { values, vectors } = eigen(matrix, count);
+  const basis = columns.map((_, k) => omega.map((_, j) => {
+    let sum = 0;
+    for (let i = 0; i < count; i++) sum += columns[i][j] * vectors[i * count + k];
+    return sum;
+  }));
+  return { basis, stiffness: values };
+}
+
+/** @param {number} count */
+function zeros(count) {
+  return [new Float64Array(count), new Float64Array(count)];
 }
 
 /**
- * Return whether a mode moves visibly.
- * @param {Mode} one
+ * @param {Float64Array} a
+ * @param {Float64Array} b
  */
-function seen(one) {
-  return one.peak * Math.abs(one.u) >= VISIBLE || one.peak * Math.abs(one.v) >= VISIBLE * one.omega;
+function dot(a, b) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += a[i] * b[i];
+  return sum;
 }
 
 /**
- * Return a value between the nodes of a mesh.
- * @param {Float32Array} values
- * @param {number} from where the values of the nodes begin
- * @param {number} columns
+ * Return the value of a map at a point inside, bilinearly.
+ *
+ * @param {Float32Array} map
  * @param {number} rows
+ * @param {number} columns
  * @param {number} x
  * @param {number} y
  */
-export function sampled(values, from, columns, rows, x, y) {
-  const left = Math.min(Math.max(Math.floor(x), 0), Math.max(columns - 2, 0));
-  const top = Math.min(Math.max(Math.floor(y), 0), Math.max(rows - 2, 0));
-  const right = Math.min(left + 1, columns - 1);
-  const below = Math.min(top + 1, rows - 1);
-  const u = Math.min(Math.max(x - left, 0), 1);
-  const v = Math.min(Math.max(y - top, 0), 1);
-  const at = (/** @type {number} */ column, /** @type {number} */ row) => values[from + row * columns + column];
-  return (1 - v) * ((1 - u) * at(left, top) + u * at(right, top)) + v * ((1 - u) * at(left, below) + u * at(right, below));
-}
-
-/**
- * Return the sum of numbers.
- * @param {number[]} values
- */
-function sum(values) {
-  let total = 0;
-  for (const value of values) total += value;
-  return total;
+export function sampled(map, rows, columns, x, y) {
+  const left = Math.min(Math.floor(x), Math.max(columns - 2, 0));
+  const top = Math.min(Math.floor(y), Math.max(rows - 2, 0));
+  const [right, below] = [Math.min(left + 1, columns - 1), Math.min(top + 1, rows - 1)];
+  const upper = map[top * columns + left] * (1 - x + left) + map[top * columns + right] * (x - left);
+  const lower = map[below * columns + left] * (1 - x + left) + map[below * columns + right] * (x - left);
+  return upper * (1 - y + top) + lower * (y - top);
 }
