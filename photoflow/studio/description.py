@@ -1,4 +1,4 @@
-"""What the page is told of a work: its layers, motions and settings, as plain values."""
+"""Description of a work as the page is told it: its layers, motions and settings, as plain values."""
 
 from __future__ import annotations
 
