@@ -28,6 +28,7 @@ from photoflow.studio.pages import FOREVER, own_file, page
 from photoflow.studio.preview import Previews
 from photoflow.studio.refusal import Refusal
 from photoflow.studio.renders import Renders, stem_of
+from photoflow.studio.threads import work_alone
 from photoflow.studio.works import Work, Works
 
 AT_ONCE = 2  # requests that work at a time
@@ -74,7 +75,12 @@ class Studio:
     async def on(self, name: str, act: Callable[[Work], Any]) -> Any:
         """Return what a function makes of a work, in its turn."""
         work = self.works[name]
-        return await self.turns.take(work.id, lambda: act(work))
+
+        def alone() -> Any:
+            work_alone()
+            return act(work)
+
+        return await self.turns.take(work.id, alone)
 
 
 def create_app(animator: Animator, hosts: Collection[str], token: str | None = None) -> FastAPI:

@@ -16,6 +16,7 @@ from photoflow.errors import Cancelled, InputError, shown
 from photoflow.studio.catalogue import FORMATS
 from photoflow.studio.preview import planned
 from photoflow.studio.refusal import Refusal
+from photoflow.studio.threads import work_together
 from photoflow.studio.works import State, Work
 
 MOST_WAITING = 8  # of a work
@@ -174,6 +175,7 @@ class Renders:
             _remove(render)
 
     def _run(self) -> None:
+        work_together()
         while (render := self._next()) is not None:
             path = None
             try:

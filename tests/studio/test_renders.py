@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from photoflow import Clip, InputError
 from photoflow.io import VideoReader
-from photoflow.studio import renders
+from photoflow.studio import preview, renders, threads
 from photoflow.studio.app import create_app
 from photoflow.studio.renders import Renders, checked, stem_of
 
@@ -163,6 +163,26 @@ def test_an_error_of_a_render_ends_that_render_alone(short, monkeypatch):
         patch.setattr(Clip, "save", lambda *_, **__: 1 / 0)
         assert short.render(format="gif")["error"] == "an error of photoflow itself; its log says more"
     assert short.render(format="gif")["state"] == "done"
+
+
+def test_a_hand_is_answered_by_one_thread_and_renders_take_all(short, monkeypatch):
+    import torch
+
+    counts, planned = [], preview.planned
+
+    def counted(*said, **how):
+        counts.append(torch.get_num_threads())
+        return planned(*said, **how)
+
+    monkeypatch.setattr(preview, "planned", counted)
+    monkeypatch.setattr(renders, "planned", counted)
+    monkeypatch.setattr(threads, "_usual", 3)
+    with TestClient(create_app(short.http.app.state.studio.animator, {"testserver"})) as server:
+        work = Client.opened(server, short.get("files/work.stage").content)
+        assert work.get("picture").status_code == 200
+        work.edit("settings", seconds=0.2, fps=5)
+        assert work.render(format="gif")["state"] == "done"
+    assert counts == [1, 3]
 
 
 def test_files_go_with_the_process(animator, photo):
