@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
+
+MODESTY = 10  # by which the priority of renders is lower
 
 _lock = threading.Lock()
 _usual: int | None = None
@@ -18,8 +22,14 @@ def work_alone() -> None:
 
 
 def work_together() -> None:
-    """Let torch do what this thread asks for in as many threads as it usually takes."""
+    """Let torch do what this thread asks for in as many threads as it usually takes, behind all that a hand waits for.
+
+    What this thread starts from now on is as modest as it is.
+    """
     _take(None)
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        own = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, own, min(19, os.getpriority(os.PRIO_PROCESS, own) + MODESTY))
 
 
 def _take(count: int | None) -> None:

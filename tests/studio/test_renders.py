@@ -1,5 +1,7 @@
 """Renders: in the background, one after the other, in turns, to files that go with the process."""
 
+import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -36,6 +38,16 @@ def test_a_file_is_what_was_asked_for(short, form, tmp_path):
     path = tmp_path / f"clip.{form}"
     path.write_bytes(answer.content)
     assert len(list(VideoReader(path))) == 4
+
+
+def test_a_page_is_one_file_that_asks_nobody(short):
+    short.edit("settings", seconds=0.5, fps=30)
+    ended = short.render(format="html")
+    assert (ended["state"], ended["error"]) == ("done", None)
+    assert ended["done"] == ended["frames"] == 8  # of a small video, for browsers that cannot play the page
+    answer = short.http.get(ended["url"])
+    assert answer.text.startswith("<!DOCTYPE html>") and "data:text/javascript" in answer.text
+    assert answer.headers["content-disposition"].startswith('attachment; filename="wall.html"')
 
 
 def test_alpha(short, tmp_path):
@@ -168,10 +180,11 @@ def test_an_error_of_a_render_ends_that_render_alone(short, monkeypatch):
 def test_a_hand_is_answered_by_one_thread_and_renders_take_all(short, monkeypatch):
     import torch
 
-    counts, planned = [], preview.planned
+    counts, modesty, planned = [], [], preview.planned
 
     def counted(*said, **how):
         counts.append(torch.get_num_threads())
+        modesty.append(os.getpriority(os.PRIO_PROCESS, 0))
         return planned(*said, **how)
 
     monkeypatch.setattr(preview, "planned", counted)
@@ -183,6 +196,8 @@ def test_a_hand_is_answered_by_one_thread_and_renders_take_all(short, monkeypatc
         work.edit("settings", seconds=0.2, fps=5)
         assert work.render(format="gif")["state"] == "done"
     assert counts == [1, 3]
+    if sys.platform == "linux":
+        assert modesty[1] - modesty[0] == threads.MODESTY
 
 
 def test_files_go_with_the_process(animator, photo):

@@ -197,10 +197,9 @@ export class AimTool extends Tool {
   }
 
   get hint() {
-    const { layer } = this.state;
     return this.motion?.type === "poke"
-      ? `Drag the arrow: ${layer?.name} is pulled from its tail to its tip.`
-      : `Drag the arrow's tip: ${layer?.name} goes there.`;
+      ? `Drag the arrow: ${this.state.title} is pulled from its tail to its tip.`
+      : `Drag the arrow's tip: ${this.state.title} goes there.`;
   }
 
   get motion() {

@@ -2,7 +2,9 @@
 
 import { byId, element } from "photoflow/elements.js";
 import { icon } from "photoflow/icons.js";
+import { calledOf } from "photoflow/titles.js";
 
+/** @typedef {import("photoflow/types.js").Work} Work */
 /** @typedef {import("photoflow/state.js").State} State */
 /** @typedef {import("photoflow/state.js").View} View */
 /** @typedef {import("photoflow/opening.js").Opening} Opening */
@@ -36,11 +38,11 @@ export class Head {
   update() {
     const { work, view } = this.state;
     this.name.textContent = work?.name ?? "";
-    said(this.undo, "Undo", "Ctrl Z", work?.undo);
-    said(this.redo, "Redo", "Ctrl Shift Z", work?.redo);
+    said(this.undo, "Undo", "Ctrl Z", wordsOf(work, work?.undo));
+    said(this.redo, "Redo", "Ctrl Shift Z", wordsOf(work, work?.redo));
     for (const one of [this.undo, this.redo, this.another, this.export]) one.hidden = !work;
     const exports = view === "export";
-    this.export.setAttribute("aria-pressed", String(exports));
+    this.export.classList.toggle("accent", !exports);
     this.export.lastElementChild?.replaceChildren(exports ? "Back to editing" : "Export");
     for (const [i, [own]] of TABS.entries()) this.tabs[i].setAttribute("aria-selected", String(own === view));
   }
@@ -68,4 +70,13 @@ function said(button, word, key, what) {
   button.title = `${words} (${key})`;
   button.setAttribute("aria-label", words);
   button.lastElementChild?.replaceChildren(words);
+}
+
+/**
+ * Return what the server calls an edit, with layers called as on the page.
+ * @param {Work | null} work
+ * @param {string | null | undefined} words
+ */
+function wordsOf(work, words) {
+  return work?.layers.reduce((text, layer) => text?.replace(new RegExp(`\\b${layer.name}(?![\\w-])`), calledOf(work, layer)), words);
 }

@@ -34,7 +34,7 @@ export class HoldTool extends Tool {
   }
 
   get hint() {
-    const name = this.state.layer?.name;
+    const name = this.state.title;
     return this.what === "free" ? `Paint over what of ${name} may move.` : `Paint over what of ${name} stays where it is.`;
   }
 
@@ -139,7 +139,7 @@ export class PivotTool extends Tool {
   }
 
   get hint() {
-    return `Drag the cross to where ${this.state.layer?.name} hangs, or click there.`;
+    return `Drag the cross to where ${this.state.title} hangs, or click there.`;
   }
 
   get motion() {

@@ -5,15 +5,10 @@ import { element } from "photoflow/elements.js";
 import { icon } from "photoflow/icons.js";
 import { Panel } from "photoflow/panel.js";
 import { CAMERA } from "photoflow/state.js";
+import { KIND_WORDS, sentence, titleOf } from "photoflow/titles.js";
 
 /** @typedef {import("photoflow/types.js").Layer} Layer */
 /** @typedef {import("photoflow/state.js").State} State */
-
-/** @type {Record<string, string>} */
-const KIND_WORDS = {
-  person: "Person", animal: "Animal", plant: "Plant", rigid: "Rigid thing", cloth: "Cloth", flame: "Flame",
-  hanging: "Hanging thing", water: "Water", sky: "Sky, clouds", smoke: "Smoke", unknown: "Something else",
-}; // prettier-ignore
 
 export class LayersPanel extends Panel {
   /**
@@ -28,7 +23,7 @@ export class LayersPanel extends Panel {
   makeup() {
     const { work, chosen, catalogue, tool } = this.state;
     const layers = work?.layers.map((l) => [l.name, l.label, l.kind, l.sure, l.why, l.region, l.on, this.state.wordsOf(l.name)]);
-    return [work?.id, work?.note, layers, chosen, this.state.wordsOf(CAMERA), catalogue.kinds.length, this.renaming, tool === "add"];
+    return [work?.id, work?.note, layers, chosen, cameraWords(this.state), catalogue.kinds.length, this.renaming, tool === "add"];
   }
 
   build() {
@@ -37,6 +32,7 @@ export class LayersPanel extends Panel {
     const add = element("button", { class: "button wide", type: "button", "data-key": "add", "aria-pressed": String(tool === "add"), title: "Show something else that should move (N)", click: () => this.state.set({ tool: tool === "add" ? "pull" : "add" }) }, icon("plus"), "Add something");
     const note = work.layers.length ? null : element("p", { class: "note" }, sentence(work.note) || "Nothing was found by itself. Add something that should move.");
     return [
+      element("h2", {}, "On the photo"),
       element("ul", { class: "rows", "aria-label": "What is on the photo" }, ...work.layers.map((layer, i) => this.#row(layer, i)), this.#camera()),
       note,
       add,
@@ -51,7 +47,7 @@ export class LayersPanel extends Panel {
     const { state } = this;
     const chosen = state.chosen === layer.name;
     const say = (/** @type {Event} */ event) => state.edit({ edit: "switch", layer: layer.name, on: /** @type {HTMLInputElement} */ (event.target).checked });
-    const on = element("input", { type: "checkbox", role: "switch", class: "switch", "data-key": `on ${layer.name}`, checked: layer.on, "aria-label": `${layer.name} is animated`, title: layer.on ? "Leave it out" : "Take it in", change: say });
+    const on = element("input", { type: "checkbox", role: "switch", class: "switch", "data-key": `on ${layer.name}`, checked: layer.on, "aria-label": `${titleOf(state.work, layer)} is animated`, title: layer.on ? "Leave it out" : "Take it in", change: say });
     const row = element("li", { class: `row-item${chosen ? " chosen" : ""}${layer.on ? "" : " off"}` },
       element("div", { class: "row-head" }, this.#name(layer), on),
       chosen && this.#details(layer, i)); // prettier-ignore
@@ -66,7 +62,7 @@ export class LayersPanel extends Panel {
     if (this.renaming === layer.name) return this.#renamer(layer);
     const choose = () => state.set({ chosen: layer.name, tool: state.tool === "add" ? "pull" : state.tool });
     const words = element("span", { class: "words" },
-      element("span", { class: "name" }, layer.name),
+      element("span", { class: "name" }, titleOf(state.work, layer)),
       element("span", { class: "about" }, layer.on ? `${KIND_WORDS[layer.kind] ?? layer.kind} · ${state.wordsOf(layer.name)}` : "Left out")); // prettier-ignore
     return element("button", { class: "row-main", type: "button", "data-key": `layer ${layer.name}`, "aria-pressed": String(state.chosen === layer.name), click: choose }, icon(layer.region ? "region" : "thing"), words);
   }
@@ -76,14 +72,15 @@ export class LayersPanel extends Panel {
     const done = () => {
       if (this.renaming !== layer.name) return;
       this.renaming = "";
-      const name = input.value.trim().replace(/\s+/g, "-");
-      if (name && name !== layer.name) this.#rename(layer.name, name);
+      const words = input.value.trim();
+      const name = words.replace(/\s+/g, "-");
+      if (name && name !== layer.name && words !== titleOf(this.state.work, layer)) this.#rename(layer.name, name);
       else this.update();
     };
-    const input = element("input", { class: "renamer", type: "text", value: layer.name, maxlength: 60, "aria-label": `New name of ${layer.name}`, "data-key": "renamer", blur: done });
+    const input = element("input", { class: "renamer", type: "text", value: titleOf(this.state.work, layer), maxlength: 60, "aria-label": `New name of ${titleOf(this.state.work, layer)}`, "data-key": "renamer", blur: done });
     input.addEventListener("keydown", (event) => {
       event.stopPropagation();
-      if (event.key === "Escape") input.value = layer.name;
+      if (event.key === "Escape") input.value = "";
       if (event.key === "Enter" || event.key === "Escape") done();
     });
     setTimeout(() => input.select());
@@ -144,17 +141,15 @@ export class LayersPanel extends Panel {
 
 /** @param {State} state */
 function cameraWords(state) {
-  return state.motions(CAMERA).length ? "Moves" : "Stays still";
+  const controls = state.catalogue.motions.find((entry) => entry.type === "camera")?.controls ?? [];
+  const words = state.motions(CAMERA).flatMap((motion) => controls.filter((one) => motion[one.name]).map((one) => one.word));
+  return words.join(" + ") || "Stays still";
 }
 
 /** @param {Layer} layer */
 function whyOf(layer) {
+  if (layer.kind === "unknown") return "It was not recognised. Say what it is, and it may move by itself.";
   const kind = layer.label ?? (KIND_WORDS[layer.kind] ?? layer.kind).toLowerCase();
   const sure = layer.sure < 1 ? `, ${Math.round(100 * layer.sure)} % sure` : "";
   return `${sentence(kind)}${sure}${layer.why ? `: ${layer.why}` : ""}.`;
-}
-
-/** @param {string} words */
-function sentence(words) {
-  return words.charAt(0).toUpperCase() + words.slice(1);
 }

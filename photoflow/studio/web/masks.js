@@ -57,20 +57,24 @@ export class Masks {
     this.onload = onload;
     /** @type {Map<string, Mask | null>} by address; null: it is on its way */
     this.known = new Map();
+    /** @type {Map<string, Mask>} by the layer's address: what is shown until a newer one is there */
+    this.latest = new Map();
   }
 
   /**
-   * Return a layer's mask, or null, and then tell when it is there.
+   * Return a layer's mask; until that is there, and is told, the one before it, or null.
    * @param {Layer} layer
    * @param {{width: number, height: number}} photo
    */
   of(layer, photo) {
-    const found = this.known.get(layer.mask);
-    if (found !== undefined) return found;
-    this.known.set(layer.mask, null);
-    for (const address of [...this.known.keys()].slice(0, -KEPT)) this.known.delete(address);
-    this.#load(layer.mask, photo);
-    return null;
+    const address = layer.mask;
+    const before = this.latest.get(address.split("?")[0]) ?? null;
+    const found = this.known.get(address);
+    if (found !== undefined) return found ?? before;
+    this.known.set(address, null);
+    for (const old of [...this.known.keys()].slice(0, -KEPT)) this.known.delete(old);
+    this.#load(address, photo);
+    return before;
   }
 
   /**
@@ -95,7 +99,9 @@ export class Masks {
     const { data } = context.getImageData(0, 0, width, height);
     const alpha = new Uint8ClampedArray(width * height);
     for (let i = 0; i < alpha.length; i++) alpha[i] = data[4 * i + 3];
-    this.known.set(address, new Mask(width, height, alpha, photo));
+    const mask = new Mask(width, height, alpha, photo);
+    this.known.set(address, mask);
+    this.latest.set(address.split("?")[0], mask);
     this.onload();
   }
 }

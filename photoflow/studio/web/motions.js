@@ -40,7 +40,7 @@ export class MotionPanel extends Panel {
     }
     const motions = chosen === null ? [] : this.state.motions(chosen);
     const cards = motions.map((one) => [one.type, one.source, Boolean(one.arrows?.length), Array.isArray(one.pivot)]);
-    return [this.whose, layer?.region, layer?.kind, layer?.on, cards, catalogue.motions.length, this.choosing, tool];
+    return [this.whose, this.state.title, layer?.region, layer?.kind, layer?.on, cards, catalogue.motions.length, this.choosing, tool];
   }
 
   build() {
@@ -48,7 +48,7 @@ export class MotionPanel extends Panel {
     const { chosen, layer } = state;
     if (!state.work || chosen === null) return [element("p", { class: "note" }, "Choose a layer to say how it moves.")];
     const motions = state.motions(chosen);
-    const title = layer ? `How ${layer.name} moves` : "How the camera moves";
+    const title = layer ? `How ${state.title} moves` : "How the camera moves";
     const still = element("p", { class: "note" }, layer ? "It stays still." : "It stays still. Add a motion to push in, pan or go round.");
     return [
       element("h2", { id: "motion-title" }, title),

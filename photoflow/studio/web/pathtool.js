@@ -33,8 +33,8 @@ export class PathTool extends Tool {
 
   get hint() {
     if (!this.state.layer) return "";
-    if (!this.motion) return `Draw the way that ${this.state.layer.name} goes. End where you began for a round trip.`;
-    return "Drag its points. The diamond is where it is at half time. Draw again for another path.";
+    if (!this.motion) return `Draw the way that ${this.state.title} goes. End where you began for a round trip.`;
+    return "Drag its points; the diamond is half time. Draw again for another.";
   }
 
   options() {
@@ -138,7 +138,7 @@ export class PathTool extends Tool {
     const curve = smooth(points, motion.closed);
     const [last, before] = [curve[curve.length - 1], along(curve, 0.97)];
     const size = 12 * area.unit;
-    const name = this.state.layer?.name;
+    const name = this.state.title;
     return [
       ...line(lineOf(curve), "path"),
       ...line(motion.closed ? head(along(curve, 0.24), along(curve, 0.26), size) : head(before, last, size), "path"),

@@ -29,10 +29,9 @@ export class PointTool extends Tool {
   }
 
   get hint() {
-    const { layer } = this.state;
     return this.takes
-      ? `Click what does not belong to ${layer?.name}.`
-      : `Click what belongs to ${layer?.name}. With Shift, a click takes away.`;
+      ? `Click what does not belong to ${this.state.title}.`
+      : `Click what belongs to ${this.state.title}. With Shift, a click takes away.`;
   }
 
   options() {
@@ -89,8 +88,7 @@ export class BrushTool extends Tool {
   }
 
   get hint() {
-    const { layer } = this.state;
-    return this.erases ? `Paint over what does not belong to ${layer?.name}.` : `Paint over what belongs to ${layer?.name}.`;
+    return this.erases ? `Paint over what does not belong to ${this.state.title}.` : `Paint over what belongs to ${this.state.title}.`;
   }
 
   /** Diameter, pixels of the photo. */

@@ -128,13 +128,18 @@ export class StageArea {
     refill(this.drawing, ...this.tool.drawn(this));
   }
 
+  /** Whether a hand pulls the picture, which then is elsewhere than its outline. */
+  get grabbing() {
+    return this.frame.classList.contains("grabbing");
+  }
+
   #outlines() {
     const { work, hovered, layer, tool, busy } = this.state;
     const shown = [];
     for (const one of work?.layers ?? []) {
       const mask = this.maskOf(one); // asked for even where it is not drawn, so that it is there when it is needed
       const edited = one === layer && (this.tool.still || this.flashing) && tool !== "add";
-      if (!mask || !(edited || one.name === hovered)) continue;
+      if (!mask || this.grabbing || !(edited || one.name === hovered)) continue;
       const kind = edited ? (this.tool.still ? "edited" : "flashed") : "hovered";
       shown.push(drawn("path", { class: `under ${kind}`, d: mask.outline }), drawn("path", { class: `outline ${kind}`, d: mask.outline }));
     }

@@ -1,6 +1,7 @@
 // What is open and chosen: the work as the server says it, and what the page adds to that.
 
 import { Edits, Failure } from "photoflow/api.js";
+import { calledOf } from "photoflow/titles.js";
 
 /** @typedef {import("photoflow/types.js").Work} Work */
 /** @typedef {import("photoflow/types.js").Layer} Layer */
@@ -82,6 +83,11 @@ export class State {
    */
   layerOf(name) {
     return this.work?.layers.find((layer) => layer.name === name) ?? null;
+  }
+
+  /** What the chosen layer is called within a sentence. */
+  get title() {
+    return this.layer ? calledOf(this.work, this.layer) : "the camera";
   }
 
   /**

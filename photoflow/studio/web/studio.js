@@ -48,7 +48,7 @@ const opening = new Opening(state);
 const keeper = new Keeper();
 const parts = [
   new Toolbar(state, tools, area, preview), opening, new Head(state, opening, keys), preview, area, transport, lenses,
-  new LayersPanel(state, byId("layers")), new MotionPanel(state, byId("motion"), area), new ClipPanel(state, byId("clip")),
+  new LayersPanel(state, byId("layers")), new MotionPanel(state, byId("motion"), area), new ClipPanel(state, byId("clip-controls")),
   new ExportPanel(state, byId("export"), (line) => messages.say(line)),
 ]; // prettier-ignore
 
@@ -66,6 +66,7 @@ preview.onchange = () => state.tell();
 
 function update() {
   const { work } = state;
+  if (document.body.dataset.view !== state.view) byId("panels").scrollTop = 0;
   document.body.dataset.view = state.view;
   document.body.classList.toggle("open", work !== null);
   for (const part of parts) part.update();

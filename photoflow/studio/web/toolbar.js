@@ -23,7 +23,6 @@ export class Toolbar extends Panel {
     this.preview = preview;
     this.before = state.tool;
     this.line = byId("tool-line");
-    this.said = "";
   }
 
   makeup() {
@@ -47,7 +46,9 @@ export class Toolbar extends Panel {
       this.before = state.tool;
       area.draw();
     }
+    const other = this.made;
     super.update();
+    if (other !== this.made) this.node.querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.#say();
   }
 

@@ -30,7 +30,10 @@ export class Transport {
     this.slice = this.#button("slice", "slice", "Slice", "One row of the photo over time: drag its line (T)");
     this.flow.addEventListener("click", () => this.#look("flow"));
     this.slice.addEventListener("click", () => this.#look("slice"));
-    this.node.append(this.play, this.scrubber, this.clock, this.rate, element("span", { class: "lenses" }, this.compare, this.flow, this.slice));
+    this.node.append(this.play, this.scrubber, this.clock);
+    const phone = matchMedia("(max-width: 760px)");
+    phone.addEventListener("change", () => this.#place(phone.matches));
+    this.#place(phone.matches);
     this.#listen();
     preview.onframe = () => this.#tick();
   }
@@ -50,6 +53,15 @@ export class Transport {
     this.flow.setAttribute("aria-pressed", String(this.lenses.flowing));
     this.slice.setAttribute("aria-pressed", String(this.lenses.slicing));
     this.#tick();
+  }
+
+  /**
+   * On a phone there is no room below the photo for all looks at it.
+   * @param {boolean} narrow
+   */
+  #place(narrow) {
+    this.node.append(this.compare);
+    (narrow ? byId("looks") : this.node).append(this.flow, this.slice, this.rate);
   }
 
   /** @param {"flow" | "slice"} which */
