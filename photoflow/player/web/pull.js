@@ -165,7 +165,9 @@ export class Simulation {
         const i = row * columns + column;
         if (this.mobility[i] < HOLDABLE) continue;
         let sum = 0;
-        for (const k of [i, i + rows * columns]) sum += (field[k + 1] - field[k]) ** 2 + (field[k + columns] - field[k]) ** 2;
+        for (const k of [i, i + rows * columns]) {
+          sum += (field[k + 1] - field[k]) ** 2 + (field[k + columns] - field[k]) ** 2;
+        }
         strains.push(Math.sqrt(sum));
       }
     }
@@ -192,7 +194,8 @@ export class Simulation {
   #take(x, y) {
     const first = 2 * this.patches;
     // Patches of earlier holds stay until they are at rest.
-    const kept = [...this.omega.keys()].filter((j) => j >= first || this.#moves(j - (j % 2)) || this.#moves(j - (j % 2) + 1));
+    const moves = (/** @type {number} */ pair) => this.#moves(pair) || this.#moves(pair + 1);
+    const kept = [...this.omega.keys()].filter((j) => j >= first || moves(j - (j % 2)));
     const patch = this.#patch(x, y);
     const highest = this.omega.reduce((most, rate) => Math.max(most, rate), 0);
     const size = Math.max(peak(patch[0]), peak(patch[1]));
@@ -280,7 +283,8 @@ class Hold {
     const yielding = along.map((row) => row.map((value, j) => value / omega[j] ** 2));
     const [[xx, xy], [yx, yy]] = along.map((row) => yielding.map((other) => dot(row, other)));
     const inverse = [[yy, -xy], [-yx, xx]].map((row) => row.map((value) => value / (xx * yy - xy * yx)));
-    this.static = [0, 1].map((a) => omega.map((_, j) => yielding[0][j] * inverse[0][a] + yielding[1][j] * inverse[1][a]));
+    this.static = [0, 1].map((a) =>
+      omega.map((_, j) => yielding[0][j] * inverse[0][a] + yielding[1][j] * inverse[1][a]));
     const { basis, stiffness } = swings(along, omega);
     this.basis = basis; // a swing in each
     this.inertia = this.static.map((row) => Float64Array.from(basis, (swing) => dot(swing, row)));
@@ -348,7 +352,8 @@ function swings(along, omega) {
   const count = omega.length - 2;
   const columns = Array.from({ length: count }, (_, k) => omega.map((_, j) => free[j * count + k]));
   const stiff = columns.map((column) => column.map((value, j) => value * omega[j] ** 2));
-  const matrix = Float64Array.from({ length: count * count }, (_, i) => dot(columns[Math.floor(i / count)], stiff[i % count]));
+  const matrix = Float64Array.from({ length: count * count }, (_, i) =>
+    dot(columns[Math.floor(i / count)], stiff[i % count]));
   const { values, vectors } = eigen(matrix, count);
   const basis = columns.map((_, k) => omega.map((_, j) => {
     let sum = 0;
