@@ -15,7 +15,7 @@ from pages_in_browser import started
 from skimage import data
 
 from photoflow import Animator
-from photoflow.io import image
+from photoflow.io.image import write_image
 from photoflow.studio.app import create_app
 from photoflow.studio.server import listening
 
@@ -69,7 +69,7 @@ def hand(browser, address, request):
 @pytest.fixture
 def cat(tmp_path):
     """The bytes of a photo of a cat, 451 × 300 pixels."""
-    image.write(tmp_path / "cat.png", data.chelsea())
+    write_image(tmp_path / "cat.png", data.chelsea())
     return (tmp_path / "cat.png").read_bytes()
 
 

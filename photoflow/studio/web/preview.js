@@ -7,10 +7,17 @@ import { Player } from "photoflow/player.js";
 /** @typedef {import("photoflow/types.js").Point} Point */
 /** @typedef {import("photoflow/state.js").State} State */
 
+const CORRECTED = 800; // milliseconds without a change until what nobody sees at the moment is fetched
+
 export class Preview {
-  /** @param {State} state */
-  constructor(state) {
+  /**
+   * @param {State} state
+   * @param {() => boolean} covered whether the photo is shown as it is, in place of the moving picture
+   */
+  constructor(state, covered) {
     this.state = state;
+    this.covered = covered;
+    this.timer = 0;
     this.canvas = /** @type {HTMLCanvasElement} */ (byId("moving"));
     /** @type {Player | null} */
     this.player = null;
@@ -41,6 +48,8 @@ export class Preview {
   update() {
     const { work } = this.state;
     if (work?.id !== this.work) {
+      clearTimeout(this.timer);
+      this.timer = 0;
       this.request?.abort();
       this.request = null;
       this.work = work?.id ?? "";
@@ -49,8 +58,17 @@ export class Preview {
     }
     if (!work || !this.player) return;
     const wanted = `${work.id} ${work.revision}`;
-    if (wanted === this.wanted) return;
+    if (wanted === this.wanted && !(this.timer && !this.covered())) return;
     this.wanted = wanted;
+    clearTimeout(this.timer);
+    this.timer = 0;
+    // A mask that is corrected is answered sooner when the server does not draw what is not seen.
+    if (this.covered()) this.timer = setTimeout(() => this.#begin(), CORRECTED);
+    else this.#begin();
+  }
+
+  #begin() {
+    this.timer = 0;
     if (!this.request) this.#fetch();
   }
 

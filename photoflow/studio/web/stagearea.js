@@ -210,5 +210,5 @@ export class StageArea {
 
 /** @param {EventTarget | null} target */
 function keyOf(target) {
-  return target instanceof Element ? target.getAttribute("data-key") : null;
+  return (target instanceof Element && target.closest("[data-key]")?.getAttribute("data-key")) || null;
 }

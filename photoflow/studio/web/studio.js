@@ -30,7 +30,7 @@ const BRUSH = 0.04; // size of a brush at first, of the photo's longest side
 const state = new State();
 const messages = new Messages();
 state.onproblem = (/** @type {string} */ line) => messages.say(line, true);
-const preview = new Preview(state);
+const preview = new Preview(state, () => tools[state.tool].still);
 const brush = { size: BRUSH };
 /** @type {Record<string, Tool>} */
 const tools = Object.fromEntries(
@@ -47,7 +47,7 @@ const keys = new Keys(state, tools, area, transport);
 const opening = new Opening(state);
 const keeper = new Keeper();
 const parts = [
-  new Toolbar(state, tools, area, preview), opening, new Head(state, opening, keys), preview, area, transport, lenses,
+  new Toolbar(state, tools, area, preview), opening, new Head(state, opening, keys), area, preview, transport, lenses,
   new LayersPanel(state, byId("layers")), new MotionPanel(state, byId("motion"), area), new ClipPanel(state, byId("clip-controls")),
   new ExportPanel(state, byId("export"), (line) => messages.say(line)),
 ]; // prettier-ignore

@@ -16,8 +16,9 @@ const GIVEN = /^(subject|region)-\d+$/; // names that nobody chose
  * @param {Layer} layer
  */
 export function titleOf(work, layer) {
-  const same = (work?.layers ?? []).filter((one) => wordOf(one) === wordOf(layer));
-  const number = same.length > 1 ? ` ${same.findIndex((one) => one.name === layer.name) + 1}` : "";
+  const same = (work?.layers ?? []).filter((one) => wordOf(one) === wordOf(layer)).map((one) => one.name);
+  same.sort(new Intl.Collator("en", { numeric: true }).compare); // as they came, so that nobody's number changes
+  const number = same.length > 1 ? ` ${same.indexOf(layer.name) + 1}` : "";
   return GIVEN.test(layer.name) ? `${wordOf(layer)}${number}` : wordOf(layer);
 }
 
