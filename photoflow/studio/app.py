@@ -222,7 +222,9 @@ def _add_pictures(app: FastAPI, studio: Studio) -> None:
         make, mime = FILES[name]
         if whole and name == repeat.STAGE:
             make = _whole_stage
-        return Response(await studio.on(work, make), media_type=mime, headers=_saved_as(name))
+        own = studio.works[work]  # its state does not change, so that nobody waits for what packs it
+        data = await studio.turns.take(f"{own.id}/files", lambda: make(own))
+        return Response(data, media_type=mime, headers=_saved_as(name))
 
 
 def _add_renders(app: FastAPI, studio: Studio) -> None:
