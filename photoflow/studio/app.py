@@ -163,7 +163,12 @@ def _add_works(app: FastAPI, studio: Studio) -> None:
     async def create(request: Request) -> Response:
         name = label_of(request.headers.get("x-name", ""))
         data = await studio.uploads.read(request, MOST_PHOTO)
-        return JSONResponse(await studio.openings.take("", lambda: described(studio.open(data, name))), 201)
+
+        def act() -> Any:
+            work_alone()
+            return described(studio.open(data, name))
+
+        return JSONResponse(await studio.openings.take("", act), 201)
 
     @app.get("/api/works/{work}")
     async def state(work: str) -> Any:
