@@ -35,6 +35,7 @@ from benchmarks.bench_animate import RESULTS, astronaut, machine, resized
 
 SESSIONS, REQUESTS = 8, 200
 WARM = 60  # requests of each session before: caches fill, and the allocator keeps what it got
+PATIENCE = 600.0  # seconds: eight photos are opened one after the other, on a machine that may be busy
 GROWTH = 1.15  # of the memory after that, at most
 
 Numbers = dict[str, list[float]]
@@ -238,7 +239,7 @@ def session(address: str, photo: bytes, statuses: Counter[int], requests: int, s
         with lock:
             statuses[status] += 1
 
-    with httpx.Client(base_url=address, timeout=120) as client:
+    with httpx.Client(base_url=address, timeout=PATIENCE) as client:
         hand = Hand(client, photo, answered)
         name = hand.state["layers"][0]["name"] if hand.state["layers"] else ""
         while count < requests - 1:
