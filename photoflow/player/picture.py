@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from photoflow.render.renderer import Renderer
 VERSION = 1
 RATE, MOST_SAMPLES = 30.0, 600  # moments a second at which displacements are kept, and at most in all
 STEP = 8  # pixels from one node of the background to the next, or a multiple
+LEAST_SHEET = 4  # nodes along a side from which a picture can be pulled as a whole
 REGION_STEP = 4  # pixels from one node to the next of the grid on which a region's motion is planned: ripples are fine
 
 Places = Callable[[Array, float], Array]  # where points (h, w, 2) of the photo are seen at a time
@@ -104,6 +105,13 @@ class MovingPicture:
     seconds: float
     loop: bool
     layers: tuple[PlayedLayer, ...]
+
+    def pullable(self) -> MovingPicture:
+        """Return the picture so that something in it can be pulled: all of it as one where nothing was cut out."""
+        first, *others = self.layers
+        if any(layer.pull for layer in self.layers) or min(first.mesh.size) < LEAST_SHEET:
+            return self
+        return replace(self, layers=(replace(first, pull=Pull.of_all(first.mesh)), *others))
 
     def document(self, url: Callable[[Image], str], images: Images | None = None) -> dict[str, Any]:
         """Return the picture as the player reads it, of JSON's types alone.

@@ -1,59 +1,18 @@
-// What the page asks the server for.
+// Talks with the server: requests, and edits one after the other.
 
-/** @typedef {{type: string, [name: string]: any}} Motion */
-/**
- * @typedef {object} Layer
- * @property {string} name
- * @property {string | null} label
- * @property {string} kind
- * @property {number} sure
- * @property {string} why
- * @property {boolean} region
- * @property {boolean} on
- * @property {string} mask
- * @property {[number, number, number, number]} box
- * @property {number[][][]} free
- * @property {number[][][]} pinned
- * @property {Motion | null} chosen
- */
-/**
- * @typedef {object} Work
- * @property {string} id
- * @property {number} revision
- * @property {string} name
- * @property {{width: number, height: number, url: string}} photo
- * @property {string} note
- * @property {Layer[]} layers
- * @property {Record<string, Motion[]>} motion
- * @property {{seconds: number, fps: number, loop: boolean}} settings
- * @property {string | null} undo
- * @property {string | null} redo
- * @property {string | null} problem
- */
-/**
- * @typedef {object} Control
- * @property {string} name
- * @property {string} word
- * @property {string} unit
- * @property {string} kind
- * @property {number | null} least
- * @property {number | null} most
- * @property {number | null} step
- * @property {number} scale
- * @property {any} default
- * @property {string} hint
- * @property {{value: string, word: string}[]} [choices]
- */
-/** @typedef {{type: string, word: string, on: string[], hint: string, start: Motion, controls: Control[]}} Entry */
-/** @typedef {{format: string, word: string, alpha: boolean, hint: string}} Format */
-/** @typedef {{motions: Entry[], kinds: string[], formats: Format[]}} Catalogue */
-/** @typedef {{number: number, format: string, state: string, done: number, frames: number, error: string | null, name: string, url: string | null}} Render */
+/** @typedef {import("photoflow/types.js").Work} Work */
+/** @typedef {import("photoflow/types.js").Edit} Edit */
 
-/** An answer that is none. */
-export class Refused extends Error {
+const BUSY = 503; // too much is asked for at the moment
+const AGAIN = 400; // milliseconds until it is asked for again
+const TRIES = 6;
+const SETTLE = 60; // milliseconds in which a newer edit of the same control takes an edit's place
+
+/** What went wrong, in one line, and the status with which the server said so. */
+export class Failure extends Error {
   /**
    * @param {string} line
-   * @param {number} status
+   * @param {number} status 0: there was no answer
    */
   constructor(line, status) {
     super(line);
@@ -62,71 +21,135 @@ export class Refused extends Error {
 }
 
 /**
- * Return the answer to a request.
+ * Ask the server.
+ * @param {string} address
+ * @param {RequestInit} [how]
+ * @throws {Failure} it refuses, or does not answer
+ */
+export async function asked(address, how = {}) {
+  for (let tried = 1; ; tried++) {
+    const answer = await answered(address, how);
+    if (answer.ok) return answer;
+    const line = await lineOf(answer);
+    if (answer.status !== BUSY || tried >= TRIES) throw new Failure(line, answer.status);
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+  }
+}
+
+/**
+ * Ask for a document.
  * @param {string} address
  * @param {RequestInit} [how]
  */
-async function asked(address, how) {
-  let answer;
-  try {
-    answer = await fetch(address, how);
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
-    throw new Refused("The studio does not answer. Is it still running?", 0);
-  }
-  if (answer.ok) return answer;
-  let line = `The studio refused (${answer.status}).`;
-  try {
-    line = (await answer.json()).error ?? line;
-  } catch {
-    // not one of its own answers
-  }
-  throw new Refused(line, answer.status);
+export async function document(address, how) {
+  return (await asked(address, how)).json();
+}
+
+/**
+ * Send a document and return the answer's.
+ * @param {string} address
+ * @param {object} body
+ */
+export async function sent(address, body) {
+  const how = { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) };
+  return (await asked(address, how)).json();
+}
+
+/**
+ * Open a photo or a stage.
+ * @param {Blob} data
+ * @param {string} name
+ * @returns {Promise<Work>}
+ */
+export async function opened(data, name) {
+  const headers = { "X-Name": encodeURIComponent(name), "Content-Type": "application/octet-stream" };
+  return (await asked("/api/works", { method: "POST", headers, body: data })).json();
 }
 
 /**
  * @param {string} address
- * @param {any} [body]
- * @param {AbortSignal} [signal]
+ * @param {RequestInit} how
  */
-async function json(address, body, signal) {
-  const how = body === undefined ? { signal } : { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" }, signal };
-  return (await asked(address, how)).json();
+async function answered(address, how) {
+  try {
+    return await fetch(address, how);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new Failure("The studio does not answer. Is it still running?", 0);
+  }
 }
 
-/** @param {string} id */
-const at = (id) => `/api/works/${encodeURIComponent(id)}`;
+/** @param {Response} answer */
+async function lineOf(answer) {
+  try {
+    const line = String((await answer.json()).error);
+    return line.charAt(0).toUpperCase() + line.slice(1);
+  } catch {
+    return `The studio answered with an error (${answer.status}).`;
+  }
+}
 
-/** @returns {Promise<Catalogue>} */
-export const catalogue = () => json("/api/motions");
-/** @param {string} id @returns {Promise<Work>} */
-export const work = (id) => json(at(id));
-/** @param {string} id @param {any} edit @returns {Promise<Work>} */
-export const edit = (id, edit) => json(`${at(id)}/edits`, edit);
-/** @param {string} id @param {AbortSignal} signal @returns {Promise<any>} */
-export const picture = (id, signal) => json(`${at(id)}/picture`, undefined, signal);
-/** @param {string} id @returns {Promise<Render[]>} */
-export const renders = (id) => json(`${at(id)}/renders`);
-/** @param {string} id @param {any} wish @returns {Promise<{number: number}>} */
-export const render = (id, wish) => json(`${at(id)}/renders`, wish);
-/** @param {string} id @param {number} number */
-export const dropRender = (id, number) => asked(`${at(id)}/renders/${number}`, { method: "DELETE" });
-/** @param {string} id @param {string} name */
-export const fileAddress = (id, name) => `${at(id)}/files/${name}`;
-/** @param {string} id @param {string} name */
-export const file = (id, name) => asked(fileAddress(id, name));
-/** @param {string} id @param {number} t */
-export const flowAddress = (id, t) => `${at(id)}/flow.png?t=${t.toFixed(3)}`;
-/** @param {string} id @param {number} row */
-export const sliceAddress = (id, row) => `${at(id)}/slice.png?row=${row}`;
+/** @typedef {{edit: Edit, since: number, done: (work: Work) => void, failed: (error: unknown) => void}} Waiting */
 
-/**
- * Open a photo or a stage.
- * @param {Blob} photo
- * @param {string} name
- * @returns {Promise<Work>}
- */
-export async function open(photo, name) {
-  const how = { method: "POST", body: photo, headers: { "X-Name": encodeURIComponent(name), "Content-Type": "application/octet-stream" } };
-  return (await asked("/api/works", how)).json();
+/** Edits of a work, sent one after the other; of those with the same key that wait, the newest alone. */
+export class Edits {
+  /**
+   * @param {string} work its id
+   * @param {(busy: boolean) => void} onbusy
+   */
+  constructor(work, onbusy) {
+    this.address = `/api/works/${work}/edits`;
+    this.onbusy = onbusy;
+    /** @type {Waiting[]} */
+    this.waiting = [];
+    this.sending = false;
+    this.pending = 0; // edits without an answer
+  }
+
+  /** Whether all is answered. */
+  get rest() {
+    return this.pending === 0;
+  }
+
+  /**
+   * Send an edit when its turn comes.
+   * @param {Edit} edit
+   * @returns {Promise<Work>} the state after it, or after a newer one that took its place
+   */
+  push(edit) {
+    return new Promise((done, failed) => {
+      const last = this.waiting.at(-1);
+      if (last && edit.key !== undefined && last.edit.key === edit.key) {
+        const { done: before, failed: beforeFailed } = last;
+        last.edit = edit;
+        last.done = (work) => (before(work), done(work));
+        last.failed = (error) => (beforeFailed(error), failed(error));
+      } else {
+        this.pending += 1;
+        this.waiting.push({ edit, since: performance.now(), done, failed });
+      }
+      this.#send();
+    });
+  }
+
+  async #send() {
+    if (this.sending) return;
+    this.sending = true;
+    this.onbusy(true);
+    while (this.waiting.length) {
+      const wait = this.waiting[0].edit.key === undefined ? 0 : this.waiting[0].since + SETTLE - performance.now();
+      if (wait > 0 && this.waiting.length === 1) await new Promise((resolve) => setTimeout(resolve, wait));
+      const first = /** @type {Waiting} */ (this.waiting.shift());
+      try {
+        const work = await sent(this.address, first.edit);
+        this.pending -= 1;
+        first.done(work);
+      } catch (error) {
+        this.pending -= 1;
+        first.failed(error);
+      }
+    }
+    this.sending = false;
+    this.onbusy(false);
+  }
 }

@@ -1,102 +1,145 @@
-// Controls: each has a word, a unit, a default and a hint.
+// Controls of a panel: each has a word, a unit, a default to which it returns, and a hint.
 
-import { icon, make } from "photoflow/elements.js";
+import { element } from "photoflow/elements.js";
+import { icon } from "photoflow/icons.js";
 
-/** @typedef {import("photoflow/api.js").Control} Control */
+/** @typedef {import("photoflow/types.js").Control} Control */
+/** @typedef {(value: any, done: boolean) => void} Said tells a value, and whether the hand has let go of it */
 
-let numbered = 0;
+/** @typedef {{node: HTMLElement, update: (value: any) => void}} Made a control, and what brings it to a value */
 
 /**
- * Return a control for a number.
- * @param {object} what
- * @param {string} what.word
- * @param {string} what.hint
- * @param {string} what.unit
- * @param {number} what.least
- * @param {number} what.most
- * @param {number} what.step
- * @param {number} [what.scale] shown = value * scale
- * @param {number} what.value
- * @param {number | null} what.start the default
- * @param {(value: number) => void} what.change
+ * A slider with a number beside it.
+ * @param {Pick<Control, "name" | "word" | "unit" | "least" | "most" | "step" | "scale" | "default" | "hint">} about
+ * @param {string} key unique on the page
+ * @param {any} value
+ * @param {Said} say
+ * @returns {Made}
  */
-export function slider({ word, hint, unit, least, most, step, scale = 1, value, start, change }) {
-  const id = `control-${++numbered}`;
-  const digits = Math.max(0, -Math.floor(Math.log10(step * scale) + 1e-9));
-  const range = make("input", { type: "range", id, min: least, max: most, step, "aria-describedby": `${id}-hint` });
-  const number = make("input", { type: "number", min: least * scale, max: most * scale, step: step * scale, "aria-label": `${word}, ${unit || "number"}` });
-  const reset = make("button", { type: "button", class: "reset", title: "Back to the default", "aria-label": `${word}: back to the default` }, icon("reset"));
-  const label = make("label", { for: id, text: word, title: "Double click: back to the default" });
-  const field = make(
-    "div", { class: "field", title: hint }, label,
-    make("span", { class: "value" }, reset, number, make("span", { class: "unit", text: unit })), range,
-    make("small", { class: "hint", id: `${id}-hint`, text: hint }),
-  ); // prettier-ignore
-  const show = (/** @type {number} */ now) => {
-    if (document.activeElement !== number) number.value = (now * scale).toFixed(digits);
-    range.value = String(now);
-    range.setAttribute("aria-valuetext", `${(now * scale).toFixed(digits)} ${unit}`);
-    range.style.setProperty("--filled", `${(100 * (Math.min(Math.max(now, least), most) - least)) / (most - least || 1)}%`);
-    field.classList.toggle("changed", start !== null && Math.abs(now - start) > step / 2);
+export function slider(about, key, value, say) {
+  const { word, unit, least, most, step, scale, hint } = about;
+  const limits = { min: shown(least, scale), max: shown(most, scale), step: shown(step, scale) };
+  const range = element("input", { type: "range", id: key, "data-key": key, title: hint, "aria-describedby": "hint", ...limits });
+  const number = element("input", { type: "number", "data-key": `${key}-number`, "aria-label": `${word}, ${unit}`, title: hint, inputmode: "decimal", ...limits });
+  const back = element("button", { class: "back", type: "button", "data-key": `${key}-back`, title: `Back to ${shown(about.default, scale)} ${unit}` }, icon("undo"), element("span", { class: "unseen" }, `${word}: back to its default`));
+  const node = element("div", { class: "control", "data-hint": `${word}: ${hint}` },
+    element("label", { for: key }, word), back, element("span", { class: "number" }, number, element("span", { class: "unit" }, unit)), range); // prettier-ignore
+  const update = (/** @type {any} */ to) => {
+    const text = String(shown(to ?? about.default ?? least, scale));
+    if (document.activeElement !== number) number.value = text;
+    range.value = text;
+    range.setAttribute("aria-valuetext", `${text} ${unit}`);
+    const share = (Number(range.value) - Number(range.min)) / (Number(range.max) - Number(range.min) || 1);
+    range.style.setProperty("--share", `${100 * share}%`);
+    back.hidden = about.default === null || about.default === undefined || shown(to ?? about.default, scale) === shown(about.default, scale);
   };
-  const say = (/** @type {number} */ now) => {
-    show(now);
-    change(now);
+  const tell = (/** @type {string} */ text, /** @type {boolean} */ done) => {
+    if (text === "" || !Number.isFinite(Number(text))) return;
+    const to = Number((Number(text) / scale).toFixed(6));
+    update(to);
+    say(to, done);
   };
-  range.addEventListener("input", () => say(Number(range.value)));
-  number.addEventListener("change", () => {
-    if (number.value !== "" && Number.isFinite(number.valueAsNumber)) say(Math.min(Math.max(number.valueAsNumber / scale, least), most));
-    else show(value);
+  const reset = () => {
+    update(about.default);
+    say(about.default, true);
+  };
+  range.addEventListener("input", () => tell(range.value, false));
+  range.addEventListener("change", () => tell(range.value, true));
+  range.addEventListener("dblclick", reset);
+  number.addEventListener("change", () => tell(number.value, true));
+  back.addEventListener("click", () => {
+    reset();
+    range.focus();
   });
-  const back = () => start !== null && say(start);
-  reset.addEventListener("click", back);
-  label.addEventListener("dblclick", back);
-  show(value);
-  return field;
+  update(value);
+  return { node, update };
 }
 
 /**
- * Return a control for one of several words.
- * @param {object} what
- * @param {string} what.word
- * @param {string} what.hint
- * @param {{value: string, word: string}[]} what.choices
- * @param {string} what.value
- * @param {(value: string) => void} what.change
+ * @param {number} value
+ * @param {number} scale
  */
-export function choice({ word, hint, choices, value, change }) {
-  const id = `control-${++numbered}`;
-  const select = make("select", { id, "aria-describedby": `${id}-hint` }, ...choices.map((one) => make("option", { value: one.value, text: one.word, selected: one.value === value })));
-  select.addEventListener("change", () => change(select.value));
-  return make("div", { class: "field", title: hint }, make("label", { for: id, text: word }), select, make("small", { class: "hint", id: `${id}-hint`, text: hint }));
+function shown(value, scale) {
+  return Number((value * scale).toFixed(2));
 }
 
 /**
- * Return a control for yes or no.
- * @param {object} what
- * @param {string} what.word
- * @param {string} what.hint
- * @param {boolean} what.value
- * @param {(value: boolean) => void} what.change
+ * One of several words.
+ * @param {Pick<Control, "word" | "hint" | "choices">} about
+ * @param {string} key
+ * @param {any} value
+ * @param {Said} say
+ * @returns {Made}
  */
-export function toggle({ word, hint, value, change }) {
-  const id = `control-${++numbered}`;
-  const knob = onOff(word, value, change);
-  return make("div", { class: "field", title: hint }, make("span", { class: "label", id, text: word }), knob, make("small", { class: "hint", text: hint }));
+export function choice(about, key, value, say) {
+  const { word, hint, choices = [] } = about;
+  const select = element("select", { id: key, "data-key": key, title: hint, "aria-describedby": "hint" }, ...choices.map((one) => element("option", { value: one.value }, one.word)));
+  select.addEventListener("change", () => say(select.value, true));
+  const update = (/** @type {any} */ to) => {
+    select.value = String(to);
+  };
+  update(value);
+  return { node: element("div", { class: "control row", "data-hint": `${word}: ${hint}` }, element("label", { for: key }, word), select), update };
 }
 
 /**
- * Return a switch.
- * @param {string} word
+ * A switch.
+ * @param {Pick<Control, "word" | "hint">} about
+ * @param {string} key
  * @param {boolean} value
- * @param {(value: boolean) => void} change
+ * @param {Said} say
+ * @returns {Made}
  */
-export function onOff(word, value, change) {
-  const knob = make("button", { type: "button", class: "switch", role: "switch", "aria-checked": value ? "true" : "false", "aria-label": word });
-  knob.addEventListener("click", () => {
-    const now = knob.getAttribute("aria-checked") !== "true";
-    knob.setAttribute("aria-checked", now ? "true" : "false");
-    change(now);
+export function toggle(about, key, value, say) {
+  const { word, hint } = about;
+  const box = element("input", { type: "checkbox", role: "switch", class: "switch", id: key, "data-key": key, title: hint, "aria-describedby": "hint" });
+  box.addEventListener("change", () => say(box.checked, true));
+  const update = (/** @type {any} */ to) => {
+    box.checked = Boolean(to);
+  };
+  update(value);
+  return { node: element("div", { class: "control row", "data-hint": `${word}: ${hint}` }, element("label", { for: key }, word), box), update };
+}
+
+/**
+ * Two or three words, of which one is chosen.
+ * @param {string} label
+ * @param {string[][]} choices pairs of a value and its word
+ * @param {string} value
+ * @param {(value: string) => void} say
+ */
+export function segments(label, choices, value, say) {
+  const buttons = choices.map(([own, word]) =>
+    element("button", { type: "button", role: "radio", "aria-checked": String(own === value), tabindex: own === value ? 0 : -1, "data-key": `${label} ${own}`, click: () => say(own) }, word),
+  );
+  const moved = (/** @type {KeyboardEvent} */ event) => {
+    const way = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+    const at = buttons.findIndex((button) => button === event.target);
+    if (way === undefined || at < 0) return;
+    event.preventDefault();
+    event.stopPropagation();
+    const next = buttons[(at + way + buttons.length) % buttons.length];
+    next.focus();
+    next.click();
+  };
+  return element("div", { class: "segments", role: "radiogroup", "aria-label": label, keydown: moved }, ...buttons);
+}
+
+const [FINEST, COARSEST] = [0.004, 0.3]; // sizes of a brush, of the photo's longest side
+
+/**
+ * The size of a brush; small sizes have as much of the slider as large ones.
+ * @param {number} size share of the photo's longest side
+ * @param {(size: number) => void} say
+ */
+export function sizeSlider(size, say) {
+  const place = Math.log(size / FINEST) / Math.log(COARSEST / FINEST);
+  const range = element("input", { type: "range", min: 0, max: 1, step: 0.01, value: place.toFixed(2), id: "brush-size", "data-key": "brush-size", title: "Size of the brush; also with [ and ]" });
+  const update = () => range.style.setProperty("--share", `${100 * Number(range.value)}%`);
+  range.addEventListener("input", () => {
+    update();
+    say(FINEST * (COARSEST / FINEST) ** Number(range.value));
   });
-  return knob;
+  update();
+  return element("label", { class: "size" }, "Size", range);
 }

@@ -1,115 +1,120 @@
-// Autosave: what is worked on is kept in the browser, so that one can reopen it where one was.
+// Keeps the last work in the browser, so that it opens where one was.
 
-import * as api from "photoflow/api.js";
-import { store } from "photoflow/store.js";
+import { asked } from "photoflow/api.js";
 
-const NAME = "photoflow-studio";
-const IDLE = 3000; // milliseconds without a change after which it is kept
-const LAST = "photoflow-studio/last"; // the address of the work
+/** @typedef {import("photoflow/types.js").Work} Work */
+/** @typedef {import("photoflow/types.js").Kept} Kept */
+/** @typedef {{id: string, name: string, stage: Blob, document: Kept, at: number}} Saved */
 
-let timer = 0;
-let masks = ""; // of which the stage that is kept is
+const LAST = "photoflow-studio";
+const [BASE, STORE] = ["photoflow-studio", "works"];
+const MOST = 6; // works
+const IDLE = 1500; // milliseconds without a change until a work is kept
 
-/** Keep the work some time after each change. */
-export function keep() {
-  store.on("work", () => {
-    if (store.work) remember(store.work.id);
-    clearTimeout(timer);
-    timer = window.setTimeout(write, IDLE);
-  });
-}
-
-/** @param {string} id */
-function remember(id) {
+/** Return the id of the work that was open last; null: none was. */
+export function lastWork() {
   try {
-    localStorage.setItem(LAST, id);
+    return localStorage.getItem(LAST);
   } catch {
-    // a private window keeps nothing
+    return null; // the browser keeps nothing
   }
 }
 
-/** Forget what is kept. */
-export function forget() {
+/** @param {string | null} id */
+export function rememberLast(id) {
   try {
-    localStorage.removeItem(LAST);
+    if (id === null) localStorage.removeItem(LAST);
+    else localStorage.setItem(LAST, id);
   } catch {
-    // there is nothing
+    // the browser keeps nothing
   }
 }
 
 /**
- * Return the work that was open last, from the server or from what was kept here; null: there is none.
- * @returns {Promise<api.Work | null>}
+ * Return what was kept of a work.
+ * @param {string} id
+ * @returns {Promise<Saved | undefined>}
  */
-export async function reopened() {
-  let id = null;
+export async function savedWork(id) {
   try {
-    id = localStorage.getItem(LAST);
+    return await done((await store("readonly")).get(id));
   } catch {
-    return null;
-  }
-  if (!id) return null;
-  try {
-    return await api.work(id);
-  } catch {
-    return restored();
+    return undefined;
   }
 }
 
-async function restored() {
-  try {
-    const kept = await read();
-    if (!kept) return null;
-    const work = await api.open(work.stage, kept.name);
-    return await api.edit(work.id, { edit: "restore", document: kept.document });
-  } catch {
-    return null;
+/** @param {Work} work */
+export function documentOf(work) {
+  const off = work.layers.filter((layer) => !layer.on).map((layer) => layer.name);
+  return { motion: work.motion, settings: work.settings, off };
+}
+
+/** Keeps a work a while after its last change. */
+export class Keeper {
+  constructor() {
+    this.timer = 0;
+    this.kept = ""; // the layers of the stage that was fetched last
+    /** @type {Blob | null} */
+    this.stage = null;
+  }
+
+  /**
+   * Keep a work soon.
+   * @param {Work} work
+   */
+  soon(work) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#keep(work), IDLE);
+  }
+
+  /** @param {Work} work */
+  async #keep(work) {
+    try {
+      const layers = JSON.stringify([work.id, work.layers.map((l) => [l.name, l.kind, l.label, l.mask, l.free, l.pinned])]);
+      if (!this.stage || layers !== this.kept) {
+        this.stage = await (await asked(`/api/works/${work.id}/files/work.stage?whole=true`)).blob();
+        this.kept = layers;
+      }
+      /** @type {Saved} */
+      const saved = { id: work.id, name: work.name, stage: this.stage, document: documentOf(work), at: Date.now() };
+      const works = await store("readwrite");
+      await done(works.put(saved));
+      /** @type {Saved[]} */
+      const all = await done(works.getAll());
+      for (const old of all.sort((a, b) => b.at - a.at).slice(MOST)) works.delete(old.id);
+    } catch {
+      // Keeping is a comfort: where the browser has no room, or the studio is gone, nothing else fails.
+    }
   }
 }
 
-async function write() {
-  const { work } = store;
-  if (!work) return;
+/**
+ * Forget what was kept of a work.
+ * @param {string} id
+ */
+export async function forgetSaved(id) {
   try {
-    const now = JSON.stringify([work.id, work.layers.map((one) => [one.name, one.mask, one.kind, one.free, one.pinned])]);
-    const kept = now === masks ? await read() : null;
-    const stage = kept?.stage ?? (await (await api.file(work.id, "work.stage")).blob());
-    const off = work.layers.filter((one) => !one.on).map((one) => one.name);
-    await put({ stage, name: work.name, document: { motion: work.motion, settings: work.settings, off } });
-    masks = now;
+    (await store("readwrite")).delete(id);
   } catch {
-    // it is kept after the next change
+    // then there is nothing to forget
   }
 }
 
-/** @typedef {{stage: Blob, name: string, document: any}} Kept */
-
-/** @returns {Promise<IDBDatabase>} */
-function database() {
-  return new Promise((done, failed) => {
-    const request = indexedDB.open(NAME, 1);
-    request.onupgradeneeded = () => request.result.createObjectStore("works");
-    request.onsuccess = () => done(request.result);
-    request.onerror = () => failed(request.error);
-  });
+/** @param {IDBTransactionMode} mode */
+async function store(mode) {
+  const request = indexedDB.open(BASE, 1);
+  request.onupgradeneeded = () => request.result.createObjectStore(STORE, { keyPath: "id" });
+  return (await done(request)).transaction(STORE, mode).objectStore(STORE);
 }
 
-/** @returns {Promise<Kept | undefined>} */
-async function read() {
-  const base = await database();
-  return new Promise((done, failed) => {
-    const request = base.transaction("works").objectStore("works").get("last");
-    request.onsuccess = () => done(request.result);
-    request.onerror = () => failed(request.error);
-  });
-}
-
-/** @param {Kept} kept */
-async function put(kept) {
-  const base = await database();
-  return new Promise((done, failed) => {
-    const request = base.transaction("works", "readwrite").objectStore("works").put(kept, "last");
-    request.onsuccess = () => done(null);
-    request.onerror = () => failed(request.error);
+/**
+ * @template T
+ * @param {IDBRequest<T>} request
+ * @returns {Promise<T>}
+ */
+function done(request) {
+  return new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(request.error);
   });
 }

@@ -1,81 +1,99 @@
-// Keys, and the page that tells them.
+// The keyboard: a letter for each tool, and what works everywhere.
 
-import { byId, make } from "photoflow/elements.js";
-import { store } from "photoflow/store.js";
-import { TOOLS } from "photoflow/tools.js";
+import { byId, element } from "photoflow/elements.js";
+
+/** @typedef {import("photoflow/state.js").State} State */
+/** @typedef {import("photoflow/tool.js").Tool} Tool */
+/** @typedef {import("photoflow/stagearea.js").StageArea} StageArea */
+/** @typedef {import("photoflow/transport.js").Transport} Transport */
+
+const EVERYWHERE = [
+  ["Space", "Play or pause"], ["Ctrl Z", "Undo"], ["Ctrl Shift Z", "Redo"], ["Ctrl V", "Paste a photo"],
+  ["hold Y", "Compare with the photo"], ["G", "Flow as colours"], ["T", "A row over time"],
+  ["Arrow keys", "Nudge a point or handle; with Shift by ten"], ["Delete", "Remove a point, stroke or arrow"],
+  ["[ and ]", "Size of the brush"], ["Esc", "Back to pulling"], ["?", "This list"],
+]; // prettier-ignore
+
+export class Keys {
+  /**
+   * @param {State} state
+   * @param {Record<string, Tool>} tools
+   * @param {StageArea} area
+   * @param {Transport} transport
+   */
+  constructor(state, tools, area, transport) {
+    this.state = state;
+    this.tools = tools;
+    this.area = area;
+    this.transport = transport;
+    this.dialog = /** @type {HTMLDialogElement} */ (byId("keys"));
+    this.#fill();
+    window.addEventListener("keydown", (event) => this.#pressed(event));
+  }
+
+  show() {
+    this.dialog.showModal();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #pressed(event) {
+    if (event.defaultPrevented || this.dialog.open) return;
+    if (event.key === "?" && !writes(event.target)) {
+      this.show();
+      return event.preventDefault();
+    }
+    if (!this.state.work) return;
+    if (event.ctrlKey || event.metaKey) {
+      if (event.key.toLowerCase() !== "z" || writes(event.target)) return;
+      const what = event.shiftKey ? "redo" : "undo";
+      if (this.state.work[what]) this.state.edit({ edit: what });
+      return event.preventDefault();
+    }
+    if (event.altKey || uses(event.target, event.key)) return;
+    if (this.#answered(event)) event.preventDefault();
+  }
+
+  /** @param {KeyboardEvent} event */
+  #answered(event) {
+    const { state, tools, area } = this;
+    if (tools[state.tool].pressed(area, event)) {
+      area.draw();
+      return true;
+    }
+    if (event.key === "Escape") {
+      tools[state.tool].cancel(area);
+      state.set({ tool: "pull" });
+      return true;
+    }
+    if (this.transport.pressed(event)) return true;
+    const tool = Object.values(tools).find((one) => one.letter === event.key.toUpperCase());
+    if (!tool?.offered) return false;
+    state.set({ tool: tool.name });
+    return true;
+  }
+
+  #fill() {
+    const rows = [...Object.values(this.tools).map((tool) => [tool.letter, tool.word]), ...EVERYWHERE];
+    const list = element("dl", {}, ...rows.flatMap(([key, word]) => [element("dt", {}, ...key.split(" ").map((one) => (/^(and|hold|keys)$/.test(one) ? ` ${one} ` : element("kbd", {}, one)))), element("dd", {}, word)]));
+    const close = element("button", { class: "button", type: "button", click: () => this.dialog.close() }, "Close");
+    this.dialog.append(element("h2", { id: "keys-title" }, "Keys"), list, close);
+    this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
+  }
+}
+
+/** @param {EventTarget | null} target */
+function writes(target) {
+  return target instanceof HTMLElement && target.matches("input[type=text], input[type=number], textarea");
+}
 
 /**
- * Listen to the keyboard.
- * @param {object} acts
- * @param {() => void} acts.toggle play or pause
- * @param {(on: boolean) => void} acts.compare
- * @param {(step: number) => void} acts.step in time
- * @param {() => void} acts.open
- * @param {() => void} acts.save
- * @param {() => void} acts.resized the brush has another size
+ * Return whether what has the focus needs a key itself.
+ * @param {EventTarget | null} target
+ * @param {string} key
  */
-export function listenToKeys(acts) {
-  document.addEventListener("keydown", (event) => {
-    const { target } = event;
-    const typing = target instanceof HTMLInputElement ? !["range", "radio", "checkbox"].includes(target.type) : target instanceof HTMLSelectElement;
-    const dialog = /** @type {HTMLDialogElement} */ (byId("keys"));
-    if (dialog.open) return;
-    const key = event.key.toLowerCase();
-    if ((event.ctrlKey || event.metaKey) && (key === "z" || key === "y")) {
-      if (typing) return;
-      step(key === "y" || event.shiftKey ? "redo" : "undo");
-    } else if (event.ctrlKey || event.metaKey || typing) {
-      return;
-    } else if (key === "?") {
-      showKeys();
-    } else if (!store.work) {
-      if (key !== "o") return;
-      acts.open();
-    } else if (key === " " && !(target instanceof HTMLButtonElement)) {
-      acts.toggle();
-    } else if (key === "c") {
-      acts.compare(true);
-    } else if (key === "[" || key === "]") {
-      store.brush = Math.min(Math.max(store.brush * (key === "]" ? 1.25 : 0.8), 4), 400);
-      acts.resized();
-    } else if (key === "," || key === ".") {
-      acts.step(key === "." ? 1 : -1);
-    } else if (key === "o") {
-      acts.open();
-    } else if (key === "s") {
-      acts.save();
-    } else if (key === "escape") {
-      store.use("hand");
-    } else {
-      const tool = TOOLS.find((one) => one.key === key);
-      if (!tool || event.altKey) return;
-      store.use(tool.name);
-    }
-    event.preventDefault();
-  });
-  document.addEventListener("keyup", (event) => {
-    if (event.key.toLowerCase() === "c") acts.compare(false);
-  });
-  byId("help").addEventListener("click", showKeys);
-  byId("undo").addEventListener("click", () => step("undo"));
-  byId("redo").addEventListener("click", () => step("redo"));
-}
-
-/** @param {"undo" | "redo"} word */
-function step(word) {
-  if (store.work?.[word]) store.edit({ edit: word });
-}
-
-function showKeys() {
-  const dialog = /** @type {HTMLDialogElement} */ (byId("keys"));
-  const lines = [
-    ...TOOLS.map((tool) => [tool.key.toUpperCase(), `${tool.word}. ${tool.hint}`]),
-    ["Space", "Play or pause"], [", .", "One frame back, or on"], ["C", "Hold it: the photo as it is"], ["[ ]", "A smaller, or larger brush"],
-    ["Ctrl Z", "Undo; with Shift: redo"], ["O", "Open a photo"], ["S", "Save"], ["Esc", "Back to Pull"],
-    ["Tab", "To the photo: arrow keys move a cross, Enter presses and lifts there. To a handle: arrow keys move it, Delete removes it"],
-  ]; // prettier-ignore
-  const close = make("button", { type: "button", class: "strong", text: "Close", onclick: () => dialog.close() });
-  dialog.replaceChildren(make("h2", { id: "keys-title", text: "What the keys do" }), make("dl", {}, ...lines.flatMap(([key, text]) => [make("dt", {}, make("kbd", { text: key })), make("dd", { text })])), close);
-  dialog.showModal();
-  close.focus();
+function uses(target, key) {
+  if (!(target instanceof HTMLElement)) return false;
+  if (writes(target) || target.matches("select")) return key !== "Escape";
+  if (target.matches("input[type=range], input[type=radio]")) return key.startsWith("Arrow") || key === "Home" || key === "End";
+  return target.matches("button, a, summary, input[type=checkbox]") && (key === " " || key === "Enter");
 }

@@ -1,196 +1,178 @@
-// The page of motions: how the selected layer moves, and the camera.
+// How the chosen layer, or the camera, moves.
 
-import { button, icon, make } from "photoflow/elements.js";
 import { choice, slider, toggle } from "photoflow/controls.js";
-import { store } from "photoflow/store.js";
+import { element } from "photoflow/elements.js";
+import { icon } from "photoflow/icons.js";
+import { Panel } from "photoflow/panel.js";
+import { offered, startOf, toolOf } from "photoflow/starts.js";
+import { CAMERA } from "photoflow/state.js";
 
-/** @typedef {import("photoflow/api.js").Motion} Motion */
-/** @typedef {import("photoflow/api.js").Entry} Entry */
-/** @typedef {import("photoflow/api.js").Control} Control */
+/** @typedef {import("photoflow/types.js").Control} Control */
+/** @typedef {import("photoflow/types.js").Entry} Entry */
+/** @typedef {import("photoflow/types.js").Motion} Motion */
+/** @typedef {import("photoflow/state.js").State} State */
+/** @typedef {import("photoflow/stagearea.js").StageArea} StageArea */
 
-/**
- * Return what the catalogue says of a motion.
- * @param {Motion} motion
- * @returns {Entry | undefined}
- */
-export function entryOf(motion) {
-  const same = store.catalogue.motions.filter((entry) => entry.type === motion.type);
-  return same.find((entry) => entry.start.source === motion.source) ?? same[0];
-}
+const SHOWN = 4; // controls of a motion that are seen at once
+/** @type {Record<string, string[]>} what is said on the photo */
+const ON_PHOTO = { poke: ["x", "y", "dx", "dy"], drift: ["anchors"] };
+/** @type {Record<string, string>} */
+const TOOL_WORDS = { path: "Draw on the photo", arrows: "Draw arrows on the photo", aim: "Aim on the photo", pivot: "Place it on the photo" };
 
-/** @param {Motion} motion */
-export function wordOf(motion) {
-  return entryOf(motion)?.word ?? motion.type;
-}
-
-/**
- * Return a page of motions; it follows the store.
- * @param {boolean} camera whether it is the camera's
- */
-export function motionsPage(camera) {
-  const page = make("div", { class: "page" });
-  let built = "";
-  const build = () => {
-    const layer = camera ? "" : store.selected;
-    const now = JSON.stringify([layer, layer === null ? [] : store.motionsOf(layer).map((one) => [one.type, one.source]), store.work?.id]);
-    // While a control is moved the page stays as it is: it would be taken from under the hand.
-    if (now === built && page.contains(document.activeElement)) return;
-    built = now;
-    page.replaceChildren(...(camera ? cameraParts() : layerParts()));
-  };
-  store.on("work", build);
-  store.on("selection", build);
-  return page;
-}
-
-function layerParts() {
-  const { layer } = store;
-  if (!layer) return [make("p", { class: "dim", text: "Choose something under “Layers”, or click on it in the photo." })];
-  const motions = store.motionsOf(layer.name);
-  return [
-    make("h3", { text: `How ${layer.name} moves` }),
-    layer.on ? null : make("p", { class: "dim", text: "It is switched off under “Layers”." }),
-    ...motions.map((motion, i) => card(layer.name, motion, i)),
-    motions.length ? null : make("p", { class: "dim", text: "It stays as it is." }),
-    make("div", { class: "row" },
-      button("reset", "Choose for me", () => store.edit({ edit: "auto", layer: layer.name }), { title: "It moves as such things do" }),
-      motions.length ? button("", "Let it stay", () => store.move(layer.name, [])) : null),
-    make("h3", { text: motions.length ? "Move it in another way" : "Let it move" }),
-    menu(layer.name, layer.region ? "region" : "subject"),
-    make("p", { class: "dim", text: layer.region ? "Or draw arrows on the photo: Flow." : "Or draw its path on the photo: Path. Pin what must not move." }),
-  ].filter((part) => part !== null); // prettier-ignore
-}
-
-function cameraParts() {
-  const motions = store.motionsOf("");
-  const start = store.catalogue.motions.find((entry) => entry.on.includes("camera"))?.start;
-  return [
-    make("h3", { text: "How the camera moves" }),
-    ...motions.map((motion, i) => card("", motion, i)),
-    motions.length ? null : make("p", { class: "dim", text: "It rests." }),
-    motions.length || !start ? null : button("add", "Move the camera", () => store.move("", [start])),
-  ].filter((part) => part !== null);
-}
-
-/**
- * @param {string} layer
- * @param {string} on what kind of thing it is
- */
-function menu(layer, on) {
-  const list = make("div", { class: "menu", role: "group", "aria-label": "Motions" });
-  for (const entry of store.catalogue.motions.filter((one) => one.on.includes(on))) {
-    list.append(make("button", { type: "button", class: "plain", title: entry.hint, "data-motion": entry.word, onclick: () => begin(layer, entry) },
-      make("b", { text: entry.word }), make("small", { text: entry.hint }))); // prettier-ignore
+export class MotionPanel extends Panel {
+  /**
+   * @param {State} state
+   * @param {HTMLElement} node
+   * @param {StageArea} area
+   */
+  constructor(state, node, area) {
+    super(state, node);
+    this.area = area;
+    this.choosing = false; // whether the catalogue is open
+    this.whose = "";
   }
-  return list;
-}
 
-/**
- * Let a layer move as an entry of the menu says. It takes the place of what there was: adding is for who asks for it.
- * @param {string} layer
- * @param {Entry} entry
- */
-function begin(layer, entry) {
-  store.move(layer, [startOf(layer, entry)]);
-  if (entry.type === "path") store.use("path");
-}
-
-/**
- * Return an entry's first motion, where it needs a place: one on the layer.
- * @param {string} name
- * @param {Entry} entry
- * @returns {Motion}
- */
-function startOf(name, entry) {
-  const layer = store.work?.layers.find((one) => one.name === name);
-  const start = structuredClone(entry.start);
-  if (!layer) return start;
-  const [x, y, width, height] = layer.box;
-  const [middle, centre] = [Math.round(x + width / 2), Math.round(y + height / 2)];
-  const way = Math.round(0.25 * Math.max(width, height));
-  if (start.type === "path") start.points = [[middle, centre], [middle + way, centre - way / 2]]; // prettier-ignore
-  if (start.type === "translate") start.dx = way;
-  if (start.type === "poke") Object.assign(start, { x: middle, y: Math.round(y + height / 4), dx: way, dy: 0 });
-  return start;
-}
-
-/**
- * @param {string} layer
- * @param {Motion} motion
- * @param {number} i
- */
-function card(layer, motion, i) {
-  const entry = entryOf(motion);
-  const change = (/** @type {string} */ name, /** @type {any} */ value) => {
-    const motions = store.motionsOf(layer).map((one, k) => (k === i ? { ...one, [name]: value } : one));
-    store.move(layer, motions, `${layer}/${i}/${name}`);
-  };
-  const without = () => store.move(layer, store.motionsOf(layer).filter((_, k) => k !== i));
-  const more = () => {
-    const other = store.catalogue.motions.find((one) => one.type === "float");
-    if (other) store.move(layer, [...store.motionsOf(layer), startOf(layer, other)]);
-  };
-  const kind = store.work?.layers.find((one) => one.name === layer);
-  const flows = ["drift", "water"].includes(motion.type);
-  return make(
-    "section", { class: "card", "aria-label": entry?.word ?? motion.type },
-    make("header", {}, make("strong", { text: entry?.word ?? motion.type }),
-      layer && !flows && !kind?.region && store.motionsOf(layer).length === 1
-        ? make("button", { type: "button", class: "quiet", title: "Add a second motion to this one", "aria-label": "Add a second motion", onclick: more }, icon("add"), make("b", { text: "And also" })) : null,
-      make("button", { type: "button", class: "quiet", title: "Remove this motion", "aria-label": `Remove ${entry?.word}`, onclick: without }, icon("trash"))),
-    layer && store.motionsOf(layer).length > 1 && !flows ? exchanged(layer, i, motion) : null,
-    ...(entry?.controls ?? []).map((control) => controlFor(control, motion, change)),
-  ); // prettier-ignore
-}
-
-/**
- * Return a control with which one of several motions becomes another.
- * @param {string} layer
- * @param {number} i
- * @param {Motion} motion
- */
-function exchanged(layer, i, motion) {
-  const offered = store.catalogue.motions.filter((one) => one.on.includes("subject") && !["drift", "water"].includes(one.type));
-  const now = String(offered.findIndex((one) => one.word === entryOf(motion)?.word));
-  return choice({
-    word: "Kind of motion", hint: "Both motions are added to each other.", value: now,
-    choices: offered.map((one, k) => ({ value: String(k), word: one.word })),
-    change: (value) => store.move(layer, store.motionsOf(layer).map((one, k) => (k === i ? startOf(layer, offered[Number(value)]) : one))),
-  }); // prettier-ignore
-}
-
-/**
- * @param {Control} control
- * @param {Motion} motion
- * @param {(name: string, value: any) => void} change
- * @returns {HTMLElement | null}
- */
-function controlFor(control, motion, change) {
-  const { name, word, hint } = control;
-  const value = motion[name];
-  const say = (/** @type {any} */ now) => change(name, now);
-  if (motion.type === "drift" && motion.arrows?.length && ["direction", "speed"].includes(name)) return null;
-  if (control.kind === "number") {
-    if (value === null || value === undefined) return null;
-    const [least, most] = [Math.min(control.least ?? 0, value), Math.max(control.most ?? 1, value)];
-    return slider({ word, hint, unit: control.unit, least, most, step: control.step ?? 0.01, scale: control.scale, value, start: control.default, change: say });
+  makeup() {
+    const { work, chosen, layer, catalogue, tool } = this.state;
+    if (`${work?.id} ${chosen}` !== this.whose) {
+      this.whose = `${work?.id} ${chosen}`;
+      this.choosing = false;
+    }
+    const motions = chosen === null ? [] : this.state.motions(chosen);
+    const cards = motions.map((one) => [one.type, one.source, Boolean(one.arrows?.length), Array.isArray(one.pivot)]);
+    return [this.whose, this.state.title, layer?.region, layer?.kind, layer?.on, cards, catalogue.motions.length, this.choosing, tool];
   }
-  if (control.kind === "toggle") return toggle({ word, hint, value: Boolean(value), change: say });
-  if (control.kind === "choice") return choice({ word, hint, choices: control.choices ?? [], value: String(value), change: say });
-  if (control.kind === "place") {
-    const named = typeof value === "string";
-    const choices = [...(control.choices ?? []), { value: "point", word: "A point: drag the cross" }];
-    const layer = store.layer;
-    const middle = layer ? [Math.round(layer.box[0] + layer.box[2] / 2), Math.round(layer.box[1] + layer.box[3] / 4)] : [0, 0];
-    return choice({ word, hint, choices, value: named ? value : "point", change: (now) => say(now === "point" ? middle : now) });
+
+  build() {
+    const { state } = this;
+    const { chosen, layer } = state;
+    if (!state.work || chosen === null) return [element("p", { class: "note" }, "Choose a layer to say how it moves.")];
+    const motions = state.motions(chosen);
+    const title = layer ? `How ${state.title} moves` : "How the camera moves";
+    const still = element("p", { class: "note" }, layer ? "It stays still." : "It stays still. Add a motion to push in, pan or go round.");
+    return [
+      element("h2", { id: "motion-title" }, title),
+      layer && !layer.on && element("p", { class: "note" }, "It is left out at the moment: switch it on under Layers."),
+      ...(motions.length ? motions.map((one, i) => this.#card(one, i)) : [still]),
+      this.#add(motions),
+      element("div", { class: "buttons" },
+        element("button", { class: "button quiet", type: "button", "data-key": "stays", title: "Take all its motions away", disabled: !motions.length, click: () => state.say(chosen, []) }, icon("still"), "It stays"),
+        layer && element("button", { class: "button quiet", type: "button", "data-key": "auto", title: "Let its motion be chosen from what it is", click: () => state.edit({ edit: "auto", layer: chosen }) }, icon("wand"), "Choose for me")),
+    ]; // prettier-ignore
   }
-  const places = Array.isArray(value) ? value.length : 0;
-  const tool = { path: "path", arrows: "arrow", points: "arrow" }[control.kind] ?? "hand";
-  const drawing = control.kind === "points" ? "Tap with the Flow tool" : control.kind === "arrows" ? "Draw arrows" : "Draw it anew";
-  return make(
-    "div", { class: "field", title: hint },
-    make("span", { class: "label", text: `${word}: ${places}` }),
-    make("button", { type: "button", class: "plain", onclick: () => store.use(tool) }, icon(tool), make("b", { text: drawing })),
-    make("small", { class: "hint", text: hint }),
-  ); // prettier-ignore
+
+  /**
+   * @param {Motion} motion
+   * @param {number} i
+   */
+  #card(motion, i) {
+    const { state } = this;
+    const chosen = state.chosen ?? CAMERA;
+    const entry = state.entryOf(motion);
+    if (!entry) return element("section", { class: "card" }, element("h3", {}, motion.type));
+    const remove = () => state.say(chosen, state.motions(chosen).filter((_, k) => k !== i));
+    const controls = this.#controls(entry, motion).map((control) => this.#control(control, motion, i));
+    const [seen, more] = motion.type === "camera" ? [controls, []] : [controls.slice(0, SHOWN), controls.slice(SHOWN)];
+    return element("section", { class: "card", "aria-label": entry.word },
+      element("div", { class: "card-head" },
+        element("h3", { title: entry.hint }, entry.word),
+        element("button", { class: "bare", type: "button", "data-key": `remove-${i}`, title: `Take ${entry.word} away`, click: remove }, icon("close"), element("span", { class: "unseen" }, `Take ${entry.word} away`))),
+      this.#onPhoto(motion),
+      ...seen,
+      more.length > 0 && element("details", { class: "more" }, element("summary", { "data-key": `more-${i}` }, "More"), ...more)); // prettier-ignore
+  }
+
+  /** The button that takes the tool with which a motion is said on the photo.
+   * @param {Motion} motion
+   */
+  #onPhoto(motion) {
+    const { state } = this;
+    const tool = toolOf(motion);
+    if (!tool || (tool === "arrows" && motion.type !== "drift")) return null;
+    const pressed = state.tool === tool;
+    return element("button", { class: "button wide", type: "button", "data-key": `tool-${tool}`, "aria-pressed": String(pressed), click: () => state.set({ tool: pressed ? "pull" : tool }) }, icon(/** @type {any} */ (tool)), TOOL_WORDS[tool]);
+  }
+
+  /**
+   * Return the controls that say something of a motion as it is.
+   * @param {Entry} entry
+   * @param {Motion} motion
+   */
+  #controls(entry, motion) {
+    const photo = this.state.work?.photo ?? { width: 1, height: 1 };
+    const longest = Math.max(photo.width, photo.height);
+    return entry.controls
+      .filter((one) => !ON_PHOTO[motion.type]?.includes(one.name) && !["path", "arrows", "points"].includes(one.kind))
+      .filter((one) => !(motion.arrows?.length && (one.name === "direction" || one.name === "speed")))
+      .map((one) => (one.unit === "px" ? { ...one, least: -longest, most: longest } : one));
+  }
+
+  /**
+   * @param {Control} control
+   * @param {Motion} motion
+   * @param {number} i
+   */
+  #control(control, motion, i) {
+    const { state } = this;
+    const chosen = state.chosen ?? CAMERA;
+    const { name } = control;
+    const value = () => state.motions(chosen)[i]?.[name];
+    const say = (/** @type {any} */ to, /** @type {boolean} */ done) => {
+      const next = state.motions(chosen).map((one, k) => (k === i ? { ...one, [name]: to } : one));
+      state.say(chosen, next, state.key(`${chosen}/${i}/${name}`));
+      if (done) state.ended();
+    };
+    const made = this.#made(control, `control-${i}-${name}`, motion[name], say);
+    this.updates.push(() => made.update(value()));
+    return made.node;
+  }
+
+  /**
+   * @param {Control} control
+   * @param {string} key
+   * @param {any} value
+   * @param {import("photoflow/controls.js").Said} say
+   */
+  #made(control, key, value, say) {
+    if (control.kind === "number") return slider(control, key, value, say);
+    if (control.kind === "toggle") return toggle(control, key, value, say);
+    const point = { value: "point", word: "A point on the photo" };
+    const choices = [...(control.choices ?? []), ...(Array.isArray(value) ? [point] : [])];
+    const made = choice({ ...control, choices }, key, Array.isArray(value) ? "point" : value, (to, done) => to !== "point" && say(to, done));
+    return { node: made.node, update: (/** @type {any} */ to) => made.update(Array.isArray(to) ? "point" : to) };
+  }
+
+  /** @param {Motion[]} motions */
+  #add(motions) {
+    const { state } = this;
+    const { layer, catalogue } = state;
+    const entries = offered(catalogue.motions, layer);
+    if (!layer && motions.length) return null; // one camera does all of it
+    const flip = () => {
+      this.choosing = !this.choosing;
+      this.update();
+    };
+    if (!layer) return element("button", { class: "button wide", type: "button", "data-key": "choose", click: () => entries[0] && this.#begin(entries[0]) }, icon("plus"), "Move the camera");
+    const button = element("button", { class: "button wide", type: "button", "data-key": "choose", "aria-expanded": String(this.choosing), click: flip }, icon(this.choosing ? "close" : "plus"), this.choosing ? "Close" : motions.length ? "Add another motion" : "Add a motion");
+    if (!this.choosing) return button;
+    const list = entries.map((entry) =>
+      element("button", { class: "entry", type: "button", "data-key": `entry ${entry.word}`, click: () => this.#begin(entry) },
+        element("span", { class: "name" }, entry.word), element("span", { class: "about" }, entry.hint)),
+    ); // prettier-ignore
+    return element("div", { class: "catalogue" }, button, element("div", { class: "entries", role: "group", "aria-label": "Motions" }, ...list));
+  }
+
+  /** @param {Entry} entry */
+  #begin(entry) {
+    const { state } = this;
+    const { work, layer } = state;
+    const chosen = state.chosen ?? CAMERA;
+    if (!work) return;
+    const motion = startOf(entry, work, layer, layer && this.area.maskOf(layer));
+    this.choosing = false;
+    state.ended();
+    state.say(chosen, [...state.motions(chosen), motion]);
+    const tool = toolOf(motion);
+    state.set({ tool: tool === "path" || tool === "aim" ? tool : "pull" });
+  }
 }

@@ -1,80 +1,159 @@
-// A photo comes in: dropped, pasted, chosen, or taken with the camera of a phone.
+// How photos come in: dropped, pasted, chosen, taken with a phone; and how the last one opens again.
 
-import * as api from "photoflow/api.js";
-import { byId, say } from "photoflow/elements.js";
-import { store } from "photoflow/store.js";
+import { document as fetched, Failure, opened, sent } from "photoflow/api.js";
+import { byId, element, refill } from "photoflow/elements.js";
+import { icon } from "photoflow/icons.js";
+import { lastWork, rememberLast, savedWork } from "photoflow/keeping.js";
 
-/** Listen for photos. */
-export function listen() {
-  const input = /** @type {HTMLInputElement} */ (byId("file-input"));
-  const camera = /** @type {HTMLInputElement} */ (byId("camera-input"));
-  for (const one of [input, camera]) {
-    one.addEventListener("change", () => {
-      if (one.files?.[0]) bring(one.files[0]);
-      one.value = "";
+/** @typedef {import("photoflow/types.js").Work} Work */
+/** @typedef {import("photoflow/state.js").State} State */
+
+const GONE = [404, 410]; // the server has forgotten the work
+const FORMATS = "image/*,.heic,.heif,.stage";
+
+export class Opening {
+  /** @param {State} state */
+  constructor(state) {
+    this.state = state;
+    this.node = byId("welcome");
+    this.busy = "";
+    this.problem = "";
+    this.picker = element("input", { type: "file", accept: FORMATS, class: "unseen", tabindex: -1, "aria-hidden": "true", id: "picker" });
+    this.camera = element("input", { type: "file", accept: "image/*", capture: "environment", class: "unseen", tabindex: -1, "aria-hidden": "true", id: "taker" });
+    document.body.append(this.picker, this.camera);
+    this.#listen();
+  }
+
+  update() {
+    this.node.hidden = Boolean(this.state.work) && !this.busy;
+    if (this.node.hidden) return;
+    if (this.busy) {
+      refill(this.node, element("div", { class: "opening", role: "status" }, element("span", { class: "spinner" }), element("h1", {}, this.busy), element("p", {}, "Looking for what could move.")));
+      return;
+    }
+    refill(this.node,
+      element("div", { class: "target" },
+        icon("photo"),
+        element("h1", {}, "Bring a photo to life"),
+        element("p", {}, "Drop a photo here, or paste one. What could move is found by itself; then you say how."),
+        element("div", { class: "buttons" },
+          element("button", { class: "button accent large", type: "button", "data-key": "pick", click: () => this.picker.click() }, icon("photo"), "Choose a photo"),
+          element("button", { class: "button large phone", type: "button", "data-key": "take", click: () => this.camera.click() }, icon("camera"), "Take a photo")),
+        this.problem && element("p", { class: "problem", role: "alert" }, this.problem),
+        element("p", { class: "small" }, "JPEG, PNG, WebP, TIFF or HEIC, or a .stage file. It stays on the machine that runs the studio."))); // prettier-ignore
+  }
+
+  /** Open what was open last, or what the address names. */
+  async begin() {
+    const named = new URLSearchParams(location.search).get("work");
+    const id = named ?? lastWork();
+    if (!id) return this.update();
+    this.#says("Opening where you were");
+    try {
+      this.#took(await fetched(`/api/works/${encodeURIComponent(id)}`));
+    } catch (error) {
+      const gone = error instanceof Failure && GONE.includes(error.status);
+      if (gone && (await this.#restored(id))) return;
+      if (gone) rememberLast(null);
+      this.#failed(gone ? (named ? "This photo is no longer open. Open it again." : "") : lineOf(error));
+    }
+  }
+
+  /** @param {string} id */
+  async #restored(id) {
+    const saved = await savedWork(id);
+    if (!saved) return false;
+    try {
+      const work = await opened(saved.stage, saved.name);
+      this.#took(await sent(`/api/works/${work.id}/edits`, { edit: "restore", document: saved.document }));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /**
+   * Open a file.
+   * @param {Blob} file
+   * @param {string} name
+   */
+  async open(file, name) {
+    if (this.busy) return;
+    this.#says(`Opening ${name}`);
+    try {
+      this.#took(await opened(file, name));
+    } catch (error) {
+      this.#failed(lineOf(error));
+    }
+  }
+
+  /** Ask for another photo. */
+  pick() {
+    this.picker.click();
+  }
+
+  /** @param {Work} work */
+  #took(work) {
+    this.busy = this.problem = "";
+    rememberLast(work.id);
+    history.replaceState(null, "", `?work=${work.id}`);
+    document.title = `${work.name} · photoflow`;
+    this.state.open(work);
+  }
+
+  /** @param {string} line */
+  #failed(line) {
+    this.busy = "";
+    this.problem = line;
+    if (this.state.work && line) this.state.onproblem(line);
+    this.state.tell();
+  }
+
+  /** @param {string} line */
+  #says(line) {
+    this.busy = line;
+    this.problem = "";
+    this.state.tell();
+  }
+
+  #listen() {
+    for (const input of [this.picker, this.camera]) {
+      input.addEventListener("change", () => {
+        const file = input.files?.[0];
+        input.value = "";
+        if (file) this.open(file, file.name);
+      });
+    }
+    let depth = 0;
+    const over = (/** @type {number} */ by) => {
+      depth = Math.max(0, depth + by);
+      document.body.classList.toggle("dropping", depth > 0);
+    };
+    const files = (/** @type {DragEvent} */ event) => event.dataTransfer?.types.includes("Files");
+    window.addEventListener("dragenter", (event) => files(event) && over(1));
+    window.addEventListener("dragleave", (event) => files(event) && over(-1));
+    window.addEventListener("dragover", (event) => event.preventDefault());
+    window.addEventListener("drop", (event) => {
+      event.preventDefault();
+      over(-depth);
+      this.#first(event.dataTransfer, "Drop a photo: this was none.");
     });
+    window.addEventListener("paste", (event) => this.#first(event.clipboardData, ""));
   }
-  byId("choose").addEventListener("click", () => input.click());
-  byId("open").addEventListener("click", () => input.click());
-  byId("take").addEventListener("click", () => camera.click());
-  // Only where there is a finger is there likely a camera that looks at things.
-  byId("take").hidden = !matchMedia("(pointer: coarse)").matches;
-  listenToDrops();
-  document.addEventListener("paste", (event) => {
-    const file = [...(event.clipboardData?.files ?? [])][0];
-    if (file) bring(file);
-    else if (!(event.target instanceof HTMLInputElement)) say("The clipboard holds no picture; copy one first.", true);
-  });
-}
 
-function listenToDrops() {
-  const over = (/** @type {boolean} */ is) => {
-    byId("empty").classList.toggle("over", is);
-    byId("frame").classList.toggle("over", is);
-  };
-  document.addEventListener("dragover", (event) => {
-    event.preventDefault();
-    over(true);
-  });
-  document.addEventListener("dragleave", (event) => {
-    if (!event.relatedTarget) over(false);
-  });
-  document.addEventListener("drop", (event) => {
-    event.preventDefault();
-    over(false);
-    const file = event.dataTransfer?.files[0];
-    if (file) bring(file);
-    else say("That is no file; expected a photo.", true);
-  });
-}
-
-/**
- * Open a photo, or a stage.
- * @param {File} file
- */
-export async function bring(file) {
-  const done = busy("Looking at the photo …");
-  try {
-    const work = await api.open(file, file.name || "photo");
-    store.take(work);
-    if (!work.layers.length) say(work.note ? `Nothing was found: ${work.note}. Add what should move.` : "Nothing was found. Add what should move.");
-  } catch (error) {
-    say(error instanceof Error ? error.message : String(error), true);
-  } finally {
-    done();
+  /**
+   * Open the first file of what was dropped or pasted.
+   * @param {DataTransfer | null} data
+   * @param {string} otherwise what is said where there is none
+   */
+  #first(data, otherwise) {
+    const [file] = data?.files ?? [];
+    if (file) this.open(file, file.name || "pasted.png");
+    else if (otherwise) this.#failed(otherwise);
   }
 }
 
-/**
- * Show that something takes its time; return what ends that.
- * @param {string} text
- */
-export function busy(text) {
-  const element = byId("busy");
-  const line = /** @type {HTMLElement} */ (element.querySelector("span"));
-  line.textContent = text;
-  element.hidden = false;
-  return () => {
-    if (line.textContent === text) element.hidden = true;
-  };
+/** @param {unknown} error */
+function lineOf(error) {
+  return error instanceof Error ? error.message : String(error);
 }

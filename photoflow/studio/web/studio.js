@@ -1,147 +1,90 @@
-// The studio: a photo comes in, a hand says how it moves, and it is seen at once.
+// The studio: makes the parts of the page and tells them of what changes.
 
-import * as api from "photoflow/api.js";
-import { button, byId, icon, make, say } from "photoflow/elements.js";
-import { slider } from "photoflow/controls.js";
-import { clipPage } from "photoflow/clip.js";
-import { keep, reopened } from "photoflow/keeping.js";
-import { listenToKeys } from "photoflow/keys.js";
-import { layersPage } from "photoflow/layers.js";
-import { motionsPage } from "photoflow/motions.js";
-import { listen } from "photoflow/opening.js";
-import { savingPage } from "photoflow/saving.js";
-import { store } from "photoflow/store.js";
-import { toolBar, toolNow } from "photoflow/tools.js";
-import { transport } from "photoflow/transport.js";
-import { View } from "photoflow/view.js";
+import { document as fetched } from "photoflow/api.js";
+import { AimTool, ArrowTool } from "photoflow/arrowtool.js";
+import { ClipPanel } from "photoflow/clip.js";
+import { byId, refill } from "photoflow/elements.js";
+import { ExportPanel } from "photoflow/export.js";
+import { Head } from "photoflow/head.js";
+import { HoldTool, PivotTool } from "photoflow/holdtools.js";
+import { Keeper } from "photoflow/keeping.js";
+import { Keys } from "photoflow/keys.js";
+import { LayersPanel } from "photoflow/layers.js";
+import { Lenses } from "photoflow/lenses.js";
+import { Messages } from "photoflow/messages.js";
+import { MotionPanel } from "photoflow/motions.js";
+import { Opening } from "photoflow/opening.js";
+import { PathTool } from "photoflow/pathtool.js";
+import { Preview } from "photoflow/preview.js";
+import { PullTool } from "photoflow/pulltool.js";
+import { AddTool, BrushTool, PointTool } from "photoflow/shapetools.js";
+import { StageArea } from "photoflow/stagearea.js";
+import { State } from "photoflow/state.js";
+import { Toolbar } from "photoflow/toolbar.js";
+import { Transport } from "photoflow/transport.js";
 
-const PAGES = ["Layers", "Motion", "Camera", "Save"];
+/** @typedef {import("photoflow/tool.js").Tool} Tool */
 
-/** Fill in the icons that the page names. */
-function icons() {
-  for (const place of document.querySelectorAll("[data-icon]")) place.append(icon(/** @type {HTMLElement} */ (place).dataset.icon ?? ""));
-}
+const BRUSH = 0.04; // size of a brush at first, of the photo's longest side
 
-/** Build the pages of the panel; return what opens one. */
-function panel() {
-  const tabs = /** @type {HTMLElement} */ (document.querySelector("#panel .tabs"));
-  const pages = /** @type {HTMLElement} */ (document.querySelector("#panel .pages"));
-  const camera = make("div", { class: "page" }, motionsPage(true), clipPage());
-  const made = [layersPage(), motionsPage(false), camera, savingPage()];
-  const open = (/** @type {string} */ name) => {
-    PAGES.forEach((one, i) => {
-      made[i].hidden = one !== name;
-      tabs.children[i].setAttribute("aria-selected", one === name ? "true" : "false");
-      /** @type {HTMLElement} */ (tabs.children[i]).tabIndex = one === name ? 0 : -1;
-    });
-    pages.scrollTop = 0;
-  };
-  PAGES.forEach((name, i) => {
-    const id = `page-${name.toLowerCase()}`;
-    made[i].id = id;
-    made[i].setAttribute("role", "tabpanel");
-    tabs.append(make("button", { type: "button", role: "tab", "aria-controls": id, text: name, onclick: () => open(name) }));
-    pages.append(made[i]);
+const state = new State();
+const messages = new Messages();
+state.onproblem = (/** @type {string} */ line) => messages.say(line, true);
+const preview = new Preview(state, () => tools[state.tool].still);
+const brush = { size: BRUSH };
+/** @type {Record<string, Tool>} */
+const tools = Object.fromEntries(
+  [
+    new PullTool(state, preview), new AddTool(state, brush), new PointTool(state), new BrushTool(state, false, brush),
+    new BrushTool(state, true, brush), new PathTool(state), new ArrowTool(state), new HoldTool(state, "free"),
+    new HoldTool(state, "pinned"), new PivotTool(state), new AimTool(state),
+  ].map((tool) => [tool.name, tool]),
+); // prettier-ignore
+const area = new StageArea(state, tools);
+const lenses = new Lenses(state, preview);
+const transport = new Transport(state, preview, lenses);
+const keys = new Keys(state, tools, area, transport);
+const opening = new Opening(state);
+const keeper = new Keeper();
+const parts = [
+  new Toolbar(state, tools, area, preview), opening, new Head(state, opening, keys), area, preview, transport, lenses,
+  new LayersPanel(state, byId("layers")), new MotionPanel(state, byId("motion"), area), new ClipPanel(state, byId("clip-controls")),
+  new ExportPanel(state, byId("export"), (line) => messages.say(line)),
+]; // prettier-ignore
+
+let kept = "";
+let telling = false;
+state.listen(() => {
+  if (telling) return; // once for all that changes in a turn
+  telling = true;
+  queueMicrotask(() => {
+    telling = false;
+    update();
   });
-  tabs.addEventListener("keydown", (event) => {
-    const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-    if (!step) return;
-    const next = tabs.children[([...tabs.children].indexOf(/** @type {Element} */ (document.activeElement)) + step + PAGES.length) % PAGES.length];
-    /** @type {HTMLElement} */ (next).click();
-    /** @type {HTMLElement} */ (next).focus();
+});
+preview.onchange = () => state.tell();
+
+function update() {
+  const { work } = state;
+  if (document.body.dataset.view !== state.view) byId("panels").scrollTop = 0;
+  document.body.dataset.view = state.view;
+  document.body.classList.toggle("open", work !== null);
+  for (const part of parts) part.update();
+  const now = work ? `${work.id} ${work.revision}` : "";
+  if (work && now !== kept) keeper.soon(work);
+  kept = now;
+}
+
+// The hint of the control that has the pointer or the focus, in a place of its own: nothing moves to make room for it.
+const side = byId("side");
+for (const name of ["pointerover", "focusin"]) {
+  side.addEventListener(name, (event) => {
+    const about = event.target instanceof Element ? event.target.closest("[data-hint]") : null;
+    refill(byId("hint"), about?.getAttribute("data-hint") ?? "");
   });
-  open("Layers");
-  return open;
 }
 
-/** Show the brush's size while a brush is in hand. */
-function brushSize() {
-  const place = make("div", { class: "page brush" });
-  const show = () => {
-    const brush = toolNow().gesture === "stroke";
-    place.hidden = !brush;
-    if (brush) place.replaceChildren(slider({ word: "Size of the brush", hint: "Its diameter on the screen; [ and ] change it, too.", unit: "px", least: 4, most: 400, step: 1, value: store.brush, start: 40, change: (value) => (store.brush = value) }));
-  };
-  store.on("tool", show);
-  show();
-  document.querySelector("#panel .pages")?.prepend(place);
-  return show;
-}
-
-/**
- * Offer to keep what a hand did.
- * @param {{layer: string, x: number, y: number, dx: number, dy: number, hold: number}} pull
- */
-function offerToKeep(pull) {
-  if (!store.work?.layers.some((one) => one.name === pull.layer)) return;
-  document.querySelector("#kept")?.remove();
-  const line = make("p", { id: "kept" }, "That was live. ", button("", "Keep this pull", () => {
-    line.remove();
-    const start = store.catalogue.motions.find((entry) => entry.type === "poke")?.start ?? { type: "poke" };
-    const round = (/** @type {number} */ value) => Math.round(value * 10) / 10;
-    const before = store.motionsOf(pull.layer);
-    const like = before.find((motion) => motion.type === "spectral")?.source ?? before.find((motion) => motion.type === "poke")?.like ?? start.like;
-    const poke = { ...start, x: round(pull.x), y: round(pull.y), dx: round(pull.dx), dy: round(pull.dy), hold: Math.min(Math.max(round(pull.hold), 0.2), 2), like };
-    store.move(pull.layer, [poke]);
-  })); // prettier-ignore
-  byId("messages").append(line);
-  setTimeout(() => line.remove(), 6000);
-}
-
-async function begin() {
-  icons();
-  listen();
-  try {
-    store.catalogue = await api.catalogue();
-  } catch (error) {
-    say(error instanceof Error ? error.message : String(error), true);
-    return;
-  }
-  toolBar(byId("tools"));
-  const open = panel();
-  const resized = brushSize();
-  const view = new View();
-  view.onpull = offerToKeep;
-  const { toggle, compare } = transport(view);
-  store.on("work", () => {
-    const { work } = store;
-    if (!work) return;
-    for (const id of ["frame", "panel"]) byId(id).hidden = false;
-    byId("empty").hidden = true;
-    byId("file").textContent = work.name;
-    for (const word of /** @type {const} */ (["undo", "redo"])) {
-      const element = /** @type {HTMLButtonElement} */ (byId(word));
-      element.disabled = !work[word];
-      element.title = work[word] ? `${word === "undo" ? "Undo" : "Redo"}: ${work[word]}` : `Nothing to ${word}`;
-    }
-    /** @type {HTMLButtonElement} */ (byId("save")).disabled = false;
-    view.fit();
-  });
-  byId("save").addEventListener("click", () => open("Save"));
-  listenToKeys({
-    toggle, resized, open: () => byId("file-input").click(), save: () => open("Save"),
-    compare: (on) => {
-      if (byId("still").hidden === on) compare.click();
-    },
-    step: (step) => {
-      view.player?.pause();
-      view.player?.seek((view.player?.time ?? 0) + step / (store.work?.settings.fps ?? 30));
-    },
-  }); // prettier-ignore
-  keep();
-  await openFirst();
-}
-
-/** Open the work that the address names, or the last one. */
-async function openFirst() {
-  const named = new URLSearchParams(location.search).get("work");
-  try {
-    const work = named ? await api.work(named) : await reopened();
-    if (named) history.replaceState(null, "", "/");
-    if (work) store.take(work);
-  } catch (error) {
-    say(error instanceof Error ? error.message : String(error), true);
-  }
-}
-
-begin();
+update();
+opening.begin();
+state.catalogue = await fetched("/api/motions");
+state.tell();

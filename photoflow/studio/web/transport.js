@@ -1,166 +1,134 @@
-// The bar below the photo: time, pace, and what can be laid over it.
+// Below the photo: play and pause, the time, the speed, and a look at the photo as it was.
 
-import * as api from "photoflow/api.js";
-import { byId, icon, make } from "photoflow/elements.js";
-import { store } from "photoflow/store.js";
-import { draw } from "photoflow/elements.js";
+import { byId, element } from "photoflow/elements.js";
+import { icon } from "photoflow/icons.js";
 
-const SOON = 150; // milliseconds after which what is laid over is asked for
+/** @typedef {import("photoflow/state.js").State} State */
+/** @typedef {import("photoflow/preview.js").Preview} Preview */
+/** @typedef {import("photoflow/lenses.js").Lenses} Lenses */
 
-/**
- * Fill the bar.
- * @param {import("photoflow/view.js").View} view
- */
-export function transport(view) {
-  const { player } = view;
-  const bar = byId("transport");
-  const play = make("button", { type: "button", class: "quiet", "aria-label": "Play or pause", title: "Play or pause (space)" }, icon("pause"));
-  const scrub = make("input", { type: "range", min: 0, max: 1, step: 0.001, value: 0, "aria-label": "Time" });
-  const time = make("span", { class: "time" });
-  const pace = make("select", { class: "optional", "aria-label": "Speed", title: "Speed of the preview" }, ...[["1", "1×"], ["0.5", "½×"], ["0.25", "¼×"]].map(([value, text]) => make("option", { value, text }))); // prettier-ignore
-  const compare = toggled("eye", "Photo", "Show the photo as it is (C)");
-  const flow = toggled("flow", "Flow", "Colours show where each place goes, and how far");
-  const slice = toggled("slice", "Slice", "One row of the picture over time");
-  bar.append(play, time, scrub, pace, compare, flow, slice);
+const RATES = [["1", "1×"], ["0.5", "½×"], ["0.25", "¼×"]]; // prettier-ignore
 
-  const toggle = () => {
-    if (!player) return;
-    if (player.playing) player.pause();
-    else player.play();
-    showPlaying();
-  };
-  const showPlaying = () => play.replaceChildren(icon(player?.playing ? "pause" : "play"));
-  play.addEventListener("click", toggle);
-  scrub.addEventListener("input", () => {
-    player?.pause();
-    player?.seek(Number(scrub.value));
-    showPlaying();
-  });
-  pace.addEventListener("change", () => player && (player.rate = Number(pace.value)));
-  if (player) {
-    let playing = false;
-    player.onframe = (t) => {
-      if (document.activeElement !== scrub || player.playing) scrub.value = String(t);
-      scrub.style.setProperty("--filled", `${(100 * t) / (player.seconds || 1)}%`);
-      time.textContent = `${t.toFixed(1)} / ${player.seconds.toFixed(1)} s`;
-      if (playing !== player.playing) {
-        playing = player.playing;
-        showPlaying();
-      }
-      overlays.soon();
-    };
-  }
-  const overlays = new Overlays(view, flow, slice);
-  compare.addEventListener("click", () => {
-    byId("still").hidden = !byId("still").hidden;
-    compare.setAttribute("aria-pressed", byId("still").hidden ? "false" : "true");
-  });
-  store.on("work", () => {
-    bar.hidden = false;
-    scrub.max = String(store.work?.settings.seconds ?? 1);
-    overlays.changed();
-  });
-  return { toggle, compare };
-}
-
-/**
- * @param {string} name
- * @param {string} word
- * @param {string} hint
- */
-function toggled(name, word, hint) {
-  return make("button", { type: "button", class: "quiet", "aria-pressed": "false", title: hint, "aria-label": word }, icon(name), make("b", { text: word }));
-}
-
-/** What is laid over the photo for those who want to know: the flow's colours, and a slice. */
-class Overlays {
+export class Transport {
   /**
-   * @param {import("photoflow/view.js").View} view
-   * @param {HTMLButtonElement} flow
-   * @param {HTMLButtonElement} slice
+   * @param {State} state
+   * @param {Preview} preview
+   * @param {Lenses} lenses
    */
-  constructor(view, flow, slice) {
-    this.view = view;
-    this.row = 0;
-    this.asked = "";
-    this.timer = 0;
-    this.colours = /** @type {HTMLImageElement} */ (byId("flow"));
-    this.strip = byId("slice");
-    flow.addEventListener("click", () => {
-      this.colours.hidden = !this.colours.hidden;
-      flow.setAttribute("aria-pressed", this.colours.hidden ? "false" : "true");
-      if (!this.colours.hidden && view.player?.playing) {
-        // At rest there are no colours: a time at which something moves is more use.
-        view.player.pause();
-        view.player.seek(0.3 * view.player.seconds);
-      }
-      this.asked = "";
-      this.soon();
-    });
-    slice.addEventListener("click", () => {
-      this.strip.hidden = !this.strip.hidden;
-      slice.setAttribute("aria-pressed", this.strip.hidden ? "false" : "true");
-      this.line();
-      this.changed();
-    });
-    store.on("work", () => this.line());
+  constructor(state, preview, lenses) {
+    this.state = state;
+    this.preview = preview;
+    this.lenses = lenses;
+    this.node = byId("transport");
+    this.shownTime = "";
+    this.play = element("button", { class: "button round", type: "button", "data-key": "play", click: () => preview.toggle() });
+    this.scrubber = element("input", { type: "range", min: 0, max: 4, step: 0.01, value: 0, id: "time", "aria-label": "Time", title: "Time: drag to any moment" });
+    this.clock = element("output", { class: "clock", for: "time" });
+    this.rate = element("select", { class: "small", title: "Speed of the preview", "aria-label": "Speed" }, ...RATES.map(([value, word]) => element("option", { value }, word)));
+    this.compare = this.#button("compare", "compare", "Compare", "Hold to see the photo as it was (hold Y)");
+    this.flow = this.#button("flow", "flow", "Flow", "Colours show which way and how far everything has moved (G)");
+    this.slice = this.#button("slice", "slice", "Slice", "One row of the photo over time: drag its line (T)");
+    this.flow.addEventListener("click", () => this.#look("flow"));
+    this.slice.addEventListener("click", () => this.#look("slice"));
+    this.node.append(this.play, this.scrubber, this.clock);
+    const phone = matchMedia("(max-width: 760px)");
+    phone.addEventListener("change", () => this.#place(phone.matches));
+    this.#place(phone.matches);
+    this.#listen();
+    preview.onframe = () => this.#tick();
   }
 
-  /** Ask for what belongs to the present time, a little later: not for each frame. */
-  soon() {
-    if (this.colours.hidden || this.timer) return;
-    this.timer = window.setTimeout(() => {
-      this.timer = 0;
-      const { work } = store;
-      const t = this.view.player?.time ?? 0;
-      if (!work || this.colours.hidden) return;
-      const address = `${api.flowAddress(work.id, Math.min(t, work.settings.seconds))}&v=${work.revision}`;
-      if (address !== this.asked) this.colours.src = this.asked = address;
-    }, SOON);
+  update() {
+    const { preview } = this;
+    const { player } = preview;
+    this.node.hidden = !this.state.work;
+    const playing = Boolean(player?.playing);
+    const word = playing ? "Pause" : "Play";
+    if (this.play.title !== `${word} (Space)`) {
+      this.play.title = `${word} (Space)`;
+      this.play.replaceChildren(icon(playing ? "pause" : "play"), element("span", { class: "unseen" }, word));
+    }
+    for (const one of [this.play, this.scrubber, this.rate, this.compare, this.flow, this.slice]) one.disabled = !preview.ready;
+    this.scrubber.max = String(player?.seconds || 4);
+    this.flow.setAttribute("aria-pressed", String(this.lenses.flowing));
+    this.slice.setAttribute("aria-pressed", String(this.lenses.slicing));
+    this.#tick();
   }
 
-  /** Ask for the slice of the work as it is now. */
-  changed() {
-    this.soon();
-    const { work } = store;
-    if (!work || this.strip.hidden) return;
-    this.row ||= Math.round(work.photo.height / 2);
-    const image = /** @type {HTMLImageElement} */ (this.strip.querySelector("img"));
-    image.src = `${api.sliceAddress(work.id, Math.min(this.row, work.photo.height - 1))}&v=${work.revision}`;
+  /**
+   * On a phone there is no room below the photo for all looks at it.
+   * @param {boolean} narrow
+   */
+  #place(narrow) {
+    this.node.append(this.compare);
+    (narrow ? byId("looks") : this.node).append(this.flow, this.slice, this.rate);
   }
 
-  /** Draw the line that says which row it is. */
-  line() {
-    const { overlay, frame } = this.view;
-    frame.querySelector("#row")?.remove();
-    const { work } = store;
-    if (!work || this.strip.hidden) return;
-    this.row ||= Math.round(work.photo.height / 2);
-    const line = draw("svg", { id: "row", class: "handle", viewBox: overlay.getAttribute("viewBox") ?? "", preserveAspectRatio: "none", tabindex: 0, role: "slider", "aria-label": "Row of the slice", "aria-valuemin": 0, "aria-valuemax": work.photo.height - 1, "aria-valuenow": this.row });
-    const hit = draw("g", { class: "handle" });
-    const at = (/** @type {number} */ y) => {
-      hit.replaceChildren(...[["transparent", 20], ["#fff", 1.5]].map(([stroke, width]) => draw("path", { d: `M0 ${y}H${work.photo.width}`, stroke, "stroke-width": width, "stroke-dasharray": width === 20 ? null : "8 6", "vector-effect": "non-scaling-stroke" }))); // prettier-ignore
-      this.row = Math.min(Math.max(Math.round(y), 0), work.photo.height - 1);
-      line.setAttribute("aria-valuenow", String(this.row));
-    };
-    at(this.row);
-    line.append(hit);
-    hit.addEventListener("pointerdown", (event) => {
-      hit.setPointerCapture(/** @type {PointerEvent} */ (event).pointerId);
-      event.stopPropagation();
+  /** @param {"flow" | "slice"} which */
+  #look(which) {
+    if (!this.preview.ready) return;
+    this.lenses.toggle(which);
+    this.update();
+  }
+
+  /**
+   * Answer a key of the whole page.
+   * @param {KeyboardEvent} event
+   */
+  pressed(event) {
+    if (event.key === " ") this.preview.toggle();
+    else if (event.key === "g") this.#look("flow");
+    else if (event.key === "t") this.#look("slice");
+    else if (event.key === "y" && !event.repeat) this.#compare(true);
+    else return event.key === "y";
+    return true;
+  }
+
+  /**
+   * @param {string} key
+   * @param {import("photoflow/icons.js").Icon} shape
+   * @param {string} word
+   * @param {string} title
+   */
+  #button(key, shape, word, title) {
+    return element("button", { class: "button quiet", type: "button", "data-key": key, title }, icon(shape), element("span", { class: "word" }, word));
+  }
+
+  #listen() {
+    const { scrubber, compare, rate, preview } = this;
+    scrubber.addEventListener("input", () => {
+      if (preview.player?.playing) preview.toggle();
+      preview.seek(Number(scrubber.value));
     });
-    hit.addEventListener("pointermove", (event) => {
-      if (hit.hasPointerCapture(/** @type {PointerEvent} */ (event).pointerId)) at(this.view.at(/** @type {PointerEvent} */ (event))[1]);
+    rate.addEventListener("change", () => {
+      if (preview.player) preview.player.rate = Number(rate.value);
     });
-    hit.addEventListener("pointerup", () => this.changed());
-    line.addEventListener("keydown", (event) => {
-      const step = { ArrowUp: -4, ArrowDown: 4 }[/** @type {KeyboardEvent} */ (event).key];
-      if (!step) return;
-      at(this.row + step);
-      this.changed();
-      event.preventDefault();
-      event.stopPropagation();
-    });
-    frame.append(line);
+    const [show, hide] = [() => this.#compare(true), () => this.#compare(false)];
+    compare.addEventListener("pointerdown", show);
+    for (const name of ["pointerup", "pointercancel", "pointerleave", "blur"]) compare.addEventListener(name, hide);
+    compare.addEventListener("keydown", (event) => (event.key === " " || event.key === "Enter") && (event.preventDefault(), event.stopPropagation(), show()));
+    compare.addEventListener("keyup", hide);
+    compare.addEventListener("contextmenu", (event) => event.preventDefault());
+    window.addEventListener("keyup", (event) => event.key.toLowerCase() === "y" && hide());
+  }
+
+  /** @param {boolean} on */
+  #compare(on) {
+    byId("frame").classList.toggle("compares", on);
+    this.compare.setAttribute("aria-pressed", String(on));
+  }
+
+  #tick() {
+    const { player } = this.preview;
+    const time = player?.time ?? 0;
+    const words = `${time.toFixed(1)} / ${(player?.seconds ?? 0).toFixed(1)} s`;
+    if (words !== this.shownTime) {
+      this.shownTime = words;
+      this.clock.textContent = words;
+      this.scrubber.setAttribute("aria-valuetext", words);
+    }
+    this.scrubber.value = String(time);
+    this.scrubber.style.setProperty("--share", `${(100 * time) / (player?.seconds || 1)}%`);
+    this.lenses.tick(time);
   }
 }
