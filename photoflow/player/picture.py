@@ -91,7 +91,7 @@ class PlayedLayer:
 
 @dataclass(frozen=True)
 class MovingPicture:
-    """What a player needs to show a clip anew at any time.
+    """A clip as a player shows it anew at any time.
 
     Args:
         width, height: of the picture, pixels.

@@ -1,4 +1,4 @@
-"""What a player needs to let a hand pull a subject."""
+"""Oscillators of a subject, with which a player lets a hand pull it."""
 
 from __future__ import annotations
 

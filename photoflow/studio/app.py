@@ -34,6 +34,7 @@ from photoflow.studio.works import Work, Works
 AT_ONCE = 2  # requests that work at a time
 WAITING = 8  # of one work
 OPENING = 16  # photos that wait to be opened
+GLANCES = 48  # of one work that wait for its photo or a mask
 SWEEP = 60.0  # seconds between looks for works that were idle for too long
 
 
@@ -49,6 +50,7 @@ class Studio:
         self.animator, self.folder, self.works = animator, folder, Works()
         self.previews, self.renders = Previews(animator), Renders(animator, folder)
         self.turns, self.openings = Turns(AT_ONCE, WAITING), Turns(1, OPENING)
+        self.glances = Turns(AT_ONCE, GLANCES)
         self.uploads = Uploads()
 
     def open(self, data: bytes, name: str) -> Work:
@@ -81,6 +83,11 @@ class Studio:
             return act(work)
 
         return await self.turns.take(work.id, alone)
+
+    async def beside(self, name: str, act: Callable[[Work], Any]) -> Any:
+        """Return what a function sees in a work, without a wait for what that is busy with; it must be quick."""
+        work = self.works[name]
+        return await self.glances.take(work.id, lambda: act(work))
 
 
 def create_app(animator: Animator, hosts: Collection[str], token: str | None = None) -> FastAPI:
@@ -193,14 +200,14 @@ def _add_works(app: FastAPI, studio: Studio) -> None:
 def _add_pictures(app: FastAPI, studio: Studio) -> None:
     @app.get("/api/works/{work}/photo")
     async def photo(work: str) -> Response:
-        return _kept(await studio.on(work, photo_picture), "image/jpeg")
+        return _kept(await studio.beside(work, photo_picture), "image/jpeg")
 
     @app.get("/api/works/{work}/masks/{name}")
     async def mask(work: str, name: str, v: str = "") -> Response:
         layer = next((one for one in studio.works[work].state.stage.layers if one.name == name), None)
         if layer is None:
             raise Refusal(404, "there is no such layer")
-        data = await studio.on(work, lambda own: mask_picture(layer))
+        data = await studio.beside(work, lambda own: mask_picture(layer))
         return _kept(data, "image/png", v == facts_of(layer).mask)
 
     @app.get("/api/works/{work}/picture")

@@ -4,6 +4,7 @@ import { drawn, element } from "photoflow/elements.js";
 import { segments } from "photoflow/controls.js";
 import { distance } from "photoflow/geometry.js";
 import { icon } from "photoflow/icons.js";
+import { joined } from "photoflow/starts.js";
 import { handle, head, line, nudgeOf, Tool } from "photoflow/tool.js";
 
 /** @typedef {import("photoflow/types.js").Point} Point */
@@ -176,7 +177,7 @@ export class ArrowTool extends Tool {
       ? { ...own, arrows, anchors, direction: null, speed: null }
       : { ...own, arrows: [], anchors: [], direction: FLOW.direction, speed: FLOW.speed };
     const before = this.state.motions(chosen);
-    const next = this.motion ? before.map((one) => (one === this.motion ? flow : one)) : [...before, flow];
+    const next = this.motion ? before.map((one) => (one === this.motion ? flow : one)) : joined(before, flow, this.state.layer);
     this.state.say(chosen, next, this.state.key("arrows"));
   }
 }

@@ -29,8 +29,10 @@ export function slider(about, key, value, say) {
     if (document.activeElement !== number) number.value = text;
     range.value = text;
     range.setAttribute("aria-valuetext", `${text} ${unit}`);
-    const share = (Number(range.value) - Number(range.min)) / (Number(range.max) - Number(range.min) || 1);
-    range.style.setProperty("--share", `${100 * share}%`);
+    const share = (/** @type {number} */ at) => (at - Number(range.min)) / (Number(range.max) - Number(range.min) || 1);
+    const ends = [share(Math.max(0, Number(range.min))), share(Number(range.value))].sort((a, b) => a - b);
+    range.style.setProperty("--low", `${100 * ends[0]}%`);
+    range.style.setProperty("--share", `${100 * ends[1]}%`);
     back.hidden = about.default === null || about.default === undefined || shown(to ?? about.default, scale) === shown(about.default, scale);
   };
   const tell = (/** @type {string} */ text, /** @type {boolean} */ done) => {

@@ -18,7 +18,7 @@ export class HoldTool extends Tool {
    */
   constructor(state, what) {
     super(state, what === "free"
-      ? { name: "free", word: "Let move", icon: "free", letter: "F", group: "Motion" }
+      ? { name: "free", word: "Free", icon: "free", letter: "F", group: "Motion" }
       : { name: "pin", word: "Pin", icon: "pin", letter: "P", group: "Motion" }); // prettier-ignore
     this.still = true;
     /** @type {"free" | "pinned"} */

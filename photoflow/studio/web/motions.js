@@ -4,7 +4,7 @@ import { choice, slider, toggle } from "photoflow/controls.js";
 import { element } from "photoflow/elements.js";
 import { icon } from "photoflow/icons.js";
 import { Panel } from "photoflow/panel.js";
-import { offered, startOf, toolOf } from "photoflow/starts.js";
+import { joined, offered, startOf, toolOf } from "photoflow/starts.js";
 import { CAMERA } from "photoflow/state.js";
 
 /** @typedef {import("photoflow/types.js").Control} Control */
@@ -153,7 +153,7 @@ export class MotionPanel extends Panel {
       this.update();
     };
     if (!layer) return element("button", { class: "button wide", type: "button", "data-key": "choose", click: () => entries[0] && this.#begin(entries[0]) }, icon("plus"), "Move the camera");
-    const button = element("button", { class: "button wide", type: "button", "data-key": "choose", "aria-expanded": String(this.choosing), click: flip }, icon(this.choosing ? "close" : "plus"), this.choosing ? "Close" : motions.length ? "Add another motion" : "Add a motion");
+    const button = element("button", { class: "button wide", type: "button", "data-key": "choose", "aria-expanded": String(this.choosing), click: flip }, icon(this.choosing ? "close" : "plus"), this.choosing ? "Close" : !motions.length ? "Add a motion" : layer.region ? "Another motion" : "Add another motion");
     if (!this.choosing) return button;
     const list = entries.map((entry) =>
       element("button", { class: "entry", type: "button", "data-key": `entry ${entry.word}`, click: () => this.#begin(entry) },
@@ -171,7 +171,7 @@ export class MotionPanel extends Panel {
     const motion = startOf(entry, work, layer, layer && this.area.maskOf(layer));
     this.choosing = false;
     state.ended();
-    state.say(chosen, [...state.motions(chosen), motion]);
+    state.say(chosen, joined(state.motions(chosen), motion, layer));
     const tool = toolOf(motion);
     state.set({ tool: tool === "path" || tool === "aim" ? tool : "pull" });
   }

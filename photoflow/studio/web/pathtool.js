@@ -3,6 +3,7 @@
 import { element } from "photoflow/elements.js";
 import { along, distance, fitted, lineOf, nearest, pairsOf, pointsOf, smooth } from "photoflow/geometry.js";
 import { icon } from "photoflow/icons.js";
+import { joined } from "photoflow/starts.js";
 import { handle, head, line, nudgeOf, Tool } from "photoflow/tool.js";
 
 /** @typedef {import("photoflow/types.js").Point} Point */
@@ -168,7 +169,7 @@ export class PathTool extends Tool {
     const before = this.state.motions(chosen);
     const next = motion
       ? before.map((one) => (one === motion ? { ...one, ...what } : one))
-      : [...before, /** @type {Motion} */ ({ type: "path", ...what })];
+      : joined(before, { type: "path", ...what }, this.state.layer);
     this.state.say(chosen, next, this.state.key("path"));
   }
 }

@@ -3,6 +3,7 @@
 import { element } from "photoflow/elements.js";
 import { distance } from "photoflow/geometry.js";
 import { icon } from "photoflow/icons.js";
+import { joined } from "photoflow/starts.js";
 import { Tool } from "photoflow/tool.js";
 
 /** @typedef {import("photoflow/types.js").Point} Point */
@@ -134,6 +135,6 @@ export class PullTool extends Tool {
     const poke = { type: "poke", x: round(x), y: round(y), dx: round(dx), dy: round(dy), at: round(at), hold: round(hold), like };
     this.pulled = null;
     state.set({ chosen: layer, view: "motion" });
-    state.say(layer, [...motions, poke]);
+    state.say(layer, joined(motions, poke, state.layerOf(layer)));
   }
 }

@@ -58,3 +58,16 @@ export function offered(all, layer) {
   };
   return all.filter((entry) => entry.on.includes(place)).sort((a, b) => fits(a) - fits(b));
 }
+
+const IN_PLACE = ["drift", "water"]; // what flows where it is, and goes with no other motion
+
+/**
+ * Return a layer's motions with one more; where they do not go together, the new one alone.
+ * @param {Motion[]} motions
+ * @param {Motion} motion
+ * @param {Layer | null} layer
+ */
+export function joined(motions, motion, layer) {
+  const alone = layer?.region || [...motions, motion].some((one) => IN_PLACE.includes(one.type));
+  return alone ? [motion] : [...motions, motion];
+}

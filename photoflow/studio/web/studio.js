@@ -25,6 +25,7 @@ import { Transport } from "photoflow/transport.js";
 
 /** @typedef {import("photoflow/tool.js").Tool} Tool */
 
+const HINT = "Point at a setting to read what it does. A double click on its slider brings its default back.";
 const BRUSH = 0.04; // size of a brush at first, of the photo's longest side
 
 const state = new State();
@@ -80,10 +81,11 @@ const side = byId("side");
 for (const name of ["pointerover", "focusin"]) {
   side.addEventListener(name, (event) => {
     const about = event.target instanceof Element ? event.target.closest("[data-hint]") : null;
-    refill(byId("hint"), about?.getAttribute("data-hint") ?? "");
+    refill(byId("hint"), about?.getAttribute("data-hint") ?? HINT);
   });
 }
 
+refill(byId("hint"), HINT);
 update();
 opening.begin();
 state.catalogue = await fetched("/api/motions");

@@ -8,7 +8,8 @@ export const KIND_WORDS = {
   person: "Person", animal: "Animal", plant: "Plant", rigid: "Rigid thing", cloth: "Cloth", flame: "Flame",
   hanging: "Hanging thing", water: "Water", sky: "Sky, clouds", smoke: "Smoke", unknown: "Something else",
 }; // prettier-ignore
-const GIVEN = /^(subject|region)-\d+$/; // names that nobody chose
+const NUMBERED = /^(subject|region)-\d+$/;
+const GIVEN = /^((subject|region)-\d+|(sky|water|smoke|foliage|flame)(-\d+)?)$/; // names that nobody chose
 
 /**
  * Return what a layer is called; of several with the same word, each has a number.
@@ -19,7 +20,7 @@ export function titleOf(work, layer) {
   const same = (work?.layers ?? []).filter((one) => wordOf(one) === wordOf(layer)).map((one) => one.name);
   same.sort(new Intl.Collator("en", { numeric: true }).compare); // as they came, so that nobody's number changes
   const number = same.length > 1 ? ` ${same.indexOf(layer.name) + 1}` : "";
-  return GIVEN.test(layer.name) ? `${wordOf(layer)}${number}` : wordOf(layer);
+  return NUMBERED.test(layer.name) ? `${wordOf(layer)}${number}` : wordOf(layer);
 }
 
 /**
@@ -34,7 +35,7 @@ export function calledOf(work, layer) {
 
 /** @param {Layer} layer */
 function wordOf(layer) {
-  if (!GIVEN.test(layer.name)) return layer.name.replaceAll("-", " ");
+  if (!NUMBERED.test(layer.name)) return sentence(layer.name.replaceAll("-", " "));
   if (layer.label) return sentence(layer.label);
   if (layer.kind === "sky") return "Sky";
   if (layer.kind !== "unknown") return KIND_WORDS[layer.kind] ?? sentence(layer.kind);
