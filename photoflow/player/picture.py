@@ -186,7 +186,7 @@ def _background(picture: Array, renderer: Any, times: Sequence[float], places: P
 
 def _subject(layer: SubjectLayer, times: Sequence[float], places: Places | None) -> PlayedLayer:
     rgba = layer.planes()[0].permute(1, 2, 0).cpu().numpy()
-    image, box = _straight(rgba, layer.region, layer.box)
+    image, box = _straight(rgba, layer.region, layer.box, layer.goes_on)
     mesh, step = Mesh.over(box, layer.step), layer.step
     field, every = layer.field_over(Mesh(box, step).region, step), mesh.step // step
 
@@ -242,17 +242,19 @@ def _nodes_of(flow: Array, every: int, size: tuple[int, int]) -> Array:
     return np.pad(nodes, short, mode="edge")
 
 
-def _straight(rgba: Array, region: Box, box: Box) -> tuple[Array, Box]:
+def _straight(rgba: Array, region: Box, box: Box, goes_on: bool) -> tuple[Array, Box]:
     """Return a drawn subject as uint8 (h, w, 4), not premultiplied, and its box of the picture.
 
     Args:
         rgba: (H, W, 4) float32, premultiplied.
         region: its box of the picture.
-        box: the part of that in which the subject is, unless it goes on beyond the picture.
+        box: the part of that in which the subject is within the picture.
+        goes_on: whether what is beyond the picture is wanted, too.
     """
-    corner = np.array(region[:2] * 2)
-    seen = np.array(support(rgba[..., 3])) + corner
-    whole = np.concatenate([np.minimum(seen[:2], box[:2]), np.maximum(seen[2:], box[2:])])
+    corner, whole = np.array(region[:2] * 2), np.array(box)
+    if goes_on:
+        seen = np.array(support(rgba[..., 3])) + corner
+        whole = np.concatenate([np.minimum(seen[:2], box[:2]), np.maximum(seen[2:], box[2:])])
     left, top, right, bottom = whole - corner
     part = rgba[top:bottom, left:right]
     colours = part[..., :3] / np.maximum(part[..., 3:], 1 / 510)
