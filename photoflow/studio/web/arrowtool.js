@@ -45,7 +45,12 @@ export class ArrowTool extends Tool {
       this.state.tell();
     }); // prettier-ignore
     if (!this.motion?.arrows.length) return [ways];
-    const clear = element("button", { class: "button quiet", type: "button", "data-key": "no-arrows", click: () => this.#say([], []) }, icon("trash"), "Remove all");
+    const clear = element(
+      "button",
+      { class: "button quiet", type: "button", "data-key": "no-arrows", click: () => this.#say([], []) },
+      icon("trash"),
+      "Remove all",
+    );
     return [ways, clear];
   }
 
@@ -126,11 +131,18 @@ export class ArrowTool extends Tool {
     const shown = [];
     const { arrows, anchors } = this.motion ?? FLOW;
     for (const [i, [x1, y1, x2, y2]] of arrows.entries()) {
-      const [from, to] = [{ x: x1, y: y1 }, { x: x2, y: y2 }];
+      const [from, to] = [
+        { x: x1, y: y1 },
+        { x: x2, y: y2 },
+      ];
       shown.push(...arrow(area, from, to));
-      shown.push(handle(area, from, `tail-${i}`, `Tail of arrow ${i + 1}`, "small"), handle(area, to, `tip-${i}`, `Tip of arrow ${i + 1}`, "small"));
+      shown.push(
+        handle(area, from, `tail-${i}`, `Tail of arrow ${i + 1}`, "small"),
+        handle(area, to, `tip-${i}`, `Tip of arrow ${i + 1}`, "small"),
+      );
     }
-    for (const [i, [x, y]] of anchors.entries()) shown.push(handle(area, { x, y }, `anchor-${i}`, `Still point ${i + 1}`, "still"));
+    for (const [i, [x, y]] of anchors.entries())
+      shown.push(handle(area, { x, y }, `anchor-${i}`, `Still point ${i + 1}`, "still"));
     if (this.drawing && this.way === "arrow") shown.push(...arrow(area, this.drawing.from, this.drawing.to));
     return shown;
   }
@@ -177,7 +189,9 @@ export class ArrowTool extends Tool {
       ? { ...own, arrows, anchors, direction: null, speed: null }
       : { ...own, arrows: [], anchors: [], direction: FLOW.direction, speed: FLOW.speed };
     const before = this.state.motions(chosen);
-    const next = this.motion ? before.map((one) => (one === this.motion ? flow : one)) : joined(before, flow, this.state.layer);
+    const next = this.motion
+      ? before.map((one) => (one === this.motion ? flow : one))
+      : joined(before, flow, this.state.layer);
     this.state.say(chosen, next, this.state.key("arrows"));
   }
 }

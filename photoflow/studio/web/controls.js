@@ -19,9 +19,33 @@ import { icon } from "photoflow/icons.js";
 export function slider(about, key, value, say) {
   const { word, unit, least, most, step, scale, hint } = about;
   const limits = { min: shown(least, scale), max: shown(most, scale), step: shown(step, scale) };
-  const range = element("input", { type: "range", id: key, "data-key": key, title: hint, "aria-describedby": "hint", ...limits });
-  const number = element("input", { type: "number", "data-key": `${key}-number`, "aria-label": `${word}, ${unit}`, title: hint, inputmode: "decimal", ...limits });
-  const back = element("button", { class: "back", type: "button", "data-key": `${key}-back`, title: `Back to ${shown(about.default, scale)} ${unit}` }, icon("undo"), element("span", { class: "unseen" }, `${word}: back to its default`));
+  const range = element("input", {
+    type: "range",
+    id: key,
+    "data-key": key,
+    title: hint,
+    "aria-describedby": "hint",
+    ...limits,
+  });
+  const number = element("input", {
+    type: "number",
+    "data-key": `${key}-number`,
+    "aria-label": `${word}, ${unit}`,
+    title: hint,
+    inputmode: "decimal",
+    ...limits,
+  });
+  const back = element(
+    "button",
+    {
+      class: "back",
+      type: "button",
+      "data-key": `${key}-back`,
+      title: `Back to ${shown(about.default, scale)} ${unit}`,
+    },
+    icon("undo"),
+    element("span", { class: "unseen" }, `${word}: back to its default`),
+  );
   const node = element("div", { class: "control", "data-hint": `${word}: ${hint}` },
     element("label", { for: key }, word), back, element("span", { class: "number" }, number, element("span", { class: "unit" }, unit)), range); // prettier-ignore
   const update = (/** @type {any} */ to) => {
@@ -33,7 +57,10 @@ export function slider(about, key, value, say) {
     const ends = [share(Math.max(0, Number(range.min))), share(Number(range.value))].sort((a, b) => a - b);
     range.style.setProperty("--low", `${100 * ends[0]}%`);
     range.style.setProperty("--share", `${100 * ends[1]}%`);
-    back.hidden = about.default === null || about.default === undefined || shown(to ?? about.default, scale) === shown(about.default, scale);
+    back.hidden =
+      about.default === null ||
+      about.default === undefined ||
+      shown(to ?? about.default, scale) === shown(about.default, scale);
   };
   const tell = (/** @type {string} */ text, /** @type {boolean} */ done) => {
     if (text === "" || !Number.isFinite(Number(text))) return;
@@ -75,13 +102,25 @@ function shown(value, scale) {
  */
 export function choice(about, key, value, say) {
   const { word, hint, choices = [] } = about;
-  const select = element("select", { id: key, "data-key": key, title: hint, "aria-describedby": "hint" }, ...choices.map((one) => element("option", { value: one.value }, one.word)));
+  const select = element(
+    "select",
+    { id: key, "data-key": key, title: hint, "aria-describedby": "hint" },
+    ...choices.map((one) => element("option", { value: one.value }, one.word)),
+  );
   select.addEventListener("change", () => say(select.value, true));
   const update = (/** @type {any} */ to) => {
     select.value = String(to);
   };
   update(value);
-  return { node: element("div", { class: "control row", "data-hint": `${word}: ${hint}` }, element("label", { for: key }, word), select), update };
+  return {
+    node: element(
+      "div",
+      { class: "control row", "data-hint": `${word}: ${hint}` },
+      element("label", { for: key }, word),
+      select,
+    ),
+    update,
+  };
 }
 
 /**
@@ -94,13 +133,29 @@ export function choice(about, key, value, say) {
  */
 export function toggle(about, key, value, say) {
   const { word, hint } = about;
-  const box = element("input", { type: "checkbox", role: "switch", class: "switch", id: key, "data-key": key, title: hint, "aria-describedby": "hint" });
+  const box = element("input", {
+    type: "checkbox",
+    role: "switch",
+    class: "switch",
+    id: key,
+    "data-key": key,
+    title: hint,
+    "aria-describedby": "hint",
+  });
   box.addEventListener("change", () => say(box.checked, true));
   const update = (/** @type {any} */ to) => {
     box.checked = Boolean(to);
   };
   update(value);
-  return { node: element("div", { class: "control row", "data-hint": `${word}: ${hint}` }, element("label", { for: key }, word), box), update };
+  return {
+    node: element(
+      "div",
+      { class: "control row", "data-hint": `${word}: ${hint}` },
+      element("label", { for: key }, word),
+      box,
+    ),
+    update,
+  };
 }
 
 /**
@@ -112,7 +167,18 @@ export function toggle(about, key, value, say) {
  */
 export function segments(label, choices, value, say) {
   const buttons = choices.map(([own, word]) =>
-    element("button", { type: "button", role: "radio", "aria-checked": String(own === value), tabindex: own === value ? 0 : -1, "data-key": `${label} ${own}`, click: () => say(own) }, word),
+    element(
+      "button",
+      {
+        type: "button",
+        role: "radio",
+        "aria-checked": String(own === value),
+        tabindex: own === value ? 0 : -1,
+        "data-key": `${label} ${own}`,
+        click: () => say(own),
+      },
+      word,
+    ),
   );
   const moved = (/** @type {KeyboardEvent} */ event) => {
     const way = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
@@ -136,7 +202,16 @@ const [FINEST, COARSEST] = [0.004, 0.3]; // sizes of a brush, of the photo's lon
  */
 export function sizeSlider(size, say) {
   const place = Math.log(size / FINEST) / Math.log(COARSEST / FINEST);
-  const range = element("input", { type: "range", min: 0, max: 1, step: 0.01, value: place.toFixed(2), id: "brush-size", "data-key": "brush-size", title: "Size of the brush; also with [ and ]" });
+  const range = element("input", {
+    type: "range",
+    min: 0,
+    max: 1,
+    step: 0.01,
+    value: place.toFixed(2),
+    id: "brush-size",
+    "data-key": "brush-size",
+    title: "Size of the brush; also with [ and ]",
+  });
   const update = () => range.style.setProperty("--share", `${100 * Number(range.value)}%`);
   range.addEventListener("input", () => {
     update();

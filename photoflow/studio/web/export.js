@@ -10,10 +10,26 @@ import { Panel } from "photoflow/panel.js";
 /** @typedef {import("photoflow/state.js").State} State */
 
 const LOOK = 400; // milliseconds between looks at what is rendered
-const QUALITY = { name: "quality", word: "Quality", unit: "%", least: 10, most: 100, step: 5, scale: 1, default: 80, hint: "Higher is finer and larger." };
+const QUALITY = {
+  name: "quality",
+  word: "Quality",
+  unit: "%",
+  least: 10,
+  most: 100,
+  step: 5,
+  scale: 1,
+  default: 80,
+  hint: "Higher is finer and larger.",
+};
 const ALPHA = { word: "Leave out the background", hint: "Only what moves is in the file; all else is transparent." };
 /** @type {Record<string, string>} */
-const USES = { mp4: "Video for everywhere", webm: "Video for web pages", gif: "GIF for chats", apng: "Animated PNG", html: "A page you can pull" };
+const USES = {
+  mp4: "Video for everywhere",
+  webm: "Video for web pages",
+  gif: "GIF for chats",
+  apng: "Animated PNG",
+  html: "A page you can pull",
+};
 
 export class ExportPanel extends Panel {
   /**
@@ -61,7 +77,18 @@ export class ExportPanel extends Panel {
     const quality = slider(QUALITY, "quality", this.quality, (value) => (this.quality = value));
     const alpha = toggle(ALPHA, "alpha", this.alpha, (value) => (this.alpha = value));
     const lossy = this.format !== "apng" && this.format !== "gif";
-    const start = element("button", { class: "button accent wide", type: "button", "data-key": "render", disabled: Boolean(work.problem), click: () => this.#start() }, icon("share"), `Make the ${format?.word ?? "file"}`);
+    const start = element(
+      "button",
+      {
+        class: "button accent wide",
+        type: "button",
+        "data-key": "render",
+        disabled: Boolean(work.problem),
+        click: () => this.#start(),
+      },
+      icon("share"),
+      `Make the ${format?.word ?? "file"}`,
+    );
     return [
       element("h2", {}, "Export"),
       element("div", { class: "formats", role: "radiogroup", "aria-label": "Format" }, ...catalogue.formats.map((one) => this.#choice(one))),
@@ -81,21 +108,37 @@ export class ExportPanel extends Panel {
       this.format = one.format;
       this.update();
     };
-    const input = element("input", { type: "radio", name: "format", value: one.format, checked: chosen, "data-key": `format ${one.format}`, change: choose });
+    const input = element("input", {
+      type: "radio",
+      name: "format",
+      value: one.format,
+      checked: chosen,
+      "data-key": `format ${one.format}`,
+      change: choose,
+    });
     return element("label", { class: `entry format${chosen ? " chosen" : ""}` }, input,
       element("span", { class: "words" }, element("span", { class: "name" }, USES[one.format] ?? one.word), element("span", { class: "about" }, `${one.word}. ${one.hint}`))); // prettier-ignore
   }
 
   /** @param {Render} one */
   #queued(one) {
-    const words = { waiting: "Waits for its turn", rendering: "Is made", done: "Ready", failed: one.error ?? "Failed", cancelled: "Cancelled" };
+    const words = {
+      waiting: "Waits for its turn",
+      rendering: "Is made",
+      done: "Ready",
+      failed: one.error ?? "Failed",
+      cancelled: "Cancelled",
+    };
     const bar = element("progress", { "aria-label": `Progress of ${one.name}`, max: 1, value: 0 });
     const percent = element("span", { class: "about" });
     this.updates.push(() => {
       const now = this.renders.find((other) => other.number === one.number);
       if (!now) return;
       bar.value = now.frames ? now.done / now.frames : 0;
-      percent.textContent = now.state === "rendering" ? `${Math.round(100 * bar.value)} % · frame ${now.done} of ${now.frames}` : words[now.state];
+      percent.textContent =
+        now.state === "rendering"
+          ? `${Math.round(100 * bar.value)} % · frame ${now.done} of ${now.frames}`
+          : words[now.state];
     });
     const active = one.state === "waiting" || one.state === "rendering";
     const drop = () => this.#drop(one.number);
@@ -109,8 +152,26 @@ export class ExportPanel extends Panel {
   #repeat(id) {
     const at = `/api/works/${id}/files`;
     const off = this.state.work?.problem;
-    const file = (/** @type {string} */ name, /** @type {string} */ word) => element("a", { class: "button quiet", href: `${at}/${name}`, download: name, "data-key": name }, icon("download"), word);
-    const copy = (/** @type {string} */ name, /** @type {string} */ word) => element("button", { class: "button quiet", type: "button", "data-key": name, disabled: Boolean(off), click: () => this.#copy(`${at}/${name}`, word) }, icon("copy"), word);
+    const file = (/** @type {string} */ name, /** @type {string} */ word) =>
+      element(
+        "a",
+        { class: "button quiet", href: `${at}/${name}`, download: name, "data-key": name },
+        icon("download"),
+        word,
+      );
+    const copy = (/** @type {string} */ name, /** @type {string} */ word) =>
+      element(
+        "button",
+        {
+          class: "button quiet",
+          type: "button",
+          "data-key": name,
+          disabled: Boolean(off),
+          click: () => this.#copy(`${at}/${name}`, word),
+        },
+        icon("copy"),
+        word,
+      );
     return element("section", { class: "repeat" },
       element("h3", {}, "Repeat it"),
       element("p", { class: "note" }, "These make the same clip again, to the bit: download both files, and copy the words that use them."),
@@ -121,7 +182,13 @@ export class ExportPanel extends Panel {
     const { work, catalogue } = this.state;
     if (!work) return;
     const transparent = this.alpha && catalogue.formats.find((one) => one.format === this.format)?.alpha;
-    await this.#tried(() => sent(`/api/works/${work.id}/renders`, { format: this.format, quality: this.quality, alpha: Boolean(transparent) }));
+    await this.#tried(() =>
+      sent(`/api/works/${work.id}/renders`, {
+        format: this.format,
+        quality: this.quality,
+        alpha: Boolean(transparent),
+      }),
+    );
     this.look();
   }
 
@@ -154,7 +221,10 @@ export class ExportPanel extends Panel {
         /** @type {Render[]} */
         const renders = await fetched(`/api/works/${work}/renders`);
         if (work !== this.work) break;
-        const ready = renders.find((one) => one.state === "done" && this.renders.some((old) => old.number === one.number && old.state !== "done"));
+        const ready = renders.find(
+          (one) =>
+            one.state === "done" && this.renders.some((old) => old.number === one.number && old.state !== "done"),
+        );
         if (ready) this.say(`${ready.name} is ready.`);
         this.renders = renders;
         super.update();

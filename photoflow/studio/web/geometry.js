@@ -61,7 +61,10 @@ export function simplified(points, tolerance) {
 export function fitted(points, closed, tolerance) {
   const kept = simplified(points, 4 * tolerance);
   for (;;) {
-    const curve = smooth(kept.map((i) => points[i]), closed);
+    const curve = smooth(
+      kept.map((i) => points[i]),
+      closed,
+    );
     let [worst, at] = [tolerance, -1];
     for (let i = 1; i < points.length - 1; i++) {
       if (kept.includes(i)) continue;
@@ -127,10 +130,16 @@ function lengths(curve) {
 export function along(curve, share) {
   const passed = lengths(curve);
   const goal = share * passed[passed.length - 1];
-  const i = Math.max(1, passed.findIndex((length) => length >= goal));
+  const i = Math.max(
+    1,
+    passed.findIndex((length) => length >= goal),
+  );
   const part = passed[i] - passed[i - 1];
   const u = part ? (goal - passed[i - 1]) / part : 0;
-  return { x: curve[i - 1].x + u * (curve[i].x - curve[i - 1].x), y: curve[i - 1].y + u * (curve[i].y - curve[i - 1].y) };
+  return {
+    x: curve[i - 1].x + u * (curve[i].x - curve[i - 1].x),
+    y: curve[i - 1].y + u * (curve[i].y - curve[i - 1].y),
+  };
 }
 
 /**

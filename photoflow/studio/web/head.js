@@ -27,10 +27,32 @@ export class Head {
     this.redo = made("redo", "Redo", () => state.edit({ edit: "redo" }));
     this.another = made("photo", "New photo", () => opening.pick());
     this.help = made("help", "Keys", () => keys.show());
-    this.export = element("button", { class: "button accent", type: "button", id: "to-export", click: () => state.set({ view: state.view === "export" ? "layers" : "export" }) }, icon("share"), element("span", { class: "word" }, "Export"));
+    this.export = element(
+      "button",
+      {
+        class: "button accent",
+        type: "button",
+        id: "to-export",
+        click: () => state.set({ view: state.view === "export" ? "layers" : "export" }),
+      },
+      icon("share"),
+      element("span", { class: "word" }, "Export"),
+    );
     byId("actions").append(this.undo, this.redo, this.another, this.help, this.export);
     this.tabs = TABS.map(([view, word, shape]) =>
-      element("button", { class: "tab", type: "button", role: "tab", id: `tab-${view}`, "aria-controls": view, click: () => state.set({ view }) }, icon(shape), element("span", {}, word)),
+      element(
+        "button",
+        {
+          class: "tab",
+          type: "button",
+          role: "tab",
+          id: `tab-${view}`,
+          "aria-controls": view,
+          click: () => state.set({ view }),
+        },
+        icon(shape),
+        element("span", {}, word),
+      ),
     );
     byId("tabs").append(...this.tabs);
   }
@@ -54,7 +76,12 @@ export class Head {
  * @param {() => void} act
  */
 function made(shape, word, act) {
-  return element("button", { class: "button quiet", type: "button", title: word, id: `head-${shape}`, click: act }, icon(shape), element("span", { class: "word" }, word));
+  return element(
+    "button",
+    { class: "button quiet", type: "button", title: word, id: `head-${shape}`, click: act },
+    icon(shape),
+    element("span", { class: "word" }, word),
+  );
 }
 
 /**
@@ -78,5 +105,8 @@ function said(button, word, key, what) {
  * @param {string | null | undefined} words
  */
 function wordsOf(work, words) {
-  return work?.layers.reduce((text, layer) => text?.replace(new RegExp(`\\b${layer.name}(?![\\w-])`), calledOf(work, layer)), words);
+  return work?.layers.reduce(
+    (text, layer) => text?.replace(new RegExp(`\\b${layer.name}(?![\\w-])`), calledOf(work, layer)),
+    words,
+  );
 }

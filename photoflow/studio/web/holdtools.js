@@ -35,7 +35,9 @@ export class HoldTool extends Tool {
 
   get hint() {
     const name = this.state.title;
-    return this.what === "free" ? `Paint over what of ${name} may move.` : `Paint over what of ${name} stays where it is.`;
+    return this.what === "free"
+      ? `Paint over what of ${name} may move.`
+      : `Paint over what of ${name} stays where it is.`;
   }
 
   options() {
@@ -44,8 +46,18 @@ export class HoldTool extends Tool {
     const last = () => layer[this.what].length && this.#say(layer[this.what].slice(0, -1));
     const clear = () => this.state.edit({ edit: "hold", layer: layer.name, free: [], pinned: [] });
     return [
-      element("button", { class: "button quiet", type: "button", "data-key": "last", disabled: !layer[this.what].length, click: last }, icon("undo"), "Remove last"),
-      element("button", { class: "button quiet", type: "button", "data-key": "clear", click: clear }, icon("trash"), "Remove all"),
+      element(
+        "button",
+        { class: "button quiet", type: "button", "data-key": "last", disabled: !layer[this.what].length, click: last },
+        icon("undo"),
+        "Remove last",
+      ),
+      element(
+        "button",
+        { class: "button quiet", type: "button", "data-key": "clear", click: clear },
+        icon("trash"),
+        "Remove all",
+      ),
     ];
   }
 
@@ -202,7 +214,10 @@ export class PivotTool extends Tool {
     const p = this.place;
     if (!p) return [];
     const arm = 14 * area.unit;
-    return [...line(`M${p.x - arm} ${p.y}h${2 * arm}M${p.x} ${p.y - arm}v${2 * arm}`), handle(area, p, "pivot", "Pivot")];
+    return [
+      ...line(`M${p.x - arm} ${p.y}h${2 * arm}M${p.x} ${p.y - arm}v${2 * arm}`),
+      handle(area, p, "pivot", "Pivot"),
+    ];
   }
 
   /** @param {Point} p */

@@ -7,7 +7,8 @@ const LINES = {
   plus: "M12 5v14M5 12h14",
   point: "M12 3v4M12 17v4M3 12h4M17 12h4M12 10.500a1.500 1.500 0 1 0 0 3 1.500 1.500 0 0 0 0-3",
   box: "M4 8V4h4M16 4h4v4M20 16v4h-4M8 20H4v-4",
-  brush: "M19.500 4.500c-4 1.500-8 5-9.500 8l1.500 1.500c3-1.500 6.500-5.500 8-9.500ZM9.500 13.500c-2.500-.5-4 1-4 3 0 1.500-.7 2.500-2 3 3.500 1 8 .5 8-3.500",
+  brush:
+    "M19.500 4.500c-4 1.500-8 5-9.500 8l1.500 1.500c3-1.500 6.500-5.500 8-9.500ZM9.500 13.500c-2.500-.5-4 1-4 3 0 1.500-.7 2.500-2 3 3.500 1 8 .5 8-3.500",
   eraser: "m8 20-4-4a1.500 1.500 0 0 1 0-2L14 4a1.500 1.500 0 0 1 2 0l4 4a1.500 1.500 0 0 1 0 2L10 20h10M9 9l6 6",
   path: "M5 19c0-6 3-7 7-7s7-2 7-7M16 7.500 19 5l2.500 3M5 19.010v-.02",
   arrows: "M3 8c3-2 5-2 8 0s5 2 8 0m-2.500-3L20 8l-4 2M3 17c3-2 5-2 8 0s5 2 8 0m-2.500-3 3.500 3-4 2",
@@ -50,5 +51,9 @@ const LINES = {
  * @param {Icon} name
  */
 export function icon(name) {
-  return drawn("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, drawn("path", { d: LINES[name] }));
+  return drawn(
+    "svg",
+    { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" },
+    drawn("path", { d: LINES[name] }),
+  );
 }

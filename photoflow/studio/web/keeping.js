@@ -70,7 +70,10 @@ export class Keeper {
   /** @param {Work} work */
   async #keep(work) {
     try {
-      const layers = JSON.stringify([work.id, work.layers.map((l) => [l.name, l.kind, l.label, l.mask, l.free, l.pinned])]);
+      const layers = JSON.stringify([
+        work.id,
+        work.layers.map((l) => [l.name, l.kind, l.label, l.mask, l.free, l.pinned]),
+      ]);
       if (!this.stage || layers !== this.kept) {
         this.stage = await (await asked(`/api/works/${work.id}/files/work.stage?whole=true`)).blob();
         this.kept = layers;
@@ -85,18 +88,6 @@ export class Keeper {
     } catch {
       // Keeping is a comfort: where the browser has no room, or the studio is gone, nothing else fails.
     }
-  }
-}
-
-/**
- * Forget what was kept of a work.
- * @param {string} id
- */
-export async function forgetSaved(id) {
-  try {
-    (await store("readwrite")).delete(id);
-  } catch {
-    // then there is nothing to forget
   }
 }
 

@@ -74,7 +74,18 @@ export class Keys {
 
   #fill() {
     const rows = [...Object.values(this.tools).map((tool) => [tool.letter, tool.word]), ...EVERYWHERE];
-    const list = element("dl", {}, ...rows.flatMap(([key, word]) => [element("dt", {}, ...key.split(" ").map((one) => (/^(and|hold|keys)$/.test(one) ? ` ${one} ` : element("kbd", {}, one)))), element("dd", {}, word)]));
+    const list = element(
+      "dl",
+      {},
+      ...rows.flatMap(([key, word]) => [
+        element(
+          "dt",
+          {},
+          ...key.split(" ").map((one) => (/^(and|hold|keys)$/.test(one) ? ` ${one} ` : element("kbd", {}, one))),
+        ),
+        element("dd", {}, word),
+      ]),
+    );
     const close = element("button", { class: "button", type: "button", click: () => this.dialog.close() }, "Close");
     this.dialog.append(element("h2", { id: "keys-title" }, "Keys"), list, close);
     this.dialog.addEventListener("click", (event) => event.target === this.dialog && this.dialog.close());
@@ -94,6 +105,7 @@ function writes(target) {
 function uses(target, key) {
   if (!(target instanceof HTMLElement)) return false;
   if (writes(target) || target.matches("select")) return key !== "Escape";
-  if (target.matches("input[type=range], input[type=radio]")) return key.startsWith("Arrow") || key === "Home" || key === "End";
+  if (target.matches("input[type=range], input[type=radio]"))
+    return key.startsWith("Arrow") || key === "Home" || key === "End";
   return target.matches("button, a, summary, input[type=checkbox]") && (key === " " || key === "Enter");
 }

@@ -22,18 +22,59 @@ export class LayersPanel extends Panel {
 
   makeup() {
     const { work, chosen, catalogue, tool } = this.state;
-    const layers = work?.layers.map((l) => [l.name, l.label, l.kind, l.sure, l.why, l.region, l.on, this.state.wordsOf(l.name)]);
-    return [work?.id, work?.note, layers, chosen, cameraWords(this.state), catalogue.kinds.length, this.renaming, tool === "add"];
+    const layers = work?.layers.map((l) => [
+      l.name,
+      l.label,
+      l.kind,
+      l.sure,
+      l.why,
+      l.region,
+      l.on,
+      this.state.wordsOf(l.name),
+    ]);
+    return [
+      work?.id,
+      work?.note,
+      layers,
+      chosen,
+      cameraWords(this.state),
+      catalogue.kinds.length,
+      this.renaming,
+      tool === "add",
+    ];
   }
 
   build() {
     const { work, tool } = this.state;
     if (!work) return [];
-    const add = element("button", { class: "button wide", type: "button", "data-key": "add", "aria-pressed": String(tool === "add"), title: "Show something else that should move (N)", click: () => this.state.set({ tool: tool === "add" ? "pull" : "add" }) }, icon("plus"), "Add something");
-    const note = work.layers.length ? null : element("p", { class: "note" }, sentence(work.note) || "Nothing was found by itself. Add something that should move.");
+    const add = element(
+      "button",
+      {
+        class: "button wide",
+        type: "button",
+        "data-key": "add",
+        "aria-pressed": String(tool === "add"),
+        title: "Show something else that should move (N)",
+        click: () => this.state.set({ tool: tool === "add" ? "pull" : "add" }),
+      },
+      icon("plus"),
+      "Add something",
+    );
+    const note = work.layers.length
+      ? null
+      : element(
+          "p",
+          { class: "note" },
+          sentence(work.note) || "Nothing was found by itself. Add something that should move.",
+        );
     return [
       element("h2", {}, "On the photo"),
-      element("ul", { class: "rows", "aria-label": "What is on the photo" }, ...work.layers.map((layer, i) => this.#row(layer, i)), this.#camera()),
+      element(
+        "ul",
+        { class: "rows", "aria-label": "What is on the photo" },
+        ...work.layers.map((layer, i) => this.#row(layer, i)),
+        this.#camera(),
+      ),
       note,
       add,
     ];
@@ -46,12 +87,25 @@ export class LayersPanel extends Panel {
   #row(layer, i) {
     const { state } = this;
     const chosen = state.chosen === layer.name;
-    const say = (/** @type {Event} */ event) => state.edit({ edit: "switch", layer: layer.name, on: /** @type {HTMLInputElement} */ (event.target).checked });
-    const on = element("input", { type: "checkbox", role: "switch", class: "switch", "data-key": `on ${layer.name}`, checked: layer.on, "aria-label": `${titleOf(state.work, layer)} is animated`, title: layer.on ? "Leave it out" : "Take it in", change: say });
+    const say = (/** @type {Event} */ event) =>
+      state.edit({ edit: "switch", layer: layer.name, on: /** @type {HTMLInputElement} */ (event.target).checked });
+    const on = element("input", {
+      type: "checkbox",
+      role: "switch",
+      class: "switch",
+      "data-key": `on ${layer.name}`,
+      checked: layer.on,
+      "aria-label": `${titleOf(state.work, layer)} is animated`,
+      title: layer.on ? "Leave it out" : "Take it in",
+      change: say,
+    });
     const row = element("li", { class: `row-item${chosen ? " chosen" : ""}${layer.on ? "" : " off"}` },
       element("div", { class: "row-head" }, this.#name(layer), on),
       chosen && this.#details(layer, i)); // prettier-ignore
-    row.addEventListener("pointerenter", (event) => event.pointerType === "mouse" && state.set({ hovered: layer.name }));
+    row.addEventListener(
+      "pointerenter",
+      (event) => event.pointerType === "mouse" && state.set({ hovered: layer.name }),
+    );
     row.addEventListener("pointerleave", () => state.hovered === layer.name && state.set({ hovered: null }));
     return row;
   }
@@ -64,7 +118,18 @@ export class LayersPanel extends Panel {
     const words = element("span", { class: "words" },
       element("span", { class: "name" }, titleOf(state.work, layer)),
       element("span", { class: "about" }, layer.on ? `${KIND_WORDS[layer.kind] ?? layer.kind} · ${state.wordsOf(layer.name)}` : "Left out")); // prettier-ignore
-    return element("button", { class: "row-main", type: "button", "data-key": `layer ${layer.name}`, "aria-pressed": String(state.chosen === layer.name), click: choose }, icon(layer.region ? "region" : "thing"), words);
+    return element(
+      "button",
+      {
+        class: "row-main",
+        type: "button",
+        "data-key": `layer ${layer.name}`,
+        "aria-pressed": String(state.chosen === layer.name),
+        click: choose,
+      },
+      icon(layer.region ? "region" : "thing"),
+      words,
+    );
   }
 
   /** @param {Layer} layer */
@@ -77,7 +142,15 @@ export class LayersPanel extends Panel {
       if (name && name !== layer.name && words !== titleOf(this.state.work, layer)) this.#rename(layer.name, name);
       else this.update();
     };
-    const input = element("input", { class: "renamer", type: "text", value: titleOf(this.state.work, layer), maxlength: 60, "aria-label": `New name of ${titleOf(this.state.work, layer)}`, "data-key": "renamer", blur: done });
+    const input = element("input", {
+      class: "renamer",
+      type: "text",
+      value: titleOf(this.state.work, layer),
+      maxlength: 60,
+      "aria-label": `New name of ${titleOf(this.state.work, layer)}`,
+      "data-key": "renamer",
+      blur: done,
+    });
     input.addEventListener("keydown", (event) => {
       event.stopPropagation();
       if (event.key === "Escape") input.value = "";
@@ -108,14 +181,30 @@ export class LayersPanel extends Panel {
     const { name } = layer;
     const names = state.work?.layers.map((one) => one.name) ?? [];
     const kinds = state.catalogue.kinds.map((value) => ({ value, word: KIND_WORDS[value] ?? value }));
-    const kind = choice({ word: "It is", hint: "What it is decides how it moves by itself.", choices: kinds }, `kind-${name}`, layer.kind, (value) => state.edit({ edit: "kind", layer: name, kind: value }));
+    const kind = choice(
+      { word: "It is", hint: "What it is decides how it moves by itself.", choices: kinds },
+      `kind-${name}`,
+      layer.kind,
+      (value) => state.edit({ edit: "kind", layer: name, kind: value }),
+    );
     const moved = (/** @type {number} */ to) => {
       const order = names.filter((one) => one !== name);
       order.splice(to, 0, name);
       state.edit({ edit: "arrange", layers: order });
     };
-    const tool = (/** @type {string} */ key, /** @type {import("photoflow/icons.js").Icon} */ shape, /** @type {string} */ word, /** @type {() => void} */ act, off = false) =>
-      element("button", { class: "button quiet", type: "button", "data-key": `${key} ${name}`, title: word, disabled: off, click: act }, icon(shape), element("span", {}, word));
+    const tool = (
+      /** @type {string} */ key,
+      /** @type {import("photoflow/icons.js").Icon} */ shape,
+      /** @type {string} */ word,
+      /** @type {() => void} */ act,
+      off = false,
+    ) =>
+      element(
+        "button",
+        { class: "button quiet", type: "button", "data-key": `${key} ${name}`, title: word, disabled: off, click: act },
+        icon(shape),
+        element("span", {}, word),
+      );
     const rename = () => {
       this.renaming = name;
       this.update();
@@ -133,16 +222,38 @@ export class LayersPanel extends Panel {
   #camera() {
     const { state } = this;
     const chosen = state.chosen === CAMERA;
-    const words = element("span", { class: "words" }, element("span", { class: "name" }, "Camera"), element("span", { class: "about" }, cameraWords(state)));
-    const main = element("button", { class: "row-main", type: "button", "data-key": "layer", "aria-pressed": String(chosen), click: () => state.set({ chosen: CAMERA, tool: "pull" }) }, icon("camera"), words);
-    return element("li", { class: `row-item camera${chosen ? " chosen" : ""}` }, element("div", { class: "row-head" }, main));
+    const words = element(
+      "span",
+      { class: "words" },
+      element("span", { class: "name" }, "Camera"),
+      element("span", { class: "about" }, cameraWords(state)),
+    );
+    const main = element(
+      "button",
+      {
+        class: "row-main",
+        type: "button",
+        "data-key": "layer",
+        "aria-pressed": String(chosen),
+        click: () => state.set({ chosen: CAMERA, tool: "pull" }),
+      },
+      icon("camera"),
+      words,
+    );
+    return element(
+      "li",
+      { class: `row-item camera${chosen ? " chosen" : ""}` },
+      element("div", { class: "row-head" }, main),
+    );
   }
 }
 
 /** @param {State} state */
 function cameraWords(state) {
   const controls = state.catalogue.motions.find((entry) => entry.type === "camera")?.controls ?? [];
-  const words = state.motions(CAMERA).flatMap((motion) => controls.filter((one) => motion[one.name]).map((one) => one.word));
+  const words = state
+    .motions(CAMERA)
+    .flatMap((motion) => controls.filter((one) => motion[one.name]).map((one) => one.word));
   return words.join(" + ") || "Stays still";
 }
 

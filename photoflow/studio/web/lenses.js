@@ -47,8 +47,10 @@ export class Lenses {
     byId("slice").classList.toggle("above", this.row > 0.6);
     const at = `/api/works/${work.id}`;
     const changed = this.preview.shown.split(" ")[1];
-    if (this.slicing) this.rows.want(`${at}/slice.png?row=${Math.min(height - 1, Math.round(this.row * height))}`, changed);
-    if (this.flowing) this.colours.want(`${at}/flow.png?t=${(Math.round(this.time * STEPS) / STEPS).toFixed(2)}`, changed);
+    if (this.slicing)
+      this.rows.want(`${at}/slice.png?row=${Math.min(height - 1, Math.round(this.row * height))}`, changed);
+    if (this.flowing)
+      this.colours.want(`${at}/flow.png?t=${(Math.round(this.time * STEPS) / STEPS).toFixed(2)}`, changed);
   }
 
   /** @param {number} time seconds */

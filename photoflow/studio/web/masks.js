@@ -29,7 +29,13 @@ export class Mask {
    */
   has(p) {
     const [column, row] = [Math.floor((p.x + 0.5) / this.scale), Math.floor((p.y + 0.5) / this.scale)];
-    return column >= 0 && row >= 0 && column < this.width && row < this.height && this.alpha[row * this.width + column] > LEVEL;
+    return (
+      column >= 0 &&
+      row >= 0 &&
+      column < this.width &&
+      row < this.height &&
+      this.alpha[row * this.width + column] > LEVEL
+    );
   }
 
   /**
@@ -94,7 +100,9 @@ export class Masks {
     const width = Math.max(1, Math.round(image.naturalWidth * scale));
     const height = Math.max(1, Math.round(image.naturalHeight * scale));
     const canvas = new OffscreenCanvas(width, height);
-    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
+    const context = /** @type {OffscreenCanvasRenderingContext2D} */ (
+      canvas.getContext("2d", { willReadFrequently: true })
+    );
     context.drawImage(image, 0, 0, width, height);
     const { data } = context.getImageData(0, 0, width, height);
     const alpha = new Uint8ClampedArray(width * height);

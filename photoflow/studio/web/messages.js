@@ -2,7 +2,7 @@
 
 import { byId } from "photoflow/elements.js";
 
-const SEEN = 5000; // milliseconds
+const [SEEN, SEEN_BAD] = [4000, 8000]; // milliseconds
 
 export class Messages {
   constructor() {
@@ -20,6 +20,6 @@ export class Messages {
     this.node.textContent = text;
     this.node.classList.toggle("problem", bad);
     this.node.classList.add("shown");
-    this.timer = setTimeout(() => this.node.classList.remove("shown"), SEEN);
+    this.timer = setTimeout(() => this.node.classList.remove("shown"), bad ? SEEN_BAD : SEEN);
   }
 }

@@ -17,7 +17,12 @@ const SHOWN = 4; // controls of a motion that are seen at once
 /** @type {Record<string, string[]>} what is said on the photo */
 const ON_PHOTO = { poke: ["x", "y", "dx", "dy"], drift: ["anchors"] };
 /** @type {Record<string, string>} */
-const TOOL_WORDS = { path: "Draw on the photo", arrows: "Draw arrows on the photo", aim: "Aim on the photo", pivot: "Place it on the photo" };
+const TOOL_WORDS = {
+  path: "Draw on the photo",
+  arrows: "Draw arrows on the photo",
+  aim: "Aim on the photo",
+  pivot: "Place it on the photo",
+};
 
 export class MotionPanel extends Panel {
   /**
@@ -40,7 +45,17 @@ export class MotionPanel extends Panel {
     }
     const motions = chosen === null ? [] : this.state.motions(chosen);
     const cards = motions.map((one) => [one.type, one.source, Boolean(one.arrows?.length), Array.isArray(one.pivot)]);
-    return [this.whose, this.state.title, layer?.region, layer?.kind, layer?.on, cards, catalogue.motions.length, this.choosing, tool];
+    return [
+      this.whose,
+      this.state.title,
+      layer?.region,
+      layer?.kind,
+      layer?.on,
+      cards,
+      catalogue.motions.length,
+      this.choosing,
+      tool,
+    ];
   }
 
   build() {
@@ -49,7 +64,11 @@ export class MotionPanel extends Panel {
     if (!state.work || chosen === null) return [element("p", { class: "note" }, "Choose a layer to say how it moves.")];
     const motions = state.motions(chosen);
     const title = layer ? `How ${state.title} moves` : "How the camera moves";
-    const still = element("p", { class: "note" }, layer ? "It stays still." : "It stays still. Add a motion to push in, pan or go round.");
+    const still = element(
+      "p",
+      { class: "note" },
+      layer ? "It stays still." : "It stays still. Add a motion to push in, pan or go round.",
+    );
     return [
       element("h2", { id: "motion-title" }, title),
       layer && !layer.on && element("p", { class: "note" }, "It is left out at the moment: switch it on under Layers."),
@@ -70,7 +89,11 @@ export class MotionPanel extends Panel {
     const chosen = state.chosen ?? CAMERA;
     const entry = state.entryOf(motion);
     if (!entry) return element("section", { class: "card" }, element("h3", {}, motion.type));
-    const remove = () => state.say(chosen, state.motions(chosen).filter((_, k) => k !== i));
+    const remove = () =>
+      state.say(
+        chosen,
+        state.motions(chosen).filter((_, k) => k !== i),
+      );
     const controls = this.#controls(entry, motion).map((control) => this.#control(control, motion, i));
     const [seen, more] = motion.type === "camera" ? [controls, []] : [controls.slice(0, SHOWN), controls.slice(SHOWN)];
     return element("section", { class: "card", "aria-label": entry.word },
@@ -90,7 +113,18 @@ export class MotionPanel extends Panel {
     const tool = toolOf(motion);
     if (!tool || (tool === "arrows" && motion.type !== "drift")) return null;
     const pressed = state.tool === tool;
-    return element("button", { class: "button wide", type: "button", "data-key": `tool-${tool}`, "aria-pressed": String(pressed), click: () => state.set({ tool: pressed ? "pull" : tool }) }, icon(/** @type {any} */ (tool)), TOOL_WORDS[tool]);
+    return element(
+      "button",
+      {
+        class: "button wide",
+        type: "button",
+        "data-key": `tool-${tool}`,
+        "aria-pressed": String(pressed),
+        click: () => state.set({ tool: pressed ? "pull" : tool }),
+      },
+      icon(/** @type {any} */ (tool)),
+      TOOL_WORDS[tool],
+    );
   }
 
   /**
@@ -138,7 +172,12 @@ export class MotionPanel extends Panel {
     if (control.kind === "toggle") return toggle(control, key, value, say);
     const point = { value: "point", word: "A point on the photo" };
     const choices = [...(control.choices ?? []), ...(Array.isArray(value) ? [point] : [])];
-    const made = choice({ ...control, choices }, key, Array.isArray(value) ? "point" : value, (to, done) => to !== "point" && say(to, done));
+    const made = choice(
+      { ...control, choices },
+      key,
+      Array.isArray(value) ? "point" : value,
+      (to, done) => to !== "point" && say(to, done),
+    );
     return { node: made.node, update: (/** @type {any} */ to) => made.update(Array.isArray(to) ? "point" : to) };
   }
 
@@ -152,14 +191,47 @@ export class MotionPanel extends Panel {
       this.choosing = !this.choosing;
       this.update();
     };
-    if (!layer) return element("button", { class: "button wide", type: "button", "data-key": "choose", click: () => entries[0] && this.#begin(entries[0]) }, icon("plus"), "Move the camera");
-    const button = element("button", { class: "button wide", type: "button", "data-key": "choose", "aria-expanded": String(this.choosing), click: flip }, icon(this.choosing ? "close" : "plus"), this.choosing ? "Close" : !motions.length ? "Add a motion" : layer.region ? "Another motion" : "Add another motion");
+    if (!layer)
+      return element(
+        "button",
+        {
+          class: "button wide",
+          type: "button",
+          "data-key": "choose",
+          click: () => entries[0] && this.#begin(entries[0]),
+        },
+        icon("plus"),
+        "Move the camera",
+      );
+    const button = element(
+      "button",
+      {
+        class: "button wide",
+        type: "button",
+        "data-key": "choose",
+        "aria-expanded": String(this.choosing),
+        click: flip,
+      },
+      icon(this.choosing ? "close" : "plus"),
+      this.choosing
+        ? "Close"
+        : !motions.length
+          ? "Add a motion"
+          : layer.region
+            ? "Another motion"
+            : "Add another motion",
+    );
     if (!this.choosing) return button;
     const list = entries.map((entry) =>
       element("button", { class: "entry", type: "button", "data-key": `entry ${entry.word}`, click: () => this.#begin(entry) },
         element("span", { class: "name" }, entry.word), element("span", { class: "about" }, entry.hint)),
     ); // prettier-ignore
-    return element("div", { class: "catalogue" }, button, element("div", { class: "entries", role: "group", "aria-label": "Motions" }, ...list));
+    return element(
+      "div",
+      { class: "catalogue" },
+      button,
+      element("div", { class: "entries", role: "group", "aria-label": "Motions" }, ...list),
+    );
   }
 
   /** @param {Entry} entry */

@@ -18,8 +18,23 @@ export class Opening {
     this.node = byId("welcome");
     this.busy = "";
     this.problem = "";
-    this.picker = element("input", { type: "file", accept: FORMATS, class: "unseen", tabindex: -1, "aria-hidden": "true", id: "picker" });
-    this.camera = element("input", { type: "file", accept: "image/*", capture: "environment", class: "unseen", tabindex: -1, "aria-hidden": "true", id: "taker" });
+    this.picker = element("input", {
+      type: "file",
+      accept: FORMATS,
+      class: "unseen",
+      tabindex: -1,
+      "aria-hidden": "true",
+      id: "picker",
+    });
+    this.camera = element("input", {
+      type: "file",
+      accept: "image/*",
+      capture: "environment",
+      class: "unseen",
+      tabindex: -1,
+      "aria-hidden": "true",
+      id: "taker",
+    });
     document.body.append(this.picker, this.camera);
     this.#listen();
   }
@@ -28,7 +43,16 @@ export class Opening {
     this.node.hidden = Boolean(this.state.work) && !this.busy;
     if (this.node.hidden) return;
     if (this.busy) {
-      refill(this.node, element("div", { class: "opening", role: "status" }, element("span", { class: "spinner" }), element("h1", {}, this.busy), element("p", {}, "Looking for what could move.")));
+      refill(
+        this.node,
+        element(
+          "div",
+          { class: "opening", role: "status" },
+          element("span", { class: "spinner" }),
+          element("h1", {}, this.busy),
+          element("p", {}, "Looking for what could move."),
+        ),
+      );
       return;
     }
     refill(this.node,

@@ -42,9 +42,20 @@ export class PathTool extends Tool {
     if (!this.motion) return [];
     const remove = () => {
       const { chosen } = this.state;
-      if (chosen) this.state.say(chosen, this.state.motions(chosen).filter((one) => one !== this.motion));
+      if (chosen)
+        this.state.say(
+          chosen,
+          this.state.motions(chosen).filter((one) => one !== this.motion),
+        );
     };
-    return [element("button", { class: "button quiet", type: "button", "data-key": "no-path", click: remove }, icon("trash"), "Remove path")];
+    return [
+      element(
+        "button",
+        { class: "button quiet", type: "button", "data-key": "no-path", click: remove },
+        icon("trash"),
+        "Remove path",
+      ),
+    ];
   }
 
   /** The path of the chosen layer. */
@@ -124,7 +135,10 @@ export class PathTool extends Tool {
       this.#say({ points: pairsOf(points) });
     } else if (event.key === "Delete" || event.key === "Backspace") {
       if (active === "time") this.#say({ half: 0.5 });
-      else if (motion.points.length > 2) this.#say({ points: motion.points.filter((/** @type {any} */ _, /** @type {number} */ i) => i !== Number(active)) });
+      else if (motion.points.length > 2)
+        this.#say({
+          points: motion.points.filter((/** @type {any} */ _, /** @type {number} */ i) => i !== Number(active)),
+        });
       else return false;
     } else return false;
     return true;
@@ -144,7 +158,13 @@ export class PathTool extends Tool {
       ...line(lineOf(curve), "path"),
       ...line(motion.closed ? head(along(curve, 0.24), along(curve, 0.26), size) : head(before, last, size), "path"),
       ...points.map((p, i) => handle(area, p, String(i), `Point ${i + 1} of the path of ${name}`, i ? "" : "start")),
-      handle(area, along(curve, motion.half), "time", `Where ${name} is at half time: ${Math.round(100 * motion.half)} % of the way`, "time"),
+      handle(
+        area,
+        along(curve, motion.half),
+        "time",
+        `Where ${name} is at half time: ${Math.round(100 * motion.half)} % of the way`,
+        "time",
+      ),
     ];
   }
 

@@ -1,6 +1,6 @@
 // The moving picture: fetched after each change, played at once.
 
-import { asked, Failure } from "photoflow/api.js";
+import { asked } from "photoflow/api.js";
 import { byId } from "photoflow/elements.js";
 import { Player } from "photoflow/player.js";
 
@@ -79,7 +79,7 @@ export class Preview {
       const wanted = this.wanted;
       const request = (this.request = new AbortController());
       try {
-        if (problem) throw new Failure(problem, 400);
+        if (problem) throw new Error(problem);
         const answer = await asked(`/api/works/${id}/picture`, { signal: request.signal });
         const picture = await answer.json();
         await player.show(picture);

@@ -41,8 +41,17 @@ export class PullTool extends Tool {
 
   options() {
     if (!this.pulled || this.state.work?.id !== this.work) return [];
-    const keep = element("button", { class: "button accent", type: "button", "data-key": "keep", click: () => this.keep() }, icon("check"), "Keep this pull");
-    const forget = element("button", { class: "button quiet", type: "button", "data-key": "forget", click: () => this.forget() }, "No");
+    const keep = element(
+      "button",
+      { class: "button accent", type: "button", "data-key": "keep", click: () => this.keep() },
+      icon("check"),
+      "Keep this pull",
+    );
+    const forget = element(
+      "button",
+      { class: "button quiet", type: "button", "data-key": "forget", click: () => this.forget() },
+      "No",
+    );
     return [keep, forget];
   }
 
@@ -132,7 +141,16 @@ export class PullTool extends Tool {
     const like = motions.find((one) => one.type === "spectral")?.source ?? "plant";
     const round = (/** @type {number} */ value) => Math.round(100 * value) / 100;
     /** @type {Motion} */
-    const poke = { type: "poke", x: round(x), y: round(y), dx: round(dx), dy: round(dy), at: round(at), hold: round(hold), like };
+    const poke = {
+      type: "poke",
+      x: round(x),
+      y: round(y),
+      dx: round(dx),
+      dy: round(dy),
+      at: round(at),
+      hold: round(hold),
+      like,
+    };
     this.pulled = null;
     state.set({ chosen: layer, view: "motion" });
     state.say(layer, joined(motions, poke, state.layerOf(layer)));

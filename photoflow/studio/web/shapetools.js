@@ -88,7 +88,9 @@ export class BrushTool extends Tool {
   }
 
   get hint() {
-    return this.erases ? `Paint over what does not belong to ${this.state.title}.` : `Paint over what belongs to ${this.state.title}.`;
+    return this.erases
+      ? `Paint over what does not belong to ${this.state.title}.`
+      : `Paint over what belongs to ${this.state.title}.`;
   }
 
   /** Diameter, pixels of the photo. */
@@ -128,7 +130,13 @@ export class BrushTool extends Tool {
     const said = { points, size: this.size };
     this.pending.push(said);
     const kept = simplified(points, 0.5 * area.unit).map((i) => points[i]);
-    await this.state.edit({ edit: "paint", layer: layer.name, strokes: [pairsOf(kept)], size: this.size, erase: this.erases });
+    await this.state.edit({
+      edit: "paint",
+      layer: layer.name,
+      strokes: [pairsOf(kept)],
+      size: this.size,
+      erase: this.erases,
+    });
     this.pending.splice(this.pending.indexOf(said), 1);
     area.draw();
   }

@@ -141,7 +141,10 @@ export class StageArea {
       const edited = one === layer && (this.tool.still || this.flashing) && tool !== "add";
       if (!mask || this.grabbing || !(edited || one.name === hovered)) continue;
       const kind = edited ? (this.tool.still ? "edited" : "flashed") : "hovered";
-      shown.push(drawn("path", { class: `under ${kind}`, d: mask.outline }), drawn("path", { class: `outline ${kind}`, d: mask.outline }));
+      shown.push(
+        drawn("path", { class: `under ${kind}`, d: mask.outline }),
+        drawn("path", { class: `outline ${kind}`, d: mask.outline }),
+      );
     }
     this.frame.classList.toggle("busy", busy);
     return shown;

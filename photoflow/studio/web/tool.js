@@ -42,11 +42,6 @@ export class Tool {
   }
 
   /** @param {StageArea} area */
-  taken(area) {
-    area.draw();
-  }
-
-  /** @param {StageArea} area */
   left(area) {
     this.cancel(area);
   }

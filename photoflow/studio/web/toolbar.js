@@ -33,7 +33,11 @@ export class Toolbar extends Panel {
     if (!this.state.work) return [];
     const groups = ["Play", "Shape", "Motion"].map((name) => {
       const tools = Object.values(this.tools).filter((tool) => tool.group === name && tool.offered);
-      return element("div", { class: "tool-group", role: "group", "aria-label": name }, ...tools.map((tool) => this.#button(tool)));
+      return element(
+        "div",
+        { class: "tool-group", role: "group", "aria-label": name },
+        ...tools.map((tool) => this.#button(tool)),
+      );
     });
     return groups.filter((group) => group.childElementCount);
   }
@@ -48,7 +52,8 @@ export class Toolbar extends Panel {
     }
     const other = this.made;
     super.update();
-    if (other !== this.made) this.node.querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
+    if (other !== this.made)
+      this.node.querySelector("[aria-pressed=true]")?.scrollIntoView({ block: "nearest", inline: "nearest" });
     this.#say();
   }
 
@@ -56,7 +61,19 @@ export class Toolbar extends Panel {
   #button(tool) {
     const { state } = this;
     const title = `${tool.word} (${tool.letter})`;
-    return element("button", { class: "tool", type: "button", "data-key": `tool ${tool.name}`, "aria-pressed": String(state.tool === tool.name), title, click: () => state.set({ tool: tool.name }) }, icon(tool.icon), element("span", {}, tool.word));
+    return element(
+      "button",
+      {
+        class: "tool",
+        type: "button",
+        "data-key": `tool ${tool.name}`,
+        "aria-pressed": String(state.tool === tool.name),
+        title,
+        click: () => state.set({ tool: tool.name }),
+      },
+      icon(tool.icon),
+      element("span", {}, tool.word),
+    );
   }
 
   /** Say what the tool does, and show what can be set of it. */
@@ -66,8 +83,9 @@ export class Toolbar extends Panel {
     if (!state.work || line.querySelector("input:active")) return; // a slider in hand is left there
     const tool = this.tools[state.tool];
     const problem = !tool.still && preview.problem && !state.busy ? preview.problem : "";
-    const words = problem ? sentence(problem) : preview.lack ? `${preview.lack}` : tool.hint;
-    const text = element("p", { class: problem ? "hint problem" : "hint" }, words);
+    const words = problem ? sentence(problem) : preview.lack || tool.hint;
+    const wrong = problem && problem !== state.work.problem; // that nothing moves yet is nothing wrong
+    const text = element("p", { class: wrong ? "hint problem" : "hint" }, words);
     const options = tool.options();
     refill(line, text, ...(options.length ? [element("div", { class: "options" }, ...options)] : []));
   }

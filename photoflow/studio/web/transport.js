@@ -21,10 +21,28 @@ export class Transport {
     this.lenses = lenses;
     this.node = byId("transport");
     this.shownTime = "";
-    this.play = element("button", { class: "button round", type: "button", "data-key": "play", click: () => preview.toggle() });
-    this.scrubber = element("input", { type: "range", min: 0, max: 4, step: 0.01, value: 0, id: "time", "aria-label": "Time", title: "Time: drag to any moment" });
+    this.play = element("button", {
+      class: "button round",
+      type: "button",
+      "data-key": "play",
+      click: () => preview.toggle(),
+    });
+    this.scrubber = element("input", {
+      type: "range",
+      min: 0,
+      max: 4,
+      step: 0.01,
+      value: 0,
+      id: "time",
+      "aria-label": "Time",
+      title: "Time: drag to any moment",
+    });
     this.clock = element("output", { class: "clock", for: "time" });
-    this.rate = element("select", { class: "small", title: "Speed of the preview", "aria-label": "Speed" }, ...RATES.map(([value, word]) => element("option", { value }, word)));
+    this.rate = element(
+      "select",
+      { class: "small", title: "Speed of the preview", "aria-label": "Speed" },
+      ...RATES.map(([value, word]) => element("option", { value }, word)),
+    );
     this.compare = this.#button("compare", "compare", "Compare", "Hold to see the photo as it was (hold Y)");
     this.flow = this.#button("flow", "flow", "Flow", "Colours show which way and how far everything has moved (G)");
     this.slice = this.#button("slice", "slice", "Slice", "One row of the photo over time: drag its line (T)");
@@ -48,7 +66,8 @@ export class Transport {
       this.play.title = `${word} (Space)`;
       this.play.replaceChildren(icon(playing ? "pause" : "play"), element("span", { class: "unseen" }, word));
     }
-    for (const one of [this.play, this.scrubber, this.rate, this.compare, this.flow, this.slice]) one.disabled = !preview.ready;
+    for (const one of [this.play, this.scrubber, this.rate, this.compare, this.flow, this.slice])
+      one.disabled = !preview.ready;
     this.scrubber.max = String(player?.seconds || 4);
     this.flow.setAttribute("aria-pressed", String(this.lenses.flowing));
     this.slice.setAttribute("aria-pressed", String(this.lenses.slicing));
@@ -91,7 +110,12 @@ export class Transport {
    * @param {string} title
    */
   #button(key, shape, word, title) {
-    return element("button", { class: "button quiet", type: "button", "data-key": key, title }, icon(shape), element("span", { class: "word" }, word));
+    return element(
+      "button",
+      { class: "button quiet", type: "button", "data-key": key, title },
+      icon(shape),
+      element("span", { class: "word" }, word),
+    );
   }
 
   #listen() {
@@ -106,7 +130,11 @@ export class Transport {
     const [show, hide] = [() => this.#compare(true), () => this.#compare(false)];
     compare.addEventListener("pointerdown", show);
     for (const name of ["pointerup", "pointercancel", "pointerleave", "blur"]) compare.addEventListener(name, hide);
-    compare.addEventListener("keydown", (event) => (event.key === " " || event.key === "Enter") && (event.preventDefault(), event.stopPropagation(), show()));
+    compare.addEventListener(
+      "keydown",
+      (event) =>
+        (event.key === " " || event.key === "Enter") && (event.preventDefault(), event.stopPropagation(), show()),
+    );
     compare.addEventListener("keyup", hide);
     compare.addEventListener("contextmenu", (event) => event.preventDefault());
     window.addEventListener("keyup", (event) => event.key.toLowerCase() === "y" && hide());
