@@ -333,7 +333,7 @@ def table(document: dict[str, Any]) -> str:
     lines = [
         f"`python -m benchmarks studio` on {document['photo']}, {document['runs']} runs of each, warm; {about}", "",
         "Milliseconds from the request to the last byte of the answer, median (worst); what is seen is an edit and the "
-        f"moving picture after it. The {DRAG} is measured in Chromium, whose WebGL is drawn by the same processor here.", "",
+        f"moving picture after it. The {DRAG} is measured in Chromium, whose WebGL the same processor draws here.", "",
         "| what a hand waits for | " + " | ".join(f"{side} px" for side in sides) + " |",
         "|---" * (1 + len(sides)) + "|",
     ]  # fmt: skip
