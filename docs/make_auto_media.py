@@ -1,4 +1,7 @@
-"""Script that makes the README's first pictures, without an option: python docs/make_auto_media.py PHOTOS."""
+"""Script that makes the README's first pictures, and docs/rose.html, without an option.
+
+python docs/make_auto_media.py PHOTOS
+"""
 
 import os
 import sys
@@ -20,6 +23,7 @@ def main(photos: Path) -> None:
     }  # fmt: skip
     for name, photo in chosen.items():
         animator.animate(photo, fps=12, size=(300, 200)).save(MEDIA / f"{name}.gif")
+    animator.animate(chosen["auto_rose"], size=960).save(MEDIA.parent / "rose.html")
 
 
 if len(sys.argv) != 2:

@@ -175,6 +175,7 @@ class Animator:
         depth_far_bright: bool = False,
         border_pins: bool = True,
         keyframe_fps: float | None = None,
+        draft: bool = False,
         report: Callable[[str], None] = silent,
         cancel: threading.Event | None = None,
     ) -> Clip:
@@ -194,6 +195,7 @@ class Animator:
                 none is given. Where none is known, it is told from where the layers stand.
             border_pins: a subject that the picture's border cuts off is held there.
             keyframe_fps: keyframes a second where frames are interpolated, at most `fps`; a quarter of it by default.
+            draft: what is uncovered is filled in quickly and roughly: for previews, which have to come at once.
             report: receives one line after every step.
             cancel: set from another thread, it ends the work after the present step.
 
@@ -239,7 +241,7 @@ class Animator:
                 progress.done(f"{layer.name}: it stays, no motion is for it")
         staging = Staging(
             stage, stage.scale, float(count / fps), loop, border_pins, self._settled_device,
-            lambda: self._network(self._chosen["blueprint"]), progress,
+            lambda: self._network(self._chosen["blueprint"]), progress, draft,
         )  # fmt: skip
         renderer, moving = staging.renderer(plans, cameras)
         played: Callable[[], Renderer] | None = functools.partial(_played, renderer, staging, plans, cameras)

@@ -163,7 +163,7 @@ class Clip(Sequence[Array]):
                 progress()
 
         video = small_video(told(), max(MIN_FPS, self.fps / numbers.step), (self.width, self.height))
-        write_page(path, self.picture(), video)
+        write_page(path, self.picture().pullable(), video)
 
     def _spread(self, count: int) -> list[int]:
         """Return the numbers of so many frames, evenly spread over the clip."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,7 @@ from photoflow.render.renderer import Renderer
 VERSION = 1
 RATE, MOST_SAMPLES = 30.0, 600  # moments a second at which displacements are kept, and at most in all
 STEP = 8  # pixels from one node of the background to the next, or a multiple
+LEAST_SHEET = 4  # nodes along a side from which a picture can be pulled as a whole
 REGION_STEP = 4  # pixels from one node to the next of the grid on which a region's motion is planned: ripples are fine
 
 Places = Callable[[Array, float], Array]  # where points (h, w, 2) of the photo are seen at a time
@@ -90,7 +91,7 @@ class PlayedLayer:
 
 @dataclass(frozen=True)
 class MovingPicture:
-    """What a player needs to show a clip anew at any time.
+    """A clip as a player shows it anew at any time.
 
     Args:
         width, height: of the picture, pixels.
@@ -104,6 +105,13 @@ class MovingPicture:
     seconds: float
     loop: bool
     layers: tuple[PlayedLayer, ...]
+
+    def pullable(self) -> MovingPicture:
+        """Return the picture so that something in it can be pulled: all of it as one where nothing was cut out."""
+        first, *others = self.layers
+        if any(layer.pull for layer in self.layers) or min(first.mesh.size) < LEAST_SHEET:
+            return self
+        return replace(self, layers=(replace(first, pull=Pull.of_all(first.mesh)), *others))
 
     def document(self, url: Callable[[Image], str], images: Images | None = None) -> dict[str, Any]:
         """Return the picture as the player reads it, of JSON's types alone.
@@ -178,7 +186,7 @@ def _background(picture: Array, renderer: Any, times: Sequence[float], places: P
 
 def _subject(layer: SubjectLayer, times: Sequence[float], places: Places | None) -> PlayedLayer:
     rgba = layer.planes()[0].permute(1, 2, 0).cpu().numpy()
-    image, box = _straight(rgba, layer.region, layer.box)
+    image, box = _straight(rgba, layer.region, layer.box, layer.goes_on)
     mesh, step = Mesh.over(box, layer.step), layer.step
     field, every = layer.field_over(Mesh(box, step).region, step), mesh.step // step
 
@@ -234,17 +242,19 @@ def _nodes_of(flow: Array, every: int, size: tuple[int, int]) -> Array:
     return np.pad(nodes, short, mode="edge")
 
 
-def _straight(rgba: Array, region: Box, box: Box) -> tuple[Array, Box]:
+def _straight(rgba: Array, region: Box, box: Box, goes_on: bool) -> tuple[Array, Box]:
     """Return a drawn subject as uint8 (h, w, 4), not premultiplied, and its box of the picture.
 
     Args:
         rgba: (H, W, 4) float32, premultiplied.
         region: its box of the picture.
-        box: the part of that in which the subject is, unless it goes on beyond the picture.
+        box: the part of that in which the subject is within the picture.
+        goes_on: whether what is beyond the picture is wanted, too.
     """
-    corner = np.array(region[:2] * 2)
-    seen = np.array(support(rgba[..., 3])) + corner
-    whole = np.concatenate([np.minimum(seen[:2], box[:2]), np.maximum(seen[2:], box[2:])])
+    corner, whole = np.array(region[:2] * 2), np.array(box)
+    if goes_on:
+        seen = np.array(support(rgba[..., 3])) + corner
+        whole = np.concatenate([np.minimum(seen[:2], box[:2]), np.maximum(seen[2:], box[2:])])
     left, top, right, bottom = whole - corner
     part = rgba[top:bottom, left:right]
     colours = part[..., :3] / np.maximum(part[..., 3:], 1 / 510)

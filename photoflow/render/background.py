@@ -15,7 +15,7 @@ from photoflow.render.patch_match import Floats, Indices, Mask, PatchSearch, des
 
 Photo = NDArray[np.uint8]
 
-SEARCH_SIDE = 512  # matches are found at this size and lifted to the photo's
+SEARCH_SIDE, DRAFT_SIDE = 512, 192  # matches are found at this size, or for a draft, and lifted to the photo's
 MARGIN = 3  # photo pixels around the hole that are never copied: they may show the subject's rim
 RADII = (3, 2, 1)  # patch radii, largest first; smaller ones where there is little to copy from
 FEW_SOURCES = 60  # a coarser level must offer at least so many patches
@@ -29,7 +29,7 @@ ROUNDS = (2, 4, 6, 10)  # of search and vote, finest level first; the last holds
 STRIP = 1 << 16  # photo pixels that are written at a time
 
 
-def fill_background(rgb: Photo, hole: Mask, avoid: Mask | None = None) -> Photo:
+def fill_background(rgb: Photo, hole: Mask, avoid: Mask | None = None, draft: bool = False) -> Photo:
     """Fill the hole with texture that continues the photo around it.
 
     A coarse-to-fine pyramid alternates between matching the patches of the hole with patches of the
@@ -40,6 +40,7 @@ def fill_background(rgb: Photo, hole: Mask, avoid: Mask | None = None) -> Photo:
         rgb: uint8 (H, W, 3) photo.
         hole: bool (H, W), true where the photo is unknown; it should cover the subject and its soft rim.
         avoid: bool (H, W), what must not be copied into the hole: other subjects.
+        draft: matches are found at a smaller size, in a fifth of the time or so.
 
     Returns:
         uint8 (H, W, 3); equal to `rgb` outside the hole. The same input gives the same bytes.
@@ -58,7 +59,8 @@ def fill_background(rgb: Photo, hole: Mask, avoid: Mask | None = None) -> Photo:
     filled: Photo = rgb.copy()
     if hole.any():
         window = _context(hole)
-        filled[window] = _fill(rgb[window], hole[window], avoid[window])
+        side = DRAFT_SIDE if draft else SEARCH_SIDE
+        filled[window] = _fill(rgb[window], hole[window], avoid[window], side)
     return filled
 
 
@@ -133,8 +135,8 @@ def membrane(image: Floats, known: Floats) -> Floats:
     return np.ascontiguousarray(push_pull(planes, weight)[0].permute(1, 2, 0).numpy())
 
 
-def _fill(rgb: Photo, hole: Mask, avoid: Mask) -> Photo:
-    finest = _reduced(rgb, hole, avoid)
+def _fill(rgb: Photo, hole: Mask, avoid: Mask, side: int) -> Photo:
+    finest = _reduced(rgb, hole, avoid, side)
     search = finest.search(16) or finest.search(1)
     if search is None:
         nowhere = np.zeros((2, *finest.hole.shape), np.int64)
@@ -144,9 +146,9 @@ def _fill(rgb: Photo, hole: Mask, avoid: Mask) -> Photo:
     return _lift(rgb, rgb, hole, offsets, _brightness(solution, finest, search, offsets))
 
 
-def _reduced(rgb: Photo, hole: Mask, avoid: Mask) -> _Level:
+def _reduced(rgb: Photo, hole: Mask, avoid: Mask, longest: int) -> _Level:
     """Reduce the photo to search size; a pixel is known where every photo pixel under it is."""
-    scale = max(1.0, max(hole.shape) / SEARCH_SIDE)
+    scale = max(1.0, max(hole.shape) / longest)
     h, w = (max(1, round(side / scale)) for side in hole.shape)
     reach = 2 * MARGIN + 1
     near = cv2.dilate((hole | avoid).astype(np.uint8), np.ones((reach, reach), np.uint8))

@@ -160,6 +160,11 @@ class SubjectLayer:
         """Return the box of the subject at rest, within the picture."""
         return self._drawn.box
 
+    @property
+    def goes_on(self) -> bool:
+        """Return whether the subject may come into view from beyond the picture's border."""
+        return self._extend is not None
+
     def scene(self, region: Box, step: int) -> Scene:
         """Return what its motion is told of a region of the picture, on a grid of every `step`th pixel."""
         scale, seconds, loop, device = self._timing

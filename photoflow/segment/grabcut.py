@@ -38,13 +38,13 @@ def settle(rgb: npt.NDArray[np.uint8], probability: Mask, low: float = 0.3, high
     return bits
 
 
-def cut(rgb: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], iterations: int = 3) -> Bits:
-    """Cut by GrabCut from a map of OpenCV's four labels, at a reduced size.
+def cut(rgb: npt.NDArray[np.uint8], labels: npt.NDArray[np.uint8], iterations: int = 3, side: int = _LONG_SIDE) -> Bits:
+    """Cut by GrabCut from a map of OpenCV's four labels, at a reduced size whose longest side is `side`.
 
     Source: Rother, Kolmogorov, Blake, "GrabCut", SIGGRAPH 2004, as in `cv2.grabCut`.
     """
     height, width = labels.shape
-    size = fitting((height, width), _LONG_SIDE)
+    size = fitting((height, width), side)
     small = np.ascontiguousarray(shrunk(rgb, size))
     state = np.ascontiguousarray(cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST), np.uint8)
     subject = (state == cv2.GC_FGD) | (state == cv2.GC_PR_FGD)

@@ -14,6 +14,8 @@ from photoflow.segment.subject import Bits, bounding_box, padded
 
 REACH = 0.12  # of the picture's diagonal: how far from a stroke a correction goes
 COLOURS = 5  # that stand for those of a place
+SAMPLE = 10_000  # pixels of a place that tell them
+SIDE = 360  # longest side at which GrabCut decides: it answers a click, and the photo's edges are followed afterwards
 ENOUGH = 0.2  # of a mask: so much of it tells what colours it has
 BRUSH = 0.006  # of the diagonal: half the width of a stroke
 
@@ -38,13 +40,14 @@ def corrected(rgb: npt.NDArray[np.uint8], bits: Bits, add: Sequence[Stroke], rem
     labels = np.where(bits, cv2.GC_FGD, cv2.GC_BGD).astype(np.uint8)
     labels[near] = np.where(bits, cv2.GC_PR_FGD, cv2.GC_PR_BGD)[near]
     # GrabCut begins with what looks like the strokes on their side, or its models would learn the mistake.
-    labels[near & ~bits & _alike(rgb, more, ~bits & ~near)] = cv2.GC_PR_FGD
-    labels[near & bits & _alike(rgb, less, _apart(bits, less, radius))] = cv2.GC_PR_BGD
+    lab = np.asarray(cv2.cvtColor(cv2.GaussianBlur(rgb, (0, 0), 1.0), cv2.COLOR_RGB2Lab), np.uint8)
+    labels[_alike(lab, near & ~bits, more, ~bits & ~near)] = cv2.GC_PR_FGD
+    labels[_alike(lab, near & bits, less, _apart(bits, less, radius))] = cv2.GC_PR_BGD
     labels[more], labels[less] = cv2.GC_FGD, cv2.GC_BGD
     left, top, width, height = padded(bounding_box(near), 0.3, shape)
     window = np.s_[top : top + height, left : left + width]
     cut = bits.copy()
-    cut[window] = grabcut.cut(rgb[window], labels[window])
+    cut[window] = grabcut.cut(rgb[window], labels[window], side=SIDE)
     result = bits | _at(cut & ~bits & near, more)
     return np.asarray((result & ~_at(~cut & bits & near, less) | more) & ~less)
 
@@ -75,16 +78,25 @@ def _apart(bits: Bits, strokes: Bits, radius: float) -> Bits:
     return bits & ~strokes
 
 
-def _alike(rgb: npt.NDArray[np.uint8], here: Bits, there: Bits) -> Bits:
-    """Return which pixels have a colour nearer to those of one place than to those of another: (H, W) bool."""
-    if not here.any() or not there.any():
-        return np.zeros_like(here)
-    lab = cv2.cvtColor(cv2.GaussianBlur(rgb, (0, 0), 1.0), cv2.COLOR_RGB2Lab).astype(np.float32)
+def _alike(lab: npt.NDArray[np.uint8], asked: Bits, here: Bits, there: Bits) -> Bits:
+    """Return which of some pixels have a colour nearer to those of one place than to those of another: (H, W) bool."""
+    alike = np.zeros_like(asked)
+    if not (asked.any() and here.any() and there.any()):
+        return alike
+    own = lab[asked].astype(np.float32)
     near, far = (
-        np.min([np.square(lab - colour).sum(axis=2) for colour in grabcut.main_colours(lab[place], COLOURS)], axis=0)
+        np.min(
+            [np.square(own - colour).sum(axis=1) for colour in grabcut.main_colours(_sample(lab[place]), COLOURS)], 0
+        )
         for place in (here, there)
     )
-    return np.asarray(near < far)
+    alike[asked] = near < far
+    return alike
+
+
+def _sample(colours: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Return evenly spread colours of many, (N, 3) -> (K, 3), K at most `SAMPLE`."""
+    return np.asarray(colours[:: -(-len(colours) // SAMPLE)], np.float32)
 
 
 def _at(bits: Bits, strokes: Bits) -> Bits:

@@ -48,28 +48,34 @@ class Compositions:
     def __init__(self, photo: Array) -> None:
         self._photo, self._lock = photo, threading.Lock()
         self._fills: OrderedDict[tuple[frozenset[Layer], frozenset[Layer]], Array] = OrderedDict()
-        self._composed: OrderedDict[tuple[tuple[Layer, ...], frozenset[Layer]], Composition] = OrderedDict()
+        self._composed: OrderedDict[tuple[tuple[Layer, ...], frozenset[Layer], bool], Composition] = OrderedDict()
 
-    def of(self, moving: Sequence[Layer], staying: Sequence[Layer], progress: Progress) -> Composition:
+    def of(
+        self, moving: Sequence[Layer], staying: Sequence[Layer], progress: Progress, draft: bool = False
+    ) -> Composition:
         """Return what is drawn where some subjects move; see `photoflow.stage.Stage.compose`."""
         if not moving:
             return Composition(self._photo, ())
-        key = tuple(moving), frozenset(staying)
+        others = frozenset(staying)
         with self._lock:
+            draft = draft and (frozenset(moving), others) not in self._fills
+            key = tuple(moving), others, draft
             if key not in self._composed:
                 with ThreadPoolExecutor(1) as beside:  # filling keeps one core busy
                     colours = beside.submit(lambda: [layer.colours for layer in moving])
-                    filled = self._filled(moving, key[1], progress)
+                    filled = self._filled(moving, others, progress, draft)
                     colours.result()
                 self._composed[key] = compose(self._photo, filled, moving)
             _refresh(self._composed, key)
             return self._composed[key]
 
-    def _filled(self, moving: Sequence[Layer], staying: frozenset[Layer], progress: Progress) -> Array:
-        key = frozenset(moving), staying
+    def _filled(self, moving: Sequence[Layer], staying: frozenset[Layer], progress: Progress, draft: bool) -> Array:
+        key, others = (frozenset(moving), staying), sorted(staying, key=lambda layer: layer.name)
+        if draft:
+            return fill_behind(self._photo, moving, others, draft)
         if key not in self._fills:
             progress.check()
-            self._fills[key] = fill_behind(self._photo, moving, sorted(staying, key=lambda layer: layer.name))
+            self._fills[key] = fill_behind(self._photo, moving, others)
             progress.done(f"filled behind: {', '.join(layer.name for layer in moving)}")
         _refresh(self._fills, key)
         return self._fills[key]
@@ -110,16 +116,17 @@ def _refresh(cache: OrderedDict[Any, Any], key: Any) -> None:
         cache.popitem(last=False)
 
 
-def fill_behind(photo: Array, moving: Sequence[Layer], others: Sequence[Layer]) -> Array:
+def fill_behind(photo: Array, moving: Sequence[Layer], others: Sequence[Layer], draft: bool = False) -> Array:
     """Return the photo without the subjects that move, uint8 (H, W, 3).
 
     Args:
         photo: uint8 (H, W, 3).
         moving: the subjects that leave a hole.
         others: the subjects that stay; no subject is copied into the hole.
+        draft: quickly and roughly.
     """
     subjects = np.logical_or.reduce([layer.mask > 127 for layer in (*moving, *others)])
-    return fill_background(photo, hole_behind([layer.alpha for layer in moving]), subjects)
+    return fill_background(photo, hole_behind([layer.alpha for layer in moving]), subjects, draft)
 
 
 def compose(photo: Array, filled: Array, moving: Sequence[Layer]) -> Composition:

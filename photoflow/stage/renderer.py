@@ -38,6 +38,7 @@ class Staging:
         device: returns where frames are drawn, once what loads it is done.
         blueprint: returns the network that measures the flow, None: the planned flow is taken.
         progress: is told of each step.
+        draft: what is uncovered is filled in quickly and roughly.
     """
 
     stage: Stage
@@ -48,6 +49,7 @@ class Staging:
     device: Callable[[], str]
     blueprint: Callable[[], Any]
     progress: Progress
+    draft: bool = False
 
     def renderer(
         self, plans: Sequence[Plan], cameras: Sequence[tuple[float, Camera]], loose: bool = False
@@ -97,7 +99,7 @@ class Staging:
 
     def _cut_out(self, subjects: Sequence[Plan], staying: Sequence[Layer]) -> tuple[Array, list[Any]]:
         """Return the picture behind subjects, uint8 (H, W, 3), and those as they are drawn, the one in front last."""
-        whole = self.stage.compose([layer for layer, _ in subjects], staying, self.progress)
+        whole = self.stage.compose([layer for layer, _ in subjects], staying, self.progress, self.draft)
         device = self.device()
         from photoflow.render.layered import SubjectLayer
 

@@ -1,4 +1,4 @@
-"""What a stage's file holds of it, and the stage that it makes again."""
+"""Contents of a stage's file, and the stage that they make again."""
 
 from __future__ import annotations
 

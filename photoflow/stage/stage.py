@@ -372,6 +372,7 @@ class Stage:
         moving: Sequence[Layer],
         staying: Sequence[Layer] = (),
         progress: Progress = Progress(),  # noqa: B008
+        draft: bool = False,
     ) -> Composition:
         """Return what is drawn where some subjects move; computed once for each set of them.
 
@@ -379,6 +380,7 @@ class Stage:
             moving: subjects, the one in front first; none: the photo is what is drawn.
             staying: those that stay where they are, and are not copied into the holes.
             progress: is told of each step.
+            draft: what is behind them is filled in quickly and roughly, unless it is known already.
 
         Raises:
             InputError: a subject is too small to be cut out, or covers the whole photo.
@@ -390,7 +392,7 @@ class Stage:
             _ = layer.levels  # its colours are found while the hole is filled
             if fresh:
                 progress.done(f"cut out: {layer.name}")
-        return self._composed.of(moving, staying, progress)
+        return self._composed.of(moving, staying, progress, draft)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the stage to a file: one zip of PNG and JSON, beside its target first and then renamed over it.

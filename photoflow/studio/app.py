@@ -28,11 +28,13 @@ from photoflow.studio.pages import FOREVER, own_file, page
 from photoflow.studio.preview import Previews
 from photoflow.studio.refusal import Refusal
 from photoflow.studio.renders import Renders, stem_of
+from photoflow.studio.threads import work_alone
 from photoflow.studio.works import Work, Works
 
 AT_ONCE = 2  # requests that work at a time
 WAITING = 8  # of one work
 OPENING = 16  # photos that wait to be opened
+GLANCES = 48  # of one work that wait for its photo or a mask
 SWEEP = 60.0  # seconds between looks for works that were idle for too long
 
 
@@ -48,6 +50,7 @@ class Studio:
         self.animator, self.folder, self.works = animator, folder, Works()
         self.previews, self.renders = Previews(animator), Renders(animator, folder)
         self.turns, self.openings = Turns(AT_ONCE, WAITING), Turns(1, OPENING)
+        self.glances = Turns(AT_ONCE, GLANCES)
         self.uploads = Uploads()
 
     def open(self, data: bytes, name: str) -> Work:
@@ -74,7 +77,17 @@ class Studio:
     async def on(self, name: str, act: Callable[[Work], Any]) -> Any:
         """Return what a function makes of a work, in its turn."""
         work = self.works[name]
-        return await self.turns.take(work.id, lambda: act(work))
+
+        def alone() -> Any:
+            work_alone()
+            return act(work)
+
+        return await self.turns.take(work.id, alone)
+
+    async def beside(self, name: str, act: Callable[[Work], Any]) -> Any:
+        """Return what a function sees in a work, without a wait for what that is busy with; it must be quick."""
+        work = self.works[name]
+        return await self.glances.take(work.id, lambda: act(work))
 
 
 def create_app(animator: Animator, hosts: Collection[str], token: str | None = None) -> FastAPI:
@@ -157,7 +170,12 @@ def _add_works(app: FastAPI, studio: Studio) -> None:
     async def create(request: Request) -> Response:
         name = label_of(request.headers.get("x-name", ""))
         data = await studio.uploads.read(request, MOST_PHOTO)
-        return JSONResponse(await studio.openings.take("", lambda: described(studio.open(data, name))), 201)
+
+        def act() -> Any:
+            work_alone()
+            return described(studio.open(data, name))
+
+        return JSONResponse(await studio.openings.take("", act), 201)
 
     @app.get("/api/works/{work}")
     async def state(work: str) -> Any:
@@ -182,14 +200,14 @@ def _add_works(app: FastAPI, studio: Studio) -> None:
 def _add_pictures(app: FastAPI, studio: Studio) -> None:
     @app.get("/api/works/{work}/photo")
     async def photo(work: str) -> Response:
-        return _kept(await studio.on(work, photo_picture), "image/jpeg")
+        return _kept(await studio.beside(work, photo_picture), "image/jpeg")
 
     @app.get("/api/works/{work}/masks/{name}")
     async def mask(work: str, name: str, v: str = "") -> Response:
         layer = next((one for one in studio.works[work].state.stage.layers if one.name == name), None)
         if layer is None:
             raise Refusal(404, "there is no such layer")
-        data = await studio.on(work, lambda own: mask_picture(layer))
+        data = await studio.beside(work, lambda own: mask_picture(layer))
         return _kept(data, "image/png", v == facts_of(layer).mask)
 
     @app.get("/api/works/{work}/picture")
@@ -216,7 +234,9 @@ def _add_pictures(app: FastAPI, studio: Studio) -> None:
         make, mime = FILES[name]
         if whole and name == repeat.STAGE:
             make = _whole_stage
-        return Response(await studio.on(work, make), media_type=mime, headers=_saved_as(name))
+        own = studio.works[work]  # its state does not change, so that nobody waits for what packs it
+        data = await studio.turns.take(f"{own.id}/files", lambda: make(own))
+        return Response(data, media_type=mime, headers=_saved_as(name))
 
 
 def _add_renders(app: FastAPI, studio: Studio) -> None:

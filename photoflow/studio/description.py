@@ -1,4 +1,4 @@
-"""What the page is told of a work: its layers, motions and settings, as plain values."""
+"""Description of a work as the page is told it: its layers, motions and settings, as plain values."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MASK_SIDE = 960  # longest side of a mask's picture: finer than any finger
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a layer's mask.
+    """Facts of a layer's mask.
 
     Args:
         mask: the digest of its pixels, which names them.

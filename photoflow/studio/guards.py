@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 
 import anyio
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.requests import Request, cookie_parser
+from starlette.requests import ClientDisconnect, Request, cookie_parser
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -149,6 +149,8 @@ class Uploads:
         try:
             with anyio.fail_after(PATIENCE):
                 return await _limited(request, most)
+        except ClientDisconnect as error:
+            raise Refusal(400, "the upload ended in the middle") from error
         except TimeoutError as error:
             raise Refusal(408, f"the upload was not there after {PATIENCE:g} s; try again") from error
         finally:

@@ -78,7 +78,7 @@ class Previews:
             InputError: it cannot be animated so.
         """
         state = work.state
-        clip: Clip = self._made(self._clips, (work.id, state.key), lambda: planned(self._animator, state))
+        clip: Clip = self._made(self._clips, (work.id, state.key), lambda: planned(self._animator, state, draft=True))
         return clip
 
     def picture(self, work: Work) -> bytes:
@@ -163,7 +163,7 @@ def planned(animator: Animator, state: State, **how: Any) -> Clip:
     Args:
         animator: plans it.
         state: says what moves and how.
-        how: `report` and `cancel` of `Animator.animate`.
+        how: `draft`, `report` and `cancel` of `Animator.animate`.
 
     Raises:
         InputError: it cannot be animated so.

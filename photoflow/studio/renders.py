@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 from photoflow.animator import Animator
 from photoflow.errors import Cancelled, InputError, shown
+from photoflow.player.page import video_frames
 from photoflow.studio.catalogue import FORMATS
 from photoflow.studio.preview import planned
 from photoflow.studio.refusal import Refusal
+from photoflow.studio.threads import work_together
 from photoflow.studio.works import State, Work
 
 MOST_WAITING = 8  # of a work
@@ -174,6 +176,7 @@ class Renders:
             _remove(render)
 
     def _run(self) -> None:
+        work_together()
         while (render := self._next()) is not None:
             path = None
             try:
@@ -204,7 +207,8 @@ class Renders:
 
     def _rendered(self, render: Render) -> Path:
         clip = planned(self._animator, render.state, cancel=render.cancel)
-        render.frames = len(clip)
+        # A page has the video alone for browsers that cannot play it.
+        render.frames = len(video_frames(len(clip), clip.fps) if render.form == "html" else clip)
         place = Path(tempfile.mkdtemp(dir=self._folder)) / f"file.{render.form}"
         try:
             clip.save(place, quality=render.quality, alpha=render.alpha, progress=render.advance)

@@ -57,7 +57,8 @@ def serve(
                 threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
 
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, server_header=False, timeout_graceful_shutdown=3,
+            # The guard says what fails; uvicorn would show how requests end that an interrupt cuts off.
+            app, log_level="critical", access_log=False, server_header=False, timeout_graceful_shutdown=3,
             limit_concurrency=MOST_CONNECTIONS, http="h11", ws="none",
         )  # fmt: skip
         _Server(config, begun).run(sockets=[own])

@@ -101,7 +101,7 @@ class State:
 
 
 class Work:
-    """What one person does with one photo. Whoever uses it holds its lock, or is the only one in its turn.
+    """Work of one person on one photo. Whoever uses it holds its lock, or is the only one in its turn.
 
     Args:
         name: of the photo, as a person reads it.

@@ -33,3 +33,17 @@ def test_a_disc_stands_out() -> None:
     assert saliency.shape == (320, 320) and saliency.dtype == np.float32
     found = cv2.resize(saliency, (320, 240)) > 0.5
     assert (found & (disc > 0)).sum() / (found | (disc > 0)).sum() > 0.8
+
+
+def test_the_same_look_is_not_computed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    path = weights.locate("u2netp")
+    if path is None:
+        pytest.skip("the weights u2netp are not in the cache folder")
+    network, picture = U2NetP(path), np.full((64, 64, 3), (90, 120, 150), np.uint8)
+    first = network(picture, 64)
+    kept = first.copy()
+    first[:] = 9  # whoever changes an answer changes no other one
+    monkeypatch.setattr(U2NetP, "_answer", lambda *_: pytest.fail("computed again"))
+    np.testing.assert_array_equal(network(picture, 64), kept)
+    with pytest.raises(pytest.fail.Exception, match="computed again"):
+        network(picture, 96)

@@ -215,5 +215,5 @@ def test_a_path_is_paced_by_how_far_it_is_after_half_of_the_time():
 
 @pytest.mark.parametrize("half", [0, 1, float("nan"), "0.5"])
 def test_a_path_is_half_way_within_the_way(half):
-    with pytest.raises(InputError, match="path: half expects a number from 0.05 to 0.95"):
+    with pytest.raises(InputError, match=r"path: half expects a number from 0\.05 to 0\.95"):
         motion.Path(((0, 0), (9, 0)), half=half)

@@ -8,6 +8,7 @@ import torch
 
 from photoflow import motion
 from photoflow.errors import InputError
+from photoflow.motion.poke import pulled_volumes
 from photoflow.motion.scene import Scene
 from photoflow.motion.spectral import SpectralVolume
 
@@ -117,7 +118,7 @@ def plants():
     """Fields of a plant that is pulled to the side and down; its winds are computed once."""
     winds = pulled_volumes(scene(), "plant")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(motion.Poke, "_volumes", lambda *_: winds)
+        patch.setattr("photoflow.motion.poke.pulled_volumes", lambda *_: winds)
         return {pull: motion.Poke(*TIP, *pull).field(scene()) for pull in [(9, 0), (-2, 8)]}
 
 

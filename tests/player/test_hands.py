@@ -179,6 +179,29 @@ def test_what_rests_and_stands_still_is_not_drawn_again(scene):
     assert scene.run("return drawn") == 0
 
 
+def test_a_slow_machine_draws_softer_while_it_plays_and_sharp_when_it_stops(scene):
+    shown = """
+        const [wanted, done] = arguments, pen = new OffscreenCanvas(260, 200).getContext("2d");
+        let frames = 0;
+        player.onframe = () => {
+          if (++frames < wanted) return;
+          player.onframe = null;
+          pen.drawImage(player.canvas, 0, 0);
+          const soft = Array.from(pen.getImageData(0, 0, 260, 200).data);
+          done([soft, Array.from(player.pixels().data)]);
+        };
+    """
+    scene.run(
+        "const ask = window.requestAnimationFrame.bind(window); let late = 0;"
+        "window.requestAnimationFrame = (draw) => ask((now) => draw(now + (late += 100)));"
+    )
+    play = scene.browser.execute_async_script
+    soft, sharp = (np.array(one, int) for one in play(shown + "player.seek(0.3); player.play();", 30))
+    assert np.abs(soft - sharp).max() > 8
+    soft, sharp = (np.array(one, int) for one in play(shown + "player.pause();", 1))
+    assert np.abs(soft - sharp).max() <= 1
+
+
 @pytest.fixture
 def page(browser, tmp_path, picture):
     path = tmp_path / "photo.html"

@@ -142,3 +142,13 @@ def test_other_renderers_are_refused(stage):
     clip = Animator("cpu", offline=True, interpolate="dis").animate(stage, motion.Sway())
     with pytest.raises(InputError, match="html: expected the renderer splat"):
         clip.picture()
+
+
+def test_where_nothing_is_cut_out_the_whole_picture_can_be_pulled(stage):
+    landscape = moving_picture(LayeredRenderer(stage.photo, []), 2.0, True)
+    (sheet,) = landscape.pullable().layers
+    assert landscape.layers[0].pull is None and sheet.pull.mobility.max() > 0.9
+    assert sheet.pull.mobility[[0, -1]].max() < 1e-6 and sheet.pull.mobility[:, [0, -1]].max() < 1e-6
+    assert (np.diff(sheet.pull.omega) >= 0).all()
+    person = animated(stage, "sway").picture()
+    assert person.pullable() is person

@@ -100,3 +100,40 @@ def test_what_was_let_go_comes_to_rest(tmp_path):
     calls = [["drag", 20, 12, 7, 0], ["step", 0.3], ["release"], ["step", 30], ["look"]]
     found, rests = played(simulation(), calls, tmp_path)
     assert rests and not found.any()
+
+
+BEARING = """
+import { Simulation } from "photoflow/pull.js";
+
+const { pull, rows, columns, x, y, way } = given;
+const simulation = new Simulation(pull, rows, columns);
+simulation.drag(x, y, 0, 0);
+const most = simulation.bears(...way);
+const seen = [1, 4].map((times) => {
+  simulation.drag(x, y, times * most * way[0], times * most * way[1]);
+  simulation.step(20);
+  const out = new Float32Array(2 * rows * columns);
+  simulation.addTo(out, 1);
+  return Array.from(out);
+});
+console.log(JSON.stringify({ most, seen }));
+"""
+
+
+def folded(flow, moving):
+    """Return the share of the cells that move in which a mesh is turned over by a displacement (2, H, W)."""
+    across, down = np.diff(flow, axis=2)[:, :-1], np.diff(flow, axis=1)[:, :, :-1]
+    area = (1 + across[0]) * (1 + down[1]) - across[1] * down[0]
+    return (area <= 0)[moving[:-1, :-1]].mean()
+
+
+@pytest.mark.parametrize("way", [(1, 0), (0, 1), (-0.6, 0.8)])
+def test_a_pull_as_far_as_it_bears_folds_hardly_anything(way, tmp_path):
+    modes = simulation()
+    rows, columns = modes.size
+    given = {"pull": modes.document, "rows": rows, "columns": columns, "x": 24, "y": 12, "way": way}
+    answer = run(BEARING, given, tmp_path)
+    near, far = np.array(answer["seen"], np.float32).reshape(2, 2, rows, columns)
+    moving = modes.modes[2] >= 0.01
+    assert answer["most"] > 3
+    assert folded(near, moving) < 0.02 < folded(far, moving)

@@ -6,6 +6,7 @@ from types import MappingProxyType
 import anyio
 import pytest
 from fastapi.testclient import TestClient
+from starlette.requests import ClientDisconnect
 
 from photoflow.studio import app, guards
 from photoflow.studio.refusal import Refusal
@@ -111,6 +112,16 @@ def test_a_slow_upload_ends(monkeypatch):
     with pytest.raises(Refusal) as refusal:
         anyio.run(guards.Uploads().read, SlowRequest(), 1000)
     assert refusal.value.status == 408
+
+
+def test_an_upload_that_breaks_off_is_no_error_of_the_studio():
+    class Broken(SlowRequest):
+        async def stream(self):
+            yield b"a"
+            raise ClientDisconnect
+
+    with pytest.raises(Refusal, match="ended in the middle"):
+        anyio.run(guards.Uploads().read, Broken(), 1000)
 
 
 def test_slow_uploads_do_not_hold_up_all_others(monkeypatch):

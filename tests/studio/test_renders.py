@@ -1,5 +1,7 @@
 """Renders: in the background, one after the other, in turns, to files that go with the process."""
 
+import os
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,7 +13,7 @@ from fastapi.testclient import TestClient
 
 from photoflow import Clip, InputError
 from photoflow.io import VideoReader
-from photoflow.studio import renders
+from photoflow.studio import preview, renders, threads
 from photoflow.studio.app import create_app
 from photoflow.studio.renders import Renders, checked, stem_of
 
@@ -36,6 +38,16 @@ def test_a_file_is_what_was_asked_for(short, form, tmp_path):
     path = tmp_path / f"clip.{form}"
     path.write_bytes(answer.content)
     assert len(list(VideoReader(path))) == 4
+
+
+def test_a_page_is_one_file_that_asks_nobody(short):
+    short.edit("settings", seconds=0.5, fps=30)
+    ended = short.render(format="html")
+    assert (ended["state"], ended["error"]) == ("done", None)
+    assert ended["done"] == ended["frames"] == 8  # of a small video, for browsers that cannot play the page
+    answer = short.http.get(ended["url"])
+    assert answer.text.startswith("<!DOCTYPE html>") and "data:text/javascript" in answer.text
+    assert answer.headers["content-disposition"].startswith('attachment; filename="wall.html"')
 
 
 def test_alpha(short, tmp_path):
@@ -163,6 +175,29 @@ def test_an_error_of_a_render_ends_that_render_alone(short, monkeypatch):
         patch.setattr(Clip, "save", lambda *_, **__: 1 / 0)
         assert short.render(format="gif")["error"] == "an error of photoflow itself; its log says more"
     assert short.render(format="gif")["state"] == "done"
+
+
+def test_a_hand_is_answered_by_one_thread_and_renders_take_all(short, monkeypatch):
+    import torch
+
+    counts, modesty, planned = [], [], preview.planned
+
+    def counted(*said, **how):
+        counts.append(torch.get_num_threads())
+        modesty.append(os.getpriority(os.PRIO_PROCESS, 0))
+        return planned(*said, **how)
+
+    monkeypatch.setattr(preview, "planned", counted)
+    monkeypatch.setattr(renders, "planned", counted)
+    monkeypatch.setattr(threads, "_usual", 3)
+    with TestClient(create_app(short.http.app.state.studio.animator, {"testserver"})) as server:
+        work = Client.opened(server, short.get("files/work.stage").content)
+        assert work.get("picture").status_code == 200
+        work.edit("settings", seconds=0.2, fps=5)
+        assert work.render(format="gif")["state"] == "done"
+    assert counts == [1, 3]
+    if sys.platform == "linux":
+        assert modesty[1] - modesty[0] == threads.MODESTY
 
 
 def test_files_go_with_the_process(animator, photo):

@@ -5,7 +5,9 @@ import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+import threading
+import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -57,19 +59,29 @@ def test_it_serves_a_photo_and_ends_without_a_trace(free, photo, tmp_path, numbe
     with running(str(path), "--port", str(free), folder=folder) as (process, address):
         assert address.startswith(f"http://127.0.0.1:{free}/?work=")
         work = address.partition("=")[2]
-        with httpx.Client(base_url=f"http://127.0.0.1:{free}") as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{free}", timeout=60) as client:
             state = client.get(f"/api/works/{work}").json()
             assert state["name"] == "wall.png" and len(state["layers"]) == 1
             assert client.get(f"/api/works/{work}/picture").status_code == 200
             assert client.get("/api/motions", headers={"Host": "evil.example"}).status_code == 403
             client.post(f"/api/works/{work}/edits", json={"edit": "settings", "seconds": 60, "fps": 60})
             client.post(f"/api/works/{work}/renders", json={"format": "apng"})  # would take minutes
+        asking = threading.Thread(target=give_up, args=(f"http://127.0.0.1:{free}/api/works/{work}/slice.png?row=9",))
+        asking.start()
+        time.sleep(0.3)
         assert list(folder.glob("photoflow-studio-*"))
         process.send_signal(number)
         out, error = process.communicate(timeout=30)
         assert process.returncode in (0, 130, 143)
         assert (out, error) == ("", "")
         assert not list(folder.iterdir())
+        asking.join()
+
+
+def give_up(address):
+    """Ask for what is not answered before the server ends."""
+    with suppress(httpx.HTTPError):
+        httpx.get(address, timeout=60)
 
 
 def test_a_port_that_is_taken_is_said_in_one_line(tmp_path):

@@ -16,7 +16,7 @@
 import { Modes, bytes, floats } from "photoflow/modes.js";
 import { HOLDABLE, Simulation, sampled } from "photoflow/pull.js";
 
-const FARTHEST = 0.6; // of an object's extent: no pull goes farther, whatever the hand does
+const FREE = 0.7; // of the most that it bears: as far as that, what is pulled follows the hand
 
 /** One look of a region at its image: where each node looks, from its own place, and with what weight. */
 export class Pass {
@@ -189,7 +189,7 @@ export class Layer {
       sampled(part, this.rows, this.columns, column, row));
     const [dx, dy] = [(x - left - across) / this.step, (y - top - down) / this.step];
     const far = Math.hypot(dx, dy);
-    const less = far > 0 ? yielding(far, FARTHEST * pull.extent) / far : 1;
+    const less = far > 0 ? yielding(far, pull.bears(dx / far, dy / far)) / far : 1;
     pull.drag(column, row, dx * less, dy * less);
   }
 
@@ -217,14 +217,14 @@ export class Layer {
 }
 
 /**
- * Return how far a pull goes: as far as the hand at first, and ever less of it towards the most.
+ * Return how far a pull goes: as far as the hand at first, then ever less, and never farther than the most.
  *
  * @param {number} far of the hand.
  * @param {number} most
  */
 function yielding(far, most) {
-  const free = most / 2;
-  return far <= free ? far : free + free * Math.tanh((far - free) / free);
+  const free = FREE * most;
+  return far <= free ? far : free + (most - free) * Math.tanh((far - free) / (most - free));
 }
 
 /**

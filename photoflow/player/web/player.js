@@ -16,6 +16,8 @@ import { HOLDABLE } from "photoflow/pull.js";
 
 const VERSION = 1; // of moving pictures
 const LONGEST = 0.1; // seconds between two frames: after a longer pause, time goes on from where it was
+const SLOW = 0.06; // seconds between frames, from which on they are drawn faster, and softer
+const FRAMES = 12; // that are looked at for it
 const SOLID = 128; // opacity, of 255, from which a point can be taken hold of
 const REACH = 14; // pixels of the screen by which a hand may miss
 
@@ -48,6 +50,8 @@ export class Player {
   #frame = 0; // that is asked for
   #last = NaN; // when the latest one was drawn, milliseconds
   #changed = true;
+  #pace = 0; // seconds between the latest frames, about
+  #quick = false; // the latest frame was drawn so
   #handles = false;
   /** @type {{layer: Layer, rest: [number, number], since: number, dx: number, dy: number} | null} */
   #held = null;
@@ -83,7 +87,9 @@ export class Player {
     if (canvas.height !== picture.height) canvas.height = picture.height;
     this.seek(this.#time);
     this.#changed = true;
-    this.#draw(0);
+    this.#pace = 0;
+    this.#update(0);
+    this.#draw(false);
   }
 
   get playing() {
@@ -252,19 +258,22 @@ export class Player {
       this.#time = this.#within(t);
       if (!this.#picture.loop && t >= this.seconds) this.#playing = false;
     }
-    this.#draw(dt);
-    if (this.#playing || this.#shown.some(({ layer }) => layer.held || layer.swinging)) this.#wake();
+    this.#update(dt);
+    const runs = this.#playing || this.#shown.some(({ layer }) => layer.held || layer.swinging);
+    this.#pace += (dt - this.#pace) / FRAMES;
+    // Drawn fast, a frame takes a third of the time: there is a gap, or it would change to and fro.
+    this.#draw(runs && this.#pace > (this.#quick ? SLOW / 4 : SLOW));
+    if (runs) this.#wake();
     else this.#last = NaN;
   }
 
-  /** @param {number} dt seconds since the last frame. */
-  #draw(dt) {
-    const picture = this.#picture;
-    if (!picture || this.#drawing.gl.isContextLost()) return;
-    this.#update(dt);
-    if (!this.#changed) return;
+  /** @param {boolean} quick whether to draw fast, and softer. */
+  #draw(quick) {
+    if (quick !== this.#quick) this.#changed = true;
+    if (!this.#changed || this.#drawing.gl.isContextLost()) return;
     this.#changed = false;
-    this.#drawing.draw(this.#shown);
+    this.#quick = quick;
+    this.#drawing.draw(this.#shown, quick);
     this.onframe?.(this.#time);
   }
 
@@ -308,14 +317,14 @@ export class Player {
   }
 
   /**
-   * Return the layer in front at a place, the background left out, and the point of its mesh there.
+   * Return the layer in front at a place, of those that can be pulled, and the point of its mesh there.
    *
    * @param {number} x
    * @param {number} y
    */
   #front(x, y) {
-    for (const { layer, image, opacity } of this.#shown.slice(1).reverse()) {
-      const at = layer.under(x, y);
+    for (const { layer, image, opacity } of [...this.#shown].reverse()) {
+      const at = layer.pull && layer.under(x, y);
       if (!at) continue;
       const [left, top] = layer.resting(at[0], at[1]);
       const [boxLeft, boxTop, width, height] = layer.document.box;

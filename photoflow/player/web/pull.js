@@ -19,6 +19,8 @@ export const HOLDABLE = 1e-2; // least mobility of a point that can be held
 const LOCAL = 1 / 16; // mobility that the patch around a held point adds there
 const NEIGHBOURHOOD = 0.75; // radius of this patch, in lengths of the object
 const LEAST_RADIUS = 4; // of it, steps
+const BEARABLE = 1; // difference of two nodes' displacements, in their distance: from here on they may fold
+const FEW = 0.98; // share of the nodes of which that is true
 const VISIBLE = 0.01; // steps: smaller motion is not drawn
 
 export class Simulation {
@@ -135,6 +137,43 @@ export class Simulation {
     return this.#at(x, y).map((along) => along.reduce((sum, value, j) => sum + value * this.state[0][j], 0));
   }
 
+  /**
+   * Return how far the held point can be pulled in a direction before the object around it folds, steps.
+   *
+   * @param {number} x of the direction, whose length is 1.
+   * @param {number} y
+   */
+  bears(x, y) {
+    const { hold } = this;
+    if (!hold) return 0;
+    hold.strains ??= hold.static.map((amounts) => this.#strain(amounts));
+    return BEARABLE / Math.max(Math.abs(x) * hold.strains[0] + Math.abs(y) * hold.strains[1], 1e-6);
+  }
+
+  /**
+   * Return by how much a displacement differs from node to node, where it differs most of what moves.
+   *
+   * @param {Float64Array} amounts of the shapes.
+   */
+  #strain(amounts) {
+    const { rows, columns } = this;
+    const field = new Float32Array(2 * rows * columns);
+    this.shapes.forEach((shape, j) => add(field, shape, amounts[j]));
+    const strains = [];
+    for (let row = 0; row < rows - 1; row++) {
+      for (let column = 0; column < columns - 1; column++) {
+        const i = row * columns + column;
+        if (this.mobility[i] < HOLDABLE) continue;
+        let sum = 0;
+        for (const k of [i, i + rows * columns]) {
+          sum += (field[k + 1] - field[k]) ** 2 + (field[k + columns] - field[k]) ** 2;
+        }
+        strains.push(Math.sqrt(sum));
+      }
+    }
+    return strains.sort((a, b) => a - b)[Math.floor(FEW * (strains.length - 1))] ?? 0;
+  }
+
   /** @param {number} j a shape. */
   #moves(j) {
     const [place, velocity] = this.state;
@@ -155,7 +194,8 @@ export class Simulation {
   #take(x, y) {
     const first = 2 * this.patches;
     // Patches of earlier holds stay until they are at rest.
-    const kept = [...this.omega.keys()].filter((j) => j >= first || this.#moves(j - (j % 2)) || this.#moves(j - (j % 2) + 1));
+    const moves = (/** @type {number} */ pair) => this.#moves(pair) || this.#moves(pair + 1);
+    const kept = [...this.omega.keys()].filter((j) => j >= first || moves(j - (j % 2)));
     const patch = this.#patch(x, y);
     const highest = this.omega.reduce((most, rate) => Math.max(most, rate), 0);
     const size = Math.max(peak(patch[0]), peak(patch[1]));
@@ -243,7 +283,8 @@ class Hold {
     const yielding = along.map((row) => row.map((value, j) => value / omega[j] ** 2));
     const [[xx, xy], [yx, yy]] = along.map((row) => yielding.map((other) => dot(row, other)));
     const inverse = [[yy, -xy], [-yx, xx]].map((row) => row.map((value) => value / (xx * yy - xy * yx)));
-    this.static = [0, 1].map((a) => omega.map((_, j) => yielding[0][j] * inverse[0][a] + yielding[1][j] * inverse[1][a]));
+    this.static = [0, 1].map((a) =>
+      omega.map((_, j) => yielding[0][j] * inverse[0][a] + yielding[1][j] * inverse[1][a]));
     const { basis, stiffness } = swings(along, omega);
     this.basis = basis; // a swing in each
     this.inertia = this.static.map((row) => Float64Array.from(basis, (swing) => dot(swing, row)));
@@ -257,6 +298,8 @@ class Hold {
       0, 0, -(grip ** -2), -2 / grip,
     ], 16 * k));
     this.swings = new Linear(rates, 4);
+    /** @type {number[] | null} of the object, for a displacement of the hand by a step in x and in y */
+    this.strains = null;
   }
 
   /**
@@ -309,7 +352,8 @@ function swings(along, omega) {
   const count = omega.length - 2;
   const columns = Array.from({ length: count }, (_, k) => omega.map((_, j) => free[j * count + k]));
   const stiff = columns.map((column) => column.map((value, j) => value * omega[j] ** 2));
-  const matrix = Float64Array.from({ length: count * count }, (_, i) => dot(columns[Math.floor(i / count)], stiff[i % count]));
+  const matrix = Float64Array.from({ length: count * count }, (_, i) =>
+    dot(columns[Math.floor(i / count)], stiff[i % count]));
   const { values, vectors } = eigen(matrix, count);
   const basis = columns.map((_, k) => omega.map((_, j) => {
     let sum = 0;

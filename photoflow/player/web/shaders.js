@@ -36,7 +36,7 @@ const READ = `
 precision highp float;
 
 uniform sampler2D image;
-uniform bool moves; // else it is read at its pixels, never between them
+uniform bool cubic; // else it is read linearly
 
 vec4 weights(float t) {
   float s = 1.0 - t;
@@ -54,7 +54,7 @@ vec4 row(ivec4 x, int y, vec4 weight) {
 }
 
 vec4 look(vec2 at) {
-  if (!moves) return texture(image, at);
+  if (!cubic) return texture(image, at);
   ivec2 size = textureSize(image, 0);
   vec2 texel = at * vec2(size) - 0.5;
   vec2 whole = floor(texel);
