@@ -319,6 +319,6 @@ function round(value) {
  * @param {Point} to
  */
 function arrow(area, from, to) {
-  const d = `M${from.x} ${from.y}L${to.x} ${to.y}${head(from, to, 12 * area.unit)}`;
+  const d = `M${from.x} ${from.y}L${to.x} ${to.y}${head(from, to, 20 * area.unit)}`;
   return [drawn("g", { class: "arrow" }, ...line(d))];
 }

@@ -152,7 +152,7 @@ export class PathTool extends Tool {
     const points = pointsOf(motion.points);
     const curve = smooth(points, motion.closed);
     const [last, before] = [curve[curve.length - 1], along(curve, 0.97)];
-    const size = 12 * area.unit;
+    const size = 20 * area.unit;
     const name = this.state.title;
     return [
       ...line(lineOf(curve), "path"),
