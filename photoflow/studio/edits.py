@@ -6,12 +6,14 @@ import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from photoflow.animator import frame_count
 from photoflow.errors import InputError, shown
-from photoflow.motion import Motion, from_dict
+from photoflow.motion import Drift, Motion, Water, from_dict
 from photoflow.segment.kinds import KINDS
 from photoflow.stage import Stage
-from photoflow.stage.judgement import chosen, motion_for
+from photoflow.stage.judgement import CLOUDS, SMOKE, chosen, motion_for
 from photoflow.stage.layer import Layer
 from photoflow.studio.catalogue import NOT_SAID, word_of
 from photoflow.studio.works import CAMERA, Motions, Settings, State, Work, changed
@@ -20,6 +22,11 @@ MOST_SECONDS, MOST_FPS = 60.0, 60.0  # of a clip: a render takes its turn among 
 MOST_MOTIONS = 16  # of a layer
 MOST_NAMED = 64  # layers of a stage
 MOST_KEY = 200  # characters
+# Kinds of places in which something flows, and how, where the photo does not tell the direction.
+FLOWS: Mapping[str, Motion] = {
+    "water": Water(), "sky": Drift(direction=0, speed=CLOUDS), "smoke": Drift(direction=-90, speed=SMOKE),
+}  # fmt: skip
+FLOWING = tuple(FLOWS)
 
 Edit = Mapping[str, Any]
 
@@ -68,9 +75,11 @@ def add(state: State, edit: Edit) -> State:
         raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {shown(kind)}")
     said = {word: _list(edit, word) for word in ("points", "not_points", "box", "strokes", "not_strokes")}
     stage.add(name, kind=kind, region=region, **{word: value or None for word, value in said.items()})
+    if region and kind is None and stage.layer(name).kind.name not in FLOWING:
+        stage.say_kind(name, _flowing_kind(stage.layer(name)))
     if not region:
         stage.arrange([name, *(layer.name for layer in state.stage.layers)])
-    motions = {**state.motions, name: _own(stage.layer(name))}
+    motions = {**state.motions, name: _said(stage.layer(name))}
     return changed(state, f"Add {name}", stage=stage, motions=motions)
 
 
@@ -113,12 +122,20 @@ def rename(state: State, edit: Edit) -> State:
 
 
 def kind(state: State, edit: Edit) -> State:
-    """Say what a layer is; where its motion was the one of such things, it gets that of these."""
+    """Say what a layer is; where its motion was the one of such things, it gets that of these.
+
+    Water, sky and smoke are places in which something flows; what is neither that nor made of leaves or flames is a
+    thing.
+    """
     name, stage = _layer(state, edit), state.stage.snapshot()
     stage.say_kind(name, edit.get("kind"))  # type: ignore[arg-type]
+    before, layer = state.stage.layer(name), stage.layer(name)
+    region = layer.kind.name in FLOWING or (before.region and layer.kind.name in ("plant", "flame"))
+    if region != before.region:
+        stage.replace(layer, layer.changed(region=region, free=(), pinned=()))
     motions = state.motions
-    if motions.get(name, ()) == _own(state.stage.layer(name)):
-        motions = {**motions, name: _own(stage.layer(name))}
+    if region != before.region or motions.get(name, ()) in (_own(before), _said(before)):
+        motions = {**motions, name: _said(stage.layer(name))}
     return changed(state, f"Say what {name} is", stage=stage, motions=motions)
 
 
@@ -230,6 +247,18 @@ def _chosen(stage: Stage) -> Motions:
 def _own(layer: Layer) -> tuple[Motion, ...]:
     own = motion_for(layer)
     return () if own is None else (own,)
+
+
+def _said(layer: Layer) -> tuple[Motion, ...]:
+    """Return the motion of a layer that a person says there is: what flows does so, though nobody knows where to."""
+    flows = FLOWS.get(layer.kind.name)
+    return _own(layer) or (() if flows is None else (flows,))
+
+
+def _flowing_kind(layer: Layer) -> str:
+    """Return what flows in a place of which it is known only that something does: above it is the sky, below water."""
+    rows = np.flatnonzero((layer.mask > 127).any(axis=1))
+    return "sky" if rows.mean() < len(layer.mask) / 2 and rows[0] <= 0.02 * len(layer.mask) else "water"
 
 
 def _settings(before: Settings, said: Mapping[str, Any]) -> Settings:

@@ -96,6 +96,26 @@ def test_what_is_near_hides_what_is_far_within_a_layer(show):
         assert np.abs(frame[10:50, 30:34].astype(int) - colour).mean() < 60
 
 
+def test_another_picture_is_whole_at_once_also_while_the_player_rests(show, stages):
+    """Textures and meshes are made in its first frame, and must not take the place of each other."""
+    animator = Animator("cpu", offline=True)
+    flows = [{"water": motion.Drift(direction=d, speed=0.05)} for d in (0, 90)]
+    clips = [animator.animate(stages["region"], flow) for flow in flows]
+    scene = show(clips[0].picture())
+    scene.run("player.pause(); player.seek(0.9);")
+    mean = scene.browser.execute_async_script(
+        """const done = arguments[1];
+        player.show(arguments[0]).then(() => {
+          const gl = document.querySelector("canvas").getContext("webgl2");
+          const pixels = new Uint8Array(4 * 256 * 256);
+          gl.readPixels(0, 0, 256, 256, gl.RGBA, gl.UNSIGNED_BYTE, pixels);
+          done(pixels.reduce((sum, value, i) => sum + (i % 4 === 1 ? value : 0), 0) / 256 / 256);
+        });""",
+        clips[1].picture().document(data_url, Losslessly()),
+    )
+    assert abs(mean - clips[1].renderer.frame(0.9)[..., 1].mean()) < 2
+
+
 def test_a_clip_that_does_not_loop_holds_its_ends(show, stages):
     animator = Animator("cpu", offline=True)
     clip = animator.animate(stages["subject"], motion.Translate(dx=20, dy=0), loop=False, seconds=2)

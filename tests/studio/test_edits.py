@@ -42,6 +42,19 @@ def test_add_a_region_behind_all(work):
     assert state.stage.layers[1].region
 
 
+def test_what_is_said_to_flow_flows(work):
+    """Whatever it looks like: a person said so, and something is to be seen of it."""
+    state = edit(work, "add", points=[[20, 180]], region=True)
+    below = state.stage.layers[-1]
+    assert below.kind.name in ("water", "sky", "smoke") and state.motions[below.name]
+    state = edit(work, "kind", layer=DISC, kind="water")
+    assert state.stage.layer(DISC).region and state.motions[DISC] == (motion.Water(),)
+    state = edit(work, "kind", layer=DISC, kind="sky")
+    assert state.motions[DISC][0].name == "drift"
+    state = edit(work, "kind", layer=DISC, kind="person")
+    assert not state.stage.layer(DISC).region and state.motions[DISC][0].name == "breathe"
+
+
 def test_refine(work):
     before = mask(work)
     edit(work, "refine", layer=DISC, remove=[[[110, 100], [190, 100]]])

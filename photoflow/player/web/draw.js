@@ -266,15 +266,17 @@ export class Drawing {
     const { gl } = this;
     const { layer, image, opacity } = shown;
     const flows = layer.passes.length > 0;
+    // What is made anew is bound where it is made: so all of it is there before anything is bound to be drawn.
+    let mesh = this.meshes.get(layer);
+    if (!mesh) this.meshes.set(layer, (mesh = new Mesh(gl, shown)));
+    const [colours, veil] = [this.#texture(image), opacity && this.#texture(opacity)];
     const program = /** @type {Program} */ (flows ? this.region : this.subject);
     gl.useProgram(program.program);
     gl.uniform2f(program.at("picture"), gl.drawingBufferWidth, gl.drawingBufferHeight);
     gl.uniform4fv(program.at("box"), layer.document.box);
     gl.uniform1i(program.at("cubic"), Number(!quick && (layer.plays || layer.swinging)));
-    this.#bind(program, 0, "image", this.#texture(image), flows ? this.mirrored : this.clamped);
-    let mesh = this.meshes.get(layer);
-    if (!mesh) this.meshes.set(layer, (mesh = new Mesh(gl, shown)));
-    if (flows) this.#passes(program, layer, mesh, opacity);
+    this.#bind(program, 0, "image", colours, flows ? this.mirrored : this.clamped);
+    if (flows) this.#passes(program, layer, mesh, veil);
     mesh.send(layer);
     gl.bindVertexArray(mesh.array);
     if (layer.nearness) {
@@ -288,15 +290,15 @@ export class Drawing {
    * @param {Program} program
    * @param {Layer} layer
    * @param {Mesh} mesh
-   * @param {Picture | null} opacity
+   * @param {WebGLTexture | null} veil its opacity
    */
-  #passes(program, layer, mesh, opacity) {
+  #passes(program, layer, mesh, veil) {
     const { gl } = this;
     const { box, order } = layer.document;
     gl.uniform1i(program.at("passes"), order ? layer.passes.length : 1);
     gl.uniform1f(program.at("ahead"), layer.passes[0].weight - 0.5);
-    gl.uniform1i(program.at("veiled"), Number(opacity !== null));
-    if (opacity) this.#bind(program, 1, "opacity", this.#texture(opacity), this.clamped);
+    gl.uniform1i(program.at("veiled"), Number(veil !== null));
+    if (veil) this.#bind(program, 1, "opacity", veil, this.clamped);
     if (order) {
       this.#bind(program, 2, "order", mesh.order, this.clamped);
       gl.uniform2f(program.at("blocks"), box[2] / BLOCK / order.columns, box[3] / BLOCK / order.rows);

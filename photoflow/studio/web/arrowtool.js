@@ -13,6 +13,7 @@ import { handle, head, line, nudgeOf, Tool } from "photoflow/tool.js";
 /** @typedef {import("photoflow/stagearea.js").StageArea} StageArea */
 
 const SHORTEST = 6; // pixels of the screen: less is no arrow
+const FASTEST = 0.1; // of the photo's longest side a second: what is faster than that is torn
 /** @type {Motion} */
 const FLOW = { type: "drift", arrows: [], anchors: [], period: 3, direction: 0, speed: 0.012 };
 
@@ -36,7 +37,7 @@ export class ArrowTool extends Tool {
 
   get hint() {
     if (this.way === "point") return "Click what stands still in the flow: a stone, a bank.";
-    return "Draw where it flows: what is at an arrow's tail is at its tip after one second.";
+    return "Draw which way it flows. A longer arrow is faster.";
   }
 
   options() {
@@ -77,15 +78,27 @@ export class ArrowTool extends Tool {
    */
   move(area, p) {
     if (this.held) this.#put(this.held, p);
-    else if (this.drawing) this.drawing.to = p;
+    else if (this.drawing) this.drawing.to = this.#within(this.drawing.from, p);
+  }
+
+  /**
+   * Return a point no farther from another than what flows goes in a second.
+   * @param {Point} from
+   * @param {Point} to
+   */
+  #within(from, to) {
+    const photo = this.state.work?.photo ?? { width: Infinity, height: Infinity };
+    const share = Math.min(1, (FASTEST * Math.max(photo.width, photo.height)) / (distance(from, to) || 1));
+    return { x: from.x + share * (to.x - from.x), y: from.y + share * (to.y - from.y) };
   }
 
   /**
    * @param {StageArea} area
-   * @param {Point} p
+   * @param {Point} point
    */
-  up(area, p) {
+  up(area, point) {
     const { drawing, held } = this;
+    const p = drawing && this.way === "arrow" ? this.#within(drawing.from, point) : point;
     this.held = this.drawing = null;
     if (held || !drawing) return;
     const { arrows, anchors } = this.motion ?? FLOW;
@@ -162,8 +175,12 @@ export class ArrowTool extends Tool {
   #put(key, p) {
     const [what, number] = key.split("-");
     const { arrows, anchors } = structuredClone(this.motion ?? FLOW);
+    const arrow = arrows[Number(number)];
     if (what === "anchor") anchors[Number(number)] = pair(p);
-    else arrows[Number(number)].splice(what === "tip" ? 2 : 0, 2, ...pair(p));
+    else {
+      const [x, y] = what === "tip" ? arrow : arrow.slice(2);
+      arrow.splice(what === "tip" ? 2 : 0, 2, ...pair(this.#within({ x, y }, p)));
+    }
     this.#say(arrows, anchors);
   }
 

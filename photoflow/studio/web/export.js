@@ -88,7 +88,7 @@ export class ExportPanel extends Panel {
         click: () => this.#start(),
       },
       icon("share"),
-      `Make the ${format?.word ?? "file"}`,
+      `Make the ${format?.word.replace(/^[A-Z](?=[a-z]+ )/, (letter) => letter.toLowerCase()) ?? "file"}`,
     );
     return [
       element("h2", {}, "Export"),

@@ -44,8 +44,9 @@ export class Keys {
     }
     if (!this.state.work) return;
     if (event.ctrlKey || event.metaKey) {
-      if (event.key.toLowerCase() !== "z" || writes(event.target)) return;
-      const what = event.shiftKey ? "redo" : "undo";
+      const key = event.key.toLowerCase();
+      if ((key !== "z" && key !== "y") || writes(event.target)) return;
+      const what = event.shiftKey || key === "y" ? "redo" : "undo";
       if (this.state.work[what]) this.state.edit({ edit: what });
       return event.preventDefault();
     }
@@ -63,6 +64,7 @@ export class Keys {
     if (event.key === "Escape") {
       tools[state.tool].cancel(area);
       state.set({ tool: "pull" });
+      if (document.activeElement instanceof HTMLElement) document.activeElement.blur();
       return true;
     }
     if (this.transport.pressed(event)) return true;

@@ -54,6 +54,7 @@ export class Preview {
       this.request = null;
       this.work = work?.id ?? "";
       this.shown = this.wanted = this.problem = "";
+      if (!matchMedia("(prefers-reduced-motion: reduce)").matches) this.player?.play(); // another one may have been stopped
       this.canvas.classList.remove("ready");
     }
     if (!work || !this.player) return;

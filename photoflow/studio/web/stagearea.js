@@ -50,6 +50,8 @@ export class StageArea {
     this.frame.hidden = !work;
     if (!work) return;
     if (this.still.getAttribute("src") !== work.photo.url) {
+      this.still.classList.add("waits"); // until it is there a browser shows the one before
+      this.still.onload = () => this.still.classList.remove("waits");
       this.still.src = work.photo.url;
       this.still.alt = `The photo ${work.name}`;
       this.fit();
