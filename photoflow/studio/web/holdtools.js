@@ -20,7 +20,6 @@ export class HoldTool extends Tool {
     super(state, what === "free"
       ? { name: "free", word: "Free", icon: "free", letter: "F", group: "Motion" }
       : { name: "pin", word: "Pin", icon: "pin", letter: "P", group: "Motion" }); // prettier-ignore
-    this.still = true;
     /** @type {"free" | "pinned"} */
     this.what = what;
     /** @type {Point[]} */

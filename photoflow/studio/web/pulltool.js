@@ -95,7 +95,7 @@ export class PullTool extends Tool {
       this.work = this.state.work?.id ?? "";
       this.state.tell();
     } else if (!wasHeld) {
-      this.state.onproblem("This stays still, so it cannot be pulled. Choose a motion for it first.");
+      this.state.onproblem("This cannot be pulled: it is no thing of its own. Make it one with Add.");
     }
   }
 
