@@ -117,7 +117,7 @@ def pulled_volumes(scene: Scene, like: str) -> list[SpectralVolume]:
     return list(_blown(scene.mask.tobytes(), scene.mask.shape, like))
 
 
-@functools.lru_cache(maxsize=16)
+@functools.lru_cache(maxsize=8)
 def _blown(mask: bytes, size: tuple[int, int], like: str) -> tuple[SpectralVolume, ...]:
     """Return the volumes of a preset in several winds; kept, as a subject is pulled many times.
 

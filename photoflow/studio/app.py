@@ -23,6 +23,7 @@ from photoflow.studio import edits, repeat
 from photoflow.studio.catalogue import catalogue
 from photoflow.studio.description import described, facts_of, mask_picture
 from photoflow.studio.guards import MOST_EDIT, MOST_PHOTO, Guard, Turns, Uploads, every, plain, refused
+from photoflow.studio.memory import give_back
 from photoflow.studio.opening import opened, photo_picture
 from photoflow.studio.pages import FOREVER, own_file, page
 from photoflow.studio.preview import Previews
@@ -68,11 +69,13 @@ class Studio:
         """Remove all that was made of a work."""
         self.previews.forget(work)
         self.renders.forget(work)
+        give_back()
 
     async def sweep(self) -> None:
         """Let go of works that nobody asked for."""
         for work in self.works.sweep():
             self.let_go(work)
+        give_back()
 
     async def on(self, name: str, act: Callable[[Work], Any]) -> Any:
         """Return what a function makes of a work, in its turn."""
