@@ -75,7 +75,7 @@ class Studio:
         """Let go of works that nobody asked for."""
         for work in self.works.sweep():
             self.let_go(work)
-        give_back()
+        await anyio.to_thread.run_sync(give_back)
 
     async def on(self, name: str, act: Callable[[Work], Any]) -> Any:
         """Return what a function makes of a work, in its turn."""
@@ -186,7 +186,7 @@ def _add_works(app: FastAPI, studio: Studio) -> None:
 
     @app.delete("/api/works/{work}")
     async def forget(work: str) -> Response:
-        studio.let_go(studio.works.forget(work))
+        await anyio.to_thread.run_sync(studio.let_go, studio.works.forget(work))
         return Response(status_code=204)
 
     @app.post("/api/works/{work}/edits")
