@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import cv2
 import numpy as np
@@ -207,7 +207,18 @@ def subject_shape(
     anchors = np.zeros(coarse.shape, np.int32)
     for number, label in enumerate(1 + np.flatnonzero(areas >= least * areas.max()), start=1):
         anchors[_anchors(labels == label, hold, upwind)] = number
-    return SubjectShape(np.maximum(coarse, solid * np.float32(0.5)), anchors, origin, cell)
+    whole = np.maximum(coarse, solid * np.float32(0.5))
+    return _shape(whole.tobytes(), anchors.tobytes(), coarse.shape, origin, cell)
+
+
+@lru_cache(maxsize=4)
+def _shape(
+    mask: bytes, anchors: bytes, size: tuple[int, int], origin: tuple[float, float], cell: tuple[float, float]
+) -> SubjectShape:
+    """Return a shape; the last ones are kept with all that was found of them: winds change, subjects rarely do."""
+    return SubjectShape(
+        np.frombuffer(mask, np.float32).reshape(size), np.frombuffer(anchors, np.int32).reshape(size), origin, cell
+    )
 
 
 def _coarse(mask: Array) -> tuple[Array, tuple[float, float], tuple[float, float]]:
