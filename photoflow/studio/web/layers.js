@@ -262,5 +262,6 @@ function whyOf(layer) {
   if (layer.kind === "unknown") return "It was not recognised. Say what it is, and it may move by itself.";
   const kind = layer.label ?? (KIND_WORDS[layer.kind] ?? layer.kind).toLowerCase();
   const sure = layer.sure < 1 ? `, ${Math.round(100 * layer.sure)} % sure` : "";
+  if (layer.why === "as it was said") return `${sentence(kind)}, as you said.`;
   return `${sentence(kind)}${sure}${layer.why ? `: ${layer.why}` : ""}.`;
 }

@@ -83,12 +83,21 @@ export class Toolbar extends Panel {
     if (!state.work || line.querySelector("input:active")) return; // a slider in hand is left there
     const tool = this.tools[state.tool];
     const problem = !tool.still && preview.problem && !state.busy ? preview.problem : "";
-    const words = problem ? sentence(problem) : preview.lack || tool.hint;
+    const words = problem ? sentence(problem) : preview.lack || forHand(tool.hint);
     const wrong = problem && problem !== state.work.problem; // that nothing moves yet is nothing wrong
     const text = element("p", { class: wrong ? "hint problem" : "hint" }, words);
     const options = tool.options();
     refill(line, text, ...(options.length ? [element("div", { class: "options" }, ...options)] : []));
   }
+}
+
+/**
+ * Say it to a finger where there is no mouse.
+ * @param {string} words
+ */
+function forHand(words) {
+  if (!matchMedia("(pointer: coarse)").matches) return words;
+  return words.replace(/\bClick\b/g, "Tap").replace(/\bclick\b/g, "tap");
 }
 
 /** @param {string} words */
