@@ -74,8 +74,7 @@ class Studio:
     async def sweep(self) -> None:
         """Let go of works that nobody asked for."""
         for work in self.works.sweep():
-            self.let_go(work)
-        await anyio.to_thread.run_sync(give_back)
+            await anyio.to_thread.run_sync(self.let_go, work)
 
     async def on(self, name: str, act: Callable[[Work], Any]) -> Any:
         """Return what a function makes of a work, in its turn."""
