@@ -17,7 +17,7 @@ from photoflow.io.reading import read_bytes
 from photoflow.studio.app import Studio, create_app
 from photoflow.studio.guards import MOST_PHOTO, new_token
 
-HOST, PORT = "127.0.0.1", 8425
+PORT = 8425  # that is tried first
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 MOST_CONNECTIONS = 256
 _EVERYWHERE = ("0.0.0.0", "::")

@@ -44,7 +44,7 @@ export async function savedWork(id) {
 }
 
 /** @param {Work} work */
-export function documentOf(work) {
+function documentOf(work) {
   const off = work.layers.filter((layer) => !layer.on).map((layer) => layer.name);
   return { motion: work.motion, settings: work.settings, off };
 }
