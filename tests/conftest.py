@@ -2,20 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 
-@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
-def device(request: pytest.FixtureRequest) -> str:
-    """Each device that operators run on; cuda is skipped where there is none."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cpu-for-cuda", action="store_true", help="tests marked cuda run on the CPU, to try them without a GPU"
+    )
+
+
+def there(device: str, config: pytest.Config) -> str:
+    """The device that a test runs on; it is skipped where there is no CUDA device for it."""
     import torch
 
-    if request.param == "cuda" and not torch.cuda.is_available():
+    if device == "cuda" and config.getoption("--cpu-for-cuda"):
+        return "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    return str(request.param)
+    return device
+
+
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
+def device(request: pytest.FixtureRequest) -> str:
+    """Each device that operators run on."""
+    return there(request.param, request.config)
+
+
+@pytest.fixture(params=[pytest.param("cuda", marks=pytest.mark.cuda)])
+def gpu(request: pytest.FixtureRequest) -> str:
+    """The GPU, for tests that hold it against the CPU, or ask for what the CPU does not have."""
+    return there(request.param, request.config)
+
+
+@pytest.fixture
+def float32_products() -> Iterator[None]:
+    """Products in full float32 on a GPU, which else rounds their factors to 10 bits (TF32)."""
+    import torch
+
+    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+    yield
+    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
 
 
 @pytest.fixture(autouse=True)

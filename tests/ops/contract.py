@@ -58,6 +58,8 @@ def free_bytes(device: str) -> int:
 
 def replayed(call: Callable[[], tuple[Tensor, ...]]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """What a call gives once a CUDA graph has captured it and is replayed, and what it gives by itself."""
+    if not torch.cuda.is_available():
+        pytest.skip("the CPU captures no graphs")
     side = torch.cuda.Stream()  # the first call sets libraries up, which cannot be captured
     side.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(side):
@@ -311,10 +313,10 @@ class OperatorContract:
         for other in results[1:]:
             assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
-    def test_deterministic_algorithms_repeat_to_the_bit(self, mode: Arguments) -> None:
-        if not self.differentiable or not torch.cuda.is_available():
-            pytest.skip("no CUDA device, or no gradient")
-        tensors = [t.requires_grad_() for t in self.tensors(torch.float32, "cuda", mode, (120, 160))]
+    def test_deterministic_algorithms_repeat_to_the_bit(self, gpu: str, mode: Arguments) -> None:
+        if not self.differentiable:
+            pytest.skip("a step function")
+        tensors = [t.requires_grad_() for t in self.tensors(torch.float32, gpu, mode, (120, 160))]
         results = []
         torch.use_deterministic_algorithms(True)
         try:
@@ -326,8 +328,6 @@ class OperatorContract:
         for other in results[1:]:
             assert all(torch.equal(a, b) for a, b in zip(results[0], other, strict=True))
 
-    def test_can_be_captured_in_a_cuda_graph(self, mode: Arguments) -> None:
-        if not torch.cuda.is_available():
-            pytest.skip("no CUDA device")
-        tensors = self.tensors(torch.float32, "cuda", mode, (20, 30))
+    def test_can_be_captured_in_a_cuda_graph(self, gpu: str, mode: Arguments) -> None:
+        tensors = self.tensors(torch.float32, gpu, mode, (20, 30))
         assert_close(*replayed(lambda: self.run(tensors, mode)))

@@ -243,11 +243,9 @@ def test_exports(device: str, method: str) -> None:
             assert_close(got, want)
 
 
-def test_gradients_can_be_captured_in_a_cuda_graph() -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    maps = [torch.randn(1, 32, 12, 16, device="cuda", requires_grad=True) for _ in range(2)]
-    coords = places(1, 12, 16, device="cuda", dtype=torch.float32).requires_grad_()
+def test_gradients_can_be_captured_in_a_cuda_graph(gpu: str) -> None:
+    maps = [torch.randn(1, 32, 12, 16, device=gpu, requires_grad=True) for _ in range(2)]
+    coords = places(1, 12, 16, device=gpu, dtype=torch.float32).requires_grad_()
 
     def gradients() -> tuple[Tensor, ...]:
         out = correlation_lookup(*maps, coords, radius=2, levels=2, method="direct")
@@ -271,12 +269,9 @@ def test_more_than_2_to_the_31_elements(device: str) -> None:
     assert out[0, -1].float().sum() == 6 and out[0, :, -1, -1].float().sum() == 6
 
 
-@pytest.mark.cuda
-def test_cuda_repeats_to_the_bit(device: str) -> None:
-    if device != "cuda":
-        pytest.skip("the CPU's own test is that of the number of threads")
-    maps = [torch.randn(1, 64, 40, 60, device=device, requires_grad=True) for _ in range(2)]
-    coords = places(1, 40, 60, device=device, dtype=torch.float32).requires_grad_()
+def test_cuda_repeats_to_the_bit(gpu: str) -> None:
+    maps = [torch.randn(1, 64, 40, 60, device=gpu, requires_grad=True) for _ in range(2)]
+    coords = places(1, 40, 60, device=gpu, dtype=torch.float32).requires_grad_()
 
     def gradients() -> tuple[Tensor, ...]:
         return torch.autograd.grad((correlation_lookup(*maps, coords, method="direct") ** 2).sum(), [*maps, coords])

@@ -203,10 +203,8 @@ def test_exports(device: str) -> None:
         assert_close(program.module()(*example), flow_attention(*example))
 
 
-def test_gradients_can_be_captured_in_a_cuda_graph() -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    tensors = [tensor.requires_grad_() for tensor in arguments(torch.float32, "cuda", (20, 30), (20, 30))]
+def test_gradients_can_be_captured_in_a_cuda_graph(gpu: str) -> None:
+    tensors = [tensor.requires_grad_() for tensor in arguments(torch.float32, gpu, (20, 30), (20, 30))]
 
     def gradients() -> tuple[Tensor, ...]:
         out = flow_attention(*tensors)
