@@ -36,10 +36,17 @@ def of_a_motion(network: nn.Module, *names: str) -> Made:
     image, later = pair(61, 70)
     mask = torch.zeros(1, 1, 61, 70)
     mask[..., 15:45, 15:55] = 1
-    flow = mask * torch.tensor([6.0, -3.0]).view(1, 2, 1, 1)
+    flow = mask * torch.tensor([6.3, -2.7]).view(1, 2, 1, 1)
     planes = {"image": image, "mask": mask, "flow": flow, "warped": backward_warp(image, -flow),
               "occlusion": (1 - mask) * image[:, :1], "candidate": later}  # fmt: skip
     return network, tuple(planes[name] for name in names), {}
+
+
+def as_trained() -> PyramidGenerator:
+    """A pyramid generator whose last layer, which begins at 0, is no longer there."""
+    network = PyramidGenerator()
+    nn.init.normal_(network.synthesis.last.weight, std=0.05)
+    return network
 
 
 class Seeded(nn.Module):
@@ -67,7 +74,7 @@ NETWORKS: dict[str, Callable[[], Made]] = {
     "generator": lambda: of_a_motion(FlowGuidedGenerator(), *THROWN),
     "discriminator": lambda: of_a_motion(PatchDiscriminator(), *THROWN[:1], *THROWN[2:], "candidate"),
     "splat-generator": lambda: of_a_motion(load_network("gan", None), *THROWN[:3]),
-    "pyramid": lambda: of_a_motion(fill(PyramidGenerator()), "image", "flow"),
+    "pyramid": lambda: of_a_motion(as_trained(), "image", "flow"),
     "spectral-prior": lambda: (Seeded(), pair(16, 24)[:1], {}),
     "vgg19": lambda: (fill(VGG19Features()), pair(40, 56)[:1], {}),
 }
@@ -84,7 +91,7 @@ def test_cuda_gives_what_the_cpu_gives(name: str, gpu: str) -> None:
     got = there(*moved, **options)
     assert got.device.type == gpu and got.shape == wanted.shape and got.dtype == wanted.dtype
     off = (got.cpu() - wanted).abs() / wanted.abs().max()
-    assert wanted.std() > 1e-4 and (off > 1e-3).float().mean() < 0.01  # where two candidates are as good, either is
+    assert wanted.std() > 1e-4 and (off > 1e-3).float().mean() < 0.02  # where two candidates are as good, either is
     with fast_inference(gpu):
         half = there(*moved, **options)
     assert (half.cpu().float() - wanted).abs().mean() < 0.1 * wanted.abs().mean()
