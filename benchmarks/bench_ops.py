@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 import photoflow
-from benchmarks.ops.measure import COMPILED, OURS, PLAIN, copy_rate, measure_case
+from benchmarks.ops.measure import COMPILED, OURS, PLAIN, copy_rate, dtype_name, measure_case
 
 FOLDER = Path(__file__).parent
 Record = dict[str, Any]
@@ -29,13 +29,19 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the central cases, float32, nothing compiled")
     parser.add_argument("--op", choices=names, action="append", help="one operator; may be repeated")
     parser.add_argument("--json", type=Path, help="by default the committed results, except with --quick or --op")
+    parser.add_argument("--resume", action="store_true", help="keep what --json has, and measure the cases it lacks")
     options = parser.parse_args()
-    records: list[Record] = []
+    if options.resume and options.json is None:
+        parser.error("--resume: expected --json")
+    records: list[Record] = kept(options.json) if options.resume else []
+    known = {(record["op"], record["shape"], record["dtype"]) for record in records}
     rate = copy_rate(options.device)
     document = {"machine": machine(options.device, rate), "measurements": records}
     for name in options.op or names:
         module = importlib.import_module(f"benchmarks.ops.bench_{name}")
         for case in module.cases(options.device, options.quick):
+            if (case.op, case.shape, dtype_name(case)) in known:
+                continue
             found = list(measure_case(case, options.device, rate, not options.quick))
             records += found
             for record in found:
@@ -48,6 +54,11 @@ def main() -> None:
     if target is not None:
         save_both(document, target, table(document))
     print(table(document))
+
+
+def kept(path: Path) -> list[Record]:
+    """Read the measurements that an earlier run left in a file, if it is there."""
+    return list(json.loads(path.read_text())["measurements"]) if path.exists() else []
 
 
 def save_both(document: dict[str, Any], target: Path, markdown: str) -> None:

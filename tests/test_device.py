@@ -13,8 +13,8 @@ def test_bfloat16_is_used_where_the_processor_multiplies_it(monkeypatch, amx, dt
         assert torch.nn.Conv2d(3, 4, 1)(torch.rand(1, 3, 5, 5)).dtype == dtype
 
 
-def test_float16_is_used_on_cuda():
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
+def test_float16_is_used_on_cuda(gpu):
+    if gpu == "cpu":
+        pytest.skip("not in the GPU's place")
     with fast_inference("cuda:0"):
-        assert torch.nn.Conv2d(3, 4, 1).cuda()(torch.rand(1, 3, 5, 5).cuda()).dtype == torch.float16
+        assert torch.nn.Conv2d(3, 4, 1).to(gpu)(torch.rand(1, 3, 5, 5, device=gpu)).dtype == torch.float16
