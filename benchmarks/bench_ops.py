@@ -125,14 +125,22 @@ def milliseconds(record: Record) -> str:
 
 def machine(device: str, rate: float | None) -> dict[str, Any]:
     """Describe the machine that the numbers were measured on."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     info: dict[str, Any] = {"device": device, "name": device_name(device), "cores": os.cpu_count()}
     if rate:
         info["copy"] = f"{rate / 1e9:.0f} GB/s"
     return info | {
-        "torch": torch.__version__, "build": photoflow.build_info()["summary"], "commit": commit.stdout.strip(),
+        "torch": torch.__version__, "build": photoflow.build_info()["summary"], "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
+
+
+def commit() -> str:
+    """Return the commit of these sources; nothing where git does not tell."""
+    command = ["git", "-C", str(FOLDER), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
 
 
 def device_name(device: str) -> str:
