@@ -105,6 +105,19 @@ def test_a_slice_goes_on_where_the_last_one_ended(slice_of: Any, stage: Any, tmp
     assert slice_of().walk(stages) == 0 and len(ran(tmp_path)) == 4  # nothing is left to be done
 
 
+def test_what_resumes_takes_what_is_left_and_is_cut_off_there(
+    slice_of: Any, stage: Any, tmp_path: Path, script: Any
+) -> None:
+    script.LEAST = 0.1
+    part = tmp_path / "part"
+    code = f"import os, time; os.path.exists({str(part)!r}) or (open({str(part)!r}, 'w'), time.sleep(60))"
+    stages = [stage("resumes", code, resumes=True)]
+    assert slice_of(left=1).walk(stages) == 3  # no failure, and nothing that was run
+    assert slice_of().walk(stages) == 0 and ran(tmp_path) == ["resumes", "resumes"]
+    hangs = [stage("hangs", "import time; time.sleep(60)", limit=0.3, resumes=True)]
+    assert slice_of().walk(hangs) == 1  # at its own limit it has failed
+
+
 def test_what_a_slice_did_is_kept_when_it_is_killed(slice_of: Any, stage: Any, tmp_path: Path) -> None:
     class Killed(BaseException):
         pass
