@@ -10,7 +10,6 @@ import re
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -174,36 +173,35 @@ def test_a_folder_is_of_one_machine(slice_of: Any, stage: Any, capsys: pytest.Ca
     assert stopped.value.code == 2 and "expected another folder" in capsys.readouterr().out
 
 
-def test_a_wheel_is_made_once_and_the_rest_of_the_package_is_as_it_is_now(
+def test_what_was_compiled_is_kept_and_the_rest_of_the_package_is_as_it_is_now(
     slice_of: Any, script: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with zipfile.ZipFile(tmp_path / "photoflow-1.whl", "w") as wheel:
-        wheel.writestr("photoflow/_C.abi3.so", "compiled")
-        wheel.writestr("photoflow/errors.py", "older")
-    source = str(tmp_path / "photoflow-1.whl")
-
-    def making(target: Path, _: object) -> Any:
-        code = f"import shutil, os; os.makedirs({str(target)!r}); shutil.copy({source!r}, {str(target)!r})"
-        return script.Stage("build", python(f"print('built'); {code}"), 60, "build.log")
+    def making(place: Path, _: object) -> Any:
+        code = f"""
+import zipfile
+with zipfile.ZipFile({str(place / "photoflow-1.whl")!r}, "w") as wheel:
+    wheel.writestr("photoflow/_C.abi3.so", "compiled")
+    wheel.writestr("photoflow/errors.py", "older")
+"""
+        return script.Stage("build", python(code), 60, "build.log")
 
     monkeypatch.setattr(script, "build_stage", making)
-    target = script.wheel_folder(tmp_path / "out", ABOUT)
+    target = script.built_file(tmp_path / "out", ABOUT)
     for _ in range(2):
         check = slice_of()
         check.site = check.scratch / f"site{time.monotonic_ns()}"
         assert script.build(check, target)
         assert (check.site / "photoflow" / "_C.abi3.so").read_text() == "compiled"
         assert (check.site / "photoflow" / "errors.py").read_text() == (ROOT / "photoflow" / "errors.py").read_text()
-    assert (tmp_path / "out" / "build.log").read_text().count("built") == 2  # its command, and what it said
-    assert script.wheel_folder(tmp_path / "out", {**ABOUT, "torch": "3"}) != target
+    assert (tmp_path / "out" / "build.log").read_text().count("== build: ") == 1
+    assert script.built_file(tmp_path / "out", {**ABOUT, "torch": "3"}) != target
 
 
-def test_without_a_wheel_there_is_nothing_to_run(slice_of: Any, script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        script, "build_stage", lambda *_: script.Stage("build", python("raise SystemExit(1)"), 60, "build.log")
-    )
+def test_without_a_build_there_is_nothing_to_run(slice_of: Any, script: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    failing = script.Stage("build", python("raise SystemExit(1)"), 60, "build.log")
+    monkeypatch.setattr(script, "build_stage", lambda *_: failing)
     check = slice_of()
-    assert not script.build(check, check.folder / "wheel-1") and not (check.folder / "wheel-1").exists()
+    assert not script.build(check, check.folder / "built-1.zip") and not (check.folder / "built-1.zip").exists()
 
 
 @pytest.mark.parametrize("cpu", [False, True])
