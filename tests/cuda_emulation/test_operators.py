@@ -12,8 +12,8 @@ from .build import ROOT, run_pytest
 OPERATORS = ("backward_warp", "correlation_lookup", "flow_attention", "forward_splat", "occlusion")
 LEFT_OUT = (
     # Python's side of an operator alone.
-    "double_backward", "forward_mode", "torch_func", "tangent", "opcheck", "compiles", "inductor", "exports", "autocast",
-    "errors", "meta",
+    "double_backward", "forward_mode", "torch_func", "tangent", "opcheck", "compiles", "inductor", "exports",
+    "autocast", "errors", "meta",
     # The CPU's threads; what takes a minute and shows nothing that smaller ones do not.
     "threads", "2_to_the_31", "raft",
 )  # fmt: skip
