@@ -84,9 +84,13 @@ def run_pytest(
     folder: Path, *arguments: str, mode: str = "plain", timeout: float = 540, **environment: str
 ) -> subprocess.CompletedProcess[str]:
     """Run tests of this repository with the photoflow in `folder`; its output is text."""
-    # From elsewhere: a photoflow in the current folder would come first.
-    command = [sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
+    # From there: a photoflow in the current folder would come first.
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist"]
     command += ["-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), *arguments]
+    if mode == "thread":
+        command = ["setarch", "-R", *command]  # its shadow memory has to lie where nothing else does
+    if mode != "plain":
+        command.append("-s")  # a report that ends the process must not end in a buffer
     made = environment_for(folder, mode, **environment)
     return subprocess.run(command, cwd=folder, env=made, capture_output=True, text=True, timeout=timeout)
 

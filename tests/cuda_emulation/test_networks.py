@@ -15,7 +15,7 @@ from .build import HERE, environment_for
 
 
 def outputs(path: Path, environment: dict[str, str]) -> dict[str, Tensor]:
-    command = [sys.executable, "-P", str(HERE / "networks.py"), str(path)]
+    command = [sys.executable, str(HERE / "networks.py"), str(path)]
     subprocess.run(command, env=environment, check=True, timeout=300)
     made: dict[str, Tensor] = torch.load(path, weights_only=True)
     return made

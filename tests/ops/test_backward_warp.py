@@ -159,6 +159,7 @@ def test_the_operator_itself_refuses_numbers_that_are_no_mode(device: str, mode:
         torch.ops.photoflow.backward_warp_backward(grad, image, flow, mode, padding, *needs)
 
 
+@pytest.mark.usefixtures("deterministic")
 def test_a_list_gives_what_each_alone_gives(device: str) -> None:
     """Layouts and dtypes mixed: whatever is done at once is done as it is alone, gradients too."""
     images = [
