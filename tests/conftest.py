@@ -11,6 +11,8 @@ import pytest
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Tests run side by side: each keeps to one core, and so does what it starts. Read when torch is loaded.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+# With it products on a GPU repeat to the bit; without it torch refuses them where that is asked for.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
