@@ -13,6 +13,11 @@ from safetensors.torch import save_file
 
 pytest.importorskip("av")
 from photoflow import Animator, motion
+from photoflow.models.amt import AMT
+from photoflow.models.generator import FlowGuidedGenerator
+from photoflow.models.ifnet import IFNet
+from photoflow.models.pyramid import PyramidGenerator
+from photoflow.models.raft import RAFT
 
 MOTIONS = {
     "translate": motion.Translate(dx=20),
@@ -29,45 +34,16 @@ MOTIONS = {
 }
 
 
-def raft() -> Any:
-    from photoflow.models.raft import RAFT
-
-    return RAFT.small()
-
-
-def generator() -> Any:
-    from photoflow.models.generator import FlowGuidedGenerator
-
-    return FlowGuidedGenerator()
-
-
-def pyramid() -> Any:
-    from photoflow.models.pyramid import PyramidGenerator
-
-    return PyramidGenerator()
-
-
-def ifnet() -> Any:
-    from photoflow.models.ifnet import IFNet
-
-    return IFNet()
-
-
-def amt() -> Any:
-    from photoflow.models.amt import AMT
-
-    return AMT("S")
-
-
+# The network that is chosen, and what makes one; None: the one whose weights come with photoflow.
 CHOICES: dict[str, tuple[dict[str, str], Callable[[], Any] | None]] = {
     "splat-generator": ({"renderer": "gan"}, None),
-    "generator": ({"renderer": "gan"}, generator),
-    "pyramid": ({"renderer": "pyramid"}, pyramid),
+    "generator": ({"renderer": "gan"}, FlowGuidedGenerator),
+    "pyramid": ({"renderer": "pyramid"}, PyramidGenerator),
     "dis": ({"interpolate": "dis"}, None),
     "refined": ({"interpolate": "refined"}, None),
-    "rife": ({"interpolate": "rife"}, ifnet),
-    "amt": ({"interpolate": "amt"}, amt),
-    "raft": ({"blueprint": "raft"}, raft),
+    "rife": ({"interpolate": "rife"}, IFNet),
+    "amt": ({"interpolate": "amt"}, lambda: AMT("S")),
+    "raft": ({"blueprint": "raft"}, RAFT.small),
 }
 
 
