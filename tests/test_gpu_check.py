@@ -155,6 +155,7 @@ def test_what_cannot_be_run_here_is_left_out_with_a_word(slice_of: Any, stage: A
     elsewhere = stage("watched", left_out="there is no GPU to watch")
     assert slice_of().walk([stage("one"), elsewhere]) == 0
     assert summary(tmp_path)[2].endswith("not run: there is no GPU to watch")
+    assert summary(tmp_path)[3] == "1 of 1 stages passed, 0 failed, none is to be run"
     lacking = stage("two", needs=("sys", "no_such_module"))
     assert slice_of().walk([stage("one"), lacking]) == 1
     assert summary(tmp_path)[2].endswith("not run: no_such_module is not installed")
