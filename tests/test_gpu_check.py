@@ -162,6 +162,13 @@ def test_what_cannot_be_run_here_is_left_out_with_a_word(slice_of: Any, stage: A
     assert ran(tmp_path) == ["one"]
 
 
+def test_tests_that_all_skip_have_not_passed(slice_of: Any, stage: Any, tmp_path: Path) -> None:
+    said = {name: stage(name, f"print({text!r})", needs=("pytest",)) for name, text in
+            (("skips", "12 skipped in 1 s"), ("passes", "1 passed, 11 skipped in 1 s"))}  # fmt: skip
+    assert slice_of().walk([said["skips"]]) == 1 and summary(tmp_path)[1].split()[1] == "5"
+    assert slice_of().walk([said["passes"]]) == 0
+
+
 def test_a_sanitizer_that_the_driver_refuses_is_no_failure(slice_of: Any, stage: Any, tmp_path: Path) -> None:
     assert slice_of().walk([stage("memcheck", "print('Device not supported'); raise SystemExit(1)")]) == 0
     assert "does not work with the driver" in summary(tmp_path)[1]
