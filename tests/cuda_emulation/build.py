@@ -99,8 +99,10 @@ def environment_for(folder: Path, mode: str = "plain", **more: str) -> dict[str,
     """Return the environment of a process that imports the photoflow in `folder`, with a sanitizer's library if any."""
     made = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", **more}
     if mode in RUNTIMES:
-        asked = ["gcc", f"-print-file-name={RUNTIMES[mode]}"]
-        made["LD_PRELOAD"] = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
+        # The sanitizer looks for the C++ library's functions when it is loaded.
+        asked = [["gcc", f"-print-file-name={name}"] for name in (RUNTIMES[mode], "libstdc++.so")]
+        found = [subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip() for ask in asked]
+        made["LD_PRELOAD"] = " ".join(found)
         made["ASAN_OPTIONS"] = "detect_leaks=0:allocator_may_return_null=1"
         made["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
         made["TSAN_OPTIONS"] = "report_signal_unsafe=0:ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=66"
