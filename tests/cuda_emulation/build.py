@@ -22,6 +22,7 @@ MODES: dict[str, tuple[list[str], list[str]]] = {
     "address": (["-O1", "-fsanitize=address,undefined", "-fno-omit-frame-pointer"], ["-DEMULATION_ASAN"]),
     "thread": (["-O1", *TSAN], ["-DEMULATION_TSAN"]),
 }
+SANITIZED = 66  # the exit code of a process in which ThreadSanitizer found something
 RUNTIMES = {"address": "libasan.so", "thread": "libtsan.so"}
 
 
@@ -105,5 +106,5 @@ def environment_for(folder: Path, mode: str = "plain", **more: str) -> dict[str,
         made["LD_PRELOAD"] = " ".join(found)
         made["ASAN_OPTIONS"] = "detect_leaks=0:allocator_may_return_null=1"
         made["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
-        made["TSAN_OPTIONS"] = "report_signal_unsafe=0:ignore_noninstrumented_modules=1:halt_on_error=0:exitcode=66"
+        made["TSAN_OPTIONS"] = f"report_signal_unsafe=0:ignore_noninstrumented_modules=1:exitcode={SANITIZED}"
     return made
