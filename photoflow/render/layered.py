@@ -62,6 +62,11 @@ class LayeredRenderer:
         self._background = torch.from_numpy(np.ascontiguousarray(background.transpose(2, 0, 1))).to(device)
 
     @property
+    def device(self) -> torch.device:
+        """Return where it draws."""
+        return self._background.device
+
+    @property
     def background(self) -> Array:
         """Return the picture without the subjects, uint8 (H, W, 3)."""
         return interleaved(self._background)
@@ -70,6 +75,7 @@ class LayeredRenderer:
         """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
         return interleaved(self.planes(t))
 
+    @ops.repeatable()
     def planes(self, t: float) -> Tensor:
         """Draw the picture at time `t` seconds as uint8 (3, H, W).
 
@@ -86,6 +92,11 @@ class LayeredRenderer:
 
     def cutout(self, t: float) -> Array:
         """Draw the layers alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
+        return interleaved(self.cutout_planes(t))
+
+    @ops.repeatable()
+    def cutout_planes(self, t: float) -> Tensor:
+        """Draw the layers alone at time `t`, over nothing, as uint8 (4, H, W)."""
         _, height, width = self._background.shape
         canvas = torch.zeros((4, height, width), device=self._background.device)
         for layer in self.layers:
@@ -93,15 +104,24 @@ class LayeredRenderer:
             place = canvas[:, window[0], window[1]]
             place.copy_(torch.addcmul(rgba, place, 1 - rgba[3:]))
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
-        return interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
+        return canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
     def flow(self, t: float) -> Array:
         """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
-        total = np.zeros((2, *self._background.shape[1:]), np.float32)
+        return np.asarray(self.flow_planes(t).cpu().numpy())
+
+    @ops.repeatable()
+    def flow_planes(self, t: float) -> Tensor:
+        """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32, where frames are drawn."""
+        total = torch.zeros((2, *self._background.shape[1:]), device=self._background.device)
         for layer in self.layers:
-            moved, window = layer.flow(t)
-            flow = moved.cpu().numpy()
-            np.copyto(total[:, window[0], window[1]], flow, where=(flow != 0).any(axis=0))
+            flow, window = layer.flow(t)
+            place = total[:, window[0], window[1]]
+            if flow.is_cuda:
+                torch.where((flow != 0).any(dim=0), flow, place, out=place)
+            else:  # where NumPy takes half as long
+                moved = flow.numpy()
+                np.copyto(place.numpy(), moved, where=(moved != 0).any(axis=0))
         return total
 
 
@@ -301,17 +321,20 @@ class SubjectLayer:
         return ops.backward_warp(self._rgba, back, mode="bicubic", padding="zeros").clamp_(0, 1)
 
     def _visible(self, flow: Tensor) -> tuple[Window, Window, Window]:
-        """Find the part of the picture covered by the moved subject.
+        """Find the part of the picture covered by the moved subject; on CUDA, that which it may cover at any time.
 
         Returns:
             Windows: of the flow's grid; of the picture's part of what that grid spans; of the picture.
         """
         spans = []
         for axis in (0, 1):  # rows, columns: the flow's channels are x and y
-            reached = self._rim[axis] + flow[1 - axis][self._rim[0], self._rim[1]]
             inside, place, nodes = self._inside[axis], self._window[axis], flow.shape[1 + axis]
-            first = max(math.floor(float(reached.min())) - 1, inside.start // GRID)
-            last = min(math.ceil(float(reached.max())) + 1, nodes - 1, -(-(inside.stop - 1) // GRID))
+            low, high = 0, nodes - 1
+            if not flow.is_cuda:  # a GPU draws all of it sooner than it tells the CPU where the subject is
+                reached = self._rim[axis] + flow[1 - axis][self._rim[0], self._rim[1]]
+                low, high = math.floor(float(reached.min())) - 1, math.ceil(float(reached.max())) + 1
+            first = max(low, inside.start // GRID)
+            last = min(high, nodes - 1, -(-(inside.stop - 1) // GRID))
             first, last = min(first, nodes - 1), max(min(first, nodes - 1), last)
             start = max(GRID * first, inside.start)
             stop = max(start, min(GRID * last + 1, inside.stop))
