@@ -1,9 +1,9 @@
 """CUDA tensors that are not: they say that they are on a GPU, compute on the CPU, and count what a GPU would do.
 
 Within `PretendedCuda()` whatever asks torch for a device "cuda" gets such tensors. What is counted is what costs time
-on a GPU beside the computing itself: kernels that are launched, and waits for all that was launched before (a value that
-Python reads, a copy that blocks). Tensors of both devices do not mix, as on a GPU. Streams, memory and kernels are not
-pretended.
+on a GPU beside the computing itself: kernels that are launched, and waits for all that was launched before (a value
+that Python reads, a copy that blocks). Tensors of both devices do not mix, as on a GPU. Streams, memory and
+kernels are not pretended.
 """
 
 from __future__ import annotations
@@ -44,6 +44,9 @@ class _OnGPU(Tensor):
     def __repr__(self) -> str:
         return f"pretended {self.inner!r}"
 
+    def record_stream(self, stream: Any) -> None:
+        """Do nothing: this memory is not used again while it is in use."""
+
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -61,6 +64,7 @@ class PretendedCuda(TorchFunctionMode):
         waits: what Python waited for, by names.
         calls: the arguments of each of photoflow's operators, (name, arguments), and of each convolution whether cuDNN
             was told that it has to repeat.
+        pinned: tensors that were made in pinned memory.
     """
 
     def __init__(self) -> None:
@@ -85,6 +89,7 @@ class PretendedCuda(TorchFunctionMode):
         self.launches: Counter[str] = Counter()
         self.waits: Counter[str] = Counter()
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
+        self.pinned = 0
 
     def put(self, tensor: Tensor) -> Tensor:
         """Return a tensor on the pretended device, without counting that."""
@@ -97,7 +102,8 @@ class PretendedCuda(TorchFunctionMode):
         if func is Tensor.tolist and isinstance(args[0], _OnGPU):
             self.waits["tolist"] += 1
             return args[0].inner.tolist()
-        kwargs.pop("pin_memory", None)
+        if kwargs.pop("pin_memory", False):
+            self.pinned += 1
         if not _is_cuda(kwargs.get("device")):
             return func(*args, **kwargs)
         made = func(*args, **{**kwargs, "device": "cpu"})

@@ -16,7 +16,9 @@ from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.motion.camera import CameraPath, seen, unseen
 from photoflow.motion.scene import moments
-from photoflow.render.layered import GRID, Layer, LayeredRenderer, SubjectLayer, Window, interleaved
+from photoflow.render.fetching import interleaved
+from photoflow.render.layered import GRID, Layer, LayeredRenderer, SubjectLayer
+from photoflow.render.region import Window
 
 SMOOTH_GRID, EDGED_GRID = 8, 4  # pixels from one node to the next where depths are smooth, and where they have edges
 OWN_GRID = 4  # the same, of a card that moves by itself

@@ -14,7 +14,7 @@ from photoflow.arrays import Array
 from photoflow.device import fast_inference
 from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.splat_generator import SplatGenerator
-from photoflow.render.layered import interleaved
+from photoflow.render.fetching import interleaved
 from photoflow.render.renderer import Renderer
 
 _STILL = 1.0  # pixels

@@ -16,7 +16,7 @@ from photoflow.arrays import Array
 from photoflow.device import fast_inference
 from photoflow.models.dis import DISInterpolation, RefinedInterpolation, dis_interpolation, flow_candidates
 from photoflow.models.ifnet import IFNet
-from photoflow.render.layered import interleaved
+from photoflow.render.fetching import interleaved
 from photoflow.render.renderer import Renderer
 
 LARGE = 2560  # pixels; a longer frame's flow is estimated at half its size, as RIFE's author advises for 4K
@@ -108,7 +108,7 @@ def _as_bytes(planes: Tensor) -> Tensor:
 def _apart(one: Tensor, other: Tensor) -> Tensor:
     """Measure by how much two pictures, uint8 (C, H, W), differ in any channel: uint8 (H, W)."""
     difference = torch.maximum(one, other) - torch.minimum(one, other)
-    return functools.reduce(torch.maximum, difference)
+    return functools.reduce(torch.maximum, difference.unbind(0))
 
 
 class InterpolatedRenderer:

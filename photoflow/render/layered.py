@@ -21,9 +21,10 @@ from photoflow.motion.pinned import PinnedField, pin_weights
 from photoflow.motion.scene import moments
 from photoflow.render.continuation import Margins, continued
 from photoflow.render.cutout import Box, Cutout, crop, premultiplied
+from photoflow.render.fetching import interleaved
 from photoflow.render.measured_flow import FlowNetwork, MeasuredField
+from photoflow.render.region import Window, swept, windows
 
-Window = tuple[slice, slice]
 Extension = Callable[[Margins], tuple[Array, Array, tuple[int, int]]]
 
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
@@ -172,8 +173,8 @@ class SubjectLayer:
         if pins is not None:
             self._holds = pins if weights is None else weights * pins
         self._extend = None if pins is not None else extend or partial(continued, rgb, alpha)
-        self.region = _grown(drawn.box, reach, alpha.shape)
-        self._window, self._inside = _windows(self.region, alpha.shape)
+        self.region = swept(drawn.box, reach, alpha.shape, GRID)
+        self._window, self._inside = windows(self.region, alpha.shape)
 
     @property
     def box(self) -> Box:
@@ -390,32 +391,3 @@ def _reach(travel: Array) -> tuple[int, int]:
     """Return the largest displacement in x and y, whole pixels, with a margin for the times between the moments."""
     x, y = (math.ceil(float(one.max()) * 1.03) + MARGIN - 1 for one in travel)
     return x, y
-
-
-def _grown(box: Box, reach: tuple[int, int], size: tuple[int, ...]) -> Box:
-    """Grow a box to the region swept by the subject.
-
-    The region goes beyond the picture's border only where the border cuts the subject. Its sides are made whole
-    steps of the flow's grid and one pixel, so that the grid's ends are the region's.
-    """
-    height, width = size
-    left, top, right, bottom = box
-    left = left - min(reach[0], width - 1) if left == 0 else max(0, left - reach[0])
-    top = top - min(reach[1], height - 1) if top == 0 else max(0, top - reach[1])
-    right = right + min(reach[0], width - 1) if right == width else min(width, right + reach[0])
-    bottom = bottom + min(reach[1], height - 1) if bottom == height else min(height, bottom + reach[1])
-    return left - (right - left - 1) % GRID, top - (bottom - top - 1) % GRID, right, bottom
-
-
-def _windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
-    """Locate the region's visible part: as (rows, columns) of the picture, and of the region."""
-    height, width = size
-    left, top, right, bottom = region
-    rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
-    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-    return (rows, columns), inside
-
-
-def interleaved(planes: Tensor) -> Array:
-    """Convert uint8 planes (C, H, W) to (H, W, C) on the CPU."""
-    return np.asarray(cv2.merge(list(planes.cpu().numpy())))

@@ -204,6 +204,7 @@ def _misfits(
     at_once = 4 if img0.is_cuda else 1  # more would fill a GPU's memory
     kinds: list[list[Tensor]] = [[] for _ in range(_MISFITS + 2)]
     looks: list[tuple[Tensor, Tensor]] = []
+    ones = torch.ones_like(candidates.sure)
     given = (img0, candidates.flows[:, 0], candidates.sure), (img1, candidates.back, candidates.sure_back)
     for ways in motions.split(at_once, 1):
         count = ways.shape[1]
@@ -212,8 +213,7 @@ def _misfits(
         read0, read1 = ([_for_each(planes, count) for planes in side] for side in given)
         there0, forth0, sure0 = backward_warp(read0, way0, padding="border")
         there1, back1, sure1 = backward_warp(read1, way1, padding="border")
-        ones = torch.ones_like(sure0)
-        inside0, inside1 = ((backward_warp(ones, way) > 0.5).float() for way in (way0, way1))
+        inside0, inside1 = ((backward_warp(_for_each(ones, count), way) > 0.5).float() for way in (way0, way1))
         both = inside0 * inside1
         colour = (there0 - there1).abs().mean(1, keepdim=True)
         slope = (slopes(there0) - slopes(there1)).abs().mean(1, keepdim=True)
