@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, free_bytes, replayed, smooth_flow
+from contract import Arguments, OperatorContract, free_bytes, replayed, shifted, smooth_flow
 from torch import Tensor
 from torch.testing import assert_close
 from torchvision.models.optical_flow.raft import CorrBlock
@@ -229,6 +229,19 @@ def test_no_channels_give_0_and_gradients_of_0(device: str, method: str, dtype: 
     grads = torch.autograd.grad(out.sum(), inputs, allow_unused=True)
     assert all(grad is None or grad.shape == of.shape for grad, of in zip(grads, inputs))
     assert grads[2] is None or grads[2].abs().sum() == 0
+
+
+def test_a_pyramid_in_memory_that_begins_anywhere(device: str) -> None:
+    fmap1, fmap2 = torch.randn(2, 1, 8, 5, 6, device=device)
+    coords = torch.rand(1, 2, 5, 6, device=device) * 5
+    pyramid = torch.ops.photoflow.correlation_pyramid(fmap2, 2)
+    numbers = (5, 6, 2, 1)
+    expected = torch.ops.photoflow.correlation_lookup(fmap1, pyramid, coords, *numbers)
+    assert_close(torch.ops.photoflow.correlation_lookup(fmap1, shifted(pyramid), coords, *numbers), expected)
+    gradients = torch.ops.photoflow.correlation_lookup_backward
+    want = gradients(expected, fmap1, pyramid, coords, *numbers, True, True, True)
+    got = gradients(expected, fmap1, shifted(pyramid), coords, *numbers, True, True, True)
+    assert_close(got, want)
 
 
 def test_coordinates_far_apart_and_in_step(device: str) -> None:
