@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -118,6 +118,13 @@ class Clip(Sequence[Array]):
 
         return moving_picture(self.renderer if self._played is None else self._played(), self.seconds, self.loop)
 
+    def _drawn(self, numbers: Iterable[int], alone: bool = False) -> Iterator[Array]:
+        """Yield frames of these numbers, or the moving subjects `alone`; a GPU draws the next ones meanwhile."""
+        from photoflow.render.fetching import fetched
+
+        draw = self.renderer.cutout_planes if alone else self.renderer.planes
+        return fetched(draw(self._time(number)) for number in numbers)
+
     def save(
         self,
         path: str | os.PathLike[str],
@@ -143,11 +150,12 @@ class Clip(Sequence[Array]):
         if is_page(path):
             self._save_page(path, progress)
             return
-        palette = None
-        if str(path).lower().endswith(".gif"):
-            palette = [self._cutout(i) if alpha else self[i] for i in self._spread(8)]
-        with VideoWriter(path, self.width, self.height, self.fps, quality=quality, alpha=alpha, palette=palette) as out:
-            for frame in self.cutouts() if alpha else self:
+        palette = list(self._drawn(self._spread(8), alpha)) if str(path).lower().endswith(".gif") else None
+        with VideoWriter(
+            path, self.width, self.height, self.fps, quality=quality, alpha=alpha, palette=palette,
+            gpu=self.renderer.device.type == "cuda",
+        ) as out:  # fmt: skip
+            for frame in self._drawn(range(self._count), alpha):
                 out.write(frame)
                 progress()
 
@@ -158,8 +166,8 @@ class Clip(Sequence[Array]):
         numbers = video_frames(self._count, self.fps)
 
         def told() -> Iterator[Array]:
-            for number in numbers:
-                yield self[number]
+            for frame in self._drawn(numbers):
+                yield frame
                 progress()
 
         video = small_video(told(), max(MIN_FPS, self.fps / numbers.step), (self.width, self.height))
@@ -170,7 +178,7 @@ class Clip(Sequence[Array]):
         return [int(i) for i in np.linspace(0, self._count, count, endpoint=False)]
 
     def _sample(self, count: int) -> Iterator[Array]:
-        return (self[i] for i in self._spread(count))
+        return self._drawn(self._spread(count))
 
     def explain(self, folder: str | os.PathLike[str], *, progress: Callable[[], None] = lambda: None) -> None:
         """Write pictures that show how the clip came about.

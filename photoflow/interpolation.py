@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import repeat
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -19,9 +20,11 @@ from photoflow.errors import InputError
 from photoflow.io import FolderReader, VideoReader, VideoWriter, check_output
 from photoflow.io.sound import has_sound, keeps_sound
 from photoflow.io.video import MAX_FPS
+from photoflow.render.fetching import fetched
 from photoflow.render.interpolated import FrameMaker
 
 Reader = VideoReader | FolderReader
+Drawn = TypeVar("Drawn")
 
 # A picture that is shown longer than this many frame times, longer ones than its neighbours' too, or longer than so
 # many seconds, stands still, and only its last frame time is interpolated.
@@ -105,14 +108,16 @@ def interpolate(
         raise InputError(f"factor: expected a whole number of at least 2, got {factor!r}")
     check_target(frames, target)
     rate = _rate(frames.fps, factor)
-    drawn, cuts = FrameMaker(network, settled_device(device)), CutDetector()
+    device = settled_device(device)
+    drawn, cuts = FrameMaker(network, device), CutDetector()
     palette = list(_samples(frames)) if str(target).lower().endswith(".gif") else None
     sound = frames.path if isinstance(frames, VideoReader) else None
     with VideoWriter(
-        target, frames.width, frames.height, rate, quality=quality, alpha=frames.alpha, palette=palette, sound=sound
-    ) as writer:
+        target, frames.width, frames.height, rate, quality=quality, alpha=frames.alpha, palette=palette, sound=sound,
+        gpu=device != "cpu",
+    ) as writer:  # fmt: skip
         shown = frames.seconds - frames.times[-1]
-        for frame in between(frames.timed(), rate, factor, drawn, cuts, shown):
+        for frame in fetched(between(frames.timed(), rate, factor, drawn.planes, cuts, shown)):
             writer.write(frame)
             progress()
     silenced = sound is not None and not keeps_sound(target) and has_sound(sound)
@@ -145,10 +150,10 @@ def between(
     frames: Iterable[tuple[float, Array]],
     rate: Fraction,
     factor: int,
-    make: Callable[[Array, Array, float], Array],
+    make: Callable[[Array, Array, float], Drawn],
     is_cut: Callable[[Array, Array], bool],
     shown: float | None = None,
-) -> Iterator[Array]:
+) -> Iterator[Array | Drawn]:
     """Yield the frames of a video at a higher rate, one by one while the input is read.
 
     Args:
@@ -161,7 +166,7 @@ def between(
         shown: seconds for which the last frame is shown; None: `factor` frames of the result.
 
     Yields:
-        Pictures, of the shape and dtype of the input.
+        Pictures: those of the input, and what `make` returns.
     """
     before: Array | None = None
     place, earlier = 0, 0

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -22,6 +23,8 @@ from photoflow.io.yuv import rgb_to_yuv420
 
 Frame = NDArray[np.uint8]
 _BT709, _LIMITED = 1, 1  # ITU-T H.273 code points, the same for matrix, primaries and transfer
+_NVENC = "h264_nvenc"
+_AT_ONCE = {"movflags": "+faststart"}  # plays while it loads
 _LARGE = 8_000_000  # pixels; from here on the default look-ahead of x264 costs 0.6 GB and more
 
 
@@ -37,6 +40,7 @@ class Settings:
         alpha: whether frames are (H, W, 4).
         palette: sample frames for formats with a palette, or None.
         sound: a file whose sound is added if the format can hold sound, or None.
+        gpu: whether a GPU may encode.
     """
 
     width: int
@@ -46,6 +50,7 @@ class Settings:
     alpha: bool
     palette: Sequence[Frame] | None
     sound: Path | None
+    gpu: bool = False
 
 
 class Encoder(Protocol):
@@ -145,12 +150,36 @@ def _pixels(plane: Any) -> Frame:
 
 def mp4(path: Path, settings: Settings) -> Encoder:
     """Open an encoder for H.264 in MP4 that plays while it loads. Quality 0..100 is crf 40..15, 80 is crf 20."""
+    if settings.gpu and has_nvenc():
+        with suppress(av.FFmpegError):  # too large a frame, for instance, or as many encoders as it has are in use
+            return _Yuv420(path, "mp4", _NVENC, settings, nvenc_options(settings.quality), 1, _AT_ONCE)
     options = {"preset": "veryfast", "crf": f"{40 - settings.quality / 4:g}", "x264-params": "chromaloc=1"}
     threads = _threads()
     if settings.width * settings.height >= _LARGE:  # from 1.7 GB down to 0.7 GB at 24 megapixels
         options |= {"rc-lookahead": "2", "bf": "0", "x264-params": "chromaloc=1:sync-lookahead=0"}
         threads = min(threads, 2)
-    return _Yuv420(path, "mp4", "libx264", settings, options, threads, {"movflags": "+faststart"})
+    return _Yuv420(path, "mp4", "libx264", settings, options, threads, _AT_ONCE)
+
+
+def nvenc_options(quality: int) -> dict[str, str]:
+    """Return the options of NVENC's H.264: its constant quality is on the scale of crf."""
+    return {"preset": "p5", "tune": "hq", "rc": "vbr", "cq": f"{40 - quality / 4:g}", "b": "0", "spatial-aq": "1",
+            "chroma_sample_location": "center"}  # fmt: skip
+
+
+@cache
+def has_nvenc() -> bool:
+    """Return whether a GPU of this machine encodes H.264: data-centre GPUs such as the H200 have no encoder."""
+    try:
+        context = cast(av.VideoCodecContext, av.CodecContext.create(_NVENC, "w"))
+        context.width, context.height, context.pix_fmt = 256, 256, "yuv420p"
+        context.time_base, context.framerate = Fraction(1, 25), Fraction(25)
+        context.options = nvenc_options(80)
+        frame = av.VideoFrame(256, 256, "yuv420p")
+        frame.pts = 0
+        return bool([*context.encode(frame), *context.encode(None)])
+    except (av.FFmpegError, ValueError):  # no driver, no such GPU; or no such codec in this PyAV
+        return False
 
 
 def webm(path: Path, settings: Settings) -> Encoder:

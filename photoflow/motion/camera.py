@@ -254,7 +254,8 @@ class FlatField(MotionField):
         left, top = self._scene.origin
         points = np.stack([x + left, y + top], axis=-1).astype(np.float64)
         moved = (seen(self._path.matrix(t), points, 1.0) - points) * self._factor
-        return torch.from_numpy(np.ascontiguousarray(moved.transpose(2, 0, 1), np.float32)).to(self._scene.device)
+        planes = torch.from_numpy(np.ascontiguousarray(moved.transpose(2, 0, 1), np.float32))
+        return planes.to(self._scene.device, non_blocking=True)
 
     def scaled(self, factor: float) -> MotionField:
         return FlatField(self._path, self._scene, factor * self._factor)

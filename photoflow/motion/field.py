@@ -66,7 +66,7 @@ class AffineField(MotionField):
     def flow(self, t: float) -> Tensor:
         import torch
 
-        x, y = (torch.from_numpy(axis).to(self.scene.device) for axis in self.scene.grid)
+        x, y = (torch.from_numpy(axis).to(self.scene.device, non_blocking=True) for axis in self.scene.grid)
         rows = self.matrix(t)
         # An outer sum of a row and a column: it takes one pass over the region.
         return torch.stack([float(a) * x + (float(b) * y + float(c)) for a, b, c in rows])
@@ -122,7 +122,8 @@ class ModalField(MotionField):
     def flow(self, t: float) -> Tensor:
         import torch
 
-        amounts = torch.tensor(self.amounts(t), dtype=torch.float32, device=self.shapes.device)
+        # Without waiting: what the GPU does before would have to end first.
+        amounts = torch.tensor(self.amounts(t), dtype=torch.float32).to(self.shapes.device, non_blocking=True)
         flow: Tensor = torch.tensordot(amounts, self.shapes, dims=1)
         return flow
 

@@ -161,7 +161,8 @@ class Simulation:
         # enough: all later ones together move no pixel visibly.
         left = np.cumsum((self._peaks * np.abs(self._state[0]))[::-1])[::-1]
         count = int((left >= VISIBLE).sum())
-        amounts = torch.from_numpy(self._state[0, :count].astype(np.float32)).to(self._planes.device)
+        state = torch.from_numpy(self._state[0, :count].astype(np.float32))
+        amounts = state.to(self._planes.device, non_blocking=True)
         flow: Tensor = torch.mv(self._planes[:count].T, amounts)
         return flow.reshape(2, *self.size)
 

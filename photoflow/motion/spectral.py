@@ -309,7 +309,8 @@ class SpectralField(MotionField):
     def flow(self, t: float) -> Tensor:
         import torch
 
-        amounts = torch.from_numpy(_amounts(np.asarray([t]), self.frequencies)[0]).to(self._planes.device)
+        now = torch.from_numpy(_amounts(np.asarray([t]), self.frequencies)[0])
+        amounts = now.to(self._planes.device, non_blocking=True)
         flow: Tensor = torch.mv(self._planes.T, amounts).reshape(2, *self.volume.size)
         return flow
 

@@ -15,6 +15,7 @@ from photoflow.ops.correlation_lookup import Correlation, correlation_lookup
 from photoflow.ops.flow_attention import flow_attention
 from photoflow.ops.forward_splat import forward_splat
 from photoflow.ops.occlusion import occlusion, range_map
+from photoflow.ops.repeatable import repeatable
 
 __all__ = [
     "Correlation",
@@ -25,4 +26,5 @@ __all__ = [
     "forward_splat",
     "occlusion",
     "range_map",
+    "repeatable",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import weakref
 from typing import Any
 
 import torch
@@ -68,6 +69,8 @@ class Correlation:
         self.levels = levels
         self._maps = (fmap1, fmap2)
         self._reversed: Correlation | None = None
+        # Weak: in a circle, volumes would wait for the garbage collector, which does not know how large they are.
+        self._origin: weakref.ref[Correlation] | None = None
         if volume:
             self._table = _volume(fmap1, fmap2, levels)
         else:
@@ -109,11 +112,15 @@ class Correlation:
         """Return the correlations the other way: for every pixel of fmap2, read in fmap1.
 
         No product is computed twice: a volume is transposed and averaged over the other pixels; without a volume,
-        products are computed where they are read. `x.reversed().reversed()` is `x`.
+        products are computed where they are read. While `x` is in use, `x.reversed().reversed()` is `x`.
         """
+        origin = None if self._origin is None else self._origin()
+        if origin is not None:
+            return origin
         if self._reversed is None:
             other = object.__new__(Correlation)
-            other.method, other.levels, other._maps, other._reversed = self.method, self.levels, self._maps[::-1], self
+            other.method, other.levels, other._maps = self.method, self.levels, self._maps[::-1]
+            other._reversed, other._origin = None, weakref.ref(self)
             if self.method == "volume":
                 other._table = _transposed(self._table, *self._maps, self.levels)
             else:

@@ -18,6 +18,7 @@ from photoflow.ops._contract import (
     refuse_double_backward,
     register_gradient,
 )
+from photoflow.ops.repeatable import is_repeatable
 
 _NAME = "forward_splat"
 _MODES = {"sum": 0, "average": 1, "linear": 2, "softmax": 3}
@@ -59,8 +60,8 @@ def forward_splat(
     Returns:
         out (B, C, H, W) of the image's dtype and memory format, and coverage (B, 1, H, W), sum_p b_pq, float32
         (float64 beside float64). Both are differentiable once with respect to image, flow and metric. On the CPU the
-        result does not depend on the number of threads. CUDA adds in no fixed order, but for
-        `torch.use_deterministic_algorithms(True)`: then results repeat to the bit, more slowly. Gradients always
+        result does not depend on the number of threads. CUDA adds in no fixed order, but within `ops.repeatable()` and
+        after `torch.use_deterministic_algorithms(True)`: then results repeat to the bit, more slowly. Gradients always
         repeat.
 
     Raises:
@@ -92,7 +93,7 @@ def forward_splat(
     if eps_mode != "drop" and eps == 0:
         fail(_NAME, "eps", f"more than 0 for eps_mode {eps_mode!r}", eps)
     out, coverage, _ = torch.ops.photoflow.forward_splat(
-        image, flow, metric, mode_code, eps if eps_mode == "drop" else 0.0, torch.are_deterministic_algorithms_enabled()
+        image, flow, metric, mode_code, eps if eps_mode == "drop" else 0.0, is_repeatable()
     )
     if mode == "sum" or eps_mode == "drop":
         return out, coverage

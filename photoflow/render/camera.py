@@ -16,7 +16,9 @@ from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.motion.camera import CameraPath, seen, unseen
 from photoflow.motion.scene import moments
-from photoflow.render.layered import GRID, Layer, LayeredRenderer, SubjectLayer, Window, interleaved
+from photoflow.render.fetching import interleaved
+from photoflow.render.layered import GRID, Layer, LayeredRenderer, SubjectLayer
+from photoflow.render.region import Window
 
 SMOOTH_GRID, EDGED_GRID = 8, 4  # pixels from one node to the next where depths are smooth, and where they have edges
 OWN_GRID = 4  # the same, of a card that moves by itself
@@ -65,6 +67,11 @@ class CameraRenderer:
             rimmed = cv2.dilate(self._depth, np.ones((3, 3), np.uint8))
             self._depth = without_tears(rimmed, STRETCH * self._step / self._parallax(seconds))
 
+    @property
+    def device(self) -> torch.device:
+        """Return where it draws."""
+        return self._device
+
     def _parallax(self, seconds: float) -> float:
         """Return by how many pixels a point goes at most for each unit of its inverse depth, at least 1."""
         corners = self._nodes[[0, -1]][:, [0, -1]]
@@ -77,6 +84,11 @@ class CameraRenderer:
 
     def frame(self, t: float) -> Array:
         """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
+        return interleaved(self.planes(t))
+
+    @ops.repeatable()
+    def planes(self, t: float) -> Tensor:
+        """Draw the picture at time `t` seconds as uint8 (3, H, W)."""
         matrix = self._path.matrix(t)
         picture = self.flat.planes(t)[None].float() if self._still is None else self._still
         canvas = self._seen(picture, matrix).add_(0.5).clamp_(0, 255).to(torch.uint8)
@@ -85,12 +97,21 @@ class CameraRenderer:
             place = canvas[:, rows, columns]
             behind = place.to(torch.float32).mul_(1 - rgba[3:])
             place.copy_(behind.add_(rgba[:3], alpha=255).add_(0.5))
-        return interleaved(canvas)
+        return canvas
 
     def cutout(self, t: float) -> Array:
         """Draw what moves by itself alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied.
 
         Where nothing does, it is all cards.
+
+        Raises:
+            InputError: there is nothing.
+        """
+        return interleaved(self.cutout_planes(t))
+
+    @ops.repeatable()
+    def cutout_planes(self, t: float) -> Tensor:
+        """Draw what moves by itself alone, as `cutout` does: uint8 (4, H, W).
 
         Raises:
             InputError: there is nothing.
@@ -102,15 +123,16 @@ class CameraRenderer:
         matrix = self._path.matrix(t)
         canvas = torch.zeros((4, self._height, self._width), device=self._device)
         if regions:
-            flat = torch.from_numpy(self.flat.cutout(t)).to(canvas.device).permute(2, 0, 1)[None] / 255
+            flat = self.flat.cutout_planes(t)[None] / 255
             flat[:, :3] *= flat[:, 3:]
             canvas = self._seen(flat, matrix).clamp_(0, 1)
         for card in cards:
             rgba, (rows, columns) = card.draw(matrix, t, plain=True)
             canvas[:, rows, columns].mul_(1 - rgba[3:]).add_(rgba)
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
-        return interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
+        return canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
+    @ops.repeatable()
     def flow(self, t: float) -> Array:
         """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32."""
         matrix = self._path.matrix(t)
@@ -121,6 +143,10 @@ class CameraRenderer:
             moved, inside, window = card.flow(matrix, t)
             np.copyto(total[:, window[0], window[1]], moved, where=inside)
         return total
+
+    def flow_planes(self, t: float) -> Tensor:
+        """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32, where frames are drawn."""
+        return torch.from_numpy(self.flow(t)).to(self._device, non_blocking=True)
 
     def places(self, points: Array, t: float, card: Card | None = None) -> Array:
         """Return where points of the photo, (h, w, 2) pixels, are seen at time `t`: those of a card, or behind all."""
@@ -212,7 +238,8 @@ class Card:
         back, step = _field(unseen(matrix, nodes, 0.0) - nodes, picture.device), SMOOTH_GRID
         # From now on places count from the region's corner, and nodes from the window's.
         shift = np.subtract((columns.start, rows.start), self.subject.region[:2])
-        back += torch.tensor(shift, dtype=torch.float32, device=back.device)[:, None, None]
+        back[:, 0] += float(shift[0])
+        back[:, 1] += float(shift[1])
         if self.moves:
             back, step = _interpolated(back, SMOOTH_GRID // OWN_GRID), OWN_GRID
             back -= self._own(back / OWN_GRID, t)
@@ -287,7 +314,8 @@ def _looked_up(picture: Tensor, back: Tensor, step: int, size: tuple[int, int]) 
 
 def _field(displacements: Array, device: torch.device | str) -> Tensor:
     """Return displacements (h, w, 2) as float32 (1, 2, h, w)."""
-    return torch.from_numpy(np.ascontiguousarray(displacements.transpose(2, 0, 1), np.float32))[None].to(device)
+    planes = torch.from_numpy(np.ascontiguousarray(displacements.transpose(2, 0, 1), np.float32))
+    return planes[None].to(device, non_blocking=True)
 
 
 def _interpolated(coarse: Tensor, step: int) -> Tensor:

@@ -16,8 +16,7 @@ from photoflow.motion import InPlaceField, Motion, Scene
 from photoflow.motion.within import WithinField
 from photoflow.render.cutout import crop, support
 from photoflow.render.layered import coarse
-
-Window = tuple[slice, slice]
+from photoflow.render.region import Window
 
 CELL = 0.12  # of the picture's longest side: from one patch that changes over to the next
 SPREAD = 0.5  # how far apart in weight the first and the last patch change over

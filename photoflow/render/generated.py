@@ -14,6 +14,7 @@ from photoflow.arrays import Array
 from photoflow.device import fast_inference
 from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.splat_generator import SplatGenerator
+from photoflow.render.fetching import interleaved
 from photoflow.render.renderer import Renderer
 
 _STILL = 1.0  # pixels
@@ -64,23 +65,41 @@ class GeneratedRenderer:
         self._mask = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32))[None, None].to(device)
         self._weight: Tensor | None = None  # decides which of several pixels is in front; None: the frame's flow does
 
+    @property
+    def device(self) -> torch.device:
+        """Return where it draws."""
+        return self._bytes.device
+
     def frame(self, t: float) -> Array:
         """Draw the picture at time `t`, seconds: uint8 (H, W, 3)."""
-        with torch.inference_mode():
-            drawn = self._draw(torch.from_numpy(self.exact.flow(t))[None].to(self._device))
-            return np.ascontiguousarray(drawn[0].permute(1, 2, 0).cpu().numpy())
+        return interleaved(self.planes(t))
+
+    @ops.repeatable()
+    @torch.inference_mode()
+    def planes(self, t: float) -> Tensor:
+        """Draw the picture at time `t`, seconds, as uint8 (3, H, W)."""
+        return self._draw(self.exact.flow_planes(t)[None])[0]
 
     def cutout(self, t: float) -> Array:
         """Draw the moving parts alone at time `t`, seconds: uint8 (H, W, 4), RGB not premultiplied."""
-        return np.dstack([self.frame(t), self.exact.cutout(t)[..., 3]])
+        return interleaved(self.cutout_planes(t))
+
+    def cutout_planes(self, t: float) -> Tensor:
+        """Draw the moving parts alone at time `t`, seconds, as uint8 (4, H, W)."""
+        return torch.cat([self.planes(t), self.exact.cutout_planes(t)[3:]])
 
     def flow(self, t: float) -> Array:
         """Return the photo's displacement at time `t`, seconds: (2, H, W) float32, pixels, 0 where nothing moves."""
         return self.exact.flow(t)
 
+    def flow_planes(self, t: float) -> Tensor:
+        """Return the photo's displacement at time `t`, seconds: (2, H, W) float32, pixels, where frames are drawn."""
+        return self.exact.flow_planes(t)
+
     def _draw(self, flow: Tensor) -> Tensor:
         length = torch.hypot(flow[:, :1], flow[:, 1:])
-        if not length.any():
+        # Nothing else would be drawn, but a GPU does not wait to see that.
+        if not flow.is_cuda and not length.any():
             return self._bytes
         moving = (length > 0).float()
         moved, occlusion = thrown(torch.cat([self._photo, moving], 1), flow, self._weight)

@@ -21,9 +21,10 @@ from photoflow.motion.pinned import PinnedField, pin_weights
 from photoflow.motion.scene import moments
 from photoflow.render.continuation import Margins, continued
 from photoflow.render.cutout import Box, Cutout, crop, premultiplied
+from photoflow.render.fetching import interleaved
 from photoflow.render.measured_flow import FlowNetwork, MeasuredField
+from photoflow.render.region import Window, swept, windows
 
-Window = tuple[slice, slice]
 Extension = Callable[[Margins], tuple[Array, Array, tuple[int, int]]]
 
 _LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
@@ -62,6 +63,11 @@ class LayeredRenderer:
         self._background = torch.from_numpy(np.ascontiguousarray(background.transpose(2, 0, 1))).to(device)
 
     @property
+    def device(self) -> torch.device:
+        """Return where it draws."""
+        return self._background.device
+
+    @property
     def background(self) -> Array:
         """Return the picture without the subjects, uint8 (H, W, 3)."""
         return interleaved(self._background)
@@ -70,6 +76,7 @@ class LayeredRenderer:
         """Draw the picture at time `t` seconds: uint8 (H, W, 3)."""
         return interleaved(self.planes(t))
 
+    @ops.repeatable()
     def planes(self, t: float) -> Tensor:
         """Draw the picture at time `t` seconds as uint8 (3, H, W).
 
@@ -86,6 +93,11 @@ class LayeredRenderer:
 
     def cutout(self, t: float) -> Array:
         """Draw the layers alone at time `t`, over nothing: uint8 (H, W, 4), RGB not premultiplied."""
+        return interleaved(self.cutout_planes(t))
+
+    @ops.repeatable()
+    def cutout_planes(self, t: float) -> Tensor:
+        """Draw the layers alone at time `t`, over nothing, as uint8 (4, H, W)."""
         _, height, width = self._background.shape
         canvas = torch.zeros((4, height, width), device=self._background.device)
         for layer in self.layers:
@@ -93,15 +105,24 @@ class LayeredRenderer:
             place = canvas[:, window[0], window[1]]
             place.copy_(torch.addcmul(rgba, place, 1 - rgba[3:]))
         canvas[:3] /= canvas[3:].clamp_min(1 / 510)
-        return interleaved(canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8))
+        return canvas.mul_(255).add_(0.5).clamp_(0, 255).to(torch.uint8)
 
     def flow(self, t: float) -> Array:
         """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32, 0 where nothing moves."""
-        total = np.zeros((2, *self._background.shape[1:]), np.float32)
+        return np.asarray(self.flow_planes(t).cpu().numpy())
+
+    @ops.repeatable()
+    def flow_planes(self, t: float) -> Tensor:
+        """Return the displacement of the photo's pixels at time `t`: (2, H, W) float32, where frames are drawn."""
+        total = torch.zeros((2, *self._background.shape[1:]), device=self._background.device)
         for layer in self.layers:
-            moved, window = layer.flow(t)
-            flow = moved.cpu().numpy()
-            np.copyto(total[:, window[0], window[1]], flow, where=(flow != 0).any(axis=0))
+            flow, window = layer.flow(t)
+            place = total[:, window[0], window[1]]
+            if flow.is_cuda:
+                torch.where((flow != 0).any(dim=0), flow, place, out=place)
+            else:  # where NumPy takes half as long
+                moved = flow.numpy()
+                np.copyto(place.numpy(), moved, where=(moved != 0).any(axis=0))
         return total
 
 
@@ -152,8 +173,8 @@ class SubjectLayer:
         if pins is not None:
             self._holds = pins if weights is None else weights * pins
         self._extend = None if pins is not None else extend or partial(continued, rgb, alpha)
-        self.region = _grown(drawn.box, reach, alpha.shape)
-        self._window, self._inside = _windows(self.region, alpha.shape)
+        self.region = swept(drawn.box, reach, alpha.shape, GRID)
+        self._window, self._inside = windows(self.region, alpha.shape)
 
     @property
     def box(self) -> Box:
@@ -301,17 +322,20 @@ class SubjectLayer:
         return ops.backward_warp(self._rgba, back, mode="bicubic", padding="zeros").clamp_(0, 1)
 
     def _visible(self, flow: Tensor) -> tuple[Window, Window, Window]:
-        """Find the part of the picture covered by the moved subject.
+        """Find the part of the picture covered by the moved subject; on CUDA, that which it may cover at any time.
 
         Returns:
             Windows: of the flow's grid; of the picture's part of what that grid spans; of the picture.
         """
         spans = []
         for axis in (0, 1):  # rows, columns: the flow's channels are x and y
-            reached = self._rim[axis] + flow[1 - axis][self._rim[0], self._rim[1]]
             inside, place, nodes = self._inside[axis], self._window[axis], flow.shape[1 + axis]
-            first = max(math.floor(float(reached.min())) - 1, inside.start // GRID)
-            last = min(math.ceil(float(reached.max())) + 1, nodes - 1, -(-(inside.stop - 1) // GRID))
+            low, high = 0, nodes - 1
+            if not flow.is_cuda:  # a GPU draws all of it sooner than it tells the CPU where the subject is
+                reached = self._rim[axis] + flow[1 - axis][self._rim[0], self._rim[1]]
+                low, high = math.floor(float(reached.min())) - 1, math.ceil(float(reached.max())) + 1
+            first = max(low, inside.start // GRID)
+            last = min(high, nodes - 1, -(-(inside.stop - 1) // GRID))
             first, last = min(first, nodes - 1), max(min(first, nodes - 1), last)
             start = max(GRID * first, inside.start)
             stop = max(start, min(GRID * last + 1, inside.stop))
@@ -367,32 +391,3 @@ def _reach(travel: Array) -> tuple[int, int]:
     """Return the largest displacement in x and y, whole pixels, with a margin for the times between the moments."""
     x, y = (math.ceil(float(one.max()) * 1.03) + MARGIN - 1 for one in travel)
     return x, y
-
-
-def _grown(box: Box, reach: tuple[int, int], size: tuple[int, ...]) -> Box:
-    """Grow a box to the region swept by the subject.
-
-    The region goes beyond the picture's border only where the border cuts the subject. Its sides are made whole
-    steps of the flow's grid and one pixel, so that the grid's ends are the region's.
-    """
-    height, width = size
-    left, top, right, bottom = box
-    left = left - min(reach[0], width - 1) if left == 0 else max(0, left - reach[0])
-    top = top - min(reach[1], height - 1) if top == 0 else max(0, top - reach[1])
-    right = right + min(reach[0], width - 1) if right == width else min(width, right + reach[0])
-    bottom = bottom + min(reach[1], height - 1) if bottom == height else min(height, bottom + reach[1])
-    return left - (right - left - 1) % GRID, top - (bottom - top - 1) % GRID, right, bottom
-
-
-def _windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
-    """Locate the region's visible part: as (rows, columns) of the picture, and of the region."""
-    height, width = size
-    left, top, right, bottom = region
-    rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
-    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
-    return (rows, columns), inside
-
-
-def interleaved(planes: Tensor) -> Array:
-    """Convert uint8 planes (C, H, W) to (H, W, C) on the CPU."""
-    return np.asarray(cv2.merge(list(planes.cpu().numpy())))

@@ -47,13 +47,15 @@ class MeasuredField(MotionField):
 
     def flow(self, t: float) -> Tensor:
         planned = self._exact.flow(t)
-        if not planned.any():
+        if not planned.is_cuda and not planned.any():
             return planned
         with torch.inference_mode(), fast_inference(self._picture.device.type):
             measured = self._network(self._picture[:, :3], self._move(planned[None])[:, :3]).float()
         difference = measured[0, :, :: self._step, :: self._step] / self._step - planned
         # Outside the subject nothing can be measured: the correction of the nearest pixel inside is used there.
-        return planned + difference.flatten(1)[:, self._nearest]
+        found = planned + difference.flatten(1)[:, self._nearest]
+        # Nothing is measured while nothing moves; a GPU does not wait to see that.
+        return torch.where(planned.any(), found, planned) if planned.is_cuda else found
 
     def scaled(self, factor: float) -> MotionField:
         return MeasuredField(self._exact.scaled(factor), self._picture, self._move, self._network, self._step)

@@ -39,5 +39,5 @@ class PyramidRenderer(GeneratedRenderer):
         moments = min(MOMENTS, len(times))
         self._weight = torch.zeros_like(self._mask)
         for number in range(moments):
-            flow = torch.from_numpy(exact.flow(times[number * len(times) // moments]))[None].to(device)
+            flow = exact.flow_planes(times[number * len(times) // moments])[None]
             self._weight += torch.hypot(flow[:, :1], flow[:, 1:]) / moments

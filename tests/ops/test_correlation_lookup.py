@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any, ClassVar
 
 import pytest
@@ -136,6 +138,26 @@ def test_both_ways_from_one_product(device: str, method: str) -> None:
     assert_close(got, expected)
     weights = torch.randn_like(got)
     assert_close(torch.autograd.grad(got, maps, weights), torch.autograd.grad(expected, maps, weights))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_kept_dies_with_its_last_reference(method: str) -> None:
+    gc.disable()
+    try:
+        there = Correlation(torch.randn(1, 8, 9, 12), torch.randn(1, 8, 9, 12), levels=3, method=method)
+        back = there.reversed()
+        coords = places(1, 9, 12, dtype=torch.float32)
+        expected = there.lookup(coords, radius=2)
+        tables = [weakref.ref(one._table) for one in (there, back)]
+        del there
+        assert [table() is None for table in tables] == [True, False]
+        # The way back can be computed again.
+        assert_close(back.reversed().lookup(coords, radius=2), expected)
+        assert back.reversed().reversed() is back
+        del back
+        assert tables[1]() is None
+    finally:
+        gc.enable()
 
 
 def test_a_volume_multiplies_once_for_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,15 +17,16 @@ class Ramp:
     def __init__(self):
         self.drawn = []
 
-    def frame(self, t):
+    def planes(self, t):
         self.drawn.append(t)
-        picture = np.full((8, 12, 3), 77, np.uint8)
-        picture[:, :6] = round(100 * t)
+        picture = torch.full((3, 8, 12), 77, dtype=torch.uint8)
+        picture[:, :, :6] = round(100 * t)
         return picture
 
-    def cutout(self, t):
-        rgba = np.zeros((8, 12, 4), np.uint8)
-        rgba[:, :6] = (200, 100, 50, round(100 * t))
+    def cutout_planes(self, t):
+        colours = torch.tensor([200, 100, 50, round(100 * t)], dtype=torch.uint8)
+        rgba = torch.zeros((4, 8, 12), dtype=torch.uint8)
+        rgba[:, :, :6] = colours[:, None, None]
         return rgba
 
     def flow(self, t):

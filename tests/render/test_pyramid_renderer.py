@@ -18,15 +18,18 @@ class Crossing:
         self.first = first
         self.asked: list[float] = []
 
-    def flow(self, t: float) -> np.ndarray:
+    def flow_planes(self, t: float) -> torch.Tensor:
         self.asked.append(t)
-        flow = np.zeros((2, 48, 64), np.float32)
+        flow = torch.zeros(2, 48, 64)
         flow[0, 16:28, 8:20] = 16 * t if t == 1 else self.first * t
         flow[0, 16:28, 40:52] = -16 * t if t == 1 else (8 - self.first) * t
         return flow
 
-    def cutout(self, t: float) -> np.ndarray:
-        return np.full((48, 64, 4), 7, np.uint8)
+    def flow(self, t: float) -> np.ndarray:
+        return self.flow_planes(t).numpy()
+
+    def cutout_planes(self, t: float) -> torch.Tensor:
+        return torch.full((4, 48, 64), 7, dtype=torch.uint8)
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ def test_a_rim_of_the_subjects_colour_does_not_stay_behind(network):
     photo = np.full((48, 64, 3), 90, np.uint8)
     photo[14:30, 38:54] = (255, 40, 40)  # two pixels more than what moves on each side
     exact = Crossing(8.0)
-    exact.flow = lambda t: np.where(np.indices((48, 64))[1] < 30, 0, Crossing.flow(exact, 1)).astype(np.float32)
+    exact.flow_planes = lambda t: torch.where(torch.arange(64) < 30, 0, Crossing.flow_planes(exact, 1))
     drawn = PyramidRenderer(exact, photo, moving(exact), network, times=[0.0]).frame(1.0)
     assert np.abs(drawn[16:28, 38:54][:, [0, 1, -2, -1]].astype(int) - 90).max() < 60
     assert np.abs(drawn[14:16, 40:52].astype(int) - 90).max() < 60

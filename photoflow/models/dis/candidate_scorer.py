@@ -11,6 +11,14 @@ WIDTH = 48
 _NEVER = -1e4  # the score of what is not to be chosen
 
 
+def rows_at_once(planes: Tensor) -> int:
+    """Return how many rows of places are scored at once on the device of some planes.
+
+    The memory of two rows fits a CPU's caches. A GPU is busy with 64, which take some hundred megabytes.
+    """
+    return 64 if planes.is_cuda else 2
+
+
 class CandidateScorer(Loadable, nn.Module):
     """A network that scores candidates: two layers see one candidate's evidence, two more see all candidates.
 

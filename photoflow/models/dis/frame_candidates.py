@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import torch
@@ -56,13 +56,18 @@ def ways_at(img0: Tensor, img1: Tensor, time: Tensor, candidates: Candidates) ->
         candidates: `flow_candidates.measured` between the images.
     """
     forth, back = candidates.flows[:, 0], candidates.back
-    known = [*range(1, 1 + _AFFINE), *range(1 + MOTIONS, 1 + MOTIONS + MISSED)]
-    shares = candidates.shares[:, known]
+    shares = _affine(candidates.shares)
     real = shares[:, :, None, None, None] > 0
-    affine = torch.where(real, _as_seen_at(time, candidates.flows[:, known]), forth[:, None])
+    affine = torch.where(real, _as_seen_at(time, _affine(candidates.flows)), forth[:, None])
     flows = [forth, -back, _brought(time, forth, img0, img1), -_brought(1 - time, back, img1, img0)]
     every = torch.cat([torch.stack(flows, 1), affine], 1)
     return Ways(every, torch.cat([torch.ones_like(shares[:, :1]).expand(-1, _FLOWS), shares], 1))
+
+
+def _affine(of_candidates: Tensor) -> Tensor:
+    """Take what belongs to the affine motions that count here, from (B, CANDIDATES, ...)."""
+    first, missed = (of_candidates[:, start : start + count] for start, count in ((1, _AFFINE), (1 + MOTIONS, MISSED)))
+    return torch.cat([first, missed], 1)
 
 
 def _brought(time: Tensor, flow: Tensor, one: Tensor, other: Tensor) -> Tensor:
@@ -81,7 +86,7 @@ def _as_seen_at(time: Tensor, flows: Tensor) -> Tensor:
         [(exact[..., 0, -1] - start) / max(width - 1, 1), (exact[..., -1, 0] - start) / max(height - 1, 1)], 3
     )  # (B, K, 2, 2)
     time = time.double().view(-1, 1, 1, 1)
-    back = torch.linalg.pinv(torch.eye(2, dtype=turn.dtype, device=turn.device) + time * turn)
+    back = _inverse(torch.eye(2, dtype=turn.dtype, device=turn.device) + time * turn)
     y, x = torch.meshgrid(
         *(torch.arange(n, dtype=turn.dtype, device=turn.device) for n in (height, width)), indexing="ij"
     )
@@ -90,6 +95,16 @@ def _as_seen_at(time: Tensor, flows: Tensor) -> Tensor:
     planes = moved @ torch.stack([x, y]).flatten(1) + fixed[..., None]
     seen: Tensor = planes.unflatten(3, (height, width)).float()
     return seen
+
+
+def _inverse(matrices: Tensor) -> Tensor:
+    """Return the pseudo-inverse of matrices (..., 2, 2), float64; torch's own has a GPU wait for the CPU."""
+    (a, b), (c, d) = (row.unbind(-1) for row in matrices.unbind(-2))
+    adjugate = torch.stack([torch.stack([d, -b], -1), torch.stack([-c, a], -1)], -2)
+    determinant = (a * d - b * c)[..., None, None]
+    squares = matrices.square().sum((-2, -1), keepdim=True)
+    flat = determinant.abs() <= 1e-15 * squares  # of rank 1, or 0
+    return torch.where(flat, matrices.mT / squares.clamp_min(1e-300), adjugate / determinant)
 
 
 def halves(motion: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
@@ -130,7 +145,11 @@ def way_planes(img0: Tensor, img1: Tensor, time: Tensor, ways: Ways, candidates:
     """
     misfits, guide = _misfits(img0.float(), img1.float(), time, ways.motions, candidates)
     longer = max(guide.shape[2:])
-    around = (edge_aware_mean(misfits, guide, reach * longer, _EDGE) for reach in _REACH)
+    around: Iterable[Tensor] = (edge_aware_mean(misfits, guide, reach * longer, _EDGE) for reach in _REACH)
+    if misfits.is_cuda:  # which does all three in the steps of one
+        reaches = (longer * torch.tensor(_REACH)).repeat_interleave(len(guide))[:, None, None]
+        every, guides = (planes.repeat(len(_REACH), 1, 1, 1) for planes in (misfits, guide))
+        around = edge_aware_mean(every, guides, reaches.to(guide.device, non_blocking=True), _EDGE).chunk(len(_REACH))
     return WayPlanes((misfits, *around), reduced(ways.motions.flatten(1, 2)))
 
 
@@ -182,15 +201,19 @@ def _misfits(
 
     The second result is the frame as the better one of the first two ways shows it, (B, 3, h, w).
     """
-    forth, back = candidates.flows[:, 0], candidates.back
+    at_once = 4 if img0.is_cuda else 1  # more would fill a GPU's memory
     kinds: list[list[Tensor]] = [[] for _ in range(_MISFITS + 2)]
     looks: list[tuple[Tensor, Tensor]] = []
     ones = torch.ones_like(candidates.sure)
-    for motion in motions.unbind(1):
-        way0, way1 = halves(motion, time)
-        there0, forth0, sure0 = backward_warp([img0, forth, candidates.sure], way0, padding="border")
-        there1, back1, sure1 = backward_warp([img1, back, candidates.sure_back], way1, padding="border")
-        inside0, inside1 = ((backward_warp(ones, way) > 0.5).float() for way in (way0, way1))
+    given = (img0, candidates.flows[:, 0], candidates.sure), (img1, candidates.back, candidates.sure_back)
+    for ways in motions.split(at_once, 1):
+        count = ways.shape[1]
+        motion, when = ways.flatten(0, 1), _for_each(time, count)
+        way0, way1 = halves(motion, when)
+        read0, read1 = ([_for_each(planes, count) for planes in side] for side in given)
+        there0, forth0, sure0 = backward_warp(read0, way0, padding="border")
+        there1, back1, sure1 = backward_warp(read1, way1, padding="border")
+        inside0, inside1 = ((backward_warp(_for_each(ones, count), way) > 0.5).float() for way in (way0, way1))
         both = inside0 * inside1
         colour = (there0 - there1).abs().mean(1, keepdim=True)
         slope = (slopes(there0) - slopes(there1)).abs().mean(1, keepdim=True)
@@ -201,10 +224,16 @@ def _misfits(
         ):
             every += [inside * off / _OFF, inside * sure * (off > _OFF)]
         for kind, planes in zip(kinds, [*every, inside0, inside1]):
-            kind.append(reduced(planes.clamp(max=1)))
+            kind.append(reduced(planes.clamp(max=1)).unflatten(0, (-1, count)).squeeze(2))
         if len(looks) < 2:
-            looks.append((reduced((there0 + there1) / 2), kinds[2][-1]))
-    (one, unlike), (other, unlike_other) = looks
+            seen = reduced((there0 + there1) / 2).unflatten(0, (-1, count))
+            looks += zip(seen.unbind(1), kinds[2][-1].split(1, 1))
+    (one, unlike), (other, unlike_other) = looks[:2]
     # Smoothing goes along the rows and the columns: with the numbers of a place side by side it copies faster.
     misfits = torch.cat([planes for kind in kinds for planes in kind], 1).contiguous(memory_format=torch.channels_last)
     return misfits, torch.where(unlike <= unlike_other, one, other)
+
+
+def _for_each(planes: Tensor, count: int) -> Tensor:
+    """Repeat the planes (B, C, H, W) of each picture for so many ways: (B count, C, H, W)."""
+    return planes[:, None].expand(-1, count, -1, -1, -1).flatten(0, 1)

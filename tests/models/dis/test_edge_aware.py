@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+from pretended_cuda import PretendedCuda
 from torch import Tensor
 
 from photoflow.models.dis.edge_aware import edge_aware_mean
@@ -35,11 +36,20 @@ def one_pixel_after_the_other(planes: Tensor, guide: Tensor, reach: float, edge:
     return found
 
 
-@pytest.mark.parametrize("size", [(6, 9), (1, 7), (5, 1), (1, 1)])
-def test_equals_the_recursion_pixel_by_pixel(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("device", ["cpu", "pretended", pytest.param("cuda", marks=pytest.mark.cuda)])
+@pytest.mark.parametrize("size", [(6, 9), (1, 7), (5, 1), (1, 1), (3, 67), (70, 2)])
+def test_equals_the_recursion_pixel_by_pixel(size: tuple[int, int], device: str) -> None:
     planes, guide = drawn(2, 3, *size), drawn(2, 3, *size, seed=1)
     before = planes.clone()
-    found = edge_aware_mean(planes, guide, 4.0, 0.6)
+    if device == "pretended":
+        counted = PretendedCuda()
+        with counted:
+            found = edge_aware_mean(counted.put(planes), counted.put(guide), 4.0, 0.6).cpu()
+        assert counted.launches.total() < 420 and counted.waits == {"copy to the CPU": 1}
+    elif device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    else:
+        found = edge_aware_mean(planes.to(device), guide.to(device), 4.0, 0.6).cpu()
     assert torch.equal(planes, before)  # nothing is written over
     for number in range(2):
         wanted = one_pixel_after_the_other(planes[number], guide[number], 4.0, 0.6)

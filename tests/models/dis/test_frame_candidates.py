@@ -9,7 +9,16 @@ from torch import Tensor
 
 from photoflow.models.dis import DIS
 from photoflow.models.dis.flow_candidates import Candidates, measured, reduction
-from photoflow.models.dis.frame_candidates import EVIDENCE, WAYS, Ways, halves, way_evidence, way_planes, ways_at
+from photoflow.models.dis.frame_candidates import (
+    EVIDENCE,
+    WAYS,
+    Ways,
+    _inverse,
+    halves,
+    way_evidence,
+    way_planes,
+    ways_at,
+)
 from photoflow.ops import backward_warp
 
 # Where in the evidence what lies: eight misfits at the pixel, then in three sizes of surroundings, then all four beside
@@ -161,3 +170,10 @@ def test_some_places_are_seen_as_among_all(pair: tuple[Tensor, Tensor, Candidate
     everywhere = way_evidence(planes, ways.shares)
     some = planes.mapped(lambda one: one[:, :, 20:23, 7:])
     assert torch.equal(way_evidence(some, ways.shares), everywhere[:, 20:23, 7:])
+
+
+def test_the_inverse_is_torchs_and_a_flat_matrix_has_one_too() -> None:
+    whole = torch.randn(3, 5, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    flat = whole[..., :1] * whole[..., 1:].mT  # of rank 1
+    for matrices in (whole, flat, torch.zeros_like(whole)):
+        torch.testing.assert_close(_inverse(matrices), torch.linalg.pinv(matrices), rtol=1e-9, atol=1e-12)

@@ -1,0 +1,31 @@
+"""The region of a picture that a moving subject sweeps, and what of it is visible."""
+
+from __future__ import annotations
+
+from photoflow.render.cutout import Box
+
+Window = tuple[slice, slice]
+
+
+def swept(box: Box, reach: tuple[int, int], size: tuple[int, ...], step: int) -> Box:
+    """Grow a box to the region swept by the subject.
+
+    The region goes beyond the picture's border only where the border cuts the subject. Its sides are made whole
+    steps of the flow's grid and one pixel, so that the grid's ends are the region's.
+    """
+    height, width = size
+    left, top, right, bottom = box
+    left = left - min(reach[0], width - 1) if left == 0 else max(0, left - reach[0])
+    top = top - min(reach[1], height - 1) if top == 0 else max(0, top - reach[1])
+    right = right + min(reach[0], width - 1) if right == width else min(width, right + reach[0])
+    bottom = bottom + min(reach[1], height - 1) if bottom == height else min(height, bottom + reach[1])
+    return left - (right - left - 1) % step, top - (bottom - top - 1) % step, right, bottom
+
+
+def windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
+    """Locate the region's visible part: as (rows, columns) of the picture, and of the region."""
+    height, width = size
+    left, top, right, bottom = region
+    rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
+    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    return (rows, columns), inside
