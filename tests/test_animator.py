@@ -318,6 +318,6 @@ def test_devices(monkeypatch, scene):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(InputError, match="'cuda:1' is not available"):
         Animator(device="cuda:1", offline=True).animate(scene[0], mask=scene[1])
-    monkeypatch.setattr("photoflow.ops.build_info", lambda: {"cuda_loaded": False, "summary": "no CUDA"})
-    with pytest.raises(InputError, match="cannot be used; built were no CUDA"):
+    monkeypatch.setattr("photoflow.ops._library._CUDA_MISSING", "photoflow was built without CUDA")
+    with pytest.raises(InputError, match=r"'cuda' cannot be used, .*: photoflow was built without CUDA"):
         Animator(device="cuda", offline=True).animate(scene[0], mask=scene[1])
