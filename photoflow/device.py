@@ -1,16 +1,37 @@
-"""The device that networks run on, and their precision."""
+"""The device that networks run on, their precision, and torch itself, which is loaded late."""
 
 from __future__ import annotations
 
 import functools
+import importlib
 import re
+import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from photoflow.errors import InputError
 
 if TYPE_CHECKING:
     import torch
+
+
+@contextmanager
+def torch_loading() -> Iterator[None]:
+    """Load torch, which takes seconds, beside what is done within; afterwards it is there, also after an error.
+
+    No thread imports it while a caller goes on: where one imports torch and another torch.nn, each sees half of it.
+    What is done within imports torch itself first, and so waits for it.
+    """
+    thread = threading.Thread(target=importlib.import_module, args=("torch",), daemon=True)
+    thread.start()
+    try:
+        yield
+    except Exception:
+        thread.join()
+        raise
+    thread.join()
 
 
 def check_device(device: str) -> None:
