@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,28 @@ def _fixed_seed(request: pytest.FixtureRequest) -> None:
         import torch  # waits where another thread is still loading it
 
         torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _full_float32(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let a GPU multiply float32 in full precision: convolutions may round to TF32, of 10 bits, if they are let.
+
+    As above, torch is not loaded for that.
+    """
+    import sys
+
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    products = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+    before = [product.fp32_precision for product in products]
+    for product in products:
+        product.fp32_precision = "ieee"
+    yield
+    for product, precision in zip(products, before):
+        product.fp32_precision = precision
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The device that a person's choice means, and the precision that networks draw in."""
+"""The device that a person's choice means, and the precision that networks draw in, here and in tests."""
 
 import warnings
 
@@ -80,3 +80,11 @@ def test_float16_is_used_on_cuda():
         pytest.skip("no CUDA device")
     with fast_inference("cuda:0"):
         assert torch.nn.Conv2d(3, 4, 1).cuda()(torch.rand(1, 3, 5, 5).cuda()).dtype == torch.float16
+
+
+def test_tests_multiply_float32_in_full():
+    """Else a GPU rounds what convolutions multiply to TF32, and is further from the CPU than tests allow."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        products = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
+        assert [product.fp32_precision for product in products] == ["ieee"] * 3
