@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 import photoflow
-from benchmarks.ops.measure import COMPILED, OURS, PLAIN, copy_rate, measure_case
+from benchmarks.ops.measure import COMPILED, OURS, PLAIN, copy_rate, dtype_name, measure_case
 
 FOLDER = Path(__file__).parent
 Record = dict[str, Any]
@@ -29,13 +29,19 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="the central cases, float32, nothing compiled")
     parser.add_argument("--op", choices=names, action="append", help="one operator; may be repeated")
     parser.add_argument("--json", type=Path, help="by default the committed results, except with --quick or --op")
+    parser.add_argument("--resume", action="store_true", help="keep what --json has, and measure the cases it lacks")
     options = parser.parse_args()
-    records: list[Record] = []
+    if options.resume and options.json is None:
+        parser.error("--resume: expected --json")
+    records: list[Record] = kept(options.json) if options.resume else []
+    known = {(record["op"], record["shape"], record["dtype"]) for record in records}
     rate = copy_rate(options.device)
     document = {"machine": machine(options.device, rate), "measurements": records}
     for name in options.op or names:
         module = importlib.import_module(f"benchmarks.ops.bench_{name}")
         for case in module.cases(options.device, options.quick):
+            if (case.op, case.shape, dtype_name(case)) in known:
+                continue
             found = list(measure_case(case, options.device, rate, not options.quick))
             records += found
             for record in found:
@@ -48,6 +54,11 @@ def main() -> None:
     if target is not None:
         save_both(document, target, table(document))
     print(table(document))
+
+
+def kept(path: Path) -> list[Record]:
+    """Read the measurements that an earlier run left in a file, if it is there."""
+    return list(json.loads(path.read_text())["measurements"]) if path.exists() else []
 
 
 def save_both(document: dict[str, Any], target: Path, markdown: str) -> None:
@@ -114,14 +125,22 @@ def milliseconds(record: Record) -> str:
 
 def machine(device: str, rate: float | None) -> dict[str, Any]:
     """Describe the machine that the numbers were measured on."""
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     info: dict[str, Any] = {"device": device, "name": device_name(device), "cores": os.cpu_count()}
     if rate:
         info["copy"] = f"{rate / 1e9:.0f} GB/s"
     return info | {
-        "torch": torch.__version__, "build": photoflow.build_info()["summary"], "commit": commit.stdout.strip(),
+        "torch": torch.__version__, "build": photoflow.build_info()["summary"], "commit": commit(),
         "date": time.strftime("%Y-%m-%d"),
     }  # fmt: skip
+
+
+def commit() -> str:
+    """Return the commit of these sources; nothing where git does not tell."""
+    command = ["git", "-C", str(FOLDER), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    except OSError:
+        return ""
 
 
 def device_name(device: str) -> str:

@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Tests run side by side: each keeps to one core, and so does what it starts. Read when torch is loaded.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+# With it products on a GPU repeat to the bit; without it torch refuses them where that is asked for.
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--cpu-for-cuda", action="store_true", help="tests marked cuda run on the CPU, to try them without a GPU"
+    )
+
+
+def there(device: str, config: pytest.Config) -> str:
+    """The device that a test runs on; it is skipped where there is no CUDA device for it."""
+    import torch
+
+    if device == "cuda" and config.getoption("--cpu-for-cuda"):
+        return "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    return device
+
 
 @pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.cuda)])
 def device(request: pytest.FixtureRequest) -> str:
-    """Each device that operators run on; cuda is skipped where there is none."""
-    import torch
+    """Each device that operators run on."""
+    return there(request.param, request.config)
 
-    if request.param == "cuda" and not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    return str(request.param)
+
+@pytest.fixture(params=[pytest.param("cuda", marks=pytest.mark.cuda)])
+def gpu(request: pytest.FixtureRequest) -> str:
+    """The GPU, for tests that hold it against the CPU, or ask for what the CPU does not have."""
+    return there(request.param, request.config)
 
 
 @pytest.fixture(autouse=True)

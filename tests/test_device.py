@@ -11,7 +11,7 @@ from photoflow.ops import _library
 
 
 @pytest.fixture
-def gpu(monkeypatch):
+def made_up_gpu(monkeypatch):
     """A made-up GPU of a given compute capability, beside operators that were built for 8.0 and 9.0."""
 
     def make(capability):
@@ -32,16 +32,16 @@ def gpu(monkeypatch):
 
 
 @pytest.mark.parametrize("capability", [(8, 0), (8, 6), (9, 0)])
-def test_a_gpu_that_was_built_for_is_taken(gpu, capability):
-    gpu(capability)
+def test_a_gpu_that_was_built_for_is_taken(made_up_gpu, capability):
+    made_up_gpu(capability)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert [settled_device(name) for name in ("auto", "cuda", "cuda:0", "cpu")] == ["cuda", "cuda", "cuda:0", "cpu"]
 
 
 @pytest.mark.parametrize("capability", [(7, 5), (10, 0)])
-def test_a_gpu_that_was_not_built_for_is_left_and_told_of_once(gpu, capability):
-    gpu(capability)
+def test_a_gpu_that_was_not_built_for_is_left_and_told_of_once(made_up_gpu, capability):
+    made_up_gpu(capability)
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
         assert [settled_device("auto") for _ in range(3)] == ["cpu"] * 3
@@ -53,8 +53,8 @@ def test_a_gpu_that_was_not_built_for_is_left_and_told_of_once(gpu, capability):
 
 
 @pytest.mark.parametrize("name", ["cuda", "cuda:0"])
-def test_a_gpu_that_was_not_built_for_is_refused_where_it_is_asked_for(gpu, name):
-    gpu((7, 5))
+def test_a_gpu_that_was_not_built_for_is_refused_where_it_is_asked_for(made_up_gpu, name):
+    made_up_gpu((7, 5))
     refused = rf"^device: '{name}' cannot be used.*8\.0, 9\.0, and this GPU has 7\.5"
     with pytest.raises(InputError, match=refused) as error:
         settled_device(name)
@@ -75,11 +75,11 @@ def test_bfloat16_is_used_where_the_processor_multiplies_it(monkeypatch, amx, dt
         assert torch.nn.Conv2d(3, 4, 1)(torch.rand(1, 3, 5, 5)).dtype == dtype
 
 
-def test_float16_is_used_on_cuda():
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
+def test_float16_is_used_on_cuda(gpu):
+    if gpu == "cpu":
+        pytest.skip("not in the GPU's place")
     with fast_inference("cuda:0"):
-        assert torch.nn.Conv2d(3, 4, 1).cuda()(torch.rand(1, 3, 5, 5).cuda()).dtype == torch.float16
+        assert torch.nn.Conv2d(3, 4, 1).to(gpu)(torch.rand(1, 3, 5, 5, device=gpu)).dtype == torch.float16
 
 
 def test_tests_multiply_float32_in_full():

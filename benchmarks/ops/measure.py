@@ -57,6 +57,11 @@ class Case:
     dtype: torch.dtype = field(default=torch.float32)
 
 
+def dtype_name(case: Case) -> str:
+    """Return the case's dtype as measurements have it, such as "float32"."""
+    return str(case.dtype).split(".")[1]
+
+
 def tensors_of(result: Any) -> list[Tensor]:
     """Collect the tensors of a method's result, which may be nested in tuples or lists."""
     if isinstance(result, Tensor):
@@ -85,7 +90,7 @@ def measure_case(case: Case, device: str, copy_rate: float | None, compiled: boo
         for name, figures in timed(calls, device).items():
             share = None if copy_rate is None or not size else size / copy_rate / (figures["median_ms"] / 1e3)
             yield {
-                "op": case.op, "direction": direction, "shape": case.shape, "dtype": str(case.dtype).split(".")[1],
+                "op": case.op, "direction": direction, "shape": case.shape, "dtype": dtype_name(case),
                 "device": device, "method": name, **figures, "difference": differences[name], "roofline_share": share,
             }  # fmt: skip
 

@@ -109,7 +109,7 @@ struct GateForward {
     const int64_t channel = index * kCount % channels;
     Pack<T, kCount> result;
     for (int i = 0; i < kCount; ++i) {
-      result.values[i] = T(A(values.values[i]) * sigmoid(before.values[i] + bias[channel + i]));
+      result.value[i] = T(A(values.value[i]) * sigmoid(before.value[i] + bias[channel + i]));
     }
     reinterpret_cast<Pack<T, kCount>*>(out)[index] = result;
   }

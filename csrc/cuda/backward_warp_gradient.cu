@@ -1,41 +1,28 @@
 // The gradient of backward_warp on CUDA. The gradient of an image is summed atomically, in float32 whatever the image
-// has: its last bits may vary, but not where `deterministic` is asked for, which sums in 64-bit integers. The gradient
-// of the flow is summed in a fixed order in any case.
-#include "fixed_point.cuh"
-#include "magnitude.cuh"
+// has: its last bits may vary, but not where `deterministic` is asked for, which sums in integers. The gradient of the
+// flow is summed in a fixed order in any case.
+#include "sums.cuh"
 #include "warp_tasks.cuh"
 
 namespace photoflow {
 namespace {
 
+// Which sums an item adds to: those that it names, or others of the same layout.
 template <class A>
-struct AtomicAdd {
-  using Sum = A;
-  __device__ AtomicAdd prepared() const { return {}; }
-  __device__ void operator()(A* to, A value) const { atomicAdd(to, value); }
+struct NamedSums {
+  __device__ FloatSums<A> of(void* out) const { return {static_cast<A*>(out)}; }
+};
+template <class Sums>
+struct OtherSums {
+  Sums sums;
+  __device__ Sums of(void*) const { return sums; }
 };
 
-template <class A>
-struct FixedPointAdd {
-  using Sum = unsigned long long;
-  const magnitude_bits_t<A>* largest;
-  int log_terms;
-
-  struct Prepared {
-    FixedPoint scale;
-    __device__ void operator()(unsigned long long* to, A value) const {
-      if (scale.finite) scale.add(to, static_cast<double>(value));
-    }
-  };
-  __device__ Prepared prepared() const { return {FixedPoint::of(from_bits(*largest), log_terms)}; }
-};
-
-// `item.out` are the sums, laid out as the image.
-template <int kTaps, class T, class Add>
+// Sums are laid out as the image.
+template <int kTaps, class T, class Target>
 struct ImageGradient {
   using A = accumulate_t<T>;
-  using Sum = typename Add::Sum;
-  Add add;
+  Target target;
 
   template <class Index>
   __device__ void operator()(const WarpTasks<A, Index>& all, const WarpItem<Index>& item,
@@ -45,18 +32,18 @@ struct ImageGradient {
     const Strides<Index>&to = item.image_by, &from = item.out_by;
     const T* grad = static_cast<const T*>(item.grad) + task.batch * from.batch + task.channel * from.channel +
                     task.py * from.row + task.px * from.pixel;
-    Sum* sums = static_cast<Sum*>(item.out) + task.batch * to.batch + task.channel * to.channel;
-    const auto added = add.prepared();
+    const auto sums = target.of(item.out);
+    const Index first = task.batch * to.batch + task.channel * to.channel;
     for (Index c = 0; c < task.channels; ++c) {
       const A incoming = A(grad[c * from.channel]);
-      Sum* const plane = sums + c * to.channel;
+      const Index plane = first + c * to.channel;
 #pragma unroll
       for (int j = 0; j < kTaps; ++j) {
 #pragma unroll
         for (int i = 0; i < kTaps; ++i) {
           if (reads.y.index[j] < 0 || reads.x.index[i] < 0) continue;
-          added(plane + reads.y.index[j] * to.row + reads.x.index[i] * to.pixel,
-                reads.y.weight[j] * reads.x.weight[i] * incoming);
+          sums.add(plane + reads.y.index[j] * to.row + reads.x.index[i] * to.pixel,
+                   reads.y.weight[j] * reads.x.weight[i] * incoming);
         }
       }
     }
@@ -119,15 +106,10 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T>
-struct FromFixedPoint {
-  using A = accumulate_t<T>;
-  const unsigned long long* sums;
-  const magnitude_bits_t<A>* largest;
-  int log_terms;
+struct FromIntegers {
+  IntegerSums<accumulate_t<T>> sums;
   T* out;
-  __device__ void operator()(int64_t i) const {
-    out[i] = T(static_cast<A>(FixedPoint::of(from_bits(*largest), log_terms).sum(sums[i])));
-  }
+  __device__ void operator()(int64_t i) const { out[i] = T(sums.read(i)); }
 };
 
 template <class Index, class A>
@@ -163,15 +145,16 @@ void flow_gradient(const OnDevice& device, const Warp<A>& job, const std::vector
   }
 }
 
-template <class Index, class T, class A, class Add>
-void add_image_gradient(const OnDevice& device, const Warp<A>& job, const WarpTasks<A, Index>& all, const Add& add) {
+template <class Index, class T, class A, class Target>
+void add_image_gradient(const OnDevice& device, const Warp<A>& job, const WarpTasks<A, Index>& all,
+                        const Target& target) {
   switch (job.mode) {
     case WarpMode::kNearest:
-      return launch_tasks(device, all, ImageGradient<1, T, Add>{add});
+      return launch_tasks(device, all, ImageGradient<1, T, Target>{target});
     case WarpMode::kBilinear:
-      return launch_tasks(device, all, ImageGradient<2, T, Add>{add});
+      return launch_tasks(device, all, ImageGradient<2, T, Target>{target});
     default:
-      return launch_tasks(device, all, ImageGradient<4, T, Add>{add});
+      return launch_tasks(device, all, ImageGradient<4, T, Target>{target});
   }
 }
 
@@ -179,34 +162,24 @@ void add_image_gradient(const OnDevice& device, const Warp<A>& job, const WarpTa
 template <class Index, class A>
 void add_image_gradients(const OnDevice& device, const Warp<A>& job, const std::vector<Features>& sums) {
   for_each_launch<Index>(job, sums, [&](auto type, const WarpTasks<A, Index>& all) {
-    add_image_gradient<Index, decltype(type)>(device, job, all, AtomicAdd<A>{});
+    add_image_gradient<Index, decltype(type)>(device, job, all, NamedSums<A>{});
   });
-}
-
-// The number of terms in one sum, as a power of two: all reads of all output pixels may fall on one pixel.
-int log_terms(int64_t taps, int64_t pixels) {
-  int power = 0;
-  while ((int64_t(1) << power) < taps * taps * pixels) ++power;
-  return power;
 }
 
 // Rare enough that 64-bit indices do for every size.
 template <class A>
 void repeatable_image_gradient(const OnDevice& device, const Warp<A>& job, const Features& features,
-                               const Tensor& incoming, const Tensor& result) {
-  const Tensor largest = zeros_for(result, {1}, std::is_same_v<A, double> ? ScalarType::Long : ScalarType::Int);
-  const Tensor sums = zeros_in(result, {result.size(0), result.size(1), result.size(2), result.size(3)},
-                               ScalarType::Long, features.format);
-  Features target = features;
-  target.out = sums.mutable_data_ptr();
-  auto* const bits = mutable_data<magnitude_bits_t<A>>(largest);
-  const int terms = log_terms(static_cast<int64_t>(job.mode), job.out_height * job.out_width);
-  for_each_launch<int64_t>(job, {target}, [&](auto type, const WarpTasks<A, int64_t>& all) {
+                               const Tensor& result) {
+  const SumTensors<A> tensors(result, {result.size(0), result.size(1), result.size(2), result.size(3)},
+                              features.format);
+  // All reads of all output pixels may fall on one pixel.
+  const int64_t taps = static_cast<int64_t>(job.mode);
+  const IntegerSums<A> sums = tensors.integers(taps * taps * job.out_height * job.out_width);
+  for_each_launch<int64_t>(job, {features}, [&](auto type, const WarpTasks<A, int64_t>& all) {
     using T = decltype(type);
-    find_magnitude<T>(device, incoming, false, bits);
-    add_image_gradient<int64_t, T>(device, job, all, FixedPointAdd<A>{bits, terms});
-    launch(device, result.numel(),
-           FromFixedPoint<T>{data<unsigned long long>(sums), bits, terms, mutable_data<T>(result)});
+    add_image_gradient<int64_t, T>(device, job, all, OtherSums<Magnitudes<A>>{tensors.magnitudes()});
+    add_image_gradient<int64_t, T>(device, job, all, OtherSums<IntegerSums<A>>{sums});
+    launch(device, result.numel(), FromIntegers<T>{sums, mutable_data<T>(result)});
   });
 }
 
@@ -222,7 +195,7 @@ void gradient(const OnDevice& device, const Warp<A>& job, WarpGradients& work, b
     Tensor& result = work.results[i];
     if (!features.out || result.numel() == 0) continue;
     if (deterministic) {
-      repeatable_image_gradient(device, job, features, work.incoming[i], result);
+      repeatable_image_gradient(device, job, features, result);
       continue;
     }
     const ScalarType dtype = accumulate_dtype(features.dtype);

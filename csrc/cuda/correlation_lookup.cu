@@ -41,7 +41,7 @@ Tensor correlation_lookup_cuda(const Tensor& fmap1, const Tensor& pyramid_any, c
   const PyramidShape shape{height, width, levels};
   check_lookup(fmap1, pyramid_any, coords_any, shape, radius);
   const OnDevice device(fmap1);
-  const Tensor pyramid = torch::stable::contiguous(pyramid_any), coords = torch::stable::contiguous(coords_any);
+  const Tensor pyramid = in_packs(pyramid_any), coords = torch::stable::contiguous(coords_any);
   const int64_t side = 2 * radius + 1, plane = fmap1.size(2) * fmap1.size(3);
   Tensor out =
       empty_for(fmap1, {fmap1.size(0), levels * side * side, fmap1.size(2), fmap1.size(3)}, fmap1.scalar_type());

@@ -3,6 +3,7 @@
 
 #include "../common/correlation_checks.h"
 #include "launch.cuh"
+#include "pack.cuh"
 
 namespace photoflow {
 
@@ -10,19 +11,18 @@ constexpr int kWarp = 32;
 constexpr int64_t kMostBlocks = int64_t(1) << 20, kSharedBytes = 40 << 10;
 constexpr unsigned kAllLanes = 0xffffffffu;
 
-// Four float32 or two float64 channels: 16 bytes, which padded_channels keeps aligned.
-template <class A>
-struct Pack {
-  static constexpr int kSize = 16 / static_cast<int>(sizeof(A));
-  A value[kSize];
-};
-
+// Four float32 or two float64 channels, which padded_channels keeps aligned.
 template <class A>
 __device__ Pack<A> load_pack(const A* from) {
   const float4 bits = *reinterpret_cast<const float4*>(from);
   Pack<A> pack;
   memcpy(&pack, &bits, sizeof pack);
   return pack;
+}
+
+inline Tensor in_packs(const Tensor& pyramid) {
+  const Tensor whole = torch::stable::contiguous(pyramid);
+  return aligned<Pack<float>>(whole.const_data_ptr()) ? whole : torch::stable::clone(whole);
 }
 
 template <class T>

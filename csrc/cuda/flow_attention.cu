@@ -42,7 +42,8 @@ Tensor gate(const OnDevice& device, const Tensor& feature, const Tensor& raw, co
         launch(device, feature.numel() / pack,
                GateForward<T, pack>{data<T>(feature), Numbers<A>(raw), data<A>(bias), mutable_data<T>(out), channels});
       };
-      channels % 4 == 0 ? run(std::integral_constant<int, 4>()) : run(std::integral_constant<int, 1>());
+      const bool packed = channels % 4 == 0 && aligned<Pack<T, 4>>(feature.const_data_ptr());
+      packed ? run(std::integral_constant<int, 4>()) : run(std::integral_constant<int, 1>());
     } else {
       const PlaneTiles tiles(feature.size(0), channels, plane);
       run_blocks(device, tiles.count,

@@ -1,5 +1,5 @@
 // forward_splat on CUDA. Sums are added atomically, in float32 whatever the image has: their order, and with it the
-// last bits, may vary, but not where `deterministic` is asked for, which sums in 64-bit integers.
+// last bits, may vary, but not where `deterministic` is asked for, which sums in integers.
 #include "splat_sums.cuh"
 
 namespace photoflow {
@@ -12,12 +12,12 @@ struct SplatResult {
   using A = accumulate_t<T>;
   SplatSource<T, Index> source;
   T* out;
-  A *coverage, *normaliser;
+  A *coverage, *normaliser;  // coverage: null where it was summed in place
   A eps;
 
   // What the sums of the channels are multiplied by.
   __device__ __forceinline__ A scale_of(Index index, A weight, A covered, bool writes) const {
-    if (writes) coverage[index] = covered;
+    if (writes && coverage) coverage[index] = covered;
     if (source.mode == SplatMode::kSum) return A(1);
     const A scale = reciprocal(weight, covered, eps);
     if (!writes) return scale;
@@ -27,8 +27,7 @@ struct SplatResult {
       normaliser[index] = std::numeric_limits<A>::infinity();
     } else {
       const MetricRange<A> range = source.range[index / (source.height * source.width)];
-      const bool by_peak = source.always_by_peak || !range.narrow();
-      normaliser[index] = (by_peak ? source.peak[index] : range.most) + std::log(weight);
+      normaliser[index] = (range.narrow() ? range.most : source.peak[index]) + std::log(weight);
     }
     return scale;
   }
@@ -41,25 +40,22 @@ struct SplatResult {
   }
 };
 
-template <class T, class Index, class Arithmetic>
+template <class T, class Index, class Sums>
 struct SplatFinish {
   using A = accumulate_t<T>;
-  using Sum = typename Arithmetic::Sum;
   SplatResult<T, Index> result;
-  Arithmetic arithmetic;
   SplatTasks<Index> tasks;
-  const Sum *sums, *weights, *coverage;
+  Sums sums, weights, coverage;
 
   __device__ void operator()(int64_t task) const {
     Index index, first;
     tasks.find(static_cast<Index>(task), index, first);
-    const A covered = arithmetic.coverage().read(coverage[index]);
-    const A weight = weights ? arithmetic.weights().read(weights[index]) : covered;
+    const A covered = coverage.read(index);
+    const A weight = weights.at ? weights.read(index) : covered;
     const A scale = result.scale_of(index, weight, covered, first == 0);
-    const auto features = arithmetic.features();
     const Index step = result.source.by.channel, left = result.source.channels - first;
     const Index count = left < tasks.chunk ? left : tasks.chunk, at = result.offset(index) + first * step;
-    for (Index c = 0; c < count; ++c) result.out[at + c * step] = T(features.read(sums[at + c * step]) * scale);
+    for (Index c = 0; c < count; ++c) result.out[at + c * step] = T(sums.read(at + c * step) * scale);
   }
 };
 
@@ -106,17 +102,20 @@ struct SplatCall {
   }
   int64_t pixels() const { return image.size(0) * image.size(2) * image.size(3); }
   int64_t channels() const { return image.size(1); }
+  Tensor like_features(ScalarType dtype) const {
+    return empty_in(image, {image.size(0), image.size(1), image.size(2), image.size(3)}, dtype, format);
+  }
   // Zeros of some type for each pixel.
   Tensor zeros(int64_t lanes, ScalarType dtype) const {
     return zeros_for(image, {image.size(0), image.size(2), image.size(3), lanes}, dtype);
   }
 };
 
+// `coverage`: null where it is summed in place.
 template <class T, class Index>
-SplatResult<T, Index> result_of(const SplatCall& call, const SplatSource<T, Index>& source) {
+SplatResult<T, Index> result_of(const SplatCall& call, const SplatSource<T, Index>& source, accumulate_t<T>* coverage) {
   using A = accumulate_t<T>;
-  return {source, mutable_data<T>(call.out), mutable_data<A>(call.coverage), mutable_data<A>(call.normaliser),
-          A(call.eps)};
+  return {source, mutable_data<T>(call.out), coverage, mutable_data<A>(call.normaliser), A(call.eps)};
 }
 
 template <class T, class Index>
@@ -124,57 +123,56 @@ void splat_packed(const OnDevice& device, const SplatCall& call, const SplatSour
   using A = accumulate_t<T>;
   const Tensor sums = call.zeros(4, call.flow.scalar_type());
   const bool apart = uses_metric(call.mode);
-  Tensor covered = call.coverage;
-  if (apart) torch::stable::zero_(covered);
-  A* const coverage = apart ? mutable_data<A>(covered) : nullptr;
-  launch(device, call.pixels(), SplatAddPacked<T, Index>{source, mutable_data<A>(sums), coverage});
-  launch(device, call.pixels(), SplatFinishPacked<T, Index>{result_of(call, source), data<A>(sums), coverage});
+  Tensor coverage = call.coverage;
+  if (apart) torch::stable::zero_(coverage);
+  A* const written = mutable_data<A>(coverage);
+  launch(device, call.pixels(), SplatAddPacked<T, Index>{source, mutable_data<A>(sums), apart ? written : nullptr});
+  launch(device, call.pixels(),
+         SplatFinishPacked<T, Index>{result_of(call, source, apart ? nullptr : written), data<A>(sums),
+                                     apart ? written : nullptr});
 }
 
-// Sums of `dtype`, laid out as the features: given, or new.
-template <class T, class Index, class Arithmetic>
-void splat_spread(const OnDevice& device, const SplatCall& call, const SplatSource<T, Index>& source,
-                  const Arithmetic& arithmetic, ScalarType dtype) {
-  using Sum = typename Arithmetic::Sum;
+template <class T, class Index>
+void splat_spread(const OnDevice& device, const SplatCall& call, const SplatSource<T, Index>& source) {
+  using A = accumulate_t<T>;
+  using Sums = FloatSums<A>;
   const SplatTasks<Index> tasks(call.pixels(), call.channels(), call.format == MemoryFormat::ChannelsLast);
+  const ScalarType dtype = call.flow.scalar_type();
   // What is summed in the type of the result is summed in the result.
   const bool in_place = call.out.scalar_type() == dtype;
-  Tensor sums =
-      in_place ? call.out
-               : empty_in(call.image, {call.image.size(0), call.channels(), call.image.size(2), call.image.size(3)},
-                          dtype, call.format);
-  Tensor coverage = call.coverage.scalar_type() == dtype ? call.coverage : call.zeros(1, dtype);
+  Tensor sums = in_place ? call.out : call.like_features(dtype);
+  Tensor coverage = call.coverage;
   torch::stable::zero_(sums);
   torch::stable::zero_(coverage);
   const Tensor weights = call.zeros(uses_metric(call.mode) ? 1 : 0, dtype);
-  Sum* const weight = uses_metric(call.mode) ? mutable_data<Sum>(weights) : nullptr;
-  launch(device, tasks.count(),
-         SplatAdd<T, Index, Arithmetic>{source, arithmetic, tasks, mutable_data<Sum>(sums), weight,
-                                        mutable_data<Sum>(coverage)});
+  const Sums of_features{mutable_data<A>(sums)}, of_coverage{mutable_data<A>(coverage)};
+  const Sums of_weights{uses_metric(call.mode) ? mutable_data<A>(weights) : nullptr};
+  launch(device, tasks.count(), SplatAdd<T, Index, Sums>{source, tasks, of_features, of_weights, of_coverage});
   if (call.mode == SplatMode::kSum && in_place) return;
   launch(device, tasks.count(),
-         SplatFinish<T, Index, Arithmetic>{result_of(call, source), arithmetic, tasks, data<Sum>(sums), weight,
-                                           data<Sum>(coverage)});
-}
-
-// The number of terms in one sum, as a power of two: all pixels may land on one, with one corner each.
-int log_terms(int64_t pixels) {
-  int power = 0;
-  while ((int64_t(1) << power) < pixels) ++power;
-  return power;
+         SplatFinish<T, Index, Sums>{result_of(call, source, static_cast<A*>(nullptr)), tasks, of_features, of_weights,
+                                     of_coverage});
 }
 
 template <class T>
 void splat_repeatable(const OnDevice& device, const SplatCall& call, const SplatSource<T, int64_t>& source) {
   using A = accumulate_t<T>;
-  const ScalarType bits = std::is_same_v<A, double> ? ScalarType::Long : ScalarType::Int;
-  const Tensor largest = zeros_for(call.image, {2}, bits);
-  auto* const magnitudes = mutable_data<magnitude_bits_t<A>>(largest);
-  find_magnitude<T>(device, call.image, false, magnitudes);
-  const bool linear = call.mode == SplatMode::kLinear;
-  if (linear) find_magnitude<A>(device, *call.metric, true, magnitudes + 1);
-  const int terms = log_terms(call.image.size(2) * call.image.size(3));
-  splat_spread(device, call, source, Integers<A>{magnitudes, terms, linear}, ScalarType::Long);
+  const int64_t batch = call.image.size(0), height = call.image.size(2), width = call.image.size(3);
+  const int64_t weighed = uses_metric(call.mode) ? batch : 0;
+  const SplatTasks<int64_t> tasks(call.pixels(), call.channels(), call.format == MemoryFormat::ChannelsLast);
+  const SumTensors<A> features(call.image, {batch, call.channels(), height, width}, call.format);
+  const SumTensors<A> weights(call.image, {weighed, 1, height, width}, MemoryFormat::Contiguous);
+  const SumTensors<A> coverage(call.image, {batch, 1, height, width}, MemoryFormat::Contiguous);
+  const int64_t most = height * width;  // all pixels may land on one, with one corner each
+  const IntegerSums<A> sums = features.integers(most), of_weights = weights.integers(most);
+  const IntegerSums<A> of_coverage = coverage.integers(most);
+  launch(device, tasks.count(),
+         SplatAdd<T, int64_t, Magnitudes<A>>{source, tasks, features.magnitudes(), weights.magnitudes(),
+                                             coverage.magnitudes()});
+  launch(device, tasks.count(), SplatAdd<T, int64_t, IntegerSums<A>>{source, tasks, sums, of_weights, of_coverage});
+  launch(device, tasks.count(),
+         SplatFinish<T, int64_t, IntegerSums<A>>{result_of(call, source, mutable_data<A>(call.coverage)), tasks, sums,
+                                                 of_weights, of_coverage});
 }
 
 template <class T, class Index>
@@ -191,8 +189,7 @@ void splat(const OnDevice& device, const SplatCall& call, bool deterministic) {
                                static_cast<Index>(width),
                                call.mode,
                                nullptr,
-                               nullptr,
-                               deterministic};
+                               nullptr};
   // Alive until the kernels are launched: what runs later on the stream comes after them.
   const bool softmax = call.mode == SplatMode::kSoftmax;
   Tensor range = empty_for(call.image, {softmax ? batch : 0, 2}, call.flow.scalar_type());
@@ -209,7 +206,7 @@ void splat(const OnDevice& device, const SplatCall& call, bool deterministic) {
   } else {
     if (call.channels() >= 1 && call.channels() <= 3) return splat_packed(device, call, source);
   }
-  splat_spread(device, call, source, FloatingPoint<A>{}, call.flow.scalar_type());
+  splat_spread(device, call, source);
 }
 
 }  // namespace

@@ -2,13 +2,9 @@
 #pragma once
 
 #include "../common/checks.h"
+#include "pack.cuh"
 
 namespace photoflow {
-
-template <class T, int kCount>
-struct alignas(sizeof(T) * kCount) Pack {
-  T values[kCount];
-};
 
 // Numbers of the second convolution's type, read and written in the type A. Which type that is, is known at run time
 // only: kernels for every pair of types take the compiler long, and a branch that all threads take alike is nothing
@@ -41,11 +37,11 @@ struct Numbers {
     Pack<A, kCount> result;
     typed([&](auto type) {
       const auto values = reinterpret_cast<const Pack<decltype(type), kCount>*>(data)[index];
-      for (int i = 0; i < kCount; ++i) result.values[i] = A(values.values[i]);
+      for (int i = 0; i < kCount; ++i) result.value[i] = A(values.value[i]);
     });
     return result;
   }
-  __device__ A get(int64_t index) const { return pack<1>(index).values[0]; }
+  __device__ A get(int64_t index) const { return pack<1>(index).value[0]; }
 
   __device__ void set(int64_t index, A value) const {
     typed([&](auto type) { static_cast<decltype(type)*>(data)[index] = decltype(type)(value); });

@@ -49,7 +49,6 @@ struct SplatSource {
   SplatMode mode;
   const MetricRange<A>* range;  // of each image; softmax only
   const A* peak;                // (B, H, W), of the target pixels; softmax only
-  bool always_by_peak;          // whatever the range
 
   struct Pixel {
     Landing<A, Index> to;
@@ -64,7 +63,7 @@ struct SplatSource {
     pixel.to = land(px, py, at[0], at[flow_by.channel], width, height);
     pixel.metric = metric ? metric[(batch * height + py) * width + px] : A(1);
     pixel.to.lands = pixel.to.lands && is_finite(pixel.metric);
-    pixel.by_peak = mode == SplatMode::kSoftmax && (always_by_peak || !range[batch].narrow());
+    pixel.by_peak = mode == SplatMode::kSoftmax && !range[batch].narrow();
     pixel.shift = mode == SplatMode::kSoftmax ? range[batch].most : A(0);
     return pixel;
   }
@@ -110,7 +109,7 @@ struct FindPeaks {
   __device__ void operator()(int64_t wide) const {
     const Index index = static_cast<Index>(wide), plane = source.height * source.width;
     const Index batch = index / plane, at = index - batch * plane, py = at / source.width;
-    if (!source.always_by_peak && source.range[batch].narrow()) return;
+    if (source.range[batch].narrow()) return;
     const auto pixel = source.pixel(batch, py, at - py * source.width);
     if (!pixel.to.lands) return;
     for (int k = 0; k < 4; ++k) {
@@ -132,7 +131,7 @@ void find_peaks(const OnDevice& device, SplatSource<T, Index>& source, const Ten
   launch(device, batch * threads, FindRange<A>{source.metric, plane, threads, mutable_data<MetricRange<A>>(range)});
   const SplatSource<A, Index> of_metric{nullptr,        source.flow,     source.metric, source.by,
                                         source.flow_by, source.channels, source.height, source.width,
-                                        source.mode,    source.range,    source.peak,   source.always_by_peak};
+                                        source.mode,    source.range,    source.peak};
   launch(device, batch * plane, FindPeaks<A, Index>{of_metric, mutable_data<A>(peak)});
 }
 

@@ -1,10 +1,8 @@
-// Where the kernels of forward_splat add up, and how: in floating point, or in 64-bit integers, whose sums do not
-// depend on the order of their terms.
+// How the kernels of forward_splat add up what lands.
 #pragma once
 
-#include "fixed_point.cuh"
-#include "magnitude.cuh"
 #include "splat_source.cuh"
+#include "sums.cuh"
 
 namespace photoflow {
 
@@ -26,44 +24,6 @@ __device__ __forceinline__ void add_four(double* to, double a, double b, double 
   atomicAdd(to + 3, d);
 }
 
-template <class A>
-struct FloatingPoint {
-  using Sum = A;
-  static constexpr bool kVectors = true;
-
-  struct Scale {
-    __device__ __forceinline__ void add(A* to, A term) const { atomicAdd(to, term); }
-    __device__ __forceinline__ A read(A sum) const { return sum; }
-  };
-  __device__ __forceinline__ Scale features() const { return {}; }
-  __device__ __forceinline__ Scale weights() const { return {}; }
-  __device__ __forceinline__ Scale coverage() const { return {}; }
-};
-
-template <class A>
-struct Integers {
-  using Sum = unsigned long long;
-  static constexpr bool kVectors = false;
-  const magnitude_bits_t<A>* largest;  // magnitude of a feature, of a metric
-  int log_terms;
-  bool weighs_by_metric;
-
-  struct Scale {
-    FixedPoint point;
-    __device__ __forceinline__ void add(Sum* to, A term) const {
-      if (point.finite) point.add(to, static_cast<double>(term));
-    }
-    __device__ __forceinline__ A read(Sum sum) const { return static_cast<A>(point.sum(sum)); }
-  };
-  // The weights of softmax are at most 1.
-  __device__ __forceinline__ A heaviest() const { return weighs_by_metric ? from_bits(largest[1]) : A(1); }
-  __device__ __forceinline__ Scale features() const {
-    return {FixedPoint::of(static_cast<double>(from_bits(largest[0])) * static_cast<double>(heaviest()), log_terms)};
-  }
-  __device__ __forceinline__ Scale weights() const { return {FixedPoint::of(heaviest(), log_terms)}; }
-  __device__ __forceinline__ Scale coverage() const { return {FixedPoint::of(A(1), log_terms)}; }
-};
-
 // Some channels of one pixel. Neighbouring threads touch neighbouring memory: pixels first where features lie plane by
 // plane, channels first where they lie pixel by pixel.
 template <class Index>
@@ -84,14 +44,12 @@ struct SplatTasks {
 };
 
 // Sums laid out as the features, those of the weights and of the coverage apart.
-template <class T, class Index, class Arithmetic>
+template <class T, class Index, class Sums>
 struct SplatAdd {
   using A = accumulate_t<T>;
-  using Sum = typename Arithmetic::Sum;
   SplatSource<T, Index> source;
-  Arithmetic arithmetic;
   SplatTasks<Index> tasks;
-  Sum *sums, *weights, *coverage;  // weights: null where they are the coverage
+  Sums sums, weights, coverage;  // weights: null where they are the coverage
 
   __device__ void operator()(int64_t task) const {
     Index index, first;
@@ -112,35 +70,33 @@ struct SplatAdd {
       portion[k] = bilinear * source.weight(pixel, target);
       place[k] = row * source.by.row + (corner - row * source.width) * source.by.pixel;
       if (first > 0) continue;
-      arithmetic.coverage().add(coverage + target, bilinear);
-      if (weights) arithmetic.weights().add(weights + target, portion[k]);
+      coverage.add(target, bilinear);
+      if (weights.at) weights.add(target, portion[k]);
     }
     const Index left = source.channels - first, count = left < tasks.chunk ? left : tasks.chunk;
     if (count <= 0) return;
     const Index base = batch * source.by.batch + first * source.by.channel;
-    const T* values = source.image + base + py * source.by.row + px * source.by.pixel;
-    add(portion, place, values, sums + base, count);
+    add(portion, place, source.image + base + py * source.by.row + px * source.by.pixel, base, count);
   }
 
-  __device__ __forceinline__ void add(const A* portion, const Index* place, const T* values, Sum* to,
+  // The channels from `base` on, as many as `count`.
+  __device__ __forceinline__ void add(const A* portion, const Index* place, const T* values, Index base,
                                       Index count) const {
-    if constexpr (Arithmetic::kVectors) {
+    if constexpr (std::is_same_v<Sums, FloatSums<A>>) {
       // Of 4 channels side by side, each pixel's vector is aligned where all pixels have whole vectors.
       if (tasks.pixel_by_pixel && source.channels % 4 == 0) {
         const A a = A(values[0]), b = A(values[1]), c = A(values[2]), d = A(values[3]);
         for (int k = 0; k < 4; ++k) {
           const A p = portion[k];
-          if (p != A(0)) add_four(to + place[k], p * a, p * b, p * c, p * d);
+          if (p != A(0)) add_four(sums.at + base + place[k], p * a, p * b, p * c, p * d);
         }
         return;
       }
     }
-    const auto scale = arithmetic.features();
     for (Index c = 0; c < count; ++c) {
       const A value = A(values[c * source.by.channel]);
-      Sum* const channel = to + c * source.by.channel;
       for (int k = 0; k < 4; ++k) {
-        if (portion[k] != A(0)) scale.add(channel + place[k], portion[k] * value);
+        if (portion[k] != A(0)) sums.add(base + c * source.by.channel + place[k], portion[k] * value);
       }
     }
   }

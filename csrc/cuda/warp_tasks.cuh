@@ -4,6 +4,7 @@
 
 #include "../common/warp.h"
 #include "launch.cuh"
+#include "pack.cuh"
 
 namespace photoflow {
 
@@ -84,15 +85,6 @@ struct PixelReads {
   }
 };
 
-// 16 bytes of features.
-template <class T>
-struct alignas(16) Pack {
-  static constexpr int kSize = 16 / static_cast<int>(sizeof(T));
-  T value[kSize];
-};
-
-inline bool aligned(const void* memory) { return reinterpret_cast<uintptr_t>(memory) % 16 == 0; }
-
 // True where every offset that the kernels compute fits in 32 bits.
 inline bool is_small(const std::vector<Features>& images, const Tensor& image, const Tensor& flow) {
   const int64_t limit = (int64_t(1) << 31) - 4 * kThreads;
@@ -129,8 +121,8 @@ void add_item(WarpTasks<A, Index>& all, const Features& features, int64_t elemen
   item.image_by = narrowed<Index>(features.image_by);
   item.out_by = narrowed<Index>(features.out_by);
   item.pixel_by_pixel = features.format == MemoryFormat::ChannelsLast;
-  item.packed = item.pixel_by_pixel && features.channels % pack == 0 && aligned(features.image) &&
-                aligned(features.grad) && aligned(features.out);
+  item.packed = item.pixel_by_pixel && features.channels % pack == 0 && aligned<Pack<float>>(features.image) &&
+                aligned<Pack<float>>(features.grad) && aligned<Pack<float>>(features.out);
   item.channels = static_cast<Index>(features.channels);
   item.chunk = static_cast<Index>(item.packed ? pack : item.pixel_by_pixel ? kSideChannels : kPlanarChannels);
   item.chunks = (item.channels + item.chunk - 1) / item.chunk;

@@ -60,8 +60,8 @@ def forward_splat(
         out (B, C, H, W) of the image's dtype and memory format, and coverage (B, 1, H, W), sum_p b_pq, float32
         (float64 beside float64). Both are differentiable once with respect to image, flow and metric. On the CPU the
         result does not depend on the number of threads. CUDA adds in no fixed order, but for
-        `torch.use_deterministic_algorithms(True)`: then results repeat to the bit, more slowly, and a feature that is
-        NaN or infinite makes all of the result NaN. Gradients always repeat.
+        `torch.use_deterministic_algorithms(True)`: then results repeat to the bit, more slowly. Gradients always
+        repeat.
 
     Raises:
         ValueError, TypeError: An argument has the wrong shape, device, value or dtype.

@@ -170,19 +170,6 @@ def test_learns_one_batch_and_gradients_reach_all() -> None:
     assert losses[-1] < 0.7 * losses[0]
 
 
-@pytest.mark.cuda
-@torch.no_grad()
-def test_cuda_gives_what_the_cpu_gives(generator: FlowGuidedGenerator) -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    given = scene(61, 70)
-    there, moved = deepcopy(generator).cuda(), {name: value.cuda() for name, value in given.items()}
-    assert_close(there(**moved).cpu(), generator(**given), rtol=1e-3, atol=1e-3)
-    with torch.autocast("cuda", torch.float16):
-        drawn = there(**moved)
-    assert drawn.dtype == torch.float16 and (drawn.cpu() - generator(**given)).abs().mean() < 0.02
-
-
 def test_weights_are_read_from_a_file(generator: FlowGuidedGenerator, tmp_path: Path) -> None:
     path = tmp_path / "generator.pth"
     torch.save(generator.state_dict(), path)

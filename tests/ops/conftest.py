@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+import torch
+
+
+@pytest.fixture
+def deterministic() -> Iterator[None]:
+    """Asks torch, and so the operators, for results that repeat to the bit."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, free_bytes, smooth_flow
+from contract import Arguments, OperatorContract, free_bytes, in_channels_last, shifted, smooth_flow
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -159,6 +159,7 @@ def test_the_operator_itself_refuses_numbers_that_are_no_mode(device: str, mode:
         torch.ops.photoflow.backward_warp_backward(grad, image, flow, mode, padding, *needs)
 
 
+@pytest.mark.usefixtures("deterministic")
 def test_a_list_gives_what_each_alone_gives(device: str) -> None:
     """Layouts and dtypes mixed: whatever is done at once is done as it is alone, gradients too."""
     images = [
@@ -216,6 +217,29 @@ def test_gradients_of_a_flow_that_reads_everywhere(device: str, mode: str, paddi
     got, want = (torch.autograd.grad(o, inputs, weight) for o in (out, expected))
     for mine, other in zip(got, want, strict=True):
         assert_close(mine, other, rtol=1e-3, atol=2e-3)
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_a_large_gradient_takes_nothing_from_others(device: str) -> None:
+    image, flow = torch.rand(1, 2, 40, 50, device=device), smooth_flow(1, 40, 50, dtype=torch.float32, device=device)
+    weight = torch.rand(1, 2, 40, 50, device=device)
+    weight[0, 1, 20, 20], weight[0, 0, 30, 30] = 1e15, torch.inf
+    got, want = (
+        torch.autograd.grad(warp(image.requires_grad_(), flow), image, weight)[0]
+        for warp in (backward_warp, reference.backward_warp)
+    )
+    assert_close(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("last", [False, True])
+def test_memory_that_begins_anywhere(device: str, last: bool) -> None:
+    image, flow = torch.rand(1, 8, 9, 20, device=device), smooth_flow(1, 9, 20, dtype=torch.float32, device=device)
+    moved = shifted(in_channels_last(image) if last else image).requires_grad_()
+    out = backward_warp(moved, shifted(flow))
+    assert_close(out.contiguous(), backward_warp(image, flow))
+    (grad,) = torch.autograd.grad(out, moved, shifted(in_channels_last(image) if last else image))
+    (want,) = torch.autograd.grad(backward_warp(image.requires_grad_(), flow), image, image)
+    assert_close(grad.contiguous(), want)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

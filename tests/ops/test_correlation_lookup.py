@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, free_bytes, replayed, smooth_flow
+from contract import Arguments, OperatorContract, free_bytes, replayed, shifted, smooth_flow
 from torch import Tensor
 from torch.testing import assert_close
 from torchvision.models.optical_flow.raft import CorrBlock
@@ -209,6 +209,19 @@ def test_no_channels_give_0_and_gradients_of_0(device: str, method: str, dtype: 
     assert grads[2] is None or grads[2].abs().sum() == 0
 
 
+def test_a_pyramid_in_memory_that_begins_anywhere(device: str) -> None:
+    fmap1, fmap2 = torch.randn(2, 1, 8, 5, 6, device=device)
+    coords = torch.rand(1, 2, 5, 6, device=device) * 5
+    pyramid = torch.ops.photoflow.correlation_pyramid(fmap2, 2)
+    numbers = (5, 6, 2, 1)
+    expected = torch.ops.photoflow.correlation_lookup(fmap1, pyramid, coords, *numbers)
+    assert_close(torch.ops.photoflow.correlation_lookup(fmap1, shifted(pyramid), coords, *numbers), expected)
+    gradients = torch.ops.photoflow.correlation_lookup_backward
+    want = gradients(expected, fmap1, pyramid, coords, *numbers, True, True, True)
+    got = gradients(expected, fmap1, shifted(pyramid), coords, *numbers, True, True, True)
+    assert_close(got, want)
+
+
 def test_coordinates_far_apart_and_in_step(device: str) -> None:
     """Neighbours whose windows overlap share their loads, and others do not: both are right."""
     maps = [torch.randn(1, 32, 14, 40, device=device, requires_grad=True) for _ in range(2)]
@@ -243,11 +256,9 @@ def test_exports(device: str, method: str) -> None:
             assert_close(got, want)
 
 
-def test_gradients_can_be_captured_in_a_cuda_graph() -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    maps = [torch.randn(1, 32, 12, 16, device="cuda", requires_grad=True) for _ in range(2)]
-    coords = places(1, 12, 16, device="cuda", dtype=torch.float32).requires_grad_()
+def test_gradients_can_be_captured_in_a_cuda_graph(gpu: str) -> None:
+    maps = [torch.randn(1, 32, 12, 16, device=gpu, requires_grad=True) for _ in range(2)]
+    coords = places(1, 12, 16, device=gpu, dtype=torch.float32).requires_grad_()
 
     def gradients() -> tuple[Tensor, ...]:
         out = correlation_lookup(*maps, coords, radius=2, levels=2, method="direct")
@@ -271,12 +282,9 @@ def test_more_than_2_to_the_31_elements(device: str) -> None:
     assert out[0, -1].float().sum() == 6 and out[0, :, -1, -1].float().sum() == 6
 
 
-@pytest.mark.cuda
-def test_cuda_repeats_to_the_bit(device: str) -> None:
-    if device != "cuda":
-        pytest.skip("the CPU's own test is that of the number of threads")
-    maps = [torch.randn(1, 64, 40, 60, device=device, requires_grad=True) for _ in range(2)]
-    coords = places(1, 40, 60, device=device, dtype=torch.float32).requires_grad_()
+def test_cuda_repeats_to_the_bit(gpu: str) -> None:
+    maps = [torch.randn(1, 64, 40, 60, device=gpu, requires_grad=True) for _ in range(2)]
+    coords = places(1, 40, 60, device=gpu, dtype=torch.float32).requires_grad_()
 
     def gradients() -> tuple[Tensor, ...]:
         return torch.autograd.grad((correlation_lookup(*maps, coords, method="direct") ** 2).sum(), [*maps, coords])

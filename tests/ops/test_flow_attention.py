@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from contract import Arguments, OperatorContract, free_bytes, non_contiguous, replayed
+from contract import Arguments, OperatorContract, free_bytes, in_channels_last, non_contiguous, replayed, shifted
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -181,6 +181,17 @@ def test_any_number_of_channels(device: str, channels: int, last: bool, toleranc
         assert_close(got, want, rtol=10 * tolerance[dtype]["rtol"], atol=60 * tolerance[dtype]["atol"])
 
 
+@pytest.mark.parametrize("last", [False, True])
+def test_memory_that_begins_anywhere(device: str, last: bool, tolerance: Any) -> None:
+    for dtype in TestContract.dtypes:
+        tensors = arguments(dtype, device, (5, 33), (5, 33), channels=8)
+        expected = flow_attention(*tensors)
+        moved = [shifted(in_channels_last(t) if last else t).requires_grad_() for t in tensors]
+        got = flow_attention(*moved)
+        assert_close(got.contiguous(), expected, **tolerance[dtype])
+        assert all(grad.isfinite().all() for grad in torch.autograd.grad(got.sum(), moved))
+
+
 def test_one_pixel(device: str) -> None:
     tensors = [tensor.requires_grad_() for tensor in arguments(torch.float64, device, (1, 1), (1, 1))]
     out, expected = flow_attention(*tensors), reference.flow_attention(*tensors)
@@ -203,10 +214,8 @@ def test_exports(device: str) -> None:
         assert_close(program.module()(*example), flow_attention(*example))
 
 
-def test_gradients_can_be_captured_in_a_cuda_graph() -> None:
-    if not torch.cuda.is_available():
-        pytest.skip("no CUDA device")
-    tensors = [tensor.requires_grad_() for tensor in arguments(torch.float32, "cuda", (20, 30), (20, 30))]
+def test_gradients_can_be_captured_in_a_cuda_graph(gpu: str) -> None:
+    tensors = [tensor.requires_grad_() for tensor in arguments(torch.float32, gpu, (20, 30), (20, 30))]
 
     def gradients() -> tuple[Tensor, ...]:
         out = flow_attention(*tensors)

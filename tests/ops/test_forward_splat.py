@@ -207,6 +207,49 @@ def test_more_than_2_to_the_31_elements(device: str, channels: int) -> None:
     assert float(coverage[0, 0, -1].max()) == 0 and float(coverage[0, 0, :-1].min()) == 1
 
 
+@pytest.mark.usefixtures("deterministic")
+@pytest.mark.parametrize("mode", MODES)
+def test_repeatable_sums_are_as_exact_as_others(device: str, mode: str) -> None:
+    """However large one feature or one metric is: what lands elsewhere, and other channels, lose nothing."""
+    image, flow = torch.rand(2, 3, 30, 40, device=device), smooth_flow(2, 30, 40, dtype=torch.float32, device=device)
+    metric = metric_for(mode, 2, 1, 30, 40, device=device)
+    image[0, 1, 9, 9] = 1e15
+    if mode == "linear":
+        metric[0][0, 0, 20, 20] = 1e12
+    expected = reference.forward_splat(image, flow, *metric, mode=mode)
+    for got, want in zip(forward_splat(image, flow, *metric, mode=mode), expected):
+        assert_close(got, want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.usefixtures("deterministic")
+def test_repeatable_sums_of_tiny_weights(device: str) -> None:
+    """A target that two pixels barely touch is as exact as others."""
+    image, flow = torch.rand(1, 2, 64, 64, device=device), torch.full((1, 2, 64, 64), 500.0, device=device)
+    flow[0, :, 5, 5] = 1e-3
+    flow[0, :, 5, 6] = torch.tensor([-1.0, 1e-3])
+    expected = reference.forward_splat(image, flow, mode="average")[0]
+    assert_close(forward_splat(image, flow, mode="average")[0], expected, rtol=1e-5, atol=0.0)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("channels", [2, 4])
+@pytest.mark.usefixtures("deterministic")
+def test_a_feature_that_is_not_finite_reaches_its_four_targets_only(device: str, channels: int, bad: float) -> None:
+    image = torch.rand(1, channels, 8, 9, device=device)
+    flow = torch.full((1, 2, 8, 9), 0.25, device=device)
+    clean = forward_splat(image, flow, mode="average")[0]
+    image[0, 1, 3, 4] = bad
+    out = forward_splat(image, flow, mode="average")[0]
+    assert torch.equal(
+        out[0, 1, 3:5, 4:6].nan_to_num(7, 8, 9), torch.full((2, 2), bad, device=device).nan_to_num(7, 8, 9)
+    )
+    out[0, 1, 3:5, 4:6] = clean[0, 1, 3:5, 4:6]
+    assert_close(out, clean, rtol=1e-6, atol=1e-6)
+    image[0, 1, 3, 5] = -bad  # meets the other in two of them
+    met = forward_splat(image, flow, mode="average")[0]
+    assert met[0, 1, 3:5, 5].isnan().all() and not met[0, 1, 3:5, 4].isfinite().any()
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), -float("inf"), 1e30])
 @pytest.mark.parametrize("mode", MODES)
 def test_a_flow_that_is_not_finite_drops_that_pixel_only(device: str, mode: str, bad: float) -> None:
