@@ -2,7 +2,8 @@
 
 PHOTOFLOW_CUDA=auto|0|1      auto (default) compiles CUDA where it can, 0 never does, 1 fails where it cannot
 PHOTOFLOW_CUDA_ARCHS="8.0 9.0+PTX"   architectures; TORCH_CUDA_ARCH_LIST does the same. Without them: those of the
-                             GPUs in this machine, or if it has none 8.0 and 9.0 with PTX, which newer ones can run
+                             GPUs in this machine, or if it has none 7.5, 8.0 and 9.0 with PTX, which newer ones run;
+                             those that the toolkit knows (building/architectures.py)
 CUDA_HOME, CUDA_PATH         the toolkit's root; without them nvcc on PATH, the toolkit that torch finds and pip's
                              packages are tried (building/cuda_toolkit.py)
 PHOTOFLOW_SANITIZE=address,undefined   compiles the CPU operators with these sanitizers, for tests: slow, and loaded
@@ -12,7 +13,6 @@ PHOTOFLOW_SANITIZE=address,undefined   compiles the CPU operators with these san
 from __future__ import annotations
 
 import os
-import re
 import runpy
 import sys
 from pathlib import Path
@@ -22,31 +22,12 @@ from setuptools import setup
 from torch.utils import cpp_extension
 
 sys.path.insert(0, str(Path(__file__).resolve().parent / "building"))
-from cuda_toolkit import find_toolkit, output_of
+from architectures import ARCHITECTURES, wanted_architectures
+from cuda_toolkit import find_toolkit
 from sanitizers import compile_flags, link_flags, wanted_sanitizers
 
-ARCHITECTURES = ["8.0", "9.0+PTX"]  # covers every GPU since Ampere: code for 8.x, for 9.0, and PTX for newer
 STABLE_ABI = ["-DTORCH_TARGET_VERSION=0x020a000000000000"]  # the stable ABI of torch 2.10
 PYTHON_310 = "0x030A0000"
-
-
-def architectures(root: Path) -> list[str]:
-    """Return the architectures to compile for: those asked for, else those of this machine's GPUs, else the default.
-
-    All but those asked for are limited to the ones that nvcc knows.
-    """
-    asked = os.environ.get("PHOTOFLOW_CUDA_ARCHS") or os.environ.get("TORCH_CUDA_ARCH_LIST")
-    if asked:
-        return re.split(r"[\s;,]+", asked.strip())
-    known = set(re.findall(r"compute_(\d+)", output_of(str(root / "bin" / "nvcc"), "--list-gpu-arch")))
-
-    def fitting(archs: list[str]) -> list[str]:
-        return [arch for arch in archs if arch.removesuffix("+PTX").replace(".", "") in known]
-
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    here = sorted({torch.cuda.get_device_capability(i) for i in range(count)})
-    exact = [f"{major}.{minor}" for major, minor in here]
-    return exact if here and here[0] >= (8, 0) and fitting(exact) == exact else fitting(ARCHITECTURES)
 
 
 def sources(folder: str, suffix: str) -> list[str]:
@@ -62,7 +43,7 @@ elif torch.version.cuda is None:
     toolkit = f"torch {torch.__version__} has no CUDA"
 else:
     toolkit = find_toolkit(torch.version.cuda)
-if not isinstance(toolkit, str) and not architectures(toolkit.root):
+if not isinstance(toolkit, str) and not wanted_architectures(toolkit.root):
     toolkit = f"{toolkit.root} compiles for none of {' '.join(ARCHITECTURES)}"
 if wish == "1" and isinstance(toolkit, str):
     sys.exit(f"photoflow: PHOTOFLOW_CUDA=1, but {toolkit}")
@@ -74,7 +55,7 @@ except ValueError as error:
 
 facts: list[tuple[str, str | None]] = []
 if not isinstance(toolkit, str):
-    archs = architectures(toolkit.root)
+    archs = wanted_architectures(toolkit.root)
     cpp_extension.CUDA_HOME = str(toolkit.root)
     os.environ["TORCH_CUDA_ARCH_LIST"] = ";".join(archs)
     facts = [("PHOTOFLOW_CUDA_VERSION", toolkit.version), ("PHOTOFLOW_CUDA_ARCHS", "_".join(archs))]

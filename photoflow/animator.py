@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import reprlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from photoflow.arrays import Array
 from photoflow.clip import Clip
 from photoflow.deprecated import old_names
-from photoflow.device import check_device, settled_device
+from photoflow.device import check_device, settled_device, torch_loading
 from photoflow.errors import InputError
 from photoflow.io import read_photo
 from photoflow.io.video import MAX_FPS, MIN_FPS
@@ -99,9 +98,6 @@ class Animator:
                 raise InputError(f"weights: those of {kind} are for {uses[kind]} {kind}, got {chosen!r}")
         self._permits = {"offline": offline, "accept_licence": accept_licence}
         self._networks: dict[str, Any] = {}
-        # torch takes seconds to load: it does so while the photo is read and its subject is found.
-        self._loading = threading.Thread(target=_load_renderer, daemon=True)
-        self._loading.start()
         self._device = device
         self._find_depth = DepthFinder(self._settled_device)
         if isinstance(segmenter, str):
@@ -277,11 +273,13 @@ class Animator:
                 if not isinstance(said, Mapping) or not said.keys() <= SAID:
                     known = ", ".join(sorted(SAID))
                     raise InputError(f"layer {name!r}: expected a dictionary with {known}; got {reprlib.repr(said)}")
-                stage.add(name, **said)
+                with torch_loading():
+                    stage.add(name, **said)
                 progress.done(f"{name}: {stage.layers[-1].source}" if len(layers) > 1 else f"subject: {stage.note}")
         else:
             if not everything:
-                stage.find()
+                with torch_loading():
+                    stage.find()
             progress.done(f"subject: {stage.note or 'the whole picture'}")
             for name, said in (layers or {}).items():
                 stage.hold(name, **said)
@@ -314,7 +312,6 @@ class Animator:
         return GeneratedRenderer(exact, rgb, moving, generator, self._settled_device())
 
     def _settled_device(self) -> str:
-        self._loading.join()
         return settled_device(self._device)
 
 
@@ -323,10 +320,6 @@ def _played(
 ) -> Renderer:
     """Return the renderer whose layers a player gets: what stays in the picture is cut out, too."""
     return staging.renderer(plans, cameras, loose=True)[0] if staging.rests(plans, cameras) else renderer
-
-
-def _load_renderer() -> None:
-    importlib.import_module("photoflow.render.layered")
 
 
 def _flows_all_over(parts: Sequence[tuple[int | str | None, Motion]]) -> bool:

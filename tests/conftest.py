@@ -44,17 +44,6 @@ def gpu(request: pytest.FixtureRequest) -> str:
     return there(request.param, request.config)
 
 
-@pytest.fixture
-def float32_products() -> Iterator[None]:
-    """Products in full float32 on a GPU, which else rounds their factors to 10 bits (TF32)."""
-    import torch
-
-    kept = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
-    torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
-    yield
-    torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = kept
-
-
 @pytest.fixture(autouse=True)
 def _fixed_seed(request: pytest.FixtureRequest) -> None:
     """Seed torch before each test, but do not load it for tests that do without."""
@@ -64,6 +53,28 @@ def _fixed_seed(request: pytest.FixtureRequest) -> None:
         import torch  # waits where another thread is still loading it
 
         torch.manual_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _full_float32(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let a GPU multiply float32 in full precision: convolutions may round to TF32, of 10 bits, if they are let.
+
+    As above, torch is not loaded for that.
+    """
+    import sys
+
+    if "torch" not in sys.modules:
+        yield
+        return
+    import torch
+
+    products = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
+    before = [product.fp32_precision for product in products]
+    for product in products:
+        product.fp32_precision = "ieee"
+    yield
+    for product, precision in zip(products, before):
+        product.fp32_precision = precision
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """From a photo to a clip."""
 
+import subprocess
+import sys
 from fractions import Fraction
 
 import cv2
@@ -318,6 +320,40 @@ def test_devices(monkeypatch, scene):
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(InputError, match="'cuda:1' is not available"):
         Animator(device="cuda:1", offline=True).animate(scene[0], mask=scene[1])
-    monkeypatch.setattr("photoflow.ops.build_info", lambda: {"cuda_loaded": False, "summary": "no CUDA"})
-    with pytest.raises(InputError, match="cannot be used; built were no CUDA"):
+    monkeypatch.setattr("photoflow.ops._library._CUDA_MISSING", "photoflow was built without CUDA")
+    with pytest.raises(InputError, match=r"'cuda' cannot be used, .*: photoflow was built without CUDA"):
         Animator(device="cuda", offline=True).animate(scene[0], mask=scene[1])
+
+
+# Waits until a thread has begun to import torch, or for no longer than that would take, and imports a part of it.
+PART_OF_TORCH = """
+import sys, time
+import numpy as np
+from photoflow import Animator, InputError
+animator = Animator(offline=True)
+try:
+    {call}
+except InputError as error:
+    print("refused", end=" ")
+until = time.monotonic() + 1
+while "torch" not in sys.modules and time.monotonic() < until:
+    time.sleep(0.001)
+from torch.nn import functional
+print(functional.relu.__name__)
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("pass", "relu"),
+        ("animator.prepare('absent.jpg')", "refused relu"),
+        ("animator.prepare(np.zeros((20, 30, 3), np.uint8), points=[(90, 90)])", "refused relu"),
+    ],
+    ids=["made", "no photo", "nothing at a point"],
+)
+def test_a_callers_own_import_of_torch_meets_no_other(call, said):
+    """It would see half of a torch that another thread is loading, and break that, too."""
+    code = PART_OF_TORCH.format(call=call)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.strip() == said, done.stderr

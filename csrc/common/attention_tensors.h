@@ -73,7 +73,7 @@ inline Tensor convolve(const Tensor& input, const Tensor& weight) {
   return in_format(output, MemoryFormat::ChannelsLast);
 }
 
-// The gradients of `convolve`; undefined where not asked for.
+// The gradients of `convolve`, that of the weight in the weight's format; undefined where not asked for.
 struct ConvolutionGradients {
   std::optional<Tensor> input, weight;
 };
@@ -101,7 +101,7 @@ inline ConvolutionGradients convolve_backward(const Tensor& grad, const Tensor& 
   const Tensor input_grad = to<Tensor>(stack[0]), weight_grad = to<Tensor>(stack[1]);
   const Tensor bias_grad = to<Tensor>(stack[2]);  // undefined; taken out of the stack to be released
   if (needs_input) gradients.input = in_format(input_grad, MemoryFormat::ChannelsLast);
-  if (needs_weight) gradients.weight = weight_grad;
+  if (needs_weight) gradients.weight = in_format(weight_grad, format_of(weight));
   return gradients;
 }
 
@@ -124,8 +124,9 @@ inline Tensor zero_gradient(const Tensor& of, bool needed) {
 
 inline SixTensors zero_gradients(const Tensor& feature, const Tensor& flow, const Tensor& w1, const Tensor& b1,
                                  const Tensor& w2, const Tensor& b2, const Needs& needs) {
+  const Tensor grad_w2 = in_format(zero_gradient(w2, needs.w2), needs.w2 ? format_of(w2) : MemoryFormat::Contiguous);
   return {zero_gradient(feature, needs.feature), zero_gradient(flow, needs.flow), zero_gradient(w1, needs.w1),
-          zero_gradient(b1, needs.b1),           zero_gradient(w2, needs.w2),     zero_gradient(b2, needs.b2)};
+          zero_gradient(b1, needs.b1),           grad_w2,                         zero_gradient(b2, needs.b2)};
 }
 
 // A new tensor like the features, in their format.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -59,6 +60,8 @@ AcceptLicence = Annotated[
 ]
 
 
+_CUDA_NO_MEMORY = 2  # cudaErrorMemoryAllocation
+
 Read = Mapping[str, Sequence[Path | None]]  # files that are read, by what they are; None: not given
 
 
@@ -83,9 +86,23 @@ def main() -> None:
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Return whether numpy, torch or OpenCV could not get the memory they asked for."""
-    said = str(error).lower()
-    return isinstance(error, MemoryError) or "allocate memory" in said or "out of memory" in said or "-4:" in said
+    """Return whether Python, numpy, torch, OpenCV or the system could not get the memory they asked for.
+
+    Kinds and codes say so; a text does only where torch has nothing else, on the CPU.
+    """
+    if isinstance(error, MemoryError):  # of numpy and FFmpeg, too
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # An error of a library can only be where that was loaded.
+    if (opencv := sys.modules.get("cv2")) and isinstance(error, opencv.error):
+        return bool(error.code == opencv.Error.StsNoMem)
+    if torch := sys.modules.get("torch"):
+        if isinstance(error, torch.AcceleratorError):
+            return getattr(error, "error_code", None) == _CUDA_NO_MEMORY
+        on_the_cpu = type(error) is RuntimeError and "DefaultCPUAllocator:" in str(error)
+        return isinstance(error, torch.OutOfMemoryError) or on_the_cpu
+    return False
 
 
 def fail(line: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 Margins = tuple[int, int, int, int]  # left, right, top, bottom, as torch's pad takes them
@@ -54,7 +53,7 @@ def margins_to(planes: Tensor, multiple: int, least: int = 0) -> Margins:
 
 def padded(planes: Tensor, margins: Margins) -> Tensor:
     """Pad planes (B, C, H, W) by repeating their border outwards."""
-    return F.pad(planes, margins, mode="replicate") if any(margins) else planes
+    return nn.functional.pad(planes, margins, mode="replicate") if any(margins) else planes
 
 
 def cropped(planes: Tensor, margins: Margins) -> Tensor:

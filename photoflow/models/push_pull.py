@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 
 def push_pull(colours: Tensor, weight: Tensor, gain: float = 1.0) -> Tensor:
@@ -25,7 +24,7 @@ def push_pull(colours: Tensor, weight: Tensor, gain: float = 1.0) -> Tensor:
     """
     levels = [(colours * weight, weight)]
     while max(levels[-1][0].shape[2:]) > 1:
-        sums, known = (F.avg_pool2d(F.pad(one, _to_even(one)), 2) for one in levels[-1])
+        sums, known = (nn.functional.avg_pool2d(nn.functional.pad(one, _to_even(one)), 2) for one in levels[-1])
         if gain > 1:
             grown = (gain * known).clamp(max=1)
             sums, known = sums * (grown / (known + 1e-6)), grown
@@ -33,7 +32,7 @@ def push_pull(colours: Tensor, weight: Tensor, gain: float = 1.0) -> Tensor:
     result = levels[-1][0] / (levels[-1][1] + 1e-6)
     for sums, known in reversed(levels[:-1]):
         share = known.clamp(max=1)
-        wider = F.interpolate(result, size=sums.shape[2:], mode="bilinear", align_corners=False)
+        wider = nn.functional.interpolate(result, size=sums.shape[2:], mode="bilinear", align_corners=False)
         result = sums / (known + 1e-6) * share + wider * (1 - share)
     return result
 

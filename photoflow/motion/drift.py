@@ -199,14 +199,14 @@ class DriftField(InPlaceField):
 
     def flow(self, t: float) -> Tensor:
         """Return the displacement (2, H, W) float32, pixels, after `t` seconds; constant beyond half a period."""
-        import torch.nn.functional as F
+        from torch import nn
 
         _, height, width = self.velocity.shape
         steps = self._ahead if t >= 0 else self._behind
         at = min(abs(t) / (self.period / 2), 1.0) * self.STEPS
         low = min(int(at), self.STEPS - 1)
         flow = steps[low] + (at - low) * (steps[low + 1] - steps[low])
-        dense = F.interpolate(flow[None], self.size, mode="bilinear", align_corners=False)[0]
+        dense = nn.functional.interpolate(flow[None], self.size, mode="bilinear", align_corners=False)[0]
         dense[0] *= self.size[1] / width
         dense[1] *= self.size[0] / height
         return dense

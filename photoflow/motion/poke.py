@@ -200,12 +200,12 @@ class PokeField(MotionField):
         return self._dense(modes.displacement().mul_(self._step * self.factor * self._share(t)))
 
     def _dense(self, flow: Tensor) -> Tensor:
-        import torch.nn.functional as F
+        from torch import nn
 
         if self._step == 1:
             return flow
         sides = [self._step * (side - 1) + 1 for side in flow.shape[1:]]
-        dense = F.interpolate(flow[None], sides, mode="bilinear", align_corners=True)[0]
+        dense = nn.functional.interpolate(flow[None], sides, mode="bilinear", align_corners=True)[0]
         return dense[:, : self._size[0], : self._size[1]].contiguous()
 
     def _share(self, t: float) -> float:

@@ -118,9 +118,9 @@ class WaterField(InPlaceField):
         return WaterField(self._waves.scaled(factor), self._size)
 
     def _looked_at(self, t: float) -> Tensor:
-        import torch.nn.functional as F
+        from torch import nn
 
         height, width = self._size
         coarse = self._waves.flow(t)[None]
         size = [STEP * side for side in coarse.shape[2:]]
-        return F.interpolate(coarse, size, mode="bilinear", align_corners=False)[0, :, :height, :width]
+        return nn.functional.interpolate(coarse, size, mode="bilinear", align_corners=False)[0, :, :height, :width]

@@ -76,8 +76,9 @@ class WithinField(InPlaceField):
         return (self._field.flow(t) * self._ease)[None]
 
     def _dense(self, coarse: Tensor) -> Tensor:
-        import torch.nn.functional as F
+        from torch import nn
 
         height, width = self._size
         size = [STEP * side for side in coarse.shape[2:]]
-        return F.interpolate(coarse * STEP, size, mode="bilinear", align_corners=False)[0, :, :height, :width]
+        dense = nn.functional.interpolate(coarse * STEP, size, mode="bilinear", align_corners=False)
+        return dense[0, :, :height, :width]

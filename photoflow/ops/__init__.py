@@ -9,7 +9,7 @@ Importing this module loads torch and registers the operators as `torch.ops.phot
 
 from __future__ import annotations
 
-from photoflow.ops._library import build_info
+from photoflow.ops._library import build_info, why_not_on
 from photoflow.ops.backward_warp import backward_warp
 from photoflow.ops.correlation_lookup import Correlation, correlation_lookup
 from photoflow.ops.flow_attention import flow_attention
@@ -27,4 +27,5 @@ __all__ = [
     "occlusion",
     "range_map",
     "repeatable",
+    "why_not_on",
 ]

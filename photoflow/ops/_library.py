@@ -7,10 +7,12 @@ beside a CPU-only torch.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
+import re
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -89,6 +91,7 @@ _C = _load()
 
 OPERATORS = ("backward_warp", "correlation_lookup", "flow_attention", "forward_splat", "occlusion")
 REBUILD = "PHOTOFLOW_CUDA=1 pip install --no-build-isolation --no-deps --force-reinstall --no-cache-dir ."
+_ADVICE = "Rebuild them with a CUDA toolkit (without one, the build tells how pip brings it), in photoflow's sources"
 
 
 def _built() -> dict[str, str | None]:
@@ -122,17 +125,65 @@ def _load_cuda() -> str | None:
 _CUDA_MISSING = _load_cuda()
 
 
+def runs_on(architectures: Sequence[str], capability: tuple[int, int]) -> bool:
+    """Return whether code for some architectures runs on a GPU.
+
+    Args:
+        architectures: as torch names them: "8.6" runs on all 8.x from 8.6 on, "9.0+PTX" on everything newer too, "9.0a"
+            on 9.0 alone, "10.0f" on the 10.x from there on.
+        capability: the GPU's compute capability, major and minor.
+    """
+    for architecture in architectures:
+        parts = re.fullmatch(r"(\d+)\.(\d+)([af]?)(\+PTX)?", architecture)
+        if parts is None:
+            return True  # a name such as "Turing": CUDA itself says at the launch if that is none of this GPU
+        built, alone, newer = (int(parts[1]), int(parts[2])), parts[3], parts[4] and not parts[3]
+        same = capability == built if alone == "a" else capability[0] == built[0] and capability >= built
+        if same or (newer and capability >= built):
+            return True
+    return False
+
+
+def why_not_on(device: torch.device) -> str | None:
+    """Return why the operators cannot be used on a device, with the command that helps; None if they can.
+
+    Args:
+        device: of a tensor, or "cuda" for the present CUDA device.
+    """
+    if device.type != "cuda":
+        return None
+    if _CUDA_MISSING is not None:
+        return f"{_CUDA_MISSING}. {_ADVICE}: {REBUILD}"
+    return _unfit(torch.cuda.current_device() if device.index is None else device.index)
+
+
+@functools.cache
+def _unfit(index: int) -> str | None:
+    """Return why the CUDA operators do not run on a GPU, seen once a GPU; None if they do."""
+    architectures, capability = (_built()["architectures"] or "").split("_"), torch.cuda.get_device_capability(index)
+    if runs_on(architectures, capability):
+        return None
+    here = "{}.{}".format(*capability)
+    wanted = " ".join(sorted([*architectures, here], key=lambda name: [int(v) for v in re.findall(r"\d+", name)]))
+    return (
+        f"they were built for compute capability {', '.join(architectures)}, and this GPU has {here}. {_ADVICE}: "
+        f'PHOTOFLOW_CUDA_ARCHS="{wanted}" {REBUILD}'
+    )
+
+
 def require_operators(operator: str, device: torch.device) -> None:
     """Raise with the command that helps if the operators for a device are not there.
 
     Raises:
-        RuntimeError: The device is a CUDA device and the CUDA operators are not loaded.
+        RuntimeError: The device is a CUDA device, and the CUDA operators are not loaded or not built for it.
     """
-    if device.type == "cuda" and _CUDA_MISSING is not None:
-        raise RuntimeError(
-            f"{operator}: no CUDA operators for a tensor on {device}: {_CUDA_MISSING}. Rebuild them with a CUDA "
-            f"toolkit (without one, the build tells how pip brings it), in photoflow's source folder: {REBUILD}"
-        )
+    if (why := why_not_on(device)) is not None:
+        raise RuntimeError(f"{operator}: no CUDA operators for a tensor on {device}: {why}")
+
+
+# torch.compile runs it instead of tracing it, as torch.compiler.assume_constant_result would say, whose import takes
+# seconds.
+require_operators._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 def build_info() -> dict[str, Any]:

@@ -19,6 +19,7 @@ from photoflow.ops._contract import (
 
 _NAME = "flow_attention"
 _NEEDS = 6  # tensor arguments, and so gradients
+_KEEPING = (0, 4)  # of these, feature and w2 have gradients in their own memory format; the others' are contiguous
 
 
 def _native_on_the_cpu() -> tuple[torch.dtype, ...]:
@@ -126,10 +127,10 @@ def flow_attention(feature: Tensor, flow: Tensor, w1: Tensor, b1: Tensor, w2: Te
     return result
 
 
-def _empty_in_format(feature: Tensor) -> Tensor:
-    """Allocate a tensor like the features, in their format: pixel by pixel only where they lie so without gaps."""
-    dense = feature.is_contiguous(memory_format=torch.channels_last) and not feature.is_contiguous()
-    return torch.empty_like(feature, memory_format=torch.channels_last if dense else torch.contiguous_format)
+def _empty_in_format(of: Tensor) -> Tensor:
+    """Allocate a tensor like another, in its format: pixel by pixel only where that lies so without gaps."""
+    dense = of.is_contiguous(memory_format=torch.channels_last) and not of.is_contiguous()
+    return torch.empty_like(of, memory_format=torch.channels_last if dense else torch.contiguous_format)
 
 
 @torch.library.register_fake("photoflow::flow_attention")
@@ -152,12 +153,13 @@ def _fake_backward(
     raw: Tensor,
     *needs: bool,
 ) -> tuple[Tensor, ...]:
-    def gradient(of: Tensor, needed: bool) -> Tensor:
-        return of.new_empty((of.shape[0] if needed else 0, *of.shape[1:]))
-
-    first = _empty_in_format(feature) if needs[0] else gradient(feature, False)
-    others = (gradient(of, needed) for of, needed in zip((flow, w1, b1, w2, b2), needs[1:]))
-    return first, *others
+    gradients = []
+    for place, (of, needed) in enumerate(zip((feature, flow, w1, b1, w2, b2), needs)):
+        if needed and place in _KEEPING:
+            gradients.append(_empty_in_format(of))
+        else:
+            gradients.append(of.new_empty((of.shape[0] if needed else 0, *of.shape[1:])))
+    return tuple(gradients)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> None:

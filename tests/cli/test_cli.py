@@ -1,12 +1,15 @@
 """The command line, as a person uses it and misuses it."""
 
+import errno
 import signal
 import subprocess
 import sys
 
+import av.error
 import cv2
 import numpy as np
 import pytest
+import torch
 from command import run
 
 from photoflow import cli, motion
@@ -158,25 +161,60 @@ def test_a_closed_terminal_ends_as_an_interrupt_does(monkeypatch, capsys):
             signal.signal(one, handler)
 
 
-def test_lack_of_memory_is_one_line(files, tmp_path, monkeypatch, capsys):
-    errors = (
+def raised(call):
+    """The error that a call ends in."""
+    with pytest.raises(Exception) as error:
+        call()
+    return error.value
+
+
+def lacks_of_memory():
+    """Errors of every library, most of them asked for more than there can be."""
+    on_a_gpu = torch.AcceleratorError("CUDA error: out of memory")
+    on_a_gpu.error_code = 2
+    return [
         MemoryError(),
-        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"),
-        RuntimeError("CUDA out of memory. Tried to allocate 9 GiB"),
-        cv2.error("OpenCV(5.0.0) alloc.cpp:73: error: (-4:Insufficient memory) Failed to allocate 9 bytes"),
-    )
-    for error in errors:
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory"),
+        raised(lambda: np.empty(1 << 50)),
+        raised(lambda: torch.empty(1 << 50)),
+        raised(lambda: cv2.resize(np.zeros((9, 9), np.uint8), (2_000_000, 2_000_000))),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB"),
+        on_a_gpu,
+    ]
+
+
+def test_lack_of_memory_is_one_line(files, tmp_path, monkeypatch, capsys):
+    for error in lacks_of_memory():
         monkeypatch.setattr("photoflow.segment.Segmenter.__call__", lambda *_, e=error, **__: (_ for _ in ()).throw(e))
         code, said = run(monkeypatch, capsys, "animate", files / "photo.jpg", "-o", tmp_path / "a.mp4", "--offline")
         assert code == 2 and said.splitlines() == [said.strip()] and "smaller --size needs less" in said
     assert list(tmp_path.iterdir()) == []
 
 
+def other_errors():
+    """Errors of which a text speaks of memory or has a number that is OpenCV's for it, and of others' kinds."""
+    on_a_gpu = torch.AcceleratorError("CUDA error: an illegal memory access was encountered; out of memory is code 2")
+    on_a_gpu.error_code = 700
+    return [
+        ZeroDivisionError("division by zero"),
+        ValueError("expected 3 numbers, got 1:-4: and 7"),
+        IndexError("slice -4: of 3 entries"),
+        RuntimeError("cannot allocate memory map of 3 keys"),
+        KeyError("out of memory"),
+        OSError(errno.EIO, "cannot allocate memory"),
+        raised(lambda: cv2.resize(np.zeros((9, 9), np.uint8), (0, 0))),
+        on_a_gpu,
+    ]
+
+
 def test_other_errors_are_not_hidden(files, tmp_path, monkeypatch):
-    monkeypatch.setattr("photoflow.segment.Segmenter.__call__", lambda *_, **__: 1 / 0)
     monkeypatch.setattr(sys, "argv", ["photoflow", "animate", str(files / "photo.jpg"), "-o", str(tmp_path / "a.mp4")])
-    with pytest.raises(ZeroDivisionError):
-        cli.main()
+    for error in other_errors():
+        monkeypatch.setattr("photoflow.segment.Segmenter.__call__", lambda *_, e=error, **__: (_ for _ in ()).throw(e))
+        with pytest.raises(type(error)) as seen:
+            cli.main()
+        assert seen.value is error
 
 
 def test_a_failure_while_writing_keeps_what_was_there(files, tmp_path, monkeypatch, capsys):

@@ -74,8 +74,7 @@ def test_layout_of_the_older_version() -> None:
         assert found[f"block{index}.lastconv.0.weight"] == [width, 24, 4, 4]
 
 
-def test_numbers_are_the_published_ones(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+def test_numbers_are_the_published_ones(device: str) -> None:
     network, pictures = fill(IFNet()).to(device), [picture.to(device) for picture in pair(128, 192)]
     with torch.no_grad():
         outputs = {f"out_t0{t * 100:.0f}": network(*pictures, t) for t in (0.5, 0.25)}

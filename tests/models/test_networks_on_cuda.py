@@ -81,7 +81,6 @@ NETWORKS: dict[str, Callable[[], Made]] = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-@pytest.mark.usefixtures("float32_products")
 @torch.no_grad()
 def test_cuda_gives_what_the_cpu_gives(name: str, gpu: str) -> None:
     network, planes, options = NETWORKS[name]()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 import torch
+from fakes import FakeCheck
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.testing import assert_close
@@ -104,6 +105,14 @@ def forward_derivatives(call: Callable[[Tensor], Any], at: Tensor) -> list[Calla
         lambda: torch.func.jacfwd(call)(at),
         lambda: torch.func.jvp(torch.func.vmap(call), (at[None],), (torch.ones_like(at)[None],)),
     ]
+
+
+LAYOUTS: dict[str, Callable[[Tensor], Tensor]] = {
+    "contiguous": lambda tensor: tensor,
+    "channels-last": in_channels_last,
+    "strided": lambda tensor: non_contiguous(tensor) if tensor.dim() == 4 else tensor,
+    "expanded": lambda tensor: tensor[:1].expand_as(tensor),
+}
 
 
 class OperatorContract:
@@ -262,6 +271,33 @@ class OperatorContract:
                 last = [in_channels_last(t.detach()) for t in tensors]
                 last = [t.requires_grad_(self.differentiable) for t in last]
                 torch.library.opcheck(self.raw, self.raw_arguments(last, mode))
+
+    @pytest.mark.parametrize("layout", LAYOUTS)
+    def test_fakes_are_laid_out_as_results(self, device: str, mode: Arguments, layout: str) -> None:
+        """Strides of results and of gradients, on which a compiler relies."""
+        everything = range(len(self.tensors(torch.float32, device, mode, (5, 6))))
+        for dtype in self.dtypes:
+            self.check_fakes(self.tensors(dtype, device, mode, (5, 6)), mode, layout, everything, everything)
+        for size in ((1, 7), (6, 1), (0, 3)):
+            self.check_fakes(self.tensors(torch.float32, device, mode, size), mode, layout, everything, everything)
+        tensors = self.tensors(torch.float32, device, mode, (5, 6))
+        for alone in ([i] for i in everything):
+            self.check_fakes(tensors, mode, layout, alone, everything)
+            self.check_fakes(tensors, mode, layout, everything, alone)
+
+    def check_fakes(
+        self, tensors: list[Tensor], mode: Arguments, layout: str, changed: Sequence[int], asked: Sequence[int]
+    ) -> None:
+        """Compare a call with its fake, some arguments in a layout and some gradients asked for."""
+        laid = [LAYOUTS[layout](tensor) if i in changed else tensor for i, tensor in enumerate(tensors)]
+        inputs = [tensor.detach().requires_grad_(self.differentiable and i in asked) for i, tensor in enumerate(laid)]
+        with FakeCheck() as check:
+            outputs = self.run(inputs, mode)
+            if self.differentiable:
+                leaves = [inputs[i] for i in asked]
+                torch.autograd.grad([output.sum() for output in outputs], leaves, allow_unused=True)
+        assert self.raw.name() in check.called
+        assert not self.differentiable or f"{self.raw.name()}_backward" in check.called
 
     def test_compiles_without_a_break(self, device: str, mode: Arguments) -> None:
         torch._dynamo.reset()

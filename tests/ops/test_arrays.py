@@ -77,6 +77,45 @@ def test_the_array_lives_as_long_as_the_tensor() -> None:
     assert (tensor == 7).all()
 
 
+@pytest.mark.cuda
+@pytest.mark.parametrize("name", CALLS)
+def test_cupy_arrays_come_in_and_go_out(name: str) -> None:
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    cupy = pytest.importorskip("cupy", reason="CuPy is not installed: photoflow[cupy-cuda12x] or [cupy-cuda13x]")
+    operator, tensors = CALLS[name]
+    results = operator(*(cupy.asarray(tensor.numpy()) for tensor in tensors))
+    expected = operator(*(tensor.cuda() for tensor in tensors))
+    results, expected = (r if isinstance(r, tuple) else (r,) for r in (results, expected))
+    for got, want in zip(results, expected, strict=True):
+        torch.testing.assert_close(got, want)
+        array = cupy.from_dlpack(got)
+        assert array.data.ptr == got.data_ptr() and array.shape == tuple(got.shape)
+
+
+def test_the_protocol_is_asked_for_the_device_and_then_for_the_memory() -> None:
+    """As of CuPy's arrays, for which a CPU array stands: its own device is asked for, never a copy."""
+    asked: list[Any] = []
+
+    class Asked(Foreign):
+        def __dlpack__(self, **options: Any) -> Any:
+            asked.append(options)
+            return super().__dlpack__(**options)
+
+        def __dlpack_device__(self) -> Any:
+            asked.append("device")
+            return super().__dlpack_device__()
+
+    assert as_tensor("operator", "argument", Asked(IMAGE)).data_ptr() == IMAGE.data_ptr()
+    assert asked[0] == "device" and len(asked) == 2 and not asked[1].get("copy")
+
+
+def test_results_go_out_where_they_lie() -> None:
+    for result in (backward_warp(IMAGE, FLOW), forward_splat(IMAGE, FLOW)[0]):
+        array = np.from_dlpack(result)
+        assert array.__array_interface__["data"][0] == result.data_ptr() and np.array_equal(array, result.numpy())
+
+
 def test_an_array_that_no_tensor_can_share_is_an_error() -> None:
     for array in (IMAGE.numpy()[:, :, ::-1], IMAGE.numpy().astype(">f4")):
         with pytest.raises(TypeError, match=r"^backward_warp: image: expected an array that a tensor can share, got"):

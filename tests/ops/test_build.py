@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 import torch
 
@@ -50,6 +52,73 @@ def test_a_cuda_tensor_without_cuda_operators_gets_the_command(monkeypatch: pyte
         _library.require_operators("backward_warp", torch.device("cuda", 0))
     assert _library.REBUILD in str(error.value) and "PHOTOFLOW_CUDA=1 pip install" in _library.REBUILD
     _library.require_operators("backward_warp", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("architectures", "fit", "unfit"),
+    [
+        (["7.5", "8.0", "9.0+PTX"], [(7, 5), (8, 0), (8, 9), (9, 0), (10, 0), (12, 1)], [(7, 0), (7, 2), (6, 1)]),
+        (["8.6"], [(8, 6), (8, 9)], [(8, 0), (7, 5), (9, 0)]),
+        (["8.0", "12.0"], [(8, 0), (12, 1)], [(9, 0), (10, 0), (7, 5)]),
+        (["8.6+PTX"], [(8, 6), (9, 0)], [(8, 0)]),
+        (["9.0a"], [(9, 0)], [(9, 1), (10, 0)]),
+        (["10.0f+PTX"], [(10, 0), (10, 3)], [(9, 0), (12, 0)]),
+        (["Turing"], [(6, 1), (7, 5)], []),  # a name is left to CUDA
+    ],
+)
+def test_code_runs_on_its_major_version_and_ptx_on_newer_ones(architectures, fit, unfit) -> None:
+    assert [capability for capability in fit if not _library.runs_on(architectures, capability)] == []
+    assert [capability for capability in unfit if _library.runs_on(architectures, capability)] == []
+
+
+@pytest.fixture
+def gpus(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[int, int]]]:
+    """The capabilities of made-up GPUs, beside operators that were built for 8.0 and from 9.0 on."""
+    found: list[tuple[int, int]] = []
+    facts = {"cuda": "13.0", "architectures": "8.0_9.0+PTX", "simd": "avx2", "sanitizers": None}
+    monkeypatch.setattr(_library, "_CUDA_MISSING", None)
+    monkeypatch.setattr(_library, "_built", lambda: facts)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda index: found[index])
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1)
+    _library._unfit.cache_clear()
+    yield found
+    _library._unfit.cache_clear()
+
+
+def test_a_gpu_that_was_not_built_for_gets_a_line_with_the_command(gpus: list[tuple[int, int]]) -> None:
+    gpus += [(8, 6), (7, 5), (12, 0)]
+    for fitting in (0, 2):
+        _library.require_operators("backward_warp", torch.device("cuda", fitting))
+    for device in (torch.device("cuda", 1), torch.device("cuda")):
+        with pytest.raises(RuntimeError) as error:
+            _library.require_operators("backward_warp", device)
+        said = str(error.value)
+        assert said.startswith(f"backward_warp: no CUDA operators for a tensor on {device}: they were built for ")
+        assert "compute capability 8.0, 9.0+PTX, and this GPU has 7.5" in said and "\n" not in said
+        assert said.endswith(f'PHOTOFLOW_CUDA_ARCHS="7.5 8.0 9.0+PTX" {_library.REBUILD}')
+
+
+def test_a_gpu_is_looked_at_once(gpus: list[tuple[int, int]]) -> None:
+    gpus.append((8, 0))
+    _library.require_operators("backward_warp", torch.device("cuda", 0))
+    gpus.clear()
+    _library.require_operators("forward_splat", torch.device("cuda", 0))
+
+
+def test_a_gpu_is_looked_at_while_a_function_is_compiled(gpus: list[tuple[int, int]]) -> None:
+    gpus += [(8, 0), (7, 5)]
+
+    def compiled(device: torch.device) -> Callable[[torch.Tensor], torch.Tensor]:
+        def function(x: torch.Tensor) -> torch.Tensor:
+            _library.require_operators("backward_warp", device)
+            return x + 1
+
+        torch._dynamo.reset()
+        return torch.compile(function, fullgraph=True, backend="eager")
+
+    assert compiled(torch.device("cuda", 0))(torch.zeros(2)).sum() == 2
+    with pytest.raises(RuntimeError, match=r"backward_warp: no CUDA operators .* has 7\.5"):
+        compiled(torch.device("cuda", 1))(torch.zeros(2))
 
 
 def test_the_raw_operators_check_what_they_get() -> None:

@@ -89,6 +89,15 @@ def test_softmax_bears_any_range_of_the_metric(device: str, scale: float, offset
     assert metric.grad.isfinite().all()
 
 
+def test_softmax_bears_one_large_metric_anywhere(device: str) -> None:
+    """Whichever thread of a warp reads it: the others' weights are too small to count, and nothing overflows."""
+    image, flow = torch.rand(1, 1, 1, 64, device=device), torch.zeros(1, 2, 1, 64, device=device)
+    for place in range(64):
+        metric = torch.zeros(1, 1, 1, 64, device=device)
+        metric[..., place] = 200.0
+        assert_close(forward_splat(image, flow, metric, mode="softmax")[0], image)
+
+
 def gradients_agree(inputs: list[Tensor], bound: float, **options: Any) -> None:
     """Results and gradients of ours against the reference's."""
     inputs = [tensor.detach().requires_grad_() for tensor in inputs]

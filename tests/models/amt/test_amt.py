@@ -18,8 +18,7 @@ def network() -> AMT:
 
 
 @pytest.mark.parametrize("size", ["S", "L", "G"])
-def test_layout_and_numbers_are_the_published_ones(size: str, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+def test_layout_and_numbers_are_the_published_ones(size: str, device: str) -> None:
     network = AMT(size)
     assert layout(network) == published_layout(f"amt_{size.lower()}")
     network, pictures = fill(network).to(device), [picture.to(device) for picture in pair(128, 192)]
