@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from photoflow.weights import Loadable
 
 WIDTH = 48
+PLACES = 4096  # scored at once: their memory fits the caches, and their steps are worth the start of threads
 _NEVER = -1e4  # the score of what is not to be chosen
 
 
@@ -24,7 +25,9 @@ class CandidateScorer(Loadable, nn.Module):
 
     def __init__(self, evidence: int, scores: int = 1) -> None:
         super().__init__()
-        self.each = nn.Sequential(nn.Linear(evidence, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
+        self.each = nn.Sequential(
+            nn.Linear(evidence, WIDTH), nn.ReLU(inplace=True), nn.Linear(WIDTH, WIDTH), nn.ReLU(inplace=True)
+        )
         self.own, self.others, self.score = (
             nn.Linear(n, m) for n, m in ((WIDTH, WIDTH), (2 * WIDTH, WIDTH), (WIDTH, scores))
         )
@@ -45,8 +48,9 @@ class CandidateScorer(Loadable, nn.Module):
         """Compute the scores; return also what was seen of all candidates together, (B, h, w, 2 WIDTH)."""
         real = shares[:, None, None, :, None] > 0
         each = self.each(seen.to(self.score.weight.dtype))
-        mean = (each * real).sum(3, keepdim=True) / real.sum(3, keepdim=True)
-        most = (each * real).amax(3, keepdim=True)  # nothing in it is below 0
+        counted = each * real
+        mean = counted.sum(3, keepdim=True) / real.sum(3, keepdim=True)
+        most = counted.amax(3, keepdim=True)  # nothing in it is below 0
         together = torch.cat([mean, most], 4)
-        found = self.score((self.own(each) + self.others(together)).relu()).float()
+        found = self.score(self.own(each).add_(self.others(together)).relu_()).float()
         return torch.where(real, found, _NEVER).permute(0, 4, 3, 1, 2), together[:, :, :, 0]

@@ -9,10 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from photoflow.models._contract import check_planes, cropped, margins_to, padded
-from photoflow.models.dis.candidate_scorer import CandidateScorer
+from photoflow.models.dis.candidate_scorer import PLACES, CandidateScorer
 from photoflow.models.dis.flow_candidates import EVIDENCE, Candidates, evidence, measured, reduction
-
-_ROWS = 2  # at once: their memory fits the caches
 
 
 class RefinedDIS(CandidateScorer):
@@ -62,7 +60,8 @@ class RefinedDIS(CandidateScorer):
             candidates = measured(image1, image2) if candidates is None else candidates
             whole = candidates.mapped(lambda planes: padded(planes, margins))
             seen = evidence(padded(image1, margins), padded(image2, margins), whole)
-            coarse = torch.cat([self.scores(rows, whole.shares)[:, 0] for rows in seen.split(_ROWS, 1)], 2)
+            rows = max(1, PLACES // seen.shape[2])
+            coarse = torch.cat([self.scores(some, whole.shares)[:, 0] for some in seen.split(rows, 1)], 2)
             fine = functional.interpolate(coarse, scale_factor=by, mode="bilinear", align_corners=False)
             chosen = cropped(fine, margins).argmax(1)[:, None, None].expand(-1, 1, 2, -1, -1)
             return candidates.flows.gather(1, chosen)[:, 0]

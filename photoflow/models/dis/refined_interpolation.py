@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoflow.models._contract import cropped, margins_to, padded
-from photoflow.models.dis.candidate_scorer import WIDTH, CandidateScorer
+from photoflow.models.dis.candidate_scorer import PLACES, WIDTH, CandidateScorer
 from photoflow.models.dis.dis_interpolation import DISInterpolation, moved
 from photoflow.models.dis.flow_candidates import Candidates, measured, reduction
 from photoflow.models.dis.frame_candidates import EVIDENCE, WayPlanes, halves, way_evidence, way_planes, ways_at
@@ -18,7 +18,6 @@ from photoflow.models.frame_pair import Interpolated, check_pair, time_of
 READINGS = 3
 """Scores of each way: that both images show it, the first alone, or the second alone."""
 _AT_FIRST = 3.0  # untrained, DIS interpolation draws a third or more, and the other readings share the rest
-_ROWS = 2  # at once: their memory fits the caches
 
 
 class RefinedInterpolation(CandidateScorer):
@@ -82,8 +81,9 @@ class RefinedInterpolation(CandidateScorer):
         whole = candidates.mapped(lambda planes: padded(planes, margins))
         ways = ways_at(first, second, time, whole)
         planes = way_planes(first, second, time, ways, whole)
-        tops = range(0, planes.motions.shape[2], _ROWS)
-        coarse = torch.cat([self._logits_of_rows(planes, ways.shares, slice(top, top + _ROWS)) for top in tops], 2)
+        rows = max(1, PLACES // planes.motions.shape[3])
+        tops = range(0, planes.motions.shape[2], rows)
+        coarse = torch.cat([self._logits_of_rows(planes, ways.shares, slice(top, top + rows)) for top in tops], 2)
         fine = functional.interpolate(coarse, scale_factor=by, mode="bilinear", align_corners=False)
         likely, none = split(fine)
         share0, share1 = shares_of(likely, time)
