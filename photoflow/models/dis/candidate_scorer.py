@@ -11,12 +11,13 @@ WIDTH = 48
 _NEVER = -1e4  # the score of what is not to be chosen
 
 
-def rows_at_once(planes: Tensor) -> int:
-    """Return how many rows of places are scored at once on the device of some planes.
+def rows_at_once(width: int, device: torch.device) -> int:
+    """Return how many rows of `width` places are scored at once on a device.
 
-    The memory of two rows fits a CPU's caches. A GPU is busy with 64, which take some hundred megabytes.
+    The memory of 4096 places fits a CPU's caches, and their steps are worth the start of threads. A GPU is busy with
+    64 rows, which take some hundred megabytes.
     """
-    return 64 if planes.is_cuda else 2
+    return 64 if device.type == "cuda" else max(1, 4096 // width)
 
 
 class CandidateScorer(Loadable, nn.Module):
@@ -32,7 +33,9 @@ class CandidateScorer(Loadable, nn.Module):
 
     def __init__(self, evidence: int, scores: int = 1) -> None:
         super().__init__()
-        self.each = nn.Sequential(nn.Linear(evidence, WIDTH), nn.ReLU(), nn.Linear(WIDTH, WIDTH), nn.ReLU())
+        self.each = nn.Sequential(
+            nn.Linear(evidence, WIDTH), nn.ReLU(inplace=True), nn.Linear(WIDTH, WIDTH), nn.ReLU(inplace=True)
+        )
         self.own, self.others, self.score = (
             nn.Linear(n, m) for n, m in ((WIDTH, WIDTH), (2 * WIDTH, WIDTH), (WIDTH, scores))
         )
@@ -53,8 +56,9 @@ class CandidateScorer(Loadable, nn.Module):
         """Compute the scores; return also what was seen of all candidates together, (B, h, w, 2 WIDTH)."""
         real = shares[:, None, None, :, None] > 0
         each = self.each(seen.to(self.score.weight.dtype))
-        mean = (each * real).sum(3, keepdim=True) / real.sum(3, keepdim=True)
-        most = (each * real).amax(3, keepdim=True)  # nothing in it is below 0
+        counted = each * real
+        mean = counted.sum(3, keepdim=True) / real.sum(3, keepdim=True)
+        most = counted.amax(3, keepdim=True)  # nothing in it is below 0
         together = torch.cat([mean, most], 4)
-        found = self.score((self.own(each) + self.others(together)).relu()).float()
+        found = self.score(self.own(each).add_(self.others(together)).relu_()).float()
         return torch.where(real, found, _NEVER).permute(0, 4, 3, 1, 2), together[:, :, :, 0]

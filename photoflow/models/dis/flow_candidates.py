@@ -26,6 +26,7 @@ _BACK, _LOST = 3.0, 16.0  # pixels that the flow back is off by
 _SAME = 1.0  # pixels between two motions
 _APART = 8.0
 _MISFITS = 6
+_PIXELS = 1 << 20  # whose misfits are measured at once
 _REACH = (0.1, 0.47)  # near and far surroundings, times the longer side
 _EDGE = 0.6
 _NO_EVIDENCE = 0.8  # the misfit of what is compared nowhere, and
@@ -154,22 +155,33 @@ def _misfits(image1: Tensor, image2: Tensor, candidates: Candidates) -> tuple[Te
 
     The second result tells whether the candidates lead into the picture, (B, K, h, w).
     """
-    own = slopes(image1)
-    kinds: list[list[Tensor]] = [[] for _ in range(_MISFITS + 1)]
-    for flow in candidates.flows.unbind(1):
-        there, back, taken = backward_warp([image2, candidates.back, candidates.sure_back], flow, padding="border")
-        inside = (backward_warp(torch.ones_like(taken), flow) > 0.5).float()
-        colour = (there - image1).abs().mean(1, keepdim=True)
-        slope = (slopes(there) - own).abs().mean(1, keepdim=True)
-        off = length(flow + back, 1)[:, None]
-        every = (
-            colour / _COLOUR, colour / _MUCH, slope / _GRADIENT, inside * off / _BACK, inside * (off / _LOST).tanh(),
-            inside * taken * (off > _BACK), inside,
-        )  # fmt: skip
-        for kind, planes in zip(kinds, every):
-            kind.append(reduced(planes.clamp(max=1)))
-    *misfits, inside = (torch.cat(kind, 1) for kind in kinds)
+    flows = candidates.flows
+    # Many candidates of a small picture at once, and few of a large one: memory and the number of steps stay moderate.
+    together = max(1, _PIXELS // flows[0, 0, 0].numel())
+    parts = [_misfits_of(image1, image2, some, candidates) for some in flows.split(together, 1)]
+    *misfits, inside = torch.cat(parts, 2).unbind(1)
     return torch.cat(misfits, 1), inside
+
+
+def _misfits_of(image1: Tensor, image2: Tensor, flows: Tensor, candidates: Candidates) -> Tensor:
+    """Measure the misfits of some flows (B, G, 2, H, W), and whether they lead into the picture: (B, 7, G, h, w)."""
+    batch, count = flows.shape[:2]
+
+    def for_each(planes: Tensor) -> Tensor:
+        return planes if count == 1 else planes.repeat_interleave(count, 0)
+
+    flow, first = flows.flatten(0, 1), for_each(image1)
+    seconds = [for_each(planes) for planes in (image2, candidates.back, candidates.sure_back)]
+    there, back, taken = backward_warp(seconds, flow, padding="border")
+    inside = (backward_warp(torch.ones_like(taken), flow) > 0.5).float()
+    slope = slopes(there).sub_(slopes(first)).abs_().mean(1, keepdim=True)
+    colour = there.sub_(first).abs_().mean(1, keepdim=True)
+    off = length(back.add_(flow), 1)[:, None]
+    kinds = (
+        colour / _COLOUR, colour / _MUCH, slope / _GRADIENT, inside * off / _BACK, inside * (off / _LOST).tanh(),
+        inside * taken * (off > _BACK), inside,
+    )  # fmt: skip
+    return reduced(torch.cat(kinds, 1).clamp_(max=1)).unflatten(0, (batch, count)).transpose(1, 2)
 
 
 def _kinds(like: Tensor) -> list[Tensor]:

@@ -60,7 +60,8 @@ class RefinedDIS(CandidateScorer):
             candidates = measured(image1, image2) if candidates is None else candidates
             whole = candidates.mapped(lambda planes: padded(planes, margins))
             seen = evidence(padded(image1, margins), padded(image2, margins), whole)
-            coarse = torch.cat([self.scores(rows, whole.shares)[:, 0] for rows in seen.split(rows_at_once(seen), 1)], 2)
+            rows = rows_at_once(seen.shape[2], seen.device)
+            coarse = torch.cat([self.scores(some, whole.shares)[:, 0] for some in seen.split(rows, 1)], 2)
             fine = functional.interpolate(coarse, scale_factor=by, mode="bilinear", align_corners=False)
             chosen = cropped(fine, margins).argmax(1)[:, None, None].expand(-1, 1, 2, -1, -1)
             return candidates.flows.gather(1, chosen)[:, 0]

@@ -81,7 +81,8 @@ class RefinedInterpolation(CandidateScorer):
         whole = candidates.mapped(lambda planes: padded(planes, margins))
         ways = ways_at(first, second, time, whole)
         planes = way_planes(first, second, time, ways, whole)
-        height, rows = planes.motions.shape[2], rows_at_once(first)
+        height, width = planes.motions.shape[2:4]
+        rows = rows_at_once(width, first.device)
         parts = [slice(top, top + rows) for top in range(0, height, rows)]
         coarse = torch.cat([self._logits_of_rows(planes, ways.shares, part) for part in parts], 2)
         fine = functional.interpolate(coarse, scale_factor=by, mode="bilinear", align_corners=False)
