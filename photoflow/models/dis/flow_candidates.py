@@ -181,8 +181,8 @@ def _misfits_of(image1: Tensor, image2: Tensor, flows: Tensor, candidates: Candi
         colour / _COLOUR, colour / _MUCH, slope / _GRADIENT, inside * off / _BACK, inside * (off / _LOST).tanh(),
         inside * taken * (off > _BACK), inside,
     )  # fmt: skip
-    measured: Tensor = reduced(torch.cat(kinds, 1).clamp_(max=1)).unflatten(0, (batch, count))
-    return measured.transpose(1, 2)
+    means: Tensor = reduced(torch.cat(kinds, 1).clamp_(max=1)).unflatten(0, (batch, count))
+    return means.transpose(1, 2)
 
 
 def _kinds(like: Tensor) -> list[Tensor]:
