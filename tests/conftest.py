@@ -68,13 +68,11 @@ def _full_float32(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     import torch
 
-    products = (torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn)
-    before = [product.fp32_precision for product in products]
-    for product in products:
-        product.fp32_precision = "ieee"
+    # Not by `fp32_precision`: torch.export reads this one, and fails where the two have been mixed.
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = False
     yield
-    for product, precision in zip(products, before):
-        product.fp32_precision = precision
+    torch.backends.cudnn.allow_tf32 = before
 
 
 @pytest.fixture(scope="session")

@@ -135,7 +135,7 @@ def gradient_penalty(score: Callable[[Tensor], Tensor], real: Tensor, drawn: Ten
     """Return the mean of (|gradient of the score| - 1)^2 at places between real and drawn images.
 
     Computed in float32, out of autocast: in half precision the gradient of a gradient is mostly rounding. (How a GPU
-    multiplies float32 in convolutions is torch's setting `torch.backends.cudnn.conv.fp32_precision`.)
+    multiplies float32 in convolutions is torch's setting `torch.backends.cudnn.allow_tf32`.)
 
     Args:
         score: a critic: candidates (B, 3, H, W) -> scores (B, ...), whose mean is an image's score.

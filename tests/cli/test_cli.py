@@ -224,7 +224,7 @@ def test_a_failure_while_writing_keeps_what_was_there(files, tmp_path, monkeypat
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("photoflow.render.layered.LayeredRenderer.frame", interrupted)
+    monkeypatch.setattr("photoflow.render.layered.LayeredRenderer.planes", interrupted)
     code, _ = run(
         monkeypatch, capsys, "animate", files / "photo.jpg", "-o", target, "--mask", files / "mask.png", "--offline",
         "--motion", "sway",

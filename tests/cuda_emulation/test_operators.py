@@ -36,7 +36,7 @@ def test_an_operators_tests_pass(emulated: Path, operator: str) -> None:
 @pytest.mark.parametrize("operator", OPERATORS)
 def test_loops_over_the_grid_go_round(emulated: Path, operator: str) -> None:
     """Two blocks have to do what as many as there is work for do otherwise."""
-    check(emulated, operator, "agrees_with_the_reference or gradients_agree", least=6, EMULATED_GRID="2")
+    check(emulated, operator, "agrees_with_the_reference or gradients_agree", least=4, EMULATED_GRID="2")
 
 
 def test_older_devices_take_the_other_side(emulated: Path) -> None:

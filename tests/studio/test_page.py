@@ -94,7 +94,7 @@ class Hand:
     def run(self, script, *arguments):
         return self.browser.execute_script(script, *arguments)
 
-    def until(self, condition, seconds=30):
+    def until(self, condition, seconds=90):
         """Wait until a function, or a script of the page, returns something true, and return that."""
         ask = (lambda: self.run(condition)) if isinstance(condition, str) else condition
         end = time.monotonic() + seconds
