@@ -62,7 +62,7 @@ def forward_splat(
         (float64 beside float64). Both are differentiable once with respect to image, flow and metric. On the CPU the
         result does not depend on the number of threads. CUDA adds in no fixed order, but within `ops.repeatable()` and
         after `torch.use_deterministic_algorithms(True)`: then results repeat to the bit, more slowly. Gradients always
-        repeat. A feature that is NaN or infinite reaches its four targets alone (on CUDA those that it has a weight in).
+        repeat. A feature that is NaN or infinite reaches its four targets alone; on CUDA only where it has a weight.
 
     Raises:
         ValueError, TypeError: An argument has the wrong shape, device, value or dtype.
