@@ -88,3 +88,4 @@ def test_tests_multiply_float32_in_full():
         warnings.simplefilter("error")
         products = torch.backends.cuda.matmul, torch.backends.cudnn.conv, torch.backends.cudnn.rnn
         assert not any(product.fp32_precision == "tf32" for product in products)
+        assert not torch.backends.cudnn.allow_tf32

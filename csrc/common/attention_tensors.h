@@ -125,8 +125,12 @@ inline Tensor zero_gradient(const Tensor& of, bool needed) {
 inline SixTensors zero_gradients(const Tensor& feature, const Tensor& flow, const Tensor& w1, const Tensor& b1,
                                  const Tensor& w2, const Tensor& b2, const Needs& needs) {
   const Tensor grad_w2 = in_format(zero_gradient(w2, needs.w2), needs.w2 ? format_of(w2) : MemoryFormat::Contiguous);
-  return {zero_gradient(feature, needs.feature), zero_gradient(flow, needs.flow), zero_gradient(w1, needs.w1),
-          zero_gradient(b1, needs.b1),           grad_w2,                         zero_gradient(b2, needs.b2)};
+  return {zero_gradient(feature, needs.feature),
+          zero_gradient(flow, needs.flow),
+          zero_gradient(w1, needs.w1),
+          zero_gradient(b1, needs.b1),
+          grad_w2,
+          zero_gradient(b2, needs.b2)};
 }
 
 // A new tensor like the features, in their format.

@@ -227,8 +227,8 @@ std::tuple<Tensor, Tensor, Tensor> correlation_lookup_backward_cuda(const Tensor
   // Half precision is converted before and after: next to the kernels that costs nothing, and halves their number.
   const ScalarType dtype = accumulate_dtype(fmap1_any.scalar_type());
   const Tensor fmap1 = torch::stable::to(fmap1_any, dtype);
-  const Tensor grad = torch::stable::contiguous(torch::stable::to(grad_any, dtype)),
-               pyramid = in_packs(pyramid_any), coords = torch::stable::contiguous(coords_any);
+  const Tensor grad = torch::stable::contiguous(torch::stable::to(grad_any, dtype)), pyramid = in_packs(pyramid_any),
+               coords = torch::stable::contiguous(coords_any);
   const int64_t batch = fmap1.size(0), rows = fmap1.size(2), columns = fmap1.size(3), side = 2 * radius + 1;
   Tensor grad_fmap1 = empty_for(fmap1, {needs_fmap1 ? batch : 0, fmap1.size(1), rows, columns}, dtype);
   Tensor grad_pyramid =
