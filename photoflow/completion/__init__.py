@@ -1,0 +1,1 @@
+"""Completion of clips: what is removed from every frame, and what is behind it."""
