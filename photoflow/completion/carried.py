@@ -13,11 +13,9 @@ from photoflow.completion.cues import ColourGrid, by_colour, by_likeness, by_pla
 from photoflow.completion.frames import SIDE, Frame, camera_motion, flow_between, places, sampled, seen_by_camera
 from photoflow.completion.sighting import seen_again
 from photoflow.interpolation import CutDetector
-from photoflow.models.u2net import U2NetP
-from photoflow.segment import saliency
 from photoflow.segment.grabcut import settle
 from photoflow.segment.guided import shrunk
-from photoflow.segment.subject import Bits, bounding_box, padded
+from photoflow.segment.subject import Bits
 from photoflow.segment.work_size import at_photo_size
 
 _LATEST = 2  # frames that are remembered, besides the first
@@ -29,14 +27,13 @@ _AROUND = 60.0  # what counts as its surroundings
 _APART = 3.0  # by which the flow there and back may miss
 _UNLIKE = 8.0  # levels of Lab by which a place and what the flow brings there may differ
 # What the cues count for, beside the carried mask and the colours around its place, which count fully.
-_BEHIND, _MOTION, _COLOURS, _SALIENCE = 0.7, 0.7, 0.5, 0.7
+_BEHIND, _MOTION, _COLOURS = 0.7, 0.7, 0.5
 _LOW, _HIGH = 0.2, 0.8  # between them GrabCut decides
 _SURE = 0.8
-# Of the thing's area when it is seen whole: with less it is hidden, with less it is looked for, from this on it is whole.
+# Of the thing's area when seen whole: with less it is hidden, with less it is looked for, from this on it is whole.
 _GONE, _LITTLE, _WHOLE = 0.01, 0.25, 0.8
 _SHRINKING = 0.98  # from frame to frame: what loses more goes behind something
 _FEWEST = 4  # pixels of a mask
-_LOOK = 320  # pixels of the side at which the network looks
 
 
 @dataclass(eq=False)
@@ -58,7 +55,6 @@ def carried(
     frames: Iterable[Array],
     mask: Bits,
     *,
-    network: U2NetP | None = None,
     on_cut: Callable[[int], None] = lambda number: None,
 ) -> Iterator[Bits]:
     """Yield the mask of a thing in each frame of a clip, from its mask in the first one.
@@ -68,7 +64,6 @@ def carried(
     Args:
         frames: uint8 (H, W, 3), read one by one: memory does not grow with the clip.
         mask: (H, W) bool, in the first frame.
-        network: what stands out in a picture, which helps; None: what the clip itself shows is all there is to go by.
         on_cut: called with the number, from 0 on, of a frame that begins another scene.
 
     Yields:
@@ -82,7 +77,7 @@ def carried(
         if is_cut.found:
             found = np.zeros(mask.shape, bool)
         elif carrier is None:
-            carrier, found = Carrier(frame, mask, network), mask
+            carrier, found = Carrier(frame, mask), mask
         else:
             found = carrier(frame)
         before = frame
@@ -94,21 +89,20 @@ class Carrier:
 
     The mask moves by DIS flow from the frames before and from the first one, each where the flow explains the frame.
     What it then is at the frame, cues say: the colours around the same place in those frames and the thing's colours
-    anywhere; whether the background, moved as the camera moves, explains the place; whether the place moves as the
-    background does; and what stands out to a network, if there is one. Those that do not tell the thing from its
-    surroundings in this clip say nothing. GrabCut decides where they leave doubt.
+    anywhere; whether the background, moved as the camera moves, explains the place; and whether the place moves as the
+    background does. Those that do not tell the thing from its surroundings in this clip say nothing. GrabCut decides
+    where they leave doubt.
 
     Args:
         rgb: the first frame, uint8 (H, W, 3).
         mask: (H, W) bool, the thing in it.
-        network: see `carried`.
 
     Source: a mask as a vote of local models that are carried along: Bai et al., "Video SnapCut", SIGGRAPH 2009.
     """
 
-    def __init__(self, rgb: Array, mask: Bits, network: U2NetP | None = None) -> None:
+    def __init__(self, rgb: Array, mask: Bits) -> None:
         frame = Frame.of(rgb)
-        self._network, self._unit = network, max(frame.shape) / SIDE
+        self._unit = max(frame.shape) / SIDE
         self._first = _Memory.of(frame, shrunk(mask.astype(np.float32), frame.shape))
         self._latest = [self._first]
         self._area = self._visible = float(self._first.mask.sum())
@@ -192,7 +186,7 @@ class Carrier:
         odds += by_place([(memory.colours, here + memory.flow) for memory in memories], frame.lab)
         odds += _COLOURS * by_colour([memory.colours for memory in memories], frame.lab)
         thing, rest = expected > _SURE, (expected < 0.1) & (outside < _AROUND * self._unit)
-        for weight, values in self._values(frame, step, bits):
+        for weight, values in self._values(frame, step):
             odds += weight * by_likeness(values, thing, rest)
         odds -= (outside / (_REACH * self._unit)) ** 2
         odds += np.minimum((inside / (_DEPTH * self._unit)) ** 2, 3.0)
@@ -213,9 +207,9 @@ class Carrier:
             total += weight * sampled(memory.mask, at)
             weights += weight
         share = np.clip(cv2.GaussianBlur(total / weights, (0, 0), _SOFT * self._unit), 0.02, 0.98)
-        return np.log(share / (1 - share)) * np.clip(weights, 0.3, 1.0)
+        return np.asarray(np.log(share / (1 - share)) * np.clip(weights, 0.3, 1.0))
 
-    def _values(self, frame: Frame, step: Array, bits: Bits) -> Iterator[tuple[float, Array]]:
+    def _values(self, frame: Frame, step: Array) -> Iterator[tuple[float, Array]]:
         """Yield what may tell the thing from its surroundings, (H, W) each, and what that counts for."""
         differences = [
             unexplained(frame, memory.frame, seen_by_camera(memory.camera, frame.shape), memory.mask)
@@ -224,6 +218,3 @@ class Carrier:
         yield _BEHIND, np.min(differences, axis=0)
         camera = seen_by_camera(self._latest[-1].camera, frame.shape) - places(frame.shape)
         yield _MOTION, np.linalg.norm(step - camera, axis=2)
-        if self._network is not None:
-            box = padded(bounding_box(bits), 0.2, frame.shape)
-            yield _SALIENCE, saliency.look(self._network, frame.rgb, box, _LOOK)

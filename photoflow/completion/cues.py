@@ -73,13 +73,13 @@ def by_place(grids: Iterable[tuple[ColourGrid, Array]], lab: Array) -> Array:
     """
     counts = [grid.near(lab, at) for grid, at in grids]
     thing, rest = np.sum(counts, axis=0) + _DOUBT * len(counts)
-    return np.clip(np.log(thing / rest), -3.0, 3.0)
+    return np.asarray(np.clip(np.log(thing / rest), -3.0, 3.0))
 
 
 def by_colour(grids: Iterable[ColourGrid], lab: Array) -> Array:
     """Return how much likelier colours (H, W, 3) are the thing's, wherever it is."""
     thing, rest = np.mean([grid.anywhere(lab) for grid in grids], axis=0) + _RARE
-    return np.clip(np.log(thing / rest), -2.0, 2.0)
+    return np.asarray(np.clip(np.log(thing / rest), -2.0, 2.0))
 
 
 def by_likeness(values: Array, thing: Bits, rest: Bits) -> Array:

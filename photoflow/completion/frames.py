@@ -59,7 +59,8 @@ def places(shape: tuple[int, int]) -> Array:
 
 def sampled(values: Array, at: Array) -> Array:
     """Return (H, W) or (H, W, C) values at places (H, W, 2), bilinearly; beyond the border, those of the border."""
-    return np.asarray(cv2.remap(values, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+    across, down = at[..., 0], at[..., 1]
+    return np.asarray(cv2.remap(values, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
 
 def camera_motion(flow: Array, background: Bits) -> Array:
