@@ -1,4 +1,4 @@
-"""What is removed from a clip: a mask for each frame, from what a person says of the first or of all of them."""
+"""Masks of what is removed from a clip, one for each frame, from what a person says of the first or of all."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MARGIN = 0.01  # of a frame's longer side: the rim of a thing that moves is soft
 
 
 class ClipMasks:
-    """What is removed from a clip: iterated, a mask for each frame, (H, W) bool, from the first frame on each time.
+    """Removed parts of a clip: iterated, a mask for each frame, (H, W) bool, from the first frame on each time.
 
     Nothing is held but a few frames: the clip is read once more in each iteration.
 

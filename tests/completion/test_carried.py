@@ -34,7 +34,7 @@ def clip(places, radius=lambda number: 16, bar=None, pan=0):
         bits = np.hypot(x - left, y - top) <= radius(number)
         scale = 16 / radius(number)
         moved = np.array([[scale, 0, 60 - scale * left], [0, scale, 60 - scale * top]])
-        skinned = cv2.warpAffine(skin, moved, (width, height), flags=cv2.INTER_LINEAR | cv2.BORDER_REPLICATE)
+        skinned = cv2.warpAffine(skin, moved, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
         frame[bits] = skinned[bits]
         if bar is not None:
             frame[:, bar] = (40, 160, 60)
