@@ -28,12 +28,15 @@ _APART = 3.0  # by which the flow there and back may miss
 _UNLIKE = 8.0  # levels of Lab by which a place and what the flow brings there may differ
 # What the cues count for, beside the carried mask and the colours around its place, which count fully.
 _BEHIND, _MOTION, _COLOURS = 0.7, 0.7, 0.5
+_DOUBT = 0.1  # what the carried mask counts for where no frame explains the place
 _LOW, _HIGH = 0.2, 0.8  # between them GrabCut decides
 _SURE = 0.8
 # Of the thing's area when seen whole: with less it is hidden, with less it is looked for, from this on it is whole.
 _GONE, _LITTLE, _WHOLE = 0.01, 0.25, 0.8
 _SHRINKING = 0.98  # from frame to frame: what loses more goes behind something
 _FEWEST = 4  # pixels of a mask
+_FEWEST_MOVED = 20  # that tell how the thing moves
+_FORGETTING = 0.97  # from frame to frame, of where the thing is though it is not seen
 
 
 @dataclass(eq=False)
@@ -97,6 +100,9 @@ class Carrier:
         rgb: the first frame, uint8 (H, W, 3).
         mask: (H, W) bool, the thing in it.
 
+    Of a thing that goes behind something narrow, the part that is not seen is moved on with the rest, and settled as soon
+    as it comes out; one that is hidden wholly, or leaves the picture, is searched for as it was when it was seen whole.
+
     Source: a mask as a vote of local models that are carried along: Bai et al., "Video SnapCut", SIGGRAPH 2009.
     """
 
@@ -106,6 +112,7 @@ class Carrier:
         self._first = _Memory.of(frame, shrunk(mask.astype(np.float32), frame.shape))
         self._latest = [self._first]
         self._area = self._visible = float(self._first.mask.sum())
+        self._whole_mask = self._first.mask
         self._note_whole()
 
     def __call__(self, rgb: Array) -> Bits:
@@ -117,6 +124,7 @@ class Carrier:
         expected = sampled(self._latest[-1].mask, places(frame.shape) + step)
         found = np.zeros(frame.shape, bool)
         if (expected > 0.5).any():
+            self._whole_mask = _moved_rigidly(self._whole_mask, step, expected > _SURE)
             self._follow(frame, step, expected)
             found = settle(frame.rgb, self._probability(frame, step, expected), _LOW, _HIGH)
         self._visible = float(found.sum())
@@ -124,6 +132,7 @@ class Carrier:
             return np.zeros(rgb.shape[:2], bool)
         mask = found.astype(np.float32)
         self._latest = [*self._latest[-_LATEST + 1 :], _Memory.of(frame, mask)]
+        self._whole_mask = np.maximum(mask, _FORGETTING * self._whole_mask)
         self._area = max(_SHRINKING * self._area, self._visible)
         if self._visible >= _WHOLE * self._area:
             self._note_whole()
@@ -181,11 +190,11 @@ class Carrier:
         """
         memories, here = self._memories, places(frame.shape)
         bits = expected > 0.5
-        outside, inside = (cv2.distanceTransform(some.astype(np.uint8), cv2.DIST_L2, 5) for some in (~bits, bits))
+        outside, inside = _away(np.maximum(expected, self._whole_mask) > 0.5), _away(~bits)
         odds = self._vote(frame)
         odds += by_place([(memory.colours, here + memory.flow) for memory in memories], frame.lab)
         odds += _COLOURS * by_colour([memory.colours for memory in memories], frame.lab)
-        thing, rest = expected > _SURE, (expected < 0.1) & (outside < _AROUND * self._unit)
+        thing, rest = expected > _SURE, (expected < 0.1) & (_away(bits) < _AROUND * self._unit)
         for weight, values in self._values(frame, step):
             odds += weight * by_likeness(values, thing, rest)
         odds -= (outside / (_REACH * self._unit)) ** 2
@@ -207,7 +216,7 @@ class Carrier:
             total += weight * sampled(memory.mask, at)
             weights += weight
         share = np.clip(cv2.GaussianBlur(total / weights, (0, 0), _SOFT * self._unit), 0.02, 0.98)
-        return np.asarray(np.log(share / (1 - share)) * np.clip(weights, 0.3, 1.0))
+        return np.asarray(np.log(share / (1 - share)) * np.clip(weights, _DOUBT, 1.0))
 
     def _values(self, frame: Frame, step: Array) -> Iterator[tuple[float, Array]]:
         """Yield what may tell the thing from its surroundings, (H, W) each, and what that counts for."""
@@ -218,3 +227,21 @@ class Carrier:
         yield _BEHIND, np.min(differences, axis=0)
         camera = seen_by_camera(self._latest[-1].camera, frame.shape) - places(frame.shape)
         yield _MOTION, np.linalg.norm(step - camera, axis=2)
+
+
+def _away(bits: Bits) -> Array:
+    """Return how far each pixel is from a mask, pixels."""
+    return np.asarray(cv2.distanceTransform((~bits).astype(np.uint8), cv2.DIST_L2, 5))
+
+
+def _moved_rigidly(mask: Array, step: Array, thing: Bits) -> Array:
+    """Move a mask by the similarity that fits the flow of a thing's visible part, which is back to the mask's frame."""
+    here = places(mask.shape)[thing]
+    if len(here) < _FEWEST_MOVED:
+        return mask
+    cv2.setRNGSeed(0)
+    back: Array | None
+    back, _ = cv2.estimateAffinePartial2D(here, here + step[thing], ransacReprojThreshold=2.0, maxIters=200)
+    if back is None:
+        return mask
+    return np.asarray(cv2.warpAffine(mask, back, mask.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))

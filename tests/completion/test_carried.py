@@ -65,6 +65,20 @@ def test_what_was_hidden_is_found_again():
     assert overlap(found[-1], masks[-1]) > 0.85
 
 
+def test_what_comes_out_behind_a_pole_belongs_to_it():
+    frames, masks = clip([(30 + 4 * n, 48) for n in range(16)], bar=np.s_[64:78])
+    found = list(carried(frames, masks[0]))
+    assert min(overlap(bits, mask) for bits, mask in zip(found, masks, strict=True)) > 0.8
+
+
+def test_small_pictures():
+    frame = np.full((5, 9, 3), 90, np.uint8)
+    frame[1:4, 2:5] = 200
+    mask = frame[..., 0] == 200
+    found = list(carried([frame, frame, frame], mask))
+    assert all(bits.shape == mask.shape for bits in found) and overlap(found[-1], mask) > 0.5
+
+
 def test_what_leaves_the_picture_leaves_nothing_behind():
     frames, masks = clip([(120 + 6 * n, 48) for n in range(14)])
     assert not masks[-1].any()
