@@ -7,7 +7,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.completion.flows import sampled
-from photoflow.completion.seams import joined
+from photoflow.completion.seams import joined_parts
 from photoflow.completion.store import Store
 from photoflow.completion.trails import Hole, Trails, followed
 from photoflow.render.background import fill_background, membrane
@@ -15,7 +15,6 @@ from photoflow.render.background import fill_background, membrane
 _NEARER = 2  # the power of the distance in frames by which a trail counts less
 _THIN = 7  # pixels; what is narrower is continued smoothly, without texture
 _BESIDE = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)  # right, left, down, up
-_TOGETHER = 8  # pixels between parts of a hole that are joined to their surroundings at once
 
 
 class Filling:
@@ -46,7 +45,7 @@ class Filling:
         later = Trails(**self._store.read("later", number))
         seen = earlier.found | later.found
         painted = Trails(np.where(seen, Trails.none(1).frame, onwards.frame), onwards.place, onwards.steps)
-        result = frame.copy()
+        result: Array = frame.copy()
         if len(hole):
             if not self._store.has("filled", number):
                 self._fill(result, hole, earlier, later, painted)
@@ -80,7 +79,7 @@ class Filling:
         frame[:] = _painted(frame, fresh)
         planes = frame.astype(np.float32)
         planes[hole.mask] = np.where((total > 0)[:, None], colours[:, 0], planes[hole.mask])
-        frame[hole.mask] = np.rint(_joined(planes, hole, colours, total > 0)[hole.mask].clip(0, 255))
+        frame[hole.mask] = np.rint(_joined(planes, hole, colours, total > 0).clip(0, 255))
 
     def _drawn(self, trails: Trails, kind: str) -> Array:
         """Draw the colours where trails end, and those beside them: float32 (N, 5, 3); 0 where there is no trail."""
@@ -121,18 +120,11 @@ def _painted(frame: Array, fresh: Array) -> Array:
 
 def _joined(planes: Array, hole: Hole, colours: Array, drawn: Array) -> Array:
     """Join a hole, float32 (H, W, 3), by the differences that were drawn with it; painted pixels have their own."""
-    differences = np.full((*hole.mask.shape, 4, 3), np.nan, np.float32)
-    height, width = hole.mask.shape
-    differences[hole.mask] = np.where(drawn[:, None, None], colours[:, 1:] - colours[:, :1], np.nan)
-    near = np.ones((_TOGETHER, _TOGETHER), np.uint8)
-    count, numbered, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(hole.mask.astype(np.uint8), near))
-    for number in range(1, count):
-        x, y, w, h = (int(value) for value in boxes[number, :4])
-        window = np.s_[max(0, y - 1) : min(height, y + h + 1), max(0, x - 1) : min(width, x + w + 1)]
-        part = hole.mask[window] & (numbered[window] == number)
-        right, down = _wanted(planes[window], differences[window])
-        planes[window] = joined(planes[window], part, right, down)
-    return planes
+    window = _window(hole.mask, 1)
+    here, part = hole.mask[window], planes[window]
+    differences = np.full((*here.shape, 4, 3), np.nan, np.float32)
+    differences[here] = np.where(drawn[:, None, None], colours[:, 1:] - colours[:, :1], np.nan)
+    return joined_parts(part, here, *_wanted(part, differences))[here]
 
 
 def _wanted(planes: Array, differences: Array) -> tuple[Array, Array]:

@@ -107,18 +107,18 @@ def completed(flow: Array, hole: Array) -> Array:
     Source: homographies fitted around the hole: Matsushita et al., "Full-frame video stabilization with motion
         inpainting", PAMI 2006, there locally affine; the layers are an addition.
     """
-    result = flow.copy()
+    result: Array = flow.copy()
     reach = 2 * max(1, round(_RIM * float(np.hypot(*hole.shape)))) + 1
     grown = cv2.dilate(hole.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     count, numbered, boxes, _ = cv2.connectedComponentsWithStats(grown.astype(np.uint8))
     for number in range(1, count):
         x, y, width, height = (int(value) for value in boxes[number, :4])
         margin = max(_LEAST_AROUND, width, height)
-        window = np.s_[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
-        here = numbered[window] == number
-        if not grown[window].all():
-            part = _continued(flow[:, *window], ~grown[window], here)
-            result[:, *window][:, here] = part[:, here]
+        rows, columns = (slice(max(0, start - margin), start + side + margin) for start, side in ((y, height), (x, width)))
+        here = numbered[rows, columns] == number
+        if not grown[rows, columns].all():
+            part = _continued(flow[:, rows, columns], ~grown[rows, columns], here)
+            result[:, rows, columns][:, here] = part[:, here]
     return result
 
 
@@ -127,7 +127,7 @@ def _continued(flow: Array, known: Array, wanted: Array) -> Array:
     motions, belongs = _motions(flow, known)
     layers = [known & (belongs == number) for number in range(len(motions))]
     chosen = _smooth(np.stack(layers).astype(np.float32), known).argmax(0)
-    result = flow.copy()
+    result: Array = flow.copy()
     for number, (motion, layer) in enumerate(zip(motions, layers)):
         here = wanted & (chosen == number)
         if here.any():
@@ -162,6 +162,7 @@ def _fitted(places: Array, flow: Array, asked: Array, *, projective: bool) -> Ar
     """Fit a homography or an affine motion to the pixels asked, by RANSAC; return its flow (2, h, w)."""
     start = np.ascontiguousarray(places[:, asked].T)
     end = start + flow[:, asked].T
+    matrix: Array | None
     if projective:
         matrix, _ = cv2.findHomography(start, end, cv2.RANSAC, _AGREES)
     else:

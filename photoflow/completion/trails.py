@@ -32,7 +32,7 @@ class Trails(NamedTuple):
     @property
     def found(self) -> Array:
         """Return which of them lead somewhere, bool (N,)."""
-        return self.frame != NOWHERE
+        return np.asarray(self.frame != NOWHERE)
 
 
 class Hole:
