@@ -1,4 +1,7 @@
-"""Evaluation of methods that fill the holes of clips: like the truth, and without flicker."""
+"""Evaluation of methods that fill the holes of clips: like the truth, and without flicker.
+
+Of the measures that papers have, VFID is missing: it compares features of an I3D network, of which there is none here.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,17 @@ from torch import Tensor
 
 from photoflow.arrays import Array
 from photoflow.completion import propagated
+from photoflow.completion.windows import networked
+from photoflow.evaluation.baselines import filled
 from photoflow.evaluation.clips import MOST, ClipFiles, open_clips
 from photoflow.evaluation.comparison import SHOWN, Evaluation, Figure, Progress, spread
-from photoflow.evaluation.fillers import by_network, patches, telea
 from photoflow.evaluation.holes import KINDS, OBJECTS, SPOTS, STROKES, lasting, spots, strokes
 from photoflow.evaluation.memory import peak_mb
 from photoflow.evaluation.pictures import as_planes, embedded
 from photoflow.evaluation.scores import Scores, decibels
 from photoflow.metrics import psnr, ssim, warping_error
 from photoflow.models.dis import DIS
+from photoflow.render.background import fill_background
 from photoflow.viz import strip
 
 Method = Callable[[Sequence[Array], Sequence[Array]], Iterable[Array]]
@@ -38,6 +43,7 @@ METHODS = {
     "patches": "each frame by itself, by the patch search that fills what is behind the subject of a photo",
 }
 SIZE = (432, 240)  # width and height of the papers' frames
+_TELEA = 5  # pixels from which Telea's method takes a colour
 _COLUMNS = 4  # frames of a strip
 _RIM = 4  # pixels by which a subject's mask is widened before the subject is removed: its edges are soft
 _HOLE = (214, 50, 130)  # colour of holes in the page
@@ -72,9 +78,10 @@ def evaluate_completion(
     Raises:
         InputError: the folder has no clips, or one of them cannot be read.
     """
-    methods: dict[str, Method] = {"propagation": propagated, "telea": telea, "patches": patches}
+    methods: dict[str, Method] = {"propagation": propagated, "telea": _telea, "patches": _patches}
     if network is not None:
-        methods = {"network": partial(by_network, network, device), **methods}
+        fixed = getattr(network, "frame_size", None)
+        methods = {"network": partial(networked, network=network, size=fixed, device=device), **methods}
     clips, truth = open_clips(data), Scores()
     result = Evaluation("completion", str(data), Scores(), METHODS)
     shown = spread(len(clips), SHOWN)
@@ -86,8 +93,8 @@ def evaluate_completion(
             for name, method in methods.items():
                 values, made = _score(method, frames, holes, flows, device)
                 result.scores.add(name, values)
-                for kind, filled in made.items():
-                    pictures[kind][name] = _strip(filled)
+                for kind, own in made.items():
+                    pictures[kind][name] = _strip(own)
             truth.add("truth", {kind: _flicker(frames, holes.get(kind), flows, device) for kind in KINDS})
             if number in shown:
                 for kind, masks in holes.items():
@@ -97,6 +104,14 @@ def evaluate_completion(
             progress(number + 1, len(clips))
     result.notes += _notes(clips, size, truth.means()["truth"])
     return result
+
+
+def _telea(frames: Sequence[Array], masks: Sequence[Array]) -> Iterable[Array]:
+    return (filled(frame, mask, _TELEA) for frame, mask in zip(frames, masks))
+
+
+def _patches(frames: Sequence[Array], masks: Sequence[Array]) -> Iterable[Array]:
+    return (fill_background(frame, mask) for frame, mask in zip(frames, masks))
 
 
 def _score(
@@ -185,7 +200,7 @@ def _removal(
 
 def _cut(frames: Sequence[Array], masks: Sequence[Array]) -> list[Array]:
     """Return frames with their holes in one colour."""
-    return [np.where(mask[..., None], np.uint8(_HOLE), frame) for frame, mask in zip(frames, masks)]
+    return [np.where(mask[..., None], np.array(_HOLE, np.uint8), frame) for frame, mask in zip(frames, masks)]
 
 
 def _strip(frames: Sequence[Array]) -> Array:

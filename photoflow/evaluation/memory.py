@@ -23,11 +23,11 @@ def peak_mb(run: Callable[[], Any], device: str) -> float:
     """
     if device.startswith("cuda"):
         torch.cuda.synchronize()
-        before = torch.cuda.memory_allocated()
+        held = torch.cuda.memory_allocated()
         torch.cuda.reset_peak_memory_stats()
         run()
         torch.cuda.synchronize()
-        return float(torch.cuda.max_memory_allocated() - before) / 2**20
+        return float(torch.cuda.max_memory_allocated() - held) / 2**20
     _release_free_memory()
     try:
         Path("/proc/self/clear_refs").write_text("5")  # resets the kernel's record of peak memory
