@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -114,7 +116,9 @@ def completed(flow: Array, hole: Array) -> Array:
     for number in range(1, count):
         x, y, width, height = (int(value) for value in boxes[number, :4])
         margin = max(_LEAST_AROUND, width, height)
-        rows, columns = (slice(max(0, start - margin), start + side + margin) for start, side in ((y, height), (x, width)))
+        rows, columns = (
+            slice(max(0, start - margin), start + side + margin) for start, side in ((y, height), (x, width))
+        )
         here = numbered[rows, columns] == number
         if not grown[rows, columns].all():
             part = _continued(flow[:, rows, columns], ~grown[rows, columns], here)
@@ -137,7 +141,7 @@ def _continued(flow: Array, known: Array, wanted: Array) -> Array:
 
 
 def _motions(flow: Array, known: Array) -> tuple[list[Array], Array]:
-    """Find the motions of what is known, (2, h, w) each, and which one each pixel has; the last one is that of no other."""
+    """Find the motions of what is known, (2, h, w) each, and which each pixel has; the last is that of no other."""
     y, x = np.mgrid[: known.shape[0], : known.shape[1]].astype(np.float32)
     places = np.stack([x, y])
     left = known & (x % _ASKED == 0) & (y % _ASKED == 0)
@@ -162,11 +166,11 @@ def _fitted(places: Array, flow: Array, asked: Array, *, projective: bool) -> Ar
     """Fit a homography or an affine motion to the pixels asked, by RANSAC; return its flow (2, h, w)."""
     start = np.ascontiguousarray(places[:, asked].T)
     end = start + flow[:, asked].T
-    matrix: Array | None
     if projective:
-        matrix, _ = cv2.findHomography(start, end, cv2.RANSAC, _AGREES)
+        found = cv2.findHomography(start, end, cv2.RANSAC, _AGREES)
     else:
-        matrix, _ = cv2.estimateAffine2D(start, end, ransacReprojThreshold=_AGREES)
+        found = cv2.estimateAffine2D(start, end, ransacReprojThreshold=_AGREES)
+    matrix: Any = found[0]
     if matrix is None:
         return None
     matrix = np.vstack([matrix, [0, 0, 1]]) if len(matrix) == 2 else matrix
