@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -89,17 +89,13 @@ def evaluate_completion(
         for number, clip in enumerate(clips):
             frames = clip.read(size)
             flows, holes = _flows(frames, device), _holes(clips, number, size, len(frames))
-            pictures: dict[str, dict[str, Array]] = {kind: {} for kind in holes}
+            strips: dict[str, dict[str, Array]] = {}
             for name, method in methods.items():
-                values, made = _score(method, frames, holes, flows, device)
+                values, strips[name] = _score(method, frames, holes, flows, device)
                 result.scores.add(name, values)
-                for kind, own in made.items():
-                    pictures[kind][name] = _strip(own)
             truth.add("truth", {kind: _flicker(frames, holes.get(kind), flows, device) for kind in KINDS})
             if number in shown:
-                for kind, masks in holes.items():
-                    rows = {"input": _strip(_cut(frames, masks)), **pictures[kind], "truth": _strip(frames)}
-                    result.figures.append(_figure(f"{clip.name}, {kind}", _CAPTIONS[kind], rows))
+                result.figures += _show(clip.name, frames, holes, strips)
                 result.figures += _removal(clip, frames, methods, size)
             progress(number + 1, len(clips))
     result.notes += _notes(clips, size, truth.means()["truth"])
@@ -116,20 +112,21 @@ def _patches(frames: Sequence[Array], masks: Sequence[Array]) -> Iterable[Array]
 
 def _score(
     method: Method, frames: Sequence[Array], holes: Mapping[str, Sequence[Array]], flows: Flows, device: str
-) -> tuple[dict[str, float], dict[str, list[Array]]]:
-    """Run a method on each kind of holes; return its scores, NaN for kinds that are not there, and its frames."""
-    values, costs, made = dict[str, float](), [], dict[str, list[Array]]()
+) -> tuple[dict[str, float], dict[str, Array]]:
+    """Run a method on each kind of holes; return its scores, NaN for kinds that are not there, and strips of frames."""
+    values, costs, strips = dict[str, float](), [], dict[str, Array]()
     for kind in KINDS:
         if kind not in holes:
             values |= {f"{kind}_{name}": math.nan for name in ("psnr", "ssim", "hole", "warp")}
             continue
-        made[kind], *cost = _run(method, frames, holes[kind], device)
+        made, *cost = _run(method, frames, holes[kind], device)
         costs.append(cost)
-        own = _likeness(frames, made[kind], holes[kind], device)
-        own["warp"] = _flicker(made[kind], holes[kind], flows, device)
+        strips[kind] = _strip(made)
+        own = _likeness(frames, made, holes[kind], device)
+        own["warp"] = _flicker(made, holes[kind], flows, device)
         values |= {f"{kind}_{name}": value for name, value in own.items()}
     seconds, memory = zip(*costs)
-    return values | {"seconds_frame": sum(seconds) / len(seconds), "memory": max(memory)}, made
+    return values | {"seconds_frame": sum(seconds) / len(seconds), "memory": max(memory)}, strips
 
 
 def _run(
@@ -183,6 +180,19 @@ def _holes(clips: Sequence[ClipFiles], number: int, size: tuple[int, int], count
     holes = {STROKES: [strokes(shape, name)] * count, SPOTS: [spots(shape, name)] * count}
     others = [clip for clip in (*clips[number + 1 :], *clips[:number]) if clip.masks]
     return {**holes, OBJECTS: lasting(others[0].read_masks(size), count)} if others else holes
+
+
+def _show(
+    name: str,
+    frames: Sequence[Array],
+    holes: Mapping[str, Sequence[Array]],
+    strips: Mapping[str, Mapping[str, Array]],
+) -> Iterator[Figure]:
+    """Draw a clip with each kind of holes, as each method fills it, and as it is."""
+    for kind, masks in holes.items():
+        made = {method: own[kind] for method, own in strips.items()}
+        rows = {"input": _strip(_cut(frames, masks)), **made, "truth": _strip(frames)}
+        yield _figure(f"{name}, {kind}", _CAPTIONS[kind], rows)
 
 
 def _removal(
