@@ -84,18 +84,26 @@ def means(folder: dict[str, Any]) -> list[str]:
 
 
 def clips(folder: dict[str, Any]) -> list[str]:
-    """List what the propagation gains over each other method: dB in the holes, and the ratio of E_warp."""
-    heads = [f"{kind} − {method}, dB" for kind in KINDS for method in SIMPLE]
-    ratios = [f"{kind} ÷ {method}" for kind in KINDS for method in SIMPLE]
+    """List what the propagation gains over each other method, clip by clip, and where it loses."""
+    pairs = [(kind, method) for kind in KINDS for method in SIMPLE]
+    heads = [f"{kind} − {method}, dB" for kind, method in pairs] + [f"{kind} ÷ {method}" for kind, method in pairs]
     lines = [
         "The propagation beside each other method: difference of the PSNR in the holes, ratio of E_warp there.", "",
-        f"| clip | {' | '.join(heads + ratios)} |", "|---" * (1 + len(heads + ratios)) + "|",
+        f"| clip | {' | '.join(heads)} |", "|---" * (1 + len(heads)) + "|",
     ]  # fmt: skip
-    rows = {name: {m: {k: v[at] for k, v in own.items()} for m, own in folder["scores"].items()}
-            for at, name in enumerate(folder["clips"])}  # fmt: skip
-    for name, own in (*rows.items(), ("mean", folder["means"])):
-        pairs = [(kind, method) for kind in KINDS for method in SIMPLE]
-        gains = [f"{own[OURS][f'{kind}_hole'] - own[method][f'{kind}_hole']:+.2f}" for kind, method in pairs]
-        shares = [f"{own[OURS][f'{kind}_warp'] / own[method][f'{kind}_warp']:.2f}" for kind, method in pairs]
-        lines.append(f"| {name} | {' | '.join(gains + shares)} |")
-    return lines
+    losses = []
+    for name, own in (*by_clip(folder).items(), ("mean", folder["means"])):
+        gains = [own[OURS][f"{kind}_hole"] - own[method][f"{kind}_hole"] for kind, method in pairs]
+        shares = [own[OURS][f"{kind}_warp"] / own[method][f"{kind}_warp"] for kind, method in pairs]
+        cells = [*(f"{gain:+.2f}" for gain in gains), *(f"{share:.2f}" for share in shares)]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+        losses += [f"{name}, {kind}, to {method}" for (kind, method), gain in zip(pairs, gains) if gain < 0]
+    return [*lines, "", f"It loses in PSNR: {'; '.join(losses) or 'nowhere'}."]
+
+
+def by_clip(folder: dict[str, Any]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the scores by clip, method and name."""
+    return {
+        clip: {method: {name: own[at] for name, own in of.items()} for method, of in folder["scores"].items()}
+        for at, clip in enumerate(folder["clips"])
+    }

@@ -24,7 +24,7 @@ def strokes(size: tuple[int, int], name: str) -> Array:
         name: of the clip; the same name gives the same lines, whatever the size.
 
     Returns:
-        bool (H, W), about a tenth of the frame.
+        bool (H, W), about a twelfth of the frame.
     """
     (height, width), random = size, _random(name, STROKES)
     canvas = np.zeros(size, np.uint8)
@@ -47,7 +47,7 @@ def spots(size: tuple[int, int], name: str) -> Array:
         name: see `strokes`.
 
     Returns:
-        bool (H, W), about a twentieth of the frame.
+        bool (H, W), about a thirtieth of the frame.
     """
     (height, width), random = size, _random(name, SPOTS)
     canvas = np.zeros(size, np.uint8)
