@@ -51,7 +51,9 @@ def inpaint(
     ] = False,
     show_mask: Annotated[
         Path | None,
-        typer.Option(help="Write the thing's masks there; a folder of them can be corrected and given as --mask."),
+        typer.Option(
+            help="Write the thing's masks there: into a folder, from which they can be corrected and given as --mask."
+        ),
     ] = None,
     work: Annotated[
         Path | None,

@@ -67,7 +67,7 @@ def carried(
     Args:
         frames: uint8 (H, W, 3), read one by one: memory does not grow with the clip.
         mask: (H, W) bool, in the first frame.
-        on_cut: called with the number, from 0 on, of a frame that begins another scene.
+        on_cut: called with the number, from 0 on, of the frame that begins another scene.
 
     Yields:
         (H, W) bool, one for each frame; the first is `mask`.
@@ -75,7 +75,7 @@ def carried(
     carrier, is_cut = None, CutDetector()
     before: Array | None = None
     for number, frame in enumerate(frames):
-        if before is not None and is_cut(before, frame):
+        if before is not None and not is_cut.found and is_cut(before, frame):
             on_cut(number)
         if is_cut.found:
             found = np.zeros(mask.shape, bool)
@@ -100,8 +100,8 @@ class Carrier:
         rgb: the first frame, uint8 (H, W, 3).
         mask: (H, W) bool, the thing in it.
 
-    Of a thing that goes behind something narrow, the part that is not seen is moved on with the rest, and settled as soon
-    as it comes out; one that is hidden wholly, or leaves the picture, is searched for as it was when it was seen whole.
+    Of a thing that goes behind something narrow, the part that is not seen is moved on with the rest, and settled as
+    soon as it comes out; one that is hidden wholly, or leaves the picture, is searched for as it was when seen whole.
 
     Source: a mask as a vote of local models that are carried along: Bai et al., "Video SnapCut", SIGGRAPH 2009.
     """
@@ -240,8 +240,6 @@ def _moved_rigidly(mask: Array, step: Array, thing: Bits) -> Array:
     if len(here) < _FEWEST_MOVED:
         return mask
     cv2.setRNGSeed(0)
-    back: Array | None
     back, _ = cv2.estimateAffinePartial2D(here, here + step[thing], ransacReprojThreshold=2.0, maxIters=200)
-    if back is None:
-        return mask
-    return np.asarray(cv2.warpAffine(mask, back, mask.shape[::-1], flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP))
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return mask if back is None else np.asarray(cv2.warpAffine(mask, back, mask.shape[::-1], flags=flags))

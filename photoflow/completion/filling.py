@@ -1,4 +1,4 @@
-"""How a frame's hole is filled: from the frames where its trails end, and with texture where there are none."""
+"""Filling of a frame's hole: from the frames where its trails end, and with texture where there are none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from photoflow.arrays import Array
 from photoflow.completion.flows import sampled
 from photoflow.completion.seams import joined_parts
 from photoflow.completion.store import Store
-from photoflow.completion.trails import Hole, Trails, followed
+from photoflow.completion.trails import NOWHERE, Hole, Trails, followed
 from photoflow.render.background import fill_background, membrane
 
 _NEARER = 2  # the power of the distance in frames by which a trail counts less
@@ -22,10 +22,11 @@ class Filling:
 
     Args:
         store: with the frames measured, and their trails to later frames.
+        reach: frames up to which earlier ones are drawn from.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, reach: int) -> None:
+        self._store, self._reach = store, reach
         self._hole: Hole | None = None
         self._earlier = self._painted = Trails.none(0)
 
@@ -44,7 +45,7 @@ class Filling:
         earlier, onwards = self._followed(hole, record["to_before"], number)
         later = Trails(**self._store.read("later", number))
         seen = earlier.found | later.found
-        painted = Trails(np.where(seen, Trails.none(1).frame, onwards.frame), onwards.place, onwards.steps)
+        painted = Trails(np.where(seen, NOWHERE, onwards.frame), onwards.place, onwards.steps)
         result: Array = frame.copy()
         if len(hole):
             if not self._store.has("filled", number):
@@ -60,8 +61,10 @@ class Filling:
         if before is None or not len(flow):
             return Trails.none(len(hole)), Trails.none(len(hole))
         taken = np.zeros_like(before.mask)
-        taken[before.mask] = self._painted.found
+        # What was painted farther back is taken from the frame before, as if it were painted there.
+        taken[before.mask] = self._painted.found & (self._painted.steps < self._reach)
         earlier = followed(hole, flow, before, ~before.mask, self._earlier, number - 1)
+        earlier.frame[earlier.steps > self._reach] = NOWHERE
         return earlier, followed(hole, flow, before, ~taken, self._painted, number - 1)
 
     def _fill(self, frame: Array, hole: Hole, earlier: Trails, later: Trails, painted: Trails) -> None:

@@ -30,7 +30,7 @@ from photoflow.io.sound import has_sound, keeps_sound
 from photoflow.io.video import MIN_FPS
 from photoflow.segment import Segmenter
 
-_JOB = "job.json"
+_JOB, _NOTES = "job.json", "notes.json"
 _PALETTE_SAMPLES = 8
 
 
@@ -152,7 +152,7 @@ class Inpainter:
                 for _ in range(count):
                     writer.write(frame)
         silenced = sound is not None and not keeps_sound(target) and has_sound(sound)
-        notes = (*frames.notes, *masks.notes)
+        notes = (*frames.notes, *(masks.notes or _kept_notes(folder)))
         return Inpainted(writer.frames_written, rate, masks.source, silenced, notes)
 
     def completed(
@@ -240,6 +240,14 @@ def _kept(masks: ClipMasks, store: Store, count: int) -> Iterator[Array]:
     for number, bits in enumerate(masks.of_thing()):
         store.write("mask", number, mask=np.packbits(bits), shape=bits.shape)
         yield bits
+    write_bytes(store.folder / _NOTES, json.dumps(masks.notes).encode())
+
+
+def _kept_notes(folder: Path | None) -> tuple[str, ...]:
+    """Return what was to be said of masks that were kept with the work."""
+    if folder is None or not (folder / _NOTES).is_file():
+        return ()
+    return tuple(json.loads((folder / _NOTES).read_text()))
 
 
 def _samples(frames: Reader) -> Iterator[Array]:

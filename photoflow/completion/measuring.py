@@ -1,4 +1,4 @@
-"""What is known of each frame of a clip with holes: the flow to its neighbours, and what those need of it."""
+"""Measurement of each frame of a clip with holes: the flow to its neighbours, and what those need of it."""
 
 from __future__ import annotations
 

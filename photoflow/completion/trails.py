@@ -12,7 +12,7 @@ NOWHERE = -1
 
 
 class Trails(NamedTuple):
-    """Where the trails of a hole's N pixels end.
+    """Ends of the trails of a hole's N pixels.
 
     Args:
         frame: int32 (N,), the number of the frame that shows the pixel; -1: none.

@@ -114,9 +114,9 @@ def test_frames_are_read_one_by_one():
 @pytest.mark.skipif(not CLIPS, reason="PHOTOFLOW_DATA is not set")
 def test_real_clip():
     clip_ = next(folder for folder in CLIPS if folder.name == "car-roundabout")
-    numbers = range(0, 8)
+    numbers = range(0, 12, 3)
     frames = [read_photo(clip_ / f"{number:05d}.jpg").rgb for number in numbers]
     masks = [read_mask(clip_ / f"{number:05d}_mask.png") > 0.5 for number in numbers]
     found = list(carried(frames, masks[0]))
-    assert np.mean([overlap(bits, mask) for bits, mask in zip(found[1:], masks[1:], strict=True)]) > 0.88
-    assert overlap(masks[0], masks[-1]) < 0.88
+    assert np.mean([overlap(bits, mask) for bits, mask in zip(found[1:], masks[1:], strict=True)]) > 0.85
+    assert overlap(masks[0], masks[-1]) < 0.9
