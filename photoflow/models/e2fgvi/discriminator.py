@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
@@ -20,7 +22,7 @@ class ClipDiscriminator(nn.Module):
         super().__init__()
         widths = (3, width, 2 * width, 4 * width, 4 * width, 4 * width)
         self.conv = nn.Sequential()
-        for inputs, outputs in zip(widths, widths[1:]):
+        for inputs, outputs in pairwise(widths):
             convolution = nn.Conv3d(inputs, outputs, (3, 5, 5), (1, 2, 2), (1, 2, 2), bias=False)
             self.conv.extend([spectral_norm(convolution), nn.LeakyReLU(0.2, inplace=True)])
         self.conv.append(nn.Conv3d(widths[-1], widths[-1], (3, 5, 5), (1, 2, 2), (1, 2, 2)))

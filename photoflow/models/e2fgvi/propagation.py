@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import deform_conv2d
 
+from photoflow.models.e2fgvi.deformable import KERNEL, deformable_convolution
 from photoflow.ops import backward_warp
 
-_KERNEL = 3
 _REACH = 10.0  # pixels that a sample may lie away from where the flow leads
 
 
@@ -57,7 +56,8 @@ class Propagation(nn.Module):
         later = self._passed("backward_", [[frame] for frame in reversed(frames)], onwards)[::-1]
         earlier = self._passed("forward_", [list(both) for both in zip(frames, later)], list(flow_backward.unbind(1)))
         both = torch.stack([torch.cat(pair, 1) for pair in zip(later, earlier)], 1)
-        return features + self.fusion(both.flatten(0, 1)).unflatten(0, features.shape[:2])
+        fused: Tensor = self.fusion(both.flatten(0, 1)).unflatten(0, features.shape[:2])
+        return features + fused
 
     def _passed(self, way: str, frames: list[list[Tensor]], flows: list[Tensor]) -> list[Tensor]:
         """Go through frames in the order given.
@@ -88,10 +88,10 @@ class _Alignment(nn.Module):
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
         self.groups = groups
-        self.weight = nn.Parameter(torch.empty(channels, 2 * channels, _KERNEL, _KERNEL))
+        self.weight = nn.Parameter(torch.empty(channels, 2 * channels, KERNEL, KERNEL))
         self.bias = nn.Parameter(torch.zeros(channels))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
-        last = nn.Conv2d(channels, 3 * _KERNEL**2 * groups, 3, padding=1)
+        last = nn.Conv2d(channels, 3 * KERNEL**2 * groups, 3, padding=1)
         nn.init.zeros_(last.weight)  # at first all samples lie where the flow leads
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         layers: list[nn.Module] = []
@@ -120,20 +120,15 @@ class _Alignment(nn.Module):
             to_far = torch.zeros_like(to_near)
         ways = torch.cat([to_near, to_far], 1)
         offsets, shares = self._samples([seen_near, features, seen_far], ways)
-        # Coordinates want float32: torchvision takes no narrower one on the CPU, and half a pixel is lost in bfloat16.
-        exact = ways.dtype
-        with torch.autocast(near.device.type, enabled=False):
-            both = torch.cat([near, far], 1).to(exact)
-            weights = (one.to(exact) for one in (self.weight, self.bias))
-            carried: Tensor = deform_conv2d(both, offsets, *weights, padding=_KERNEL // 2, mask=shares)
-        return carried.to(features.dtype)
+        both = torch.cat([near, far], 1)
+        return deformable_convolution(both, offsets, shares, self.weight, self.bias)
 
     def _samples(self, seen: list[Tensor], ways: Tensor) -> tuple[Tensor, Tensor]:
         """Return the places of all samples, as y and x beside where the kernel would read, and their weights (3.4)."""
         found = self.conv_offset(torch.cat([*seen, ways.to(seen[0].dtype)], 1)).to(ways.dtype)
         beside, shares = found.tensor_split([2 * found.shape[1] // 3], 1)
         # The first half of the groups reads the nearer frame, the second half the other.
-        samples = self.groups // 2 * _KERNEL**2
+        samples = self.groups // 2 * KERNEL**2
         along = torch.cat([way.flip(1).repeat(1, samples, 1, 1) for way in ways.chunk(2, 1)], 1)
         return _REACH * beside.tanh() + along, shares.sigmoid()
 

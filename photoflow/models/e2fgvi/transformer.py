@@ -62,8 +62,8 @@ class SoftComposition(nn.Module):
         """Turn tokens (B, T, M, N, width) into features (B, T, C, h, w) of that size."""
         patches = self.embedding(tokens.flatten(2, 3).flatten(0, 1)).transpose(1, 2)
         features = functional.fold(patches, size, PATCH, padding=MARGIN, stride=STRIDE)
-        features = self.bias_conv(features) if hasattr(self, "bias_conv") else features + self.bias
-        return features.unflatten(0, tokens.shape[:2])
+        biased: Tensor = self.bias_conv(features) if hasattr(self, "bias_conv") else features + self.bias
+        return biased.unflatten(0, tokens.shape[:2])
 
 
 class Places(NamedTuple):
@@ -247,7 +247,8 @@ def from_windows(windows: Tensor, window: tuple[int, int], rows: int, columns: i
 
 def _at(tokens: Tensor, numbers: Tensor) -> Tensor:
     """Pick tokens (B, T, n, width) by their numbers (windows, keys): (B, T, windows, keys, width)."""
-    return tokens.index_select(2, numbers.flatten()).unflatten(2, numbers.shape)
+    picked: Tensor = tokens.index_select(2, numbers.flatten()).unflatten(2, numbers.shape)
+    return picked
 
 
 def _outside(window: tuple[int, int]) -> Tensor:
