@@ -1,4 +1,4 @@
-"""Random holes for clips: shapes that stand still, as a watermark does, or move, as things do that are to be removed."""
+"""Random holes for clips: shapes that stand still, as a watermark does, or move, as things that are to be removed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _ellipse(size: tuple[int, int], generator: torch.Generator) -> Array:
     height, width = size
     y, x = np.mgrid[:height, :width]
     inside = ((2 * y + 1) / height - 1) ** 2 + ((2 * x + 1) / width - 1) ** 2 <= 1
-    return inside.astype(np.float32)
+    return np.asarray(inside, np.float32)
 
 
 def _polygon(size: tuple[int, int], generator: torch.Generator) -> Array:
@@ -69,7 +69,7 @@ def _polygon(size: tuple[int, int], generator: torch.Generator) -> Array:
     corners = 0.5 + 0.5 * np.stack([np.cos(turns), np.sin(turns)], 1) * out[:, None]
     canvas = np.zeros(size, np.uint8)
     cv2.fillPoly(canvas, [_pixels(corners, size)], 1)
-    return canvas.astype(np.float32)
+    return np.asarray(canvas, np.float32)
 
 
 def _stroke(size: tuple[int, int], generator: torch.Generator) -> Array:
@@ -79,7 +79,7 @@ def _stroke(size: tuple[int, int], generator: torch.Generator) -> Array:
     thickness = max(1, round(0.2 * min(size)))
     canvas = np.zeros(size, np.uint8)
     cv2.polylines(canvas, [_pixels(places, size)], False, 1, thickness)
-    return canvas.astype(np.float32)
+    return np.asarray(canvas, np.float32)
 
 
 _SHAPES = (_ellipse, _polygon, _stroke)
@@ -87,4 +87,4 @@ _SHAPES = (_ellipse, _polygon, _stroke)
 
 def _pixels(places: Array, size: tuple[int, int]) -> Array:
     """Turn places (x, y), in shares of the size, into whole pixels within it."""
-    return np.rint(places * [size[1] - 1, size[0] - 1]).astype(np.int32)
+    return np.asarray(np.rint(places * [size[1] - 1, size[0] - 1]), np.int32)

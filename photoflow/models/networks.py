@@ -94,8 +94,11 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
     if kind == "completion":
         from photoflow.models.e2fgvi import E2FGVI
 
-        small = {"hq": True, "size": "small", "published_order": False}
-        return [lambda: E2FGVI(hq=True), E2FGVI, lambda: E2FGVI(**small)]
+        return [
+            lambda: E2FGVI(hq=True),
+            E2FGVI,
+            lambda: E2FGVI(hq=True, size="small", published_order=False),
+        ]
     from photoflow.models.amt import AMT, SIZES
 
     return [lambda size=size: AMT(size) for size in SIZES]  # type: ignore[misc]

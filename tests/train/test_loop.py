@@ -58,6 +58,8 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
         ("refined", "frame/decibels", 16, {"rate": 3e-3, "least": 0.1, "pixels": 4096}),
         ("interpolation", "frame/laplacian", 20, {"rate": 3e-3}),
         ("pyramid", "frame/charbonnier", 30, {"rate": 1e-2}),
+        ("completion", "generator/valid", 20, {"rate": 3e-3, "adversarial": 0}),
+        ("completion", "generator/hole", 20, {"rate": 3e-3, "adversarial": 0}),
     ],
 )
 def test_the_loss_falls(
@@ -169,8 +171,14 @@ def dtypes_of_a_step(name: str, folder: Path, precision: str) -> tuple[set[torch
 
     def see_flows(_: object, inputs: tuple[torch.Tensor, ...], output: list[torch.Tensor]) -> None:
         # The generators take one, RAFT gives one for each update; IFNet moves images by them.
-        given = {"gan": inputs[2:3], "raft": output, "interpolation": (), "pyramid": inputs[1:2]}
-        flows.update(flow.dtype for flow in given[name])
+        given = {
+            "gan": inputs[2:3],
+            "raft": output,
+            "interpolation": (),
+            "pyramid": inputs[1:2],
+            "completion": output[1:],
+        }
+        flows.update(flow.dtype for flow in (given[name][0] if name == "completion" else given[name]))
 
     def warp(planes: object, flow: torch.Tensor, **how: str) -> object:
         flows.add(flow.dtype)

@@ -43,5 +43,5 @@ def deformable_convolution(features: Tensor, offsets: Tensor, shares: Tensor, we
     shares = shares.reshape(batch * groups, 1, taps * height, width).to(read.dtype)
     columns = (read * shares).reshape(batch, channels * taps, height * width)
     convolved = torch.matmul(weight.flatten(1), columns.to(weight.dtype))
-    out: Tensor = convolved + bias[:, None].to(convolved.dtype)
-    return out.unflatten(2, (height, width))
+    convolved = convolved + bias[:, None].to(convolved.dtype)
+    return convolved.reshape(batch, -1, height, width)

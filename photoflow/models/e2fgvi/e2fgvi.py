@@ -109,9 +109,9 @@ class E2FGVI(Loadable, nn.Module):
             local_count: how many are local, from 1 to T.
 
         Returns:
-            The frames, (B * T, 3, H, W) in [-1, 1] of the network's dtype (autocast's under autocast); and the
-            completed flows from each local frame to the next, and from each but the first to the one before, both
-            (B, local_count - 1, 2, ceil(H / 4), ceil(W / 4)), float32, pixels of that size, x right, then y down.
+            The frames, (B * T, 3, H, W) in [-1, 1] of their dtype; and the completed flows from each local frame to
+            the next, and from each but the first to the one before, both (B, local_count - 1, 2, ceil(H / 4),
+            ceil(W / 4)), float32 (float64 for float64 frames), pixels of that size, x right, then y down.
 
         Raises:
             ValueError, TypeError: a wrong shape, dtype, or count.
@@ -124,7 +124,7 @@ class E2FGVI(Loadable, nn.Module):
         local = self.feat_prop_module(features[:, :local_count], *flows)
         features = torch.cat([local, features[:, local_count:]], 1)
         features = features + self._generated(features)
-        completed = torch.tanh(self.decoder(features.flatten(0, 1)))[..., :height, :width]
+        completed = torch.tanh(self.decoder(features.flatten(0, 1)))[..., :height, :width].to(frames.dtype)
         rows, columns = (-(-side // _REDUCTION) for side in (height, width))
         there, back = (flow[..., :rows, :columns] for flow in flows)
         return completed, (there, back)
@@ -157,7 +157,8 @@ class E2FGVI(Loadable, nn.Module):
             (frames.flatten(0, 1) + 1) / 2, size, mode="bilinear", align_corners=True
         ).unflatten(0, (batch, count))
         if count == 1:
-            none = small.new_zeros(batch, 0, 2, *size)
+            exact = torch.promote_types(small.dtype, torch.float32)
+            none = small.new_zeros(batch, 0, 2, *size, dtype=exact)
             return none, none
         earlier, later = small[:, :-1].flatten(0, 1), small[:, 1:].flatten(0, 1)
         there, back = self.update_spynet(torch.cat([earlier, later]), torch.cat([later, earlier])).chunk(2)

@@ -61,7 +61,7 @@ class SPyNet(nn.Module):
 
     def _flow(self, first: list[Tensor], second: list[Tensor]) -> Tensor:
         coarsest = first[0]
-        exact = torch.float64 if coarsest.dtype == torch.float64 else torch.float32
+        exact = torch.promote_types(coarsest.dtype, torch.float32)
         flow = torch.zeros(coarsest.shape[0], 2, *coarsest.shape[2:], dtype=exact, device=coarsest.device)
         for index, level in enumerate(self.basic_module):
             if index:

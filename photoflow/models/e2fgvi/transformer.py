@@ -62,8 +62,9 @@ class SoftComposition(nn.Module):
         """Turn tokens (B, T, M, N, width) into features (B, T, C, h, w) of that size."""
         patches = self.embedding(tokens.flatten(2, 3).flatten(0, 1)).transpose(1, 2)
         features = functional.fold(patches, size, PATCH, padding=MARGIN, stride=STRIDE)
-        biased: Tensor = self.bias_conv(features) if hasattr(self, "bias_conv") else features + self.bias
-        return biased.unflatten(0, tokens.shape[:2])
+        features = self.bias_conv(features) if hasattr(self, "bias_conv") else features + self.bias
+        composed: Tensor = features.unflatten(0, tokens.shape[:2])
+        return composed
 
 
 class Places(NamedTuple):
@@ -256,11 +257,12 @@ def _outside(window: tuple[int, int]) -> Tensor:
 
     The numbers count through the four windows, moved down and right, down and left, up and right, up and left.
     """
-    rows, columns = (torch.arange(side) for side in window)
-    found = []
-    for down in (1, -1):
-        for right in (1, -1):
-            y, x = rows + down * (window[0] // 2), columns + right * (window[1] // 2)
-            inside = ((y >= 0) & (y < window[0]))[:, None] & ((x >= 0) & (x < window[1]))
-            found.append(~inside)
-    return torch.stack(found).flatten().nonzero().flatten()
+    rows, columns = window
+    moves = [(down * (rows // 2), right * (columns // 2)) for down in (1, -1) for right in (1, -1)]
+    stays = [
+        0 <= y + down < rows and 0 <= x + right < columns
+        for down, right in moves
+        for y in range(rows)
+        for x in range(columns)
+    ]
+    return torch.tensor([number for number, inside in enumerate(stays) if not inside])
