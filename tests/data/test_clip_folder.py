@@ -79,7 +79,9 @@ def test_a_folder_of_videos_may_be_asked_for_clips(tmp_path: Path) -> None:
 
 def test_too_short_videos_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a.mp4", 4)
-    with pytest.raises(InputError, match=r"holds no video of at least 5 frames .* and no folder of at least 5 pictures"):
+    with pytest.raises(
+        InputError, match=r"holds no video of at least 5 frames .* and no folder of at least 5 pictures"
+    ):
         ClipFolder(tmp_path, SIZE)
     with pytest.raises(InputError, match="no such folder"):
         ClipFolder(tmp_path / "nowhere", SIZE)

@@ -67,8 +67,6 @@ def test_raft_needs_an_update() -> None:
 
 
 def test_an_unknown_recipe_is_refused() -> None:
-    with pytest.raises(
-        InputError,
-        match="train: expected gan or raft or dis or interpolation or refined or pyramid or spectral, got 'amt'",
-    ):
+    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion"
+    with pytest.raises(InputError, match=f"train: expected {known}, got 'amt'"):
         entry_of("amt")

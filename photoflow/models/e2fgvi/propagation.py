@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from photoflow.models.e2fgvi.deformable import KERNEL, deformable_convolution
+from photoflow.models.e2fgvi.features import convolution
 from photoflow.ops import backward_warp
 
+_SLOPE = 0.1  # of the LeakyReLUs
 _REACH = 10.0  # pixels that a sample may lie away from where the flow leads
 
 
@@ -88,15 +90,18 @@ class _Alignment(nn.Module):
     def __init__(self, channels: int, groups: int) -> None:
         super().__init__()
         self.groups = groups
-        self.weight = nn.Parameter(torch.empty(channels, 2 * channels, KERNEL, KERNEL))
+        self.weight = nn.Parameter(torch.zeros(channels, 2 * channels, KERNEL, KERNEL))
         self.bias = nn.Parameter(torch.zeros(channels))
-        nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        # At first all samples lie where the flow leads, with a share of a half, and the nearer frame is carried as it
+        # is; the published network begins with random weights instead.
+        middle = KERNEL // 2
+        nn.init.eye_(self.weight.data[:, :channels, middle, middle]).mul_(2)
         last = nn.Conv2d(channels, 3 * KERNEL**2 * groups, 3, padding=1)
-        nn.init.zeros_(last.weight)  # at first all samples lie where the flow leads
+        nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)  # type: ignore[arg-type]
         layers: list[nn.Module] = []
         for inputs in (3 * channels + 4, channels, channels):
-            layers += [nn.Conv2d(inputs, channels, 3, padding=1), nn.LeakyReLU(0.1, inplace=True)]
+            layers += [convolution(inputs, channels, slope=_SLOPE), nn.LeakyReLU(_SLOPE, inplace=True)]
         self.conv_offset = nn.Sequential(*layers, last)
 
     def forward(self, features: Tensor, visited: list[Tensor], flows: list[Tensor]) -> Tensor:
@@ -136,7 +141,7 @@ class _Alignment(nn.Module):
 def _merging(inputs: int, channels: int) -> nn.Sequential:
     """Build P of equation (3.5): the features of a frame and what was carried to it, merged."""
     return nn.Sequential(
-        nn.Conv2d(inputs, channels, 3, padding=1),
-        nn.LeakyReLU(0.1, inplace=True),
-        nn.Conv2d(channels, channels, 3, padding=1),
+        convolution(inputs, channels, slope=_SLOPE),
+        nn.LeakyReLU(_SLOPE, inplace=True),
+        convolution(channels, channels, slope=1.0),
     )

@@ -68,7 +68,7 @@ class SoftComposition(nn.Module):
 
 
 class Places(NamedTuple):
-    """What the blocks of a transformer know of the tokens' grid; it follows from the sizes.
+    """Facts about the tokens' grid that the blocks of a transformer share; they follow from its size.
 
     Args:
         size: (h, w) of the features.
