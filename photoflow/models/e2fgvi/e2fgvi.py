@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from photoflow.models.e2fgvi.features import Decoder, Encoder
+from photoflow.models.e2fgvi.in_parts import in_parts
 from photoflow.models.e2fgvi.propagation import Propagation
 from photoflow.models.e2fgvi.spynet import SPyNet
 from photoflow.models.e2fgvi.transformer import STRIDE, FocalBlock, SoftComposition, SoftSplit
@@ -120,11 +121,11 @@ class E2FGVI(Loadable, nn.Module):
         height, width = frames.shape[3:]
         frames = self._continued(frames)
         flows = self._flows(frames[:, :local_count])
-        features = self.encoder(frames.flatten(0, 1)).unflatten(0, frames.shape[:2])
+        features = self._encoded(frames)
         local = self.feat_prop_module(features[:, :local_count], *flows)
         features = torch.cat([local, features[:, local_count:]], 1)
         features = features + self._generated(features)
-        completed = torch.tanh(self.decoder(features.flatten(0, 1)))[..., :height, :width].to(frames.dtype)
+        completed = self._decoded(features)[..., :height, :width].to(frames.dtype)
         rows, columns = (-(-side // _REDUCTION) for side in (height, width))
         there, back = (flow[..., :rows, :columns] for flow in flows)
         return completed, (there, back)
@@ -163,6 +164,17 @@ class E2FGVI(Loadable, nn.Module):
         earlier, later = small[:, :-1].flatten(0, 1), small[:, 1:].flatten(0, 1)
         there, back = self.update_spynet(torch.cat([earlier, later]), torch.cat([later, earlier])).chunk(2)
         return there.unflatten(0, (batch, count - 1)), back.unflatten(0, (batch, count - 1))
+
+    def _encoded(self, frames: Tensor) -> Tensor:
+        """Turn frames (B, T, 3, H, W) into features (B, T, C, H / 4, W / 4)."""
+        values = Encoder.WIDEST * self.config.channels * frames[0, 0, 0].numel() // _REDUCTION**2
+        features: Tensor = in_parts(self.encoder, frames.flatten(0, 1), values).unflatten(0, frames.shape[:2])
+        return features
+
+    def _decoded(self, features: Tensor) -> Tensor:
+        """Turn features (B, T, C, h, w) into frames (B * T, 3, 4 h, 4 w)."""
+        values = self.config.channels * _REDUCTION**2 * features[0, 0, 0].numel()
+        return in_parts(lambda some: torch.tanh(self.decoder(some)), features.flatten(0, 1), values)
 
     def _generated(self, features: Tensor) -> Tensor:
         """Return what attention finds for features (B, T, C, h, w), of the same shape."""

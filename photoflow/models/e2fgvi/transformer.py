@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from photoflow.models.e2fgvi.in_parts import at_a_time, in_parts
+
 PATCH, STRIDE, MARGIN = 7, 3, 3
 """Tokens stand for patches of features, which overlap."""
 
@@ -33,10 +35,14 @@ class SoftSplit(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         """Turn features (B, T, C, h, w) into tokens (B, T, M, N, width)."""
-        patches = functional.unfold(features.flatten(0, 1), PATCH, padding=MARGIN, stride=STRIDE)
-        tokens: Tensor = self.embedding(patches.transpose(1, 2))
         grid = [tokens_along(side) for side in features.shape[3:]]
-        return tokens.reshape(*features.shape[:2], *grid, -1)
+        values = features.shape[2] * PATCH**2 * grid[0] * grid[1]
+        return in_parts(self._embedded, features.flatten(0, 1), values).reshape(*features.shape[:2], *grid, -1)
+
+    def _embedded(self, features: Tensor) -> Tensor:
+        patches = functional.unfold(features, PATCH, padding=MARGIN, stride=STRIDE)
+        tokens: Tensor = self.embedding(patches.transpose(1, 2))
+        return tokens
 
 
 class SoftComposition(nn.Module):
@@ -60,11 +66,14 @@ class SoftComposition(nn.Module):
 
     def forward(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
         """Turn tokens (B, T, M, N, width) into features (B, T, C, h, w) of that size."""
-        patches = self.embedding(tokens.flatten(2, 3).flatten(0, 1)).transpose(1, 2)
+        values = self.embedding.out_features * tokens.shape[2] * tokens.shape[3]
+        features = in_parts(lambda some: self._composed(some, size), tokens.flatten(2, 3).flatten(0, 1), values)
+        return features.reshape(*tokens.shape[:2], *features.shape[1:])
+
+    def _composed(self, tokens: Tensor, size: tuple[int, int]) -> Tensor:
+        patches = self.embedding(tokens).transpose(1, 2)
         features = functional.fold(patches, size, PATCH, padding=MARGIN, stride=STRIDE)
-        features = self.bias_conv(features) if hasattr(self, "bias_conv") else features + self.bias
-        composed: Tensor = features.unflatten(0, tokens.shape[:2])
-        return composed
+        return self.bias_conv(features) if hasattr(self, "bias_conv") else features + self.bias
 
 
 class Places(NamedTuple):
@@ -162,18 +171,42 @@ class _FocalAttention(nn.Module):
         batch, frames, rows, columns, width = tokens.shape
         query, key, value = self.qkv(tokens).chunk(3, 4)
         _, pooled_key, pooled_value = self.qkv(pooled.transpose(1, 2)).chunk(3, 3)  # (B, T, windows, width)
-        seen = [
-            torch.cat([_at(fine.flatten(2, 3), places.fine), _at(coarse, places.coarse)], 3)
-            for fine, coarse in ((key, pooled_key), (value, pooled_value))
-        ]
-        known = functional.pad(places.within, (places.fine.shape[1], 0), value=True)
-        known = known.repeat(batch, frames)[:, None, None]
+        seen = (key.flatten(2, 3), pooled_key), (value.flatten(2, 3), pooled_value)
         queries = in_windows(query, self.window).transpose(1, 2)  # (B, T, windows, tokens, width)
-        queries, keys, values = (self._by_head(one) for one in (queries, *seen))
-        gathered = functional.scaled_dot_product_attention(queries, keys, values, attn_mask=known)
-        out = gathered.transpose(1, 2).reshape(batch, -1, frames, self.window[0] * self.window[1], width)
-        projected: Tensor = self.proj(from_windows(out, self.window, rows, columns))
+        keys = places.fine.shape[1] + places.coarse.shape[1]
+        some = at_a_time(batch * frames * keys * width)
+        parts = zip(queries.split(some, 2), *(one.split(some) for one in places[2:]), strict=True)
+        gathered = torch.cat([self._gathered(asking, seen, *seeing) for asking, *seeing in parts], 1)
+        projected: Tensor = self.proj(from_windows(gathered, self.window, rows, columns))
         return projected
+
+    def _gathered(
+        self,
+        queries: Tensor,
+        seen: tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]],
+        fine: Tensor,
+        coarse: Tensor,
+        within: Tensor,
+    ) -> Tensor:
+        """Gather for the tokens of some windows.
+
+        Args:
+            queries: (B, T, windows, tokens of a window, width).
+            seen: the keys of all tokens, (B, T, M * N, width), and of all windows, (B, T, windows, width); the values.
+            fine: which of the tokens they see; see `Places`.
+            coarse: which of the windows.
+            within: and which of those there are.
+
+        Returns:
+            (B, windows, T, tokens of a window, width).
+        """
+        batch, frames, windows, count, width = queries.shape
+        known = functional.pad(within, (fine.shape[1], 0), value=True).repeat(batch, frames)[:, None, None]
+        keys, values = (
+            self._by_head(torch.cat([_at(tokens, fine), _at(pooled, coarse)], 3)) for tokens, pooled in seen
+        )
+        gathered = functional.scaled_dot_product_attention(self._by_head(queries), keys, values, attn_mask=known)
+        return gathered.transpose(1, 2).reshape(batch, windows, frames, count, width)
 
     def _by_head(self, seen: Tensor) -> Tensor:
         """Rearrange (B, T, windows, n, width) as (B * windows, heads, T * n, width / heads)."""
@@ -217,16 +250,22 @@ class _FusingFeedForward(nn.Module):
 
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
+        self.hidden = hidden
         self.conv1 = nn.Sequential(nn.Linear(width, hidden))
         self.conv2 = nn.Sequential(nn.GELU(), nn.Linear(hidden, width))
 
     def forward(self, tokens: Tensor, places: Places) -> Tensor:
-        hidden = self.conv1(tokens)
-        patches = hidden.flatten(2, 3).flatten(0, 1).transpose(1, 2)
+        """Change tokens (B, T, M, N, width)."""
+        values = self.hidden * tokens.shape[2] * tokens.shape[3]
+        changed = in_parts(lambda some: self._changed(some, places), tokens.flatten(2, 3).flatten(0, 1), values)
+        return changed.reshape(tokens.shape)
+
+    def _changed(self, tokens: Tensor, places: Places) -> Tensor:
+        patches = self.conv1(tokens).transpose(1, 2)
         together = functional.fold(patches, places.size, PATCH, padding=MARGIN, stride=STRIDE)
         together = together / places.covered.to(together.dtype)
         patches = functional.unfold(together, PATCH, padding=MARGIN, stride=STRIDE)
-        changed: Tensor = self.conv2(patches.transpose(1, 2).reshape(hidden.shape))
+        changed: Tensor = self.conv2(patches.transpose(1, 2))
         return changed
 
 

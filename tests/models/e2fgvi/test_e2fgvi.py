@@ -11,7 +11,7 @@ import torch
 from filling import check_parity, fill, largest, layout, published_layout, waves
 from torch import Tensor
 
-from photoflow.models.e2fgvi import E2FGVI, SIZES
+from photoflow.models.e2fgvi import E2FGVI, SIZES, in_parts
 from photoflow.models.e2fgvi.e2fgvi import E2FGVIConfig
 from photoflow.models.networks import load_network
 from photoflow.weights.loading import WeightsError
@@ -121,6 +121,17 @@ def test_all_frames_see_each_other(network: E2FGVI) -> None:
         with torch.no_grad():
             moved = (network(frames, 2)[0] - network(other, 2)[0]).abs().flatten(1).amax(1)
         assert moved.min() > 1e-4
+
+
+def test_large_frames_are_worked_on_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    network, frames, several = filled(), clip(4, 130, 120), []
+    with torch.no_grad():
+        wanted, _ = network(frames, 3)
+        for layer in (network.encoder, network.decoder, network.ss.embedding, network.sc.embedding):
+            layer.register_forward_hook(lambda _, inputs, __: several.append(len(inputs[0]) > 1))
+        monkeypatch.setattr(in_parts, "_MOST", 1)
+        made, _ = network(frames, 3)
+    assert len(several) == 4 * 4 and not any(several) and largest(made - wanted) < 1e-5
 
 
 def test_half_precision(network: E2FGVI) -> None:
