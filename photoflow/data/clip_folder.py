@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -100,8 +99,9 @@ class ClipFolder:
                 row = list(video.frames(0, self.size, room))
             if len(row) < LOCAL:
                 raise InputError(f"{video.path} is truncated: expected at least {LOCAL} frames, got {len(row)}")
-            # Where a promised frame is not there, one of the row stands for it.
-            others = [next(islice(video.frames(int(one * video.count), self.size, room), 1), row[0]) for one in far]
+            others = [next(video.frames(int(one * video.count), self.size, room), row[0]) for one in far]
+            # Where a promised frame is not there, or of another size, one of the row stands for it.
+            others = [frame if frame.shape == row[0].shape else row[0] for frame in others]
             self._pieces[key] = _planes(row), _planes(others)
         return self._pieces[key]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -85,3 +86,17 @@ def test_too_short_videos_are_refused(tmp_path: Path) -> None:
         ClipFolder(tmp_path, SIZE)
     with pytest.raises(InputError, match="no such folder"):
         ClipFolder(tmp_path / "nowhere", SIZE)
+
+
+def test_pictures_of_another_size_are_no_references(tmp_path: Path) -> None:
+    for number in range(40):
+        write_image(tmp_path / f"{number}.png", np.full((72, 96, 3) if number < 30 else (90, 60, 3), number, np.uint8))
+    source = ClipFolder(tmp_path, SIZE)
+    read = []
+    for index in range(12):
+        with suppress(InputError):  # where the five in a row are of two sizes
+            row, others = source._piece(0, index)
+            assert others.shape[1:] == row.shape[1:]
+            assert torch.equal(others.amax((1, 2, 3)) < 30, torch.full((len(others),), bool(row.max() < 30)))
+            read.append(index)
+    assert len(read) > 4

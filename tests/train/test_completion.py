@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from squares import TINY, Squares, narrow
 from torch.nn import functional
 
+from photoflow import cli
+from photoflow.cli import train as command  # noqa: F401  (registers the command)
 from photoflow.errors import InputError
+from photoflow.io import VideoWriter
+from photoflow.models.networks import load_network
 from photoflow.train.completion import CompletionRecipe
 from photoflow.train.recipes import entry_of
 
@@ -121,3 +129,21 @@ def test_a_sheet_has_a_row_a_clip() -> None:
 def test_what_is_wrong_is_said(settings: dict[str, object], message: str) -> None:
     with pytest.raises(InputError, match=message):
         made(**settings)
+
+
+def test_the_command_trains_on_videos(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "videos").mkdir()
+    with VideoWriter(tmp_path / "videos" / "a.mp4", 96, 72, 25) as writer:
+        for number in range(10):
+            writer.write(np.full((72, 96, 3), 20 * number, np.uint8))
+    settings = [option for name, value in TINY["completion"].items() for option in ("--set", f"{name}={value}")]
+    place = ["--data", f"video:{tmp_path / 'videos'}", "--out", str(tmp_path / "run"), "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", ["photoflow", "train", "completion", *place, "--steps", "1", *settings])
+    with narrow(), pytest.raises(SystemExit) as stopped:
+        cli.main()
+    assert not stopped.value.code, capsys.readouterr().err
+    with narrow():
+        network = load_network("completion", tmp_path / "run" / "weights.safetensors")
+    assert not network.feat_prop_module.published_order

@@ -28,16 +28,13 @@ class Encoder(nn.Module):
     Args:
         channels: of the features; C below.
 
-    Attributes:
-        WIDEST: times C, the channels of its widest tensor.
-
     Four convolutions, two of which halve the size, give 2 C channels; each of the next sees these beside what the one
     before it gives, in groups.
 
     Source: Liu et al., "FuseFormer", ICCV 2021, whose encoder E²FGVI takes; grouping and widths are its code's.
     """
 
-    WIDEST = 6
+    WIDEST = 6  # times C: the channels of its widest tensor
 
     def __init__(self, channels: int) -> None:
         super().__init__()
