@@ -1,4 +1,4 @@
-"""What bounds the memory of large frames: work on a few items at a time."""
+"""Work on a few items at a time, which bounds the memory that large frames need."""
 
 from __future__ import annotations
 
