@@ -72,6 +72,8 @@ class E2FGVI(Loadable, nn.Module):
         published_order: see `Propagation`; published weights want it.
         weights: name in the registry of weights, or a file of them; None: untrained.
 
+    `frame_size` is the (height, width) of the frames that it takes, or None where it takes any.
+
     Raises:
         ValueError: there is no such size.
         WeightsError: the weights are not to be had, or are those of another network.
@@ -87,13 +89,13 @@ class E2FGVI(Loadable, nn.Module):
         super().__init__()
         if size not in SIZES:
             raise ValueError(f"E2FGVI: size: expected {', '.join(SIZES)}, got {size!r}")
-        self.config, self.hq = SIZES[size], hq
-        config = self.config
+        self.config = config = SIZES[size]
+        self.frame_size = None if hq else _SIZE
         self.encoder = Encoder(config.channels)
         self.decoder = Decoder(config.channels)
         self.feat_prop_module = Propagation(config.channels, config.groups, published_order)
         self.ss = SoftSplit(config.channels, config.tokens)
-        features = None if hq else (_SIZE[0] // _REDUCTION, _SIZE[1] // _REDUCTION)
+        features = self.frame_size and (_SIZE[0] // _REDUCTION, _SIZE[1] // _REDUCTION)
         self.sc = SoftComposition(config.channels, config.tokens, features)
         self.transformer = nn.ModuleList(
             FocalBlock(config.tokens, config.heads, config.hidden, config.window) for _ in range(config.blocks)
@@ -131,10 +133,10 @@ class E2FGVI(Loadable, nn.Module):
         return completed, (there, back)
 
     def _check(self, frames: Tensor, local_count: int) -> None:
-        shape = tuple(frames.shape)
-        wanted = "(B, T, 3, H, W)" if self.hq else f"(B, T, 3, {_SIZE[0]}, {_SIZE[1]})"
-        if len(shape) != 5 or shape[2] != 3 or 0 in shape or not (self.hq or shape[3:] == _SIZE):
-            other = "" if self.hq else "; other sizes want E2FGVI(hq=True)"
+        shape, size = tuple(frames.shape), self.frame_size
+        wanted = f"(B, T, 3, {size[0]}, {size[1]})" if size else "(B, T, 3, H, W)"
+        if len(shape) != 5 or shape[2] != 3 or 0 in shape or (size and shape[3:] != size):
+            other = "; other sizes want E2FGVI(hq=True)" if size else ""
             raise ValueError(f"E2FGVI: frames: expected shape {wanted}, not empty, got {shape}{other}")
         if not frames.is_floating_point():
             raise TypeError(f"E2FGVI: frames: expected a floating-point dtype, got {frames.dtype}")

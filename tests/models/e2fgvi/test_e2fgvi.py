@@ -216,6 +216,7 @@ def test_errors_name_what_is_wrong(network: E2FGVI) -> None:
     with pytest.raises(ValueError, match="size: expected full, small, tiny, got 'XL'"):
         E2FGVI(size="XL")
     fixed = E2FGVI(size="tiny")
+    assert network.frame_size is None and fixed.frame_size == (240, 432)
     with pytest.raises(
         ValueError, match=r"expected shape \(B, T, 3, 240, 432\), .*; other sizes want E2FGVI\(hq=True\)"
     ):
