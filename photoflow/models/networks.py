@@ -94,11 +94,8 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
     if kind == "completion":
         from photoflow.models.e2fgvi import E2FGVI
 
-        return [
-            lambda: E2FGVI(hq=True),
-            E2FGVI,
-            lambda: E2FGVI(hq=True, size="small", published_order=False),
-        ]
+        # The small one first, as it is made in no time.
+        return [lambda: E2FGVI(hq=True, size="small", published_order=False), lambda: E2FGVI(hq=True), E2FGVI]
     from photoflow.models.amt import AMT, SIZES
 
     return [lambda size=size: AMT(size) for size in SIZES]  # type: ignore[misc]

@@ -196,6 +196,9 @@ def test_loads_a_file_of_its_own_size_only(tmp_path: Path) -> None:
     torch.save(E2FGVI(hq=True, size="small").state_dict(), tmp_path / "small.pth")
     loaded = load_network("completion", tmp_path / "small.pth")
     assert loaded.config == SIZES["small"] and not loaded.feat_prop_module.published_order
+    torch.save(E2FGVI(hq=True).state_dict(), tmp_path / "published.pth")
+    loaded = load_network("completion", tmp_path / "published.pth")
+    assert loaded.config == SIZES["full"] and loaded.feat_prop_module.published_order
     with pytest.raises(WeightsError, match="expected the weights of E2FGVI, got another network's") as caught:
         E2FGVI(hq=True, size="tiny", weights=tmp_path / "small.pth")
     assert "\n" not in str(caught.value)
