@@ -17,7 +17,9 @@ def train(
     recipe: Annotated[
         str,
         typer.Argument(
-            metavar="RECIPE", help="gan, raft, dis, interpolation, refined, pyramid or spectral.", show_default=False
+            metavar="RECIPE",
+            help="gan, raft, dis, interpolation, refined, pyramid, spectral or completion.",
+            show_default=False,
         ),
     ],
     data: Annotated[
@@ -63,7 +65,11 @@ def train(
     config = entry.configured(texts | parse_settings(settings or []))
     check_table(check_place(out))  # first, as opening data and networks takes a while
     with process_group(device) as ranks:
-        sources = [open_source(text, size=config.data_size, device=ranks.device, seed=config.seed) for text in data]
+        clips = "frames" in entry.recipe.needs
+        sources = [
+            open_source(text, size=config.data_size, device=ranks.device, seed=config.seed, clips=clips)
+            for text in data
+        ]
         made = entry.made(config, ranks.device)
         outcome = run(made, Mixture(sources, config.seed), out, Plan(steps, minutes, total), console, ranks)
     done = outcome.progress

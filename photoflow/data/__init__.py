@@ -7,6 +7,7 @@ asks for the numbers r, n + r, 2 n + r, ...
 
 from __future__ import annotations
 
+from photoflow.data.clip_folder import ClipFolder
 from photoflow.data.flying_chairs import FlyingChairs
 from photoflow.data.procedural_chairs import ProceduralChairs
 from photoflow.data.source import Batch, Source
@@ -15,11 +16,12 @@ from photoflow.data.video_folder import VideoFolder
 from photoflow.errors import InputError
 
 __all__ = [
-    "Batch", "ClipVolumes", "FlyingChairs", "ProceduralChairs", "Source", "VideoFolder", "WindVolumes", "open_source",
+    "Batch", "ClipFolder", "ClipVolumes", "FlyingChairs", "ProceduralChairs", "Source", "VideoFolder", "WindVolumes",
+    "open_source",
 ]  # fmt: skip
 
 
-def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: int = 0) -> Source:
+def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: int = 0, clips: bool = False) -> Source:
     """Open the source named by a text.
 
     Args:
@@ -29,6 +31,7 @@ def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: 
         size: (height, width) of the samples, pixels.
         device: where batches are wanted: "cpu", "cuda", "cuda:1", ...
         seed: another one gives other samples.
+        clips: whether videos are wanted as clips, not as triplets of frames.
 
     Raises:
         InputError: no such kind, a folder that is missing or holds nothing of the kind, or samples too large for it.
@@ -39,7 +42,7 @@ def open_source(text: str, *, size: tuple[int, int], device: str = "cpu", seed: 
     if kind == "chairs" and folder:
         return FlyingChairs(folder, "train", size, device=device, seed=seed)
     if kind == "video" and folder:
-        return VideoFolder(folder, size, device=device, seed=seed)
+        return (ClipFolder if clips else VideoFolder)(folder, size, device=device, seed=seed)
     if kind == "spectral" and folder:
         inner, colon, photos = folder.partition(":")
         if inner == "procedural" and (photos or not colon):

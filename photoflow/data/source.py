@@ -15,6 +15,7 @@ Batch = dict[str, Tensor]
     flow, flow_back           (B, 2, H, W), pixels: image1 → image2, image2 → image1
     mask                      (B, 1, H, W) in [0, 1]: the objects, which move, in image1
     image                     (B, 3, H, W) in [0, 1]: a photo of something that moves
+    frames                    (B, 8, 3, H, W) in [0, 1]: five of a video in a row, then three from elsewhere in it
     volume                    (B, K, 4, H, W), pixels: its spectral volume over 5 seconds, real and imaginary part of x,
                               then of y
     visible, visible_back     (B, 1, H, W): 1 where a pixel of image1 is seen in image2, and of image2 in image1

@@ -56,12 +56,7 @@ class VideoFolder:
     ) -> None:
         self.folder, self.size = Path(folder), check_size(size)
         self.device, self.seed = device, check_seed(seed)
-        if not os.path.isdir(self.folder):
-            raise InputError(f"{self.folder}: no such folder")
-        self._clips = [clip for clip in _clips(self.folder) if clip.count >= 3]
-        if not self._clips:
-            raise InputError(f"{self.folder} holds no video of at least 3 frames ({', '.join(VIDEOS)}) "
-                             "and no folder of at least 3 pictures")  # fmt: skip
+        self._clips = videos_in(self.folder, 3)
         self.name = f"{len(self._clips)} videos of {self.folder.name}"
         self._pieces: dict[tuple[int, int], Tensor] = {}
 
@@ -196,6 +191,21 @@ def _motion(triplet: Tensor) -> tuple[float, bool]:
     before, after, whole = (float((blocks[i] - blocks[j]).abs().mean()) for i, j in ((0, 1), (1, 2), (0, 2)))
     even = max(before, after) < 0.02 + 2.5 * min(before, after)  # at a cut all of the change is on one side
     return whole * even, even and LEAST_CHANGE < whole < MOST_CHANGE
+
+
+def videos_in(folder: Path, least: int) -> list[_Video | _Pictures]:
+    """Find the videos, and the folders of frames, of at least `least` frames that a folder holds at any depth.
+
+    Raises:
+        InputError: no such folder, or nothing in it that can be read.
+    """
+    if not os.path.isdir(folder):
+        raise InputError(f"{folder}: no such folder")
+    found = [clip for clip in _clips(folder) if clip.count >= least]
+    if not found:
+        raise InputError(f"{folder} holds no video of at least {least} frames ({', '.join(VIDEOS)}) "
+                         f"and no folder of at least {least} pictures")  # fmt: skip
+    return found
 
 
 def _clips(folder: Path) -> Iterator[_Video | _Pictures]:

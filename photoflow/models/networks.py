@@ -11,7 +11,7 @@ from photoflow.weights.registry import WeightsError
 # What the names of a network's weights in the registry begin with. Most networks have none there.
 _PUBLISHED = {
     "raft": "raft_", "flow": "raft_", "gan": "gan_", "pyramid": "pyramid_", "rife": "rife_", "amt": "amt_",
-    "refined": "refined_", "spectral": "spectral_",
+    "refined": "refined_", "spectral": "spectral_", "completion": "e2fgvi",
 }  # fmt: skip
 KINDS = tuple(_PUBLISHED)
 
@@ -21,8 +21,8 @@ def load_network(kind: str, weights: str | Path | None, *, offline: bool = False
 
     Args:
         kind: "raft", "flow" (`RefinedDIS`, or RAFT), "gan" (the flow-guided generator, or the splat generator),
-            "pyramid" (the pyramid generator), "rife" (IFNet), "amt", "refined" (`RefinedInterpolation`) or "spectral"
-            (the prior of natural motion).
+            "pyramid" (the pyramid generator), "rife" (IFNet), "amt", "refined" (`RefinedInterpolation`), "spectral"
+            (the prior of natural motion) or "completion" (E2FGVI).
         weights: name in the registry, or file; the variant of the network is told from them. None: those that come
             with photoflow, where it has some for this network.
         offline: never fetch.
@@ -91,6 +91,11 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
         from photoflow.models.spectral.prior import SpectralPrior
 
         return [lambda version=version: SpectralPrior(version) for version in PRIORS]  # type: ignore[misc]
+    if kind == "completion":
+        from photoflow.models.e2fgvi import E2FGVI
+
+        # The small one first, as it is made in no time.
+        return [lambda: E2FGVI(hq=True, size="small", published_order=False), lambda: E2FGVI(hq=True), E2FGVI]
     from photoflow.models.amt import AMT, SIZES
 
     return [lambda size=size: AMT(size) for size in SIZES]  # type: ignore[misc]

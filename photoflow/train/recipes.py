@@ -10,7 +10,7 @@ from photoflow.errors import InputError
 from photoflow.train.config import TrainingConfig, configured
 from photoflow.train.recipe import Recipe
 
-RECIPES = ("gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral")
+RECIPES = ("gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion")
 
 
 @dataclass(frozen=True)
@@ -76,4 +76,9 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.spectral import SpectralRecipe
 
         return Entry(SpectralRecipe, SPECTRAL)
+    if name == "completion":
+        from photoflow.train.completion import PRESETS as COMPLETION
+        from photoflow.train.completion import CompletionRecipe
+
+        return Entry(CompletionRecipe, COMPLETION)
     raise InputError(f"train: expected {' or '.join(RECIPES)}, got {name!r}")

@@ -10,6 +10,8 @@ from photoflow.errors import InputError
 _TORCHVISION = "https://download.pytorch.org/models/"
 _RIFE = "https://github.com/HolyWu/vs-rife/releases/download/model/"  # the author's own links are archives in a drive
 _AMT = "https://huggingface.co/lalala125/AMT/resolve/main/"
+# A copy: the authors' own link hands out a file of that size to browsers alone.
+_E2FGVI = "https://huggingface.co/spaces/Tom-ironyun/Track-Anything/resolve/main/checkpoints/"
 
 
 class WeightsError(InputError):
@@ -51,7 +53,8 @@ class WeightsFile:
 
 
 # torchvision's files carry the first digits of their digest in their names; the digits after those, and the digests
-# of RIFE and AMT, are as several of their users recorded them independently (AMT-L and -G: one list of AMT's three).
+# of RIFE, AMT and E²FGVI-HQ, are as several of their users recorded them independently (AMT-L and -G: one list of AMT's
+# three). Nobody recorded the one of E²FGVI for 432x240, which is published in a zip archive: it is loaded from a file.
 _FILES = (
     WeightsFile(
         name="u2netp",
@@ -160,6 +163,17 @@ _FILES = (
         network='AMT("G")',
         recipe="Vimeo90K, the middle frame of three",
         scores={"Vimeo90K PSNR": 36.53},
+    ),
+    WeightsFile(
+        name="e2fgvi_hq",
+        filename="E2FGVI-HQ-CVPR22.pth",
+        url=_E2FGVI + "E2FGVI-HQ-CVPR22.pth",
+        sha256="afff989d41205598a79ce24630b9c83af4b0a06f45b137979a25937d94c121a5",
+        size_bytes=164_535_938,
+        licence="CC-BY-NC-4.0",
+        network="E2FGVI(hq=True)",
+        recipe="YouTube-VOS, five frames in a row and three others",
+        scores={"DAVIS PSNR": 33.06, "SSIM": 0.9722, "VFID": 0.117},
     ),
     WeightsFile(
         name="vgg19",

@@ -22,20 +22,21 @@ WHOLE = "PHOTOFLOW_PARITY"
 TOLERANCE = 1e-4  # mean difference in standard deviations of what is compared
 
 
-def fill(network: torch.nn.Module) -> torch.nn.Module:
-    """The network with weights that follow from the names in its state dict, for inference."""
+def fill(network: torch.nn.Module, gain: float = 1.0, but: tuple[str, ...] = ()) -> torch.nn.Module:
+    """The network with weights that follow from the names in its state dict, but for these endings, for inference."""
     with torch.no_grad():
         for name, tensor in network.state_dict().items():
-            tensor.copy_(torch.from_numpy(_values(name, tuple(tensor.shape))))
+            if not name.endswith(but):
+                tensor.copy_(torch.from_numpy(_values(name, tuple(tensor.shape), gain)))
     return network.eval()
 
 
-def _values(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Kernels of unit variance an output, scales around 1, biases around 0."""
+def _values(name: str, shape: tuple[int, ...], gain: float) -> np.ndarray:
+    """Kernels whose outputs deviate by `gain`, scales around 1, biases around 0."""
     generator = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
     noise = generator.standard_normal(shape).astype(np.float32)
     if len(shape) > 1:
-        return noise * np.float32(1 / math.sqrt(math.prod(shape[1:])))
+        return noise * np.float32(gain / math.sqrt(math.prod(shape[1:])))
     is_scale = name.rpartition(".")[2] in ("weight", "beta", "gamma")
     return 1 + 0.1 * noise if is_scale else 0.01 * noise
 

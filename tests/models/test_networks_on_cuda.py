@@ -15,6 +15,7 @@ from photoflow.device import fast_inference
 from photoflow.models.amt import AMT
 from photoflow.models.dis import DISInterpolation
 from photoflow.models.discriminator import PatchDiscriminator
+from photoflow.models.e2fgvi import E2FGVI, ClipDiscriminator
 from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.ifnet import IFNet
 from photoflow.models.networks import load_network
@@ -61,6 +62,26 @@ class Seeded(nn.Module):
         return self.prior(image, 2, guidance, torch.Generator().manual_seed(0))
 
 
+def clip() -> Tensor:
+    """Four frames that pan, in [-1, 1], with a hole in all."""
+    frames = torch.stack([2 * pair(61, 70)[0].roll((t, 2 * t), (2, 3)) - 1 for t in range(4)], 1)
+    frames[..., 20:30, 25:45] = 0
+    return frames
+
+
+class Completed(nn.Module):
+    """The frames alone that E2FGVI makes, of three in a row and one other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        not_filled = (".mean", ".std", "valid_ind_rolled")
+        self.network = fill(E2FGVI(hq=True, size="small", published_order=False), 0.9, not_filled)
+
+    def forward(self, frames: Tensor) -> Tensor:
+        completed: Tensor = self.network(frames, 3)[0]
+        return completed
+
+
 THROWN = ("image", "mask", "flow", "warped", "occlusion")
 NETWORKS: dict[str, Callable[[], Made]] = {
     "raft-large": lambda: of_a_pair(RAFT.large(), 141, 130),
@@ -76,6 +97,8 @@ NETWORKS: dict[str, Callable[[], Made]] = {
     "splat-generator": lambda: of_a_motion(load_network("gan", None), *THROWN[:3]),
     "pyramid": lambda: of_a_motion(as_trained(), "image", "flow"),
     "spectral-prior": lambda: (Seeded(), pair(16, 24)[:1], {}),
+    "completion": lambda: (Completed(), (clip(),), {}),
+    "clip-discriminator": lambda: (ClipDiscriminator(8), (clip(),), {}),
     "vgg19": lambda: (fill(VGG19Features()), pair(40, 56)[:1], {}),
 }
 

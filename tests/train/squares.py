@@ -15,6 +15,7 @@ from rich.console import Console
 from torch.nn import functional
 
 from photoflow.models import generator, ifnet, pyramid
+from photoflow.models.e2fgvi import e2fgvi
 from photoflow.models.raft import raft
 from photoflow.train.feed import Mixture
 from photoflow.train.loop import Outcome, train
@@ -28,7 +29,9 @@ TINY = {
     "refined": {"size": "96x96", "batch": "1", "warmup": "0", "pixels": "256"},
     "interpolation": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
     "pyramid": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
-}
+    "completion": {"size": "60x108", "batch": "1", "warmup": "0", "rate": "1e-3", "local": "3", "references": "1",
+                   "adversarial_from": "0", "critic_width": "4"},
+}  # fmt: skip
 """Settings of each recipe that are quick."""
 
 
@@ -80,9 +83,11 @@ class Squares:
             frames.append(frame)
             masks.append(mask)
         flow = torch.tensor([dx, dy]).float()[:, None, None]
+        panned = torch.stack([frames[0].roll((t, 2 * t), (1, 2)) for t in range(8)])
         return {
             "image1": frames[0], "middle": frames[1], "image2": frames[2], "t": torch.tensor(0.5), "mask": masks[0],
             "flow": flow * masks[0], "visible": 1 - masks[2] * (1 - masks[0]),
+            "frames": panned,
         }  # fmt: skip
 
 
@@ -98,15 +103,19 @@ def smooth(height: int, width: int, chance: torch.Generator) -> torch.Tensor:
 
 @contextmanager
 def narrow() -> Iterator[None]:
-    """The paper's generator, RAFT, IFNet and the pyramid with a few channels, for networks that are made within."""
+    """The paper's generator, RAFT, IFNet, E2FGVI and the pyramid with a few channels, for networks made within."""
     small = ifnet.IFNetConfig((16, 16), encoded=4, carried=8, spare=0, mask_adds_up=False)
     few = (8, 8, 8, 12, 16)
     flow = replace(raft.PRESETS["small"], features=few, context=(8, 8, 8, 12, 24), correlation=(16,), flow=(8, 8),
                    motion=18, hidden=12, head=16)  # fmt: skip
+    completion = e2fgvi.E2FGVIConfig(
+        channels=16, groups=4, flow=(8, 8), levels=3, tokens=24, hidden=98, heads=2, blocks=1, window=(5, 9)
+    )
     with (
         mock.patch.object(generator, "_WIDTH", 8),
         mock.patch.dict(raft.PRESETS, small=flow),
         mock.patch.dict(ifnet.VERSIONS, small=small),
+        mock.patch.dict(e2fgvi.SIZES, small=completion),
         mock.patch.dict(pyramid.SIZES, small=pyramid.PyramidConfig((4, 6, 8, 8, 8), (4, 6, 8, 8, 8))),
     ):
         yield

@@ -20,16 +20,20 @@ def test_texts_set_fields_of_each_type() -> None:
 
 
 def test_the_network_chooses_the_preset() -> None:
-    gan, raft, dis, interpolation, refined, pyramid, spectral = (entry_of(name).presets for name in RECIPES)
+    presets = {name: entry_of(name).presets for name in RECIPES}
+    gan, raft, interpolation, completion = (presets[name] for name in ("gan", "raft", "interpolation", "completion"))
     paper, splat = gan["paper"], entry_of("gan").configured({"network": "splat", "laplacian": "2"})
     assert (paper.adversarial, paper.pixel, paper.vgg, paper.cycle, paper.warp) == (1, 10, 10, 100, 50)
     assert (paper.penalty, paper.critic_updates, paper.betas) == (10, 5, (0, 0.9))
     assert (paper.rate, paper.last_rate, paper.batch, paper.size) == (1e-4, 1e-6, 2, (384, 512))
     assert splat == dataclasses.replace(gan["splat"], laplacian=2.0) and splat.adversarial == 0
     assert raft.keys() == {"small", "large"} and list(interpolation) == ["small", "4.26", "4.6"]
-    assert list(pyramid) == list(spectral) == ["small", "paper"]
-    every = (gan, raft, dis, interpolation, refined, pyramid, spectral)
-    assert all(preset.network == name for presets in every for name, preset in presets.items())
+    assert list(presets["pyramid"]) == list(presets["spectral"]) == ["small", "paper"]
+    paper = completion["paper"]
+    assert (paper.hole, paper.valid, paper.adversarial, paper.flow) == (1, 1, 0.01, 1)
+    assert (paper.rate, paper.batch, paper.size, paper.betas) == (1e-4, 8, (240, 432), (0, 0.99))
+    assert (paper.local, paper.references) == (5, 3)
+    assert all(preset.network == name for every in presets.values() for name, preset in every.items())
 
 
 @pytest.mark.parametrize(
@@ -63,8 +67,6 @@ def test_raft_needs_an_update() -> None:
 
 
 def test_an_unknown_recipe_is_refused() -> None:
-    with pytest.raises(
-        InputError,
-        match="train: expected gan or raft or dis or interpolation or refined or pyramid or spectral, got 'amt'",
-    ):
+    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion"
+    with pytest.raises(InputError, match=f"train: expected {known}, got 'amt'"):
         entry_of("amt")

@@ -46,7 +46,7 @@ def test_every_entry_is_complete(entry: WeightsFile) -> None:
     assert published is None or entry.sha256.startswith(published[1])
     assert entry.network and entry.recipe and entry.size_bytes > 1e6
     assert entry.licence in ("MIT", "Apache-2.0", "BSD-3-Clause", "CC-BY-NC-4.0")
-    assert entry.non_commercial == entry.name.startswith("amt")
+    assert entry.non_commercial == entry.name.startswith(("amt", "e2fgvi"))
 
 
 def test_cache_folder_is_the_one_of_torch_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
