@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from photoflow import io, motion, ops, segment, stage, viz
     from photoflow.animator import Animator
     from photoflow.clip import Clip
+    from photoflow.completion import Inpainter
     from photoflow.stage import Stage
 
 __version__ = "0.1.0"
 __all__ = [
-    "Animator", "Clip", "InputError", "Stage", "__version__", "build_info", "io", "motion", "ops", "segment", "stage",
-    "viz",
+    "Animator", "Clip", "Inpainter", "InputError", "Stage", "__version__", "build_info", "io", "motion", "ops",
+    "segment", "stage", "viz",
 ]  # fmt: skip
 
 
@@ -44,7 +45,12 @@ class _OldModules:
 sys.meta_path.append(_OldModules)
 
 # Names are looked up when they are first used, so that `import photoflow` loads no library and no file.
-_HOMES = {"Animator": "photoflow.animator", "Clip": "photoflow.clip", "Stage": "photoflow.stage"}
+_HOMES = {
+    "Animator": "photoflow.animator",
+    "Clip": "photoflow.clip",
+    "Inpainter": "photoflow.completion",
+    "Stage": "photoflow.stage",
+}
 _ROOMS = ("io", "motion", "ops", "segment", "stage", "viz")
 
 

@@ -5,6 +5,7 @@ from photoflow.cli import (
     build_info,
     evaluate,
     flow,
+    inpaint,
     interpolate,
     poke,
     prepare,
@@ -16,6 +17,6 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "build_info", "evaluate", "flow", "interpolate", "poke", "prepare", "sample", "spectrum", "studio",
-    "train", "weights",
+    "animate", "build_info", "evaluate", "flow", "inpaint", "interpolate", "poke", "prepare", "sample", "spectrum",
+    "studio", "train", "weights",
 ]  # fmt: skip

@@ -67,7 +67,7 @@ def carried(
     Args:
         frames: uint8 (H, W, 3), read one by one: memory does not grow with the clip.
         mask: (H, W) bool, in the first frame.
-        on_cut: called with the number, from 0 on, of a frame that begins another scene.
+        on_cut: called with the number, from 0 on, of the frame that begins another scene.
 
     Yields:
         (H, W) bool, one for each frame; the first is `mask`.
@@ -75,7 +75,7 @@ def carried(
     carrier, is_cut = None, CutDetector()
     before: Array | None = None
     for number, frame in enumerate(frames):
-        if before is not None and is_cut(before, frame):
+        if before is not None and not is_cut.found and is_cut(before, frame):
             on_cut(number)
         if is_cut.found:
             found = np.zeros(mask.shape, bool)

@@ -1,4 +1,4 @@
-"""How a frame's hole is filled: from the frames where its trails end, and with texture where there are none."""
+"""Filling of a frame's hole: from the frames where its trails end, and with texture where there are none."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.completion.flows import sampled
-from photoflow.completion.seams import joined
+from photoflow.completion.seams import joined_parts
 from photoflow.completion.store import Store
-from photoflow.completion.trails import Hole, Trails, followed
+from photoflow.completion.trails import NOWHERE, Hole, Trails, followed
 from photoflow.render.background import fill_background, membrane
 
 _NEARER = 2  # the power of the distance in frames by which a trail counts less
 _THIN = 7  # pixels; what is narrower is continued smoothly, without texture
 _BESIDE = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)  # right, left, down, up
-_TOGETHER = 8  # pixels between parts of a hole that are joined to their surroundings at once
 
 
 class Filling:
@@ -23,10 +22,11 @@ class Filling:
 
     Args:
         store: with the frames measured, and their trails to later frames.
+        reach: frames up to which earlier ones are drawn from.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, store: Store, reach: int) -> None:
+        self._store, self._reach = store, reach
         self._hole: Hole | None = None
         self._earlier = self._painted = Trails.none(0)
 
@@ -45,8 +45,8 @@ class Filling:
         earlier, onwards = self._followed(hole, record["to_before"], number)
         later = Trails(**self._store.read("later", number))
         seen = earlier.found | later.found
-        painted = Trails(np.where(seen, Trails.none(1).frame, onwards.frame), onwards.place, onwards.steps)
-        result = frame.copy()
+        painted = Trails(np.where(seen, NOWHERE, onwards.frame), onwards.place, onwards.steps)
+        result: Array = frame.copy()
         if len(hole):
             if not self._store.has("filled", number):
                 self._fill(result, hole, earlier, later, painted)
@@ -61,8 +61,10 @@ class Filling:
         if before is None or not len(flow):
             return Trails.none(len(hole)), Trails.none(len(hole))
         taken = np.zeros_like(before.mask)
-        taken[before.mask] = self._painted.found
+        # What was painted farther back is taken from the frame before, as if it were painted there.
+        taken[before.mask] = self._painted.found & (self._painted.steps < self._reach)
         earlier = followed(hole, flow, before, ~before.mask, self._earlier, number - 1)
+        earlier.frame[earlier.steps > self._reach] = NOWHERE
         return earlier, followed(hole, flow, before, ~taken, self._painted, number - 1)
 
     def _fill(self, frame: Array, hole: Hole, earlier: Trails, later: Trails, painted: Trails) -> None:
@@ -80,7 +82,7 @@ class Filling:
         frame[:] = _painted(frame, fresh)
         planes = frame.astype(np.float32)
         planes[hole.mask] = np.where((total > 0)[:, None], colours[:, 0], planes[hole.mask])
-        frame[hole.mask] = np.rint(_joined(planes, hole, colours, total > 0)[hole.mask].clip(0, 255))
+        frame[hole.mask] = np.rint(_joined(planes, hole, colours, total > 0).clip(0, 255))
 
     def _drawn(self, trails: Trails, kind: str) -> Array:
         """Draw the colours where trails end, and those beside them: float32 (N, 5, 3); 0 where there is no trail."""
@@ -121,18 +123,11 @@ def _painted(frame: Array, fresh: Array) -> Array:
 
 def _joined(planes: Array, hole: Hole, colours: Array, drawn: Array) -> Array:
     """Join a hole, float32 (H, W, 3), by the differences that were drawn with it; painted pixels have their own."""
-    differences = np.full((*hole.mask.shape, 4, 3), np.nan, np.float32)
-    height, width = hole.mask.shape
-    differences[hole.mask] = np.where(drawn[:, None, None], colours[:, 1:] - colours[:, :1], np.nan)
-    near = np.ones((_TOGETHER, _TOGETHER), np.uint8)
-    count, numbered, boxes, _ = cv2.connectedComponentsWithStats(cv2.dilate(hole.mask.astype(np.uint8), near))
-    for number in range(1, count):
-        x, y, w, h = (int(value) for value in boxes[number, :4])
-        window = np.s_[max(0, y - 1) : min(height, y + h + 1), max(0, x - 1) : min(width, x + w + 1)]
-        part = hole.mask[window] & (numbered[window] == number)
-        right, down = _wanted(planes[window], differences[window])
-        planes[window] = joined(planes[window], part, right, down)
-    return planes
+    window = _window(hole.mask, 1)
+    here, part = hole.mask[window], planes[window]
+    differences = np.full((*here.shape, 4, 3), np.nan, np.float32)
+    differences[here] = np.where(drawn[:, None, None], colours[:, 1:] - colours[:, :1], np.nan)
+    return joined_parts(part, here, *_wanted(part, differences))[here]
 
 
 def _wanted(planes: Array, differences: Array) -> tuple[Array, Array]:

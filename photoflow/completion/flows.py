@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -107,18 +109,20 @@ def completed(flow: Array, hole: Array) -> Array:
     Source: homographies fitted around the hole: Matsushita et al., "Full-frame video stabilization with motion
         inpainting", PAMI 2006, there locally affine; the layers are an addition.
     """
-    result = flow.copy()
+    result: Array = flow.copy()
     reach = 2 * max(1, round(_RIM * float(np.hypot(*hole.shape)))) + 1
     grown = cv2.dilate(hole.astype(np.uint8), np.ones((reach, reach), np.uint8)) > 0
     count, numbered, boxes, _ = cv2.connectedComponentsWithStats(grown.astype(np.uint8))
     for number in range(1, count):
         x, y, width, height = (int(value) for value in boxes[number, :4])
         margin = max(_LEAST_AROUND, width, height)
-        window = np.s_[max(0, y - margin) : y + height + margin, max(0, x - margin) : x + width + margin]
-        here = numbered[window] == number
-        if not grown[window].all():
-            part = _continued(flow[:, *window], ~grown[window], here)
-            result[:, *window][:, here] = part[:, here]
+        rows, columns = (
+            slice(max(0, start - margin), start + side + margin) for start, side in ((y, height), (x, width))
+        )
+        here = numbered[rows, columns] == number
+        if not grown[rows, columns].all():
+            part = _continued(flow[:, rows, columns], ~grown[rows, columns], here)
+            result[:, rows, columns][:, here] = part[:, here]
     return result
 
 
@@ -127,7 +131,7 @@ def _continued(flow: Array, known: Array, wanted: Array) -> Array:
     motions, belongs = _motions(flow, known)
     layers = [known & (belongs == number) for number in range(len(motions))]
     chosen = _smooth(np.stack(layers).astype(np.float32), known).argmax(0)
-    result = flow.copy()
+    result: Array = flow.copy()
     for number, (motion, layer) in enumerate(zip(motions, layers)):
         here = wanted & (chosen == number)
         if here.any():
@@ -137,7 +141,7 @@ def _continued(flow: Array, known: Array, wanted: Array) -> Array:
 
 
 def _motions(flow: Array, known: Array) -> tuple[list[Array], Array]:
-    """Find the motions of what is known, (2, h, w) each, and which one each pixel has; the last one is that of no other."""
+    """Find the motions of what is known, (2, h, w) each, and which each pixel has; the last is that of no other."""
     y, x = np.mgrid[: known.shape[0], : known.shape[1]].astype(np.float32)
     places = np.stack([x, y])
     left = known & (x % _ASKED == 0) & (y % _ASKED == 0)
@@ -163,9 +167,10 @@ def _fitted(places: Array, flow: Array, asked: Array, *, projective: bool) -> Ar
     start = np.ascontiguousarray(places[:, asked].T)
     end = start + flow[:, asked].T
     if projective:
-        matrix, _ = cv2.findHomography(start, end, cv2.RANSAC, _AGREES)
+        found = cv2.findHomography(start, end, cv2.RANSAC, _AGREES)
     else:
-        matrix, _ = cv2.estimateAffine2D(start, end, ransacReprojThreshold=_AGREES)
+        found = cv2.estimateAffine2D(start, end, ransacReprojThreshold=_AGREES)
+    matrix: Any = found[0]
     if matrix is None:
         return None
     matrix = np.vstack([matrix, [0, 0, 1]]) if len(matrix) == 2 else matrix

@@ -126,9 +126,7 @@ class ClipMasks:
             raise InputError("mask: expected something to remove, got masks that are all empty")
 
     def _note_cut(self, number: int) -> None:
-        note = f"another scene begins at frame {number}: nothing is removed from there on"
-        if not self.notes:
-            self.notes = (note,)
+        self.notes = (f"another scene begins at frame {number}: nothing is removed from there on",)
 
 
 def written(masks: Iterable[Bits], writer: VideoWriter) -> Iterator[Bits]:

@@ -1,4 +1,4 @@
-"""What is known of each frame of a clip with holes: the flow to its neighbours, and what those need of it."""
+"""Measurement of each frame of a clip with holes: the flow to its neighbours, and what those need of it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from photoflow.arrays import Array
+from photoflow.completion.checks import check_frame
 from photoflow.completion.flows import HoleFlow
 from photoflow.completion.store import Store
 from photoflow.completion.trails import Hole
-from photoflow.errors import InputError
 from photoflow.interpolation import CutDetector
 
 _SUPPORT = 3  # pixels around a place that its colour and its neighbours' are drawn from
@@ -77,8 +77,8 @@ def measured(frames: Iterable[Array], masks: Iterable[Array], store: Store) -> I
     flow: HoleFlow | None = None
     is_cut = CutDetector()
     for number, (picture, mask) in enumerate(zip_longest(frames, masks)):
-        _check(number, picture, mask, flow.size if flow else None)
-        flow = flow or HoleFlow(mask.shape)
+        size = check_frame(number, picture, mask, flow.size if flow else None)
+        flow = flow or HoleFlow(size)
         if number < done - 1:
             yield number
             continue
@@ -104,16 +104,3 @@ def _measure_pair(before: _Frame, here: _Frame, flow: HoleFlow, is_cut: CutDetec
     here.to_before = flow.at(back, here.hole.pixels)
     before.looked_at.append(here.hole.pixels + here.to_before)
     here.looked_at.append(before.hole.pixels + before.to_next)
-
-
-def _check(number: int, picture: Array | None, mask: Array | None, size: tuple[int, int] | None) -> None:
-    if picture is None or mask is None:
-        more, fewer = ("masks", "frames") if picture is None else ("frames", "masks")
-        raise InputError(f"masks: expected one for each frame, got more {more} than {fewer} ({number})")
-    shape = picture.shape[:2] if size is None else size
-    if picture.dtype != np.uint8 or picture.shape != (*shape, 3):
-        raise InputError(f"frame {number}: expected uint8 {(*shape, 3)}, got {picture.dtype} {picture.shape}")
-    if mask.dtype != np.bool_ or mask.shape != tuple(shape):
-        raise InputError(f"mask of frame {number}: expected bool {tuple(shape)}, got {mask.dtype} {mask.shape}")
-    if mask.all():
-        raise InputError(f"mask of frame {number}: expected something around what is filled, got all of the frame")

@@ -18,7 +18,8 @@ from photoflow.completion.measuring import measured
 from photoflow.completion.store import Store
 from photoflow.completion.trails import Hole, Trails, followed
 
-PART, AHEAD = 60, 60  # frames filled in one go, and how far behind them trails are followed
+PART = 60  # frames filled in one go
+REACH = 240  # frames from a frame to those that it is filled from: files do not grow with the clip
 
 
 def propagated(
@@ -61,17 +62,17 @@ def _parts(
     """Measure a part and what lies behind it, fill it, and go on with the next."""
     known = 0  # frames that are measured
     ahead = measured(frames, masks, store)
-    filling = Filling(store)
+    filling = Filling(store, REACH)
     for number, frame in enumerate(frames):
         if number % PART == 0:
-            while known < number + PART + AHEAD and next(ahead, None) is not None:
+            while known < number + PART + REACH and next(ahead, None) is not None:
                 known += 1
                 progress()
             _follow_back(store, number, min(number + PART, known), known)
         yield filling.filled(number, frame)
         progress()
         if not keep:
-            _forget(store, number - PART - AHEAD)
+            _forget(store, number - REACH)
 
 
 def _follow_back(store: Store, start: int, stop: int, known: int) -> None:

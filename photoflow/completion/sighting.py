@@ -12,8 +12,8 @@ from photoflow.segment.subject import Bits, bounding_box
 
 _SPREAD = 16.0  # pixels: the root of the thing's area at the size of the search
 _LEAST = 24  # pixels of a part that can be told from anything else
-_ALIKE = 12.0  # levels of Lab, root of the mean square: a thing that comes back is that much like it was
-_BESIDE = 0.35  # times the squared difference that is usual in the picture: else it may be anything
+_ALIKE = 15.0  # levels of Lab, root of the mean square: a thing that comes back is that much like it was
+_BESIDE = 0.15  # times the squared difference that is usual in the picture: else it may be anything
 
 
 def seen_again(frame: Frame, before: Frame, thing: Bits) -> tuple[float, float] | None:

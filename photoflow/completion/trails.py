@@ -12,7 +12,7 @@ NOWHERE = -1
 
 
 class Trails(NamedTuple):
-    """Where the trails of a hole's N pixels end.
+    """Ends of the trails of a hole's N pixels.
 
     Args:
         frame: int32 (N,), the number of the frame that shows the pixel; -1: none.
@@ -32,7 +32,7 @@ class Trails(NamedTuple):
     @property
     def found(self) -> Array:
         """Return which of them lead somewhere, bool (N,)."""
-        return self.frame != NOWHERE
+        return np.asarray(self.frame != NOWHERE)
 
 
 class Hole:
