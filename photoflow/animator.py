@@ -275,8 +275,7 @@ class Animator:
         picture = read_photo(photo)
         stage = Stage.of(over_white(picture), size, self.segmenter)
         if behind is not None:
-            with torch_loading():
-                stage.know_clip(behind)
+            stage.know_clip(behind)
         if (layers is None or _only_holds(layers)) and (cut := transparency(picture)) is not None:
             holds = layers or {}
             layers = {**holds, "subject-1": {"mask": cut, **holds.get("subject-1", {})}}

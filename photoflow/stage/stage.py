@@ -362,6 +362,8 @@ class Stage:
     def know_clip(self, clip: str | os.PathLike[str]) -> None:
         """Take what is behind the layers from a clip that begins with the photo; it is looked through when needed.
 
+        What was filled in before is forgotten.
+
         Args:
             clip: the path of a video, or of a folder of pictures.
 
