@@ -25,7 +25,8 @@ from torchvision.models import optical_flow
 
 from benchmarks.bench_ops import machine, milliseconds, save_both
 from benchmarks.models.plain import plain_operators
-from benchmarks.ops.measure import OURS, copy_rate, once, peak_mb
+from benchmarks.ops.measure import OURS, copy_rate, once
+from photoflow.evaluation.memory import peak_mb
 from photoflow.models.amt import AMT
 from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.ifnet import IFNet

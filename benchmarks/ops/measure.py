@@ -5,17 +5,16 @@ On CUDA the time is measured between two events on the stream, on the CPU by the
 
 from __future__ import annotations
 
-import ctypes
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from photoflow.evaluation.memory import peak_mb
 
 OURS, PLAIN, COMPILED = "photoflow", "pytorch", "pytorch compiled"
 Method = Callable[..., Any]
@@ -182,37 +181,6 @@ def once(run: Callable[[], Any], device: str) -> float:
     end.record()
     torch.cuda.synchronize()
     return float(start.elapsed_time(end))
-
-
-def peak_mb(run: Callable[[], Any], device: str) -> float:
-    """Measure the additional memory that a call needs, MiB."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize()
-        before = torch.cuda.memory_allocated()
-        torch.cuda.reset_peak_memory_stats()
-        run()
-        torch.cuda.synchronize()
-        return float(torch.cuda.max_memory_allocated() - before) / 2**20
-    release_free_memory()
-    try:
-        Path("/proc/self/clear_refs").write_text("5")  # resets the kernel's record of peak memory
-    except OSError:
-        return float("nan")
-    before = status_mb("VmRSS")
-    run()
-    return max(0.0, status_mb("VmHWM") - before)
-
-
-def release_free_memory() -> None:
-    """Return the memory that malloc keeps for reuse to the system; a call that reuses it would seem to need none."""
-    with suppress(OSError, AttributeError):  # the C library is not glibc
-        ctypes.CDLL("libc.so.6").malloc_trim(0)
-
-
-def status_mb(name: str) -> float:
-    """Read a value of this process's status, MiB."""
-    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
-    return int(line.split()[1]) / 1024
 
 
 def copy_rate(device: str) -> float | None:

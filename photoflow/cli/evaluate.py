@@ -22,18 +22,21 @@ if TYPE_CHECKING:
 # The networks that a task can evaluate; weights without the name of a network belong to the first.
 NETWORKS = {
     "render": ("gan", "pyramid"), "flow": ("flow", "raft"), "interpolation": ("rife", "amt", "refined"),
-    "animation": ("raft",),
+    "animation": ("raft",), "completion": ("completion",),
 }  # fmt: skip
+LEAST_SIDE, MOST_SIDE = 32, 2048  # pixels of the frames that are completed
 
 
 @app.command()
 def evaluate(
-    task: Annotated[str, typer.Argument(help="render, flow, interpolation or animation.", show_default=False)],
+    task: Annotated[
+        str, typer.Argument(help="render, flow, interpolation, animation or completion.", show_default=False)
+    ],
     data: Annotated[
         Path,
         typer.Argument(
             help="Folder: FlyingChairs (render, flow), frames (render, interpolation), Middlebury (interpolation), "
-            "photos (animation).",
+            "photos (animation), clips (completion).",
             show_default=False,
         ),
     ],
@@ -53,13 +56,20 @@ def evaluate(
         str | None,
         typer.Option(help="Of animation: 'NAME [PARAMETER=VALUE ...]' or a .json file; sway where none is given."),
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            help="Of completion: WIDTHxHEIGHT of the frames; 432x240, as in papers, where none is given.",
+            show_default=False,
+        ),
+    ] = None,
     accept_licence: AcceptLicence = False,
     device: Device = "auto",
     offline: Offline = False,
 ) -> None:
     """Measure photoflow beside simpler methods on real data."""
     kind, source = chosen_weights(task, weights)
-    planned = planned_motion(task, motion)
+    planned, frame_size = planned_motion(task, motion), size_of_frames(task, size)
     read: Read = {
         "the weights": weights_files(source),
         "the curves of a training": [training],
@@ -78,6 +88,8 @@ def evaluate(
         settings: dict[str, Any] = {"device": chosen, "progress": progress}
         if task == "animation":
             settings |= {"motion": planned, "offline": offline}
+        if frame_size:
+            settings["size"] = frame_size
         if task != "render":
             notes.clear()  # nothing is left out: another method replaces the network, and the report says so
         result = evaluation_of(task)(data, network.to(chosen) if network else None, **settings)
@@ -133,6 +145,24 @@ def planned_motion(task: str, motion: str | None) -> Motion | None:
     if motion is not None:
         raise InputError(f"motion: expected for the task animation alone, got it for {task}")
     return None
+
+
+def size_of_frames(task: str, size: str | None) -> tuple[int, int] | None:
+    """Parse the size of the frames that are completed, (width, height); None where none is given.
+
+    Raises:
+        InputError: the size cannot be parsed, is out of range, or is given for a task that resizes nothing.
+    """
+    if size is None:
+        return None
+    if task != "completion":
+        raise InputError(f"size: expected for the task completion alone, got it for {task}")
+    width, separator, height = size.partition("x")
+    if not (separator and width.isdecimal() and height.isdecimal()) or not all(
+        LEAST_SIDE <= int(side) <= MOST_SIDE for side in (width, height)
+    ):
+        raise InputError(f"size: expected WIDTHxHEIGHT, {LEAST_SIDE} to {MOST_SIDE} pixels each, got {size!r}")
+    return int(width), int(height)
 
 
 def check_outputs(read: Read, json: Path | None, page: Path | None) -> None:

@@ -49,6 +49,12 @@ def inpaint(
             help="What is said holds for every frame as it is: a logo, a scratch. A box is then removed as a whole.",
         ),
     ] = False,
+    margin: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Pixels around the thing that go with it: its soft rim, its shadow.  [1 % of the longer side]"
+        ),
+    ] = None,
     show_mask: Annotated[
         Path | None,
         typer.Option(
@@ -91,7 +97,7 @@ def inpaint(
             accept_licence=accept_licence,
         )  # fmt: skip
         done = inpainter.inpaint(
-            clip, output, **said, still=still, fps=fps, quality=quality, work=work, show_mask=show_mask,
+            clip, output, **said, still=still, margin=margin, fps=fps, quality=quality, work=work, show_mask=show_mask,
             progress=advance,
         )  # fmt: skip
     for note in done.notes:

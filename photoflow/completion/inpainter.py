@@ -97,6 +97,7 @@ class Inpainter:
         points: Sequence[Any] | None = None,
         not_points: Sequence[Any] | None = None,
         still: bool = False,
+        margin: float | None = None,
         fps: float = 30.0,
         quality: int = 80,
         work: str | os.PathLike[str] | None = None,
@@ -111,11 +112,12 @@ class Inpainter:
         Args:
             clip: a video, an animated picture, or a folder of pictures.
             target: see `photoflow.io.check_output`.
-            mask: see `photoflow.completion.masks.ClipMasks`; the same for box, points, not_points and still.
+            mask: see `photoflow.completion.masks.ClipMasks`; the same for box, points, not_points, still and margin.
             box: X, Y, W, H.
             points: X, Y pairs.
             not_points: X, Y pairs.
             still: whether what is said holds for every frame as it is.
+            margin: pixels by which masks are widened; more takes a shadow along.
             fps: of a folder of pictures; a video has its own.
             quality: 0 to 100.
             work: a folder that keeps what is measured and filled: the same call goes on where an earlier one ended.
@@ -129,7 +131,7 @@ class Inpainter:
         """
         frames = open_frames(clip, fps)
         check_target(frames, target)
-        said = {"mask": mask, "box": box, "points": points, "not_points": not_points, "still": still}
+        said = {"mask": mask, "box": box, "points": points, "not_points": not_points, "still": still, "margin": margin}
         folder = None if work is None else self._work_folder(work, frames, said)
         masks = ClipMasks(frames, **said, segmenter=self._segmenter)
         sound = frames.path if isinstance(frames, VideoReader) else None

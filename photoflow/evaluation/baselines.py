@@ -17,7 +17,7 @@ from photoflow.render.generated import thrown
 FlowMethod = Callable[[Tensor, Tensor], Tensor]
 
 _FARNEBACK = (0.5, 5, 21, 5, 7, 1.5)  # scale of the pyramid, levels, window, iterations, polynomial's side and sigma
-_FILLED_WITHIN = 3  # pixels around a hole from which Telea's method takes its colours
+_FILLED_WITHIN = 3  # pixels from which Telea's method takes a colour
 
 
 def inverse(flow: Tensor) -> tuple[Tensor, Tensor]:
@@ -55,19 +55,20 @@ def splatted(image: Tensor, flow: Tensor) -> Tensor:
     return as_planes(filled(as_bytes(arrived), hole[0, 0].bool().cpu().numpy()), image.device)
 
 
-def filled(rgb: Array, hole: Array) -> Array:
+def filled(rgb: Array, hole: Array, within: int = _FILLED_WITHIN) -> Array:
     """Fill the hole of a picture by Telea's method.
 
     Args:
         rgb: uint8 (H, W, 3).
         hole: bool (H, W).
+        within: pixels around a pixel of the hole from which it takes its colour.
 
     Returns:
         uint8 (H, W, 3).
 
     Source: Telea, "An Image Inpainting Technique Based on the Fast Marching Method", 2004.
     """
-    return np.asarray(cv2.inpaint(rgb, hole.astype(np.uint8), _FILLED_WITHIN, cv2.INPAINT_TELEA))
+    return np.asarray(cv2.inpaint(rgb, hole.astype(np.uint8), within, cv2.INPAINT_TELEA))
 
 
 def farneback(image1: Tensor, image2: Tensor) -> Tensor:

@@ -88,7 +88,7 @@ def open_pairs_or_frames(folder: Path, notes: list[str], device: str = "cpu") ->
     check_folder(folder, f"{_PAIR}, or frames of sequences")
     files: list[tuple[Path, Path]] = []
     if not any(folder.glob("*_flow.flo")):
-        for frames in map(pictures_in, _with_inner(folder)):
+        for frames in map(pictures_in, with_inner(folder)):
             files += [(frames[at], frames[at + 1]) for at in range(0, len(frames) - 1, _STEP)]
     if not files:
         return open_pairs(folder, notes, device)
@@ -139,7 +139,7 @@ def open_triplets(folder: Path, device: str = "cpu") -> Triplets:
     """
     check_folder(folder, "three pictures that follow each other in a folder")
     files: list[tuple[Path, Path, Path]] = []
-    for inner in _with_inner(folder):
+    for inner in with_inner(folder):
         first, middle, last = (inner / name for name in _MIDDLEBURY)
         if first.is_file() and middle.is_file() and last.is_file():
             files.append((first, middle, last))
@@ -197,7 +197,7 @@ def check_folder(path: Path, expected: str) -> None:
         raise InputError(f"{path}: expected a folder with {expected}, found {found}")
 
 
-def _with_inner(folder: Path) -> list[Path]:
+def with_inner(folder: Path) -> list[Path]:
     """List a folder and all folders below it, in a fixed order."""
     return sorted([folder, *(path for path in folder.rglob("*") if path.is_dir())])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from photoflow import __version__
 from photoflow.evaluation.comparison import Evaluation, Figure
+from photoflow.evaluation.holes import KINDS
 from photoflow.evaluation.plots import lines
 from photoflow.evaluation.scores import MOST_DECIBELS, Scores
 from photoflow.io.atomic import check_directory, write_bytes
@@ -35,7 +36,17 @@ METRICS = {
     "seam_intensity": ("seam, intensity, of the largest step", 0, 3),
     "seam_motion": ("seam, motion, of the largest step", 0, 3),
     "seconds": ("seconds", 0, 3),
+    "seconds_frame": ("seconds a frame", 0, 3),
+    "memory": ("peak memory, MiB", 0, 0),
 }
+for _kind in KINDS:
+    METRICS |= {
+        f"{_kind}_psnr": (f"{_kind}: PSNR, dB", 1, 2),
+        f"{_kind}_ssim": (f"{_kind}: SSIM", 1, 4),
+        f"{_kind}_hole": (f"{_kind}: PSNR in the holes, dB", 1, 2),
+        f"{_kind}_warp": (f"{_kind}: E_warp in the holes, ×10⁻²", -1, 3),
+    }
+_COSTS = ("seconds", "seconds_frame", "memory")
 
 
 def write_report(folder: str | os.PathLike[str], evaluation: Evaluation) -> Path:
@@ -121,7 +132,7 @@ def per_sample(scores: Scores) -> Sequence[Figure]:
         across = range(1, scores.samples + 1)
         curves = {method: (across, list(values)) for method, values in scores.series(metric).items()}
         known = [value for _, values in curves.values() for value in values if math.isfinite(value)]
-        if metric != "seconds" and known:
+        if metric not in _COSTS and known:
             panels.append(("", lines(curves, "sample", label(metric))))
     return [Figure("Metrics of each sample", "In the order of the data.", panels)]
 

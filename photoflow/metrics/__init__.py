@@ -11,6 +11,7 @@ from photoflow.metrics.rest_error import rest_error
 from photoflow.metrics.seam import intensity_steps, motion_steps, seam, seam_to_median
 from photoflow.metrics.smoothness import smoothness
 from photoflow.metrics.ssim import ssim
+from photoflow.metrics.warping_error import warping_error
 
 __all__ = [
     "ERROR_EDGES",
@@ -29,4 +30,5 @@ __all__ = [
     "seam_to_median",
     "smoothness",
     "ssim",
+    "warping_error",
 ]
