@@ -115,12 +115,13 @@ class Animator:
         layers: Mapping[str, Mapping[str, Any]] | None = None,
         depth: Any = None,
         depth_far_bright: bool = False,
+        behind: str | Path | None = None,
         report: Callable[[str], None] = silent,
         cancel: threading.Event | None = None,
     ) -> Stage:
         """Prepare a photo to be animated: find what is in it, or take what is said to be, and cut it out.
 
-        What is behind a layer is filled in when it first moves.
+        What is behind a layer is filled in when it first moves, or taken from a clip at once.
 
         Args:
             photo: a path, a PIL image, a numpy array (H, W[, 3|4]) or a torch tensor (C, H, W).
@@ -135,6 +136,8 @@ class Animator:
                 `photoflow.segment.depth.read_depth`. Without it Depth Anything V2 measures the depth where its weights
                 are on this machine.
             depth_far_bright: far is bright in it.
+            behind: a clip (a video, or a folder of pictures) whose first frame the photo is: what a layer hides is
+                taken from the frames that show it. At most 60 frames are looked at, up to another scene.
             report: receives one line after every step.
             cancel: set from another thread, it ends the work after the present step.
 
@@ -146,11 +149,12 @@ class Animator:
             Cancelled: it was cancelled.
         """
         progress = Progress(report, cancel)
-        stage = self._prepared(photo, size, said_layers(layers, mask, box, points), progress)
+        stage = self._prepared(photo, size, said_layers(layers, mask, box, points), behind, progress)
         self._find_depth(stage, depth, depth_far_bright, progress)
         for layer in stage.layers:
             layer.cut_out()
             progress.done(f"cut out: {layer.name}")
+        stage.look_behind(progress)
         return stage
 
     def animate(
@@ -169,6 +173,7 @@ class Animator:
         subject: int | str = 1,
         depth: Any = None,
         depth_far_bright: bool = False,
+        behind: str | Path | None = None,
         border_pins: bool = True,
         keyframe_fps: float | None = None,
         draft: bool = False,
@@ -189,6 +194,8 @@ class Animator:
             subject: the layer that a motion moves which names none: its number, 1 = the first, its name, or "all".
             depth, depth_far_bright: of the photo, for a camera, see `prepare`; a stage has its depth already, where
                 none is given. Where none is known, it is told from where the layers stand.
+            behind: of a photo or a stage, a clip that shows what is behind, see `prepare`; with `draft`, nothing is
+                looked for in it.
             border_pins: a subject that the picture's border cuts off is held there.
             keyframe_fps: keyframes a second where frames are interpolated, at most `fps`; a quarter of it by default.
             draft: what is uncovered is filled in quickly and roughly: for previews, which have to come at once.
@@ -218,8 +225,10 @@ class Animator:
                     "stage: it has its size and layers; expected neither size, layers, mask, box nor points"
                 )
             stage = photo.snapshot() if isinstance(photo, Stage) else Stage.load(photo, self.segmenter)
+            if behind is not None:
+                stage.know_clip(behind)
         else:
-            stage = self._prepared(photo, size, layers, progress, _flows_all_over(parts))
+            stage = self._prepared(photo, size, layers, behind, progress, _flows_all_over(parts))
         if any(needs_regions(target, part, stage) for target, part in parts):
             stage.find_regions()
         chosen = any(chooses(part) for _, part in parts)
@@ -258,12 +267,15 @@ class Animator:
         photo: Any,
         size: Size,
         layers: Mapping[str, Mapping[str, Any]] | None,
+        behind: str | Path | None,
         progress: Progress,
         everything: bool = False,
     ) -> Stage:
         """Return a stage with the layers that are said, or found; with `everything`, none is looked for."""
         picture = read_photo(photo)
         stage = Stage.of(over_white(picture), size, self.segmenter)
+        if behind is not None:
+            stage.know_clip(behind)
         if (layers is None or _only_holds(layers)) and (cut := transparency(picture)) is not None:
             holds = layers or {}
             layers = {**holds, "subject-1": {"mask": cut, **holds.get("subject-1", {})}}

@@ -12,6 +12,7 @@ import typer
 
 from photoflow.cli.app import (
     AcceptLicence,
+    Behind,
     BorderPins,
     Depth,
     DepthFarBright,
@@ -81,6 +82,7 @@ def animate(
     all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
     depth: Depth = None,
     depth_far_bright: DepthFarBright = False,
+    behind: Behind = None,
     border_pins: BorderPins = True,
     alpha: Annotated[bool, typer.Option("--alpha", help="The subject alone, over nothing (not mp4).")] = False,
     quality: Quality = 80,
@@ -119,6 +121,7 @@ def animate(
         "the photo": [photo],
         "its mask": options.files,
         "its depth": [depth],
+        "the clip": [behind],
         "a motion that is read": motion_files(planned, words),
         "the weights": weights_files(*parse_weights(weights or []).values()),
     }
@@ -138,7 +141,7 @@ def animate(
         clip = animator.animate(
             source, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), layers=layers,
             subject="all" if all_subjects else layer_named(subject),
-            depth=depth, depth_far_bright=depth_far_bright, border_pins=border_pins,
+            depth=depth, depth_far_bright=depth_far_bright, behind=behind, border_pins=border_pins,
             keyframe_fps=keyframe_fps, report=report,
         )  # fmt: skip
         clip.save(output, quality=quality, alpha=alpha, progress=advance)

@@ -48,6 +48,10 @@ Depth = Annotated[
     Path | None, typer.Option(help="Picture of the photo's depth for a camera, near = bright, of 8 or 16 bits.")
 ]
 DepthFarBright = Annotated[bool, typer.Option("--depth-far-bright", help="In that picture far is bright.")]
+Behind = Annotated[
+    Path | None,
+    typer.Option(help="A clip that begins with the photo: what is hidden in it and seen later is taken from there."),
+]
 BorderPins = Annotated[
     bool, typer.Option("--border-pins/--no-border-pins", help="The border holds a subject that it cuts off.")
 ]

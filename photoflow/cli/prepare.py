@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from photoflow.cli.app import (
+    Behind,
     Depth,
     DepthFarBright,
     Device,
@@ -44,6 +45,7 @@ def prepare(
     pin: Pins = None,
     depth: Depth = None,
     depth_far_bright: DepthFarBright = False,
+    behind: Behind = None,
     segmenter: SegmenterName = "auto",
     device: Device = "auto",
     offline: Offline = False,
@@ -61,7 +63,10 @@ def prepare(
     options = LayerOptions(mask, box, point, not_point, free, pin)
     if not listed:
         check_target(output)
-        check_files({"what is prepared": [photo], "its mask": options.files, "its depth": [depth]}, [output])
+        check_files(
+            {"what is prepared": [photo], "its mask": options.files, "its depth": [depth], "the clip": [behind]},
+            [output],
+        )
 
     def report(line: str) -> None:
         console.print(line, markup=False, soft_wrap=True)
@@ -71,10 +76,12 @@ def prepare(
         stage = loaded(photo, animator.segmenter, size, options, report)
         if depth is not None:
             stage.know_depth(read_depth(depth, stage.photo_size, depth_far_bright))
+        if behind is not None:
+            stage.know_clip(behind)
     else:
         stage = animator.prepare(
             photo, size=parse_size(size), layers=options.layers() or None, depth=depth,
-            depth_far_bright=depth_far_bright, report=report,
+            depth_far_bright=depth_far_bright, behind=None if listed else behind, report=report,
         )  # fmt: skip
     stage.find_regions()
     if listed:

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -17,6 +17,9 @@ from photoflow.render.background import fill_background
 from photoflow.render.cutout import Cutout, premultiplied, support
 from photoflow.stage.layer import Layer
 from photoflow.stage.progress import Progress
+
+if TYPE_CHECKING:
+    from photoflow.stage.plate import Footage, Plate
 
 NOISE = 4.0  # grey levels by which a fill may differ from the photo and still explain it
 CERTAIN = 20.0  # grey levels above those at which the difference is the subject's without doubt
@@ -43,10 +46,13 @@ class Compositions:
 
     Args:
         photo: uint8 (H, W, 3).
+        footage: shows what is behind layers; None: no clip does.
+        plate: what is known of that; None: nothing yet.
     """
 
-    def __init__(self, photo: Array) -> None:
+    def __init__(self, photo: Array, footage: Footage | None = None, plate: Plate | None = None) -> None:
         self._photo, self._lock = photo, threading.Lock()
+        self._footage, self._plate = footage, plate
         self._fills: OrderedDict[tuple[frozenset[Layer], frozenset[Layer]], Array] = OrderedDict()
         self._composed: OrderedDict[tuple[tuple[Layer, ...], frozenset[Layer], bool], Composition] = OrderedDict()
 
@@ -72,13 +78,33 @@ class Compositions:
     def _filled(self, moving: Sequence[Layer], staying: frozenset[Layer], progress: Progress, draft: bool) -> Array:
         key, others = (frozenset(moving), staying), sorted(staying, key=lambda layer: layer.name)
         if draft:
-            return fill_behind(self._photo, moving, others, draft)
+            return fill_behind(self._photo, moving, others, self._plate, draft)
         if key not in self._fills:
             progress.check()
-            self._fills[key] = fill_behind(self._photo, moving, others)
+            self._look_behind([*moving, *others], progress)
+            self._fills[key] = fill_behind(self._photo, moving, others, self._plate)
             progress.done(f"filled behind: {', '.join(layer.name for layer in moving)}")
         _refresh(self._fills, key)
         return self._fills[key]
+
+    def look_behind(self, layers: Sequence[Layer], progress: Progress) -> None:
+        """Make the plate that is behind layers, where there is a clip that shows it and it is not known yet."""
+        with self._lock:
+            self._look_behind(layers, progress)
+
+    def _look_behind(self, layers: Sequence[Layer], progress: Progress) -> None:
+        if self._footage is None or not layers:
+            return
+        hole = hole_behind([layer.alpha for layer in layers])
+        if self._plate is None or (hole & ~self._plate.known).any():
+            self._plate = self._footage.plate(layers, progress)
+            if self._plate is None:
+                self._footage = None
+
+    @property
+    def plate(self) -> Plate | None:
+        """Return the photo without its subjects, as far as it is known from a clip."""
+        return self._plate
 
     def fills(self) -> list[tuple[frozenset[Layer], frozenset[Layer], Array]]:
         """Return the fills that are known, each with the layers that move and the subjects that stay."""
@@ -98,8 +124,8 @@ class Compositions:
 
     def copy(self) -> Compositions:
         """Return others that share all that is known."""
-        other = Compositions(self._photo)
         with self._lock:
+            other = Compositions(self._photo, self._footage, self._plate)
             other._fills, other._composed = OrderedDict(self._fills), OrderedDict(self._composed)
         return other
 
@@ -116,17 +142,25 @@ def _refresh(cache: OrderedDict[Any, Any], key: Any) -> None:
         cache.popitem(last=False)
 
 
-def fill_behind(photo: Array, moving: Sequence[Layer], others: Sequence[Layer], draft: bool = False) -> Array:
-    """Return the photo without the subjects that move, uint8 (H, W, 3).
+def fill_behind(
+    photo: Array, moving: Sequence[Layer], others: Sequence[Layer], plate: Plate | None = None, draft: bool = False
+) -> Array:
+    """Return the photo without the subjects that move, uint8 (H, W, 3): as a plate has it, else with texture.
 
     Args:
         photo: uint8 (H, W, 3).
         moving: the subjects that leave a hole.
         others: the subjects that stay; no subject is copied into the hole.
+        plate: what is known of what is behind them; None: nothing.
         draft: quickly and roughly.
     """
     subjects = np.logical_or.reduce([layer.mask > 127 for layer in (*moving, *others)])
-    return fill_background(photo, hole_behind([layer.alpha for layer in moving]), subjects, draft)
+    hole = hole_behind([layer.alpha for layer in moving])
+    if plate is not None:
+        known = hole & plate.known
+        photo = np.where(known[..., None], plate.picture, photo)
+        hole, subjects = hole & ~known, subjects & ~known
+    return fill_background(photo, hole, subjects, draft)
 
 
 def compose(photo: Array, filled: Array, moving: Sequence[Layer]) -> Composition:

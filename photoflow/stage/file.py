@@ -147,6 +147,7 @@ def _read(archive: zipfile.ZipFile, most_pixels: int) -> Contents:
         shapes["look"] = (*document["look"][::-1], 3)
     shapes |= {f"mask-{number}": (height, width) for number in range(1, count + 1)}
     optional: dict[str, tuple[int, ...]] = {_DEPTH: (height, width)}
+    optional |= {"plate": (height, width, 3), "plate-known": (height, width)}
     for number in range(1, count + 1):
         optional |= {f"alpha-{number}": (height, width), f"colours-{number}": (height, width, 3)}
     optional |= {f"fill-{number}": (height, width, 3) for number in range(1, len(document["fills"]) + 1)}

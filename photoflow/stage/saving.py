@@ -8,7 +8,8 @@ from photoflow.arrays import Array
 from photoflow.segment import Segmenter
 from photoflow.stage.description import arguments, described
 from photoflow.stage.file import Contents
-from photoflow.stage.layer import Layer
+from photoflow.stage.layer import Layer, as_levels
+from photoflow.stage.plate import Plate
 
 if TYPE_CHECKING:
     from photoflow.stage.stage import Stage
@@ -24,6 +25,8 @@ def contents_of(stage: Stage) -> tuple[dict[str, Any], dict[str, Array]]:
         pictures["look"] = stage.look
     if stage.depth is not None:
         pictures["depth"] = stage.depth
+    if stage.plate is not None:
+        pictures["plate"], pictures["plate-known"] = stage.plate.picture - stage.photo, as_levels(stage.plate.known)
     layers, about = stage.layers, []
     places = {layer: number for number, layer in enumerate(layers)}
     for number, layer in enumerate(layers, 1):
@@ -68,6 +71,8 @@ def stage_of(kind: type[Stage], contents: Contents, segmenter: Segmenter | None)
         look_scale=document["look_scale"], segmenter=segmenter, layers=layers, note=document["note"],
         depth=pictures.get("depth"),
     )  # fmt: skip
+    if "plate" in pictures and "plate-known" in pictures:
+        stage.know_plate(Plate(photo + pictures["plate"], pictures["plate-known"] > 127))
     for number, fill in enumerate(document["fills"], 1):
         if f"fill-{number}" in pictures:
             moving, others = ([layers[i] for i in fill[which]] for which in ("moving", "others"))

@@ -25,6 +25,7 @@ from photoflow.stage.finding import found_regions, found_things
 from photoflow.stage.holding import strokes_on
 from photoflow.stage.layer import Layer, as_levels
 from photoflow.stage.painting import brushed
+from photoflow.stage.plate import Footage, Plate
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.saving import contents_of, stage_of
 from photoflow.stage.working_size import LOOK_SIDE, resize_mask, resize_photo
@@ -357,6 +358,40 @@ class Stage:
         subjects = [layer for layer in self.layers if not layer.region]
         if subjects:
             self.compose(subjects[:1], subjects[1:], progress)
+
+    def know_clip(self, clip: str | os.PathLike[str]) -> None:
+        """Take what is behind the layers from a clip that begins with the photo; it is looked through when needed.
+
+        What was filled in before is forgotten.
+
+        Args:
+            clip: the path of a video, or of a folder of pictures.
+
+        Raises:
+            InputError: it cannot be read, or begins with another picture.
+        """
+        self._composed = Compositions(self.photo, Footage(clip, self.photo))
+
+    def look_behind(self, progress: Progress = Progress()) -> None:  # noqa: B008
+        """Find what is behind all layers, if a clip is known that shows it.
+
+        Args:
+            progress: is told of each step.
+
+        Raises:
+            InputError: the clip cannot be read.
+            Cancelled: between two frames.
+        """
+        self._composed.look_behind([layer for layer in self._layers if not layer.region], progress)
+
+    @property
+    def plate(self) -> Plate | None:
+        """Return the photo without its subjects, as far as a clip has shown it."""
+        return self._composed.plate
+
+    def know_plate(self, plate: Plate) -> None:
+        """Take a plate from a file in place of finding it."""
+        self._composed = Compositions(self.photo, plate=plate)
 
     def know_depth(self, depth: Array) -> None:
         """Take a measured inverse depth, uint16 (h, w), 0 = farthest, of the photo's shape at any resolution."""

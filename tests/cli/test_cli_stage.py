@@ -200,3 +200,36 @@ def test_what_is_pinned_stays_where_it_is(files, tmp_path, monkeypatch, capsys):
     assert code == 0
     for one, other in zip(sorted((tmp_path / "a").iterdir()), sorted((tmp_path / "b").iterdir()), strict=True):
         assert one.read_bytes() == other.read_bytes()
+
+
+def test_behind_a_photo_is_what_its_clip_shows_later(tmp_path, monkeypatch, capsys):
+    wall = np.random.default_rng(3).integers(60, 200, (12, 20, 3), dtype=np.uint8)
+    wall = cv2.resize(wall, (200, 120), interpolation=cv2.INTER_CUBIC)
+    (tmp_path / "clip").mkdir()
+    for number in range(5):
+        shown = wall.copy()
+        shown[40:70, 60 + 10 * number : 90 + 10 * number] = (40, 200, 230)
+        cv2.imwrite(str(tmp_path / "clip" / f"{number}.png"), shown)
+    mask = np.zeros((120, 200), np.uint8)
+    mask[40:70, 60:90] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    said = "--behind", tmp_path / "clip", "--mask", tmp_path / "mask.png", "--offline"
+    first, moves = tmp_path / "clip" / "0.png", ("--motion", "translate dx=60", "--no-loop", *SHORT[:4])
+
+    assert run(monkeypatch, capsys, "prepare", first, "-o", tmp_path / "a.stage", *said)[0] == 0
+    assert run(monkeypatch, capsys, "animate", tmp_path / "a.stage", "-o", tmp_path / "a", *moves)[0] == 0
+    code, lines = run(monkeypatch, capsys, "animate", first, "-o", tmp_path / "b", *said, *moves)
+    assert code == 0 and "completed behind: subject-1" in lines
+    assert run(monkeypatch, capsys, "animate", first, "-o", tmp_path / "guessed", *said[2:], *moves)[0] == 0
+    off = [
+        np.abs(cv2.imread(str(max((tmp_path / folder).iterdir()))).astype(int) - wall)[45:65, 65:85].mean()
+        for folder in ("a", "b", "guessed")
+    ]
+    assert max(off[:2]) < 6 < 18 < off[2]
+
+    code, lines = run(monkeypatch, capsys, "prepare", tmp_path / "clip" / "1.png", "-o", tmp_path / "c.stage", *said)
+    assert code == 2 and "expected a clip that begins with the photo" in lines and not (tmp_path / "c.stage").exists()
+    (tmp_path / "clip.mp4").write_bytes(b"")
+    same = "-o", tmp_path / "clip.mp4", "--behind", tmp_path / "clip.mp4"
+    code, lines = run(monkeypatch, capsys, "animate", first, *same, *moves)
+    assert code == 2 and "the output would replace the clip" in lines
