@@ -12,6 +12,7 @@ from photoflow.completion.store import Store
 from photoflow.completion.trails import NOWHERE, Hole, Trails, followed
 from photoflow.render.background import fill_background, membrane
 
+_SEAM = 0.023  # of the longer side: how far what is around a hole changes what fills it
 _NEARER = 2  # the power of the distance in frames by which a trail counts less
 _THIN = 7  # pixels; what is narrower is continued smoothly, without texture
 _BESIDE = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]], np.float32)  # right, left, down, up
@@ -127,7 +128,7 @@ def _joined(planes: Array, hole: Hole, colours: Array, drawn: Array) -> Array:
     here, part = hole.mask[window], planes[window]
     differences = np.full((*here.shape, 4, 3), np.nan, np.float32)
     differences[here] = np.where(drawn[:, None, None], colours[:, 1:] - colours[:, :1], np.nan)
-    return joined_parts(part, here, *_wanted(part, differences))[here]
+    return joined_parts(part, here, *_wanted(part, differences), _SEAM * max(planes.shape))[here]
 
 
 def _wanted(planes: Array, differences: Array) -> tuple[Array, Array]:

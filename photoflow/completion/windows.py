@@ -83,7 +83,7 @@ def _fitted(frame: Array, hole: Hole, drawn: Array) -> Array:
     large = cv2.resize(drawn, frame.shape[1::-1], interpolation=cv2.INTER_CUBIC)
     planes = np.where(hole.mask[..., None], large, frame).astype(np.float32)
     right, down = (np.roll(large, -1, axis) - large for axis in (1, 0))
-    joined = joined_parts(planes, hole.mask, right, down)[hole.mask]
+    joined = joined_parts(planes, hole.mask, right, down, np.inf)[hole.mask]
     return np.asarray(np.rint(joined.clip(0, 255)), np.uint8)
 
 
