@@ -36,6 +36,10 @@ _GONE, _LITTLE, _WHOLE = 0.01, 0.25, 0.8
 _SHRINKING = 0.98  # from frame to frame: what loses more goes behind something
 _FEWEST = 4  # pixels of a mask
 _FEWEST_MOVED = 20  # that tell how the thing moves
+# Pixels a frame, beside the camera's motion, from which on a part moves, and up to which it rests, or, as flow errs by
+# more near what is quick, times that of the quickest part; the share of the thing that has to move for others to be
+# left behind; and for how many frames they have to be.
+_MOVES, _RESTS, _SLOW, _MOVING_SHARE, _LEFT = 1.5, 0.4, 0.06, 0.1, 3
 _FORGETTING = 0.97  # from frame to frame, of where the thing is though it is not seen
 
 
@@ -113,6 +117,7 @@ class Carrier:
         self._latest = [self._first]
         self._area = self._visible = float(self._first.mask.sum())
         self._whole_mask = self._first.mask
+        self._resting = np.zeros(frame.shape, np.float32)  # for how many frames each pixel was left behind
         self._note_whole()
 
     def __call__(self, rgb: Array) -> Bits:
@@ -127,6 +132,7 @@ class Carrier:
             self._whole_mask = _moved_rigidly(self._whole_mask, step, expected > _SURE)
             self._follow(frame, step, expected)
             found = settle(frame.rgb, self._probability(frame, step, expected), _LOW, _HIGH)
+            found = self._without_what_is_left(found, step)
         self._visible = float(found.sum())
         if self._is_hidden:
             return np.zeros(rgb.shape[:2], bool)
@@ -179,6 +185,22 @@ class Carrier:
     @property
     def _memories(self) -> list[_Memory]:
         return self._latest if self._first in self._latest else [self._first, *self._latest]
+
+    def _without_what_is_left(self, found: Bits, step: Array) -> Bits:
+        """Take away parts that rest apart from the thing while it moves on: background that it has uncovered."""
+        camera = seen_by_camera(self._latest[-1].camera, found.shape) - places(found.shape)
+        speed = np.linalg.norm(step - camera, axis=2)
+        count, parts, boxes, _ = cv2.connectedComponentsWithStats(found.astype(np.uint8))
+        speeds = [float(np.median(speed[parts == number])) for number in range(1, count)]
+        least = _MOVING_SHARE * found.sum()
+        quickest = max((one for one, box in zip(speeds, boxes[1:]) if box[-1] >= least), default=0.0)
+        moves, slow = quickest > _MOVES, max(_RESTS, _SLOW * quickest)
+        before = sampled(self._resting, places(found.shape) + step)
+        begun = [float(np.median(before[parts == number])) > 0.5 for number in range(1, count)]
+        resting = [n for n, (one, was) in enumerate(zip(speeds, begun), 1) if (moves or was) and one < slow]
+        self._resting = np.where(np.isin(parts, resting), before + 1, 0).astype(np.float32)
+        left = [number for number in range(1, count) if np.median(self._resting[parts == number]) > _LEFT - 0.5]
+        return np.asarray(found & ~np.isin(parts, left))
 
     def _probability(self, frame: Frame, step: Array, expected: Array) -> Array:
         """Return how likely each pixel is the thing's, (H, W) float32.

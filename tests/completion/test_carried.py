@@ -71,6 +71,17 @@ def test_what_comes_out_behind_a_pole_belongs_to_it():
     assert min(overlap(bits, mask) for bits, mask in zip(found, masks, strict=True)) > 0.8
 
 
+def test_what_it_uncovers_is_left_behind():
+    """A post of the disc's own colours, which it hides at first."""
+    frames, masks = clip([(40, 48)] * 3 + [(40 + 8 * n, 48) for n in range(1, 14)])
+    post = np.s_[36:60, 34:46]
+    for frame, mask in zip(frames, masks, strict=True):
+        frame[post] = np.where(mask[post][..., None], frame[post], texture(1, (24, 12), 110, 250))
+    found = list(carried(frames, masks[0]))
+    assert not found[-1][post].any()
+    assert overlap(found[-1], masks[-1]) > 0.8
+
+
 def test_small_pictures():
     frame = np.full((5, 9, 3), 90, np.uint8)
     frame[1:4, 2:5] = 200
