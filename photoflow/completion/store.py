@@ -6,11 +6,13 @@ import os
 from collections import OrderedDict
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
 from photoflow.arrays import Array
-from photoflow.io.atomic import replacing
+from photoflow.errors import InputError
+from photoflow.io.atomic import naming_errors, replacing
 
 _HELD = 96 << 20  # bytes of what was read last
 
@@ -31,20 +33,31 @@ class Store:
         return self._path(kind, number).exists()
 
     def write(self, kind: str, number: int, **arrays: Any) -> None:
-        """Keep arrays for a frame."""
+        """Keep arrays for a frame.
+
+        Raises:
+            InputError: the disk is full, or the folder is gone.
+        """
         path = self._path(kind, number)
-        with replacing(path) as hidden, open(hidden, "wb") as file:
+        with naming_errors(path), replacing(path) as hidden, open(hidden, "wb") as file:
             np.savez(file, **arrays)
         self._held.pop(path, None)
 
     def read(self, kind: str, number: int) -> dict[str, Array]:
-        """Return the arrays of a frame; those read last are held."""
+        """Return the arrays of a frame; those read last are held.
+
+        Raises:
+            InputError: they cannot be read.
+        """
         path = self._path(kind, number)
         if path in self._held:
             self._held.move_to_end(path)
             return self._held[path]
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+        except (OSError, ValueError, BadZipFile) as error:
+            raise InputError(f"cannot read {path}: {error}; expected what was kept there of a frame") from error
         self._held[path] = arrays
         while len(self._held) > 1 and sum(_size(one) for one in self._held.values()) > _HELD:
             self._held.popitem(last=False)
