@@ -110,7 +110,7 @@ def interpolate(
     rate = _rate(frames.fps, factor)
     device = settled_device(device)
     drawn, cuts = FrameMaker(network, device), CutDetector()
-    palette = list(_samples(frames)) if str(target).lower().endswith(".gif") else None
+    palette = list(palette_samples(frames)) if str(target).lower().endswith(".gif") else None
     sound = frames.path if isinstance(frames, VideoReader) else None
     with VideoWriter(
         target, frames.width, frames.height, rate, quality=quality, alpha=frames.alpha, palette=palette, sound=sound,
@@ -280,7 +280,7 @@ class CutDetector:
         return small[..., :3] * (small[..., 3:] / 255) if small.shape[2] == 4 else small
 
 
-def _samples(reader: Reader) -> Iterator[Array]:
+def palette_samples(reader: Reader) -> Iterator[Array]:
     """Yield a few frames, evenly spaced over the video, from which a GIF's colours are chosen."""
     every = max(1, reader.count // _PALETTE_SAMPLES)
     for index, frame in enumerate(reader):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from photoflow.completion.trails import Hole
 from photoflow.completion.windows import networked
 from photoflow.device import settled_device
 from photoflow.errors import InputError
-from photoflow.interpolation import Reader, check_target, open_frames
+from photoflow.interpolation import Reader, check_target, open_frames, palette_samples
 from photoflow.io import VideoReader, VideoWriter
 from photoflow.io.atomic import check_directory, write_bytes
 from photoflow.io.sound import has_sound, keeps_sound
@@ -31,7 +30,6 @@ from photoflow.io.video import MIN_FPS
 from photoflow.segment import Segmenter
 
 _JOB, _NOTES = "job.json", "notes.json"
-_PALETTE_SAMPLES = 8
 
 
 @dataclass(frozen=True)
@@ -136,7 +134,7 @@ class Inpainter:
         masks = ClipMasks(frames, **said, segmenter=self._segmenter)
         sound = frames.path if isinstance(frames, VideoReader) else None
         rate = max(frames.fps, Fraction(MIN_FPS).limit_denominator(10))
-        palette = list(_samples(frames)) if str(target).lower().endswith(".gif") else None
+        palette = list(palette_samples(frames)) if str(target).lower().endswith(".gif") else None
         with ExitStack() as files:
             writer = files.enter_context(
                 VideoWriter(
@@ -250,11 +248,6 @@ def _kept_notes(folder: Path | None) -> tuple[str, ...]:
     if folder is None or not (folder / _NOTES).is_file():
         return ()
     return tuple(json.loads((folder / _NOTES).read_text()))
-
-
-def _samples(frames: Reader) -> Iterator[Array]:
-    """Yield a few frames, evenly spaced, from which a GIF's colours are chosen."""
-    yield from islice(frames, 0, None, max(1, frames.count // _PALETTE_SAMPLES))
 
 
 def _is_file(value: Any) -> bool:

@@ -70,8 +70,8 @@ def networked(
                 colours = store.read("drawn", number)["colours"]
             else:
                 colours = _fitted(frame, hole, windows.drawn(number))
-            if store is not None:
-                store.write("drawn", number, colours=colours)
+                if store is not None:
+                    store.write("drawn", number, colours=colours)
             result[hole.mask] = colours
         windows.forget(number)
         yield result
