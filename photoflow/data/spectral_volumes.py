@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
@@ -34,6 +35,9 @@ ROOM = (1.0, 1.6)  # how much larger than its crops a record is
 MAGNIFIED = (0.7, 1.4)
 TRACKED = 192  # pixels: the longer side of the frames whose motion is measured
 MEASURED = 75  # frames of a record, about: 15 a second, for frequencies to 3 hertz
+HELD_OUT = 10  # one clip of so many is kept for evaluations, as in the paper
+CUTS = 4  # of each record, where all records are gone through
+_NAMED = 3  # clips that a source's name has the names of
 _FEWEST = 32  # frames of a record: 16 frequencies need as many
 
 
@@ -49,13 +53,28 @@ class Record(NamedTuple):
     volume: Tensor
 
 
+def videos_of(folder: Path) -> list[Path]:
+    """List the videos of a folder at any depth, in their natural order."""
+    return sorted((f for f in folder.rglob("*") if f.suffix.lower() in VIDEOS), key=natural_order)
+
+
+def held_out(folder: Path) -> list[Path]:
+    """List the videos of a folder that no training sees: the last of every ten, in their natural order.
+
+    A folder of fewer than ten has none.
+
+    Source: Li et al., "Generative Image Dynamics", CVPR 2024, section 7: "10 % of the videos for testing".
+    """
+    return videos_of(folder)[HELD_OUT - 1 :: HELD_OUT]
+
+
 class ClipVolumes:
     """Frames of clips and the motion that follows them, over `RECORD` seconds.
 
     A record begins at one of four frames of each clip that lasts as long, and goes on to the clip's first frame where
     it would end before the record does: as Fourier's series reads it anyway, and without a jump in a loop. Crops,
     their size, flips and the motion's size are random; a sample depends on the settings, the seed and its number
-    alone. 2048 samples in a row come from 32 records.
+    alone. 2048 samples in a row come from 32 records. Clips that are `held_out` are never seen.
 
     Args:
         folder: with videos at any depth; those that are shorter than a record are left out.
@@ -76,12 +95,12 @@ class ClipVolumes:
         self.device, self.seed = device, check_seed(seed)
         if not os.path.isdir(self.folder):
             raise InputError(f"{self.folder}: no such folder")
-        files = sorted((f for f in self.folder.rglob("*") if f.suffix.lower() in VIDEOS), key=natural_order)
-        clips = [VideoReader(file) for file in files]
+        kept = held_out(self.folder)
+        clips = [VideoReader(file) for file in videos_of(self.folder) if file not in kept]
         self._clips = [clip for clip in clips if _count(clip) >= _length(clip)]
         if not self._clips:
             raise InputError(f"{self.folder} holds no video of at least {RECORD:g} seconds ({', '.join(VIDEOS)})")
-        self.name = f"motion of {len(self._clips)} clips of {self.folder.name}"
+        self.name = f"motion of {len(self._clips)} clips of {self.folder.name}{_without(kept)}"
         self._kept: dict[tuple[int, int], Record] = {}
 
     def batch(self, number: int, count: int) -> Batch:
@@ -91,6 +110,14 @@ class ClipVolumes:
             InputError: a video that cannot be decoded.
         """
         return _batch([self._sample(index) for index in range(number * count, (number + 1) * count)], self.device)
+
+    def volumes(self) -> Iterator[Tensor]:
+        """Yield the motion of every record of every clip, cut as samples are: `CUTS` of each, (CUTS, 16, 4, H, W)."""
+        for which in range(len(self._clips)):
+            for start in range(STARTS):
+                record = self._record(which, start)
+                draws = torch.rand((CUTS, 6), generator=generator_of(self.seed, 4, which, start)).tolist()
+                yield torch.stack([_cut(record, self.size, row).volume for row in draws]).to(self.device)
 
     def _sample(self, index: int) -> Record:
         draws = torch.rand(7, generator=generator_of(self.seed, 1, index)).tolist()
@@ -153,6 +180,18 @@ class WindVolumes:
         """Return the batch of that number: image (B, 3, H, W) and volume (B, 16, 4, H, W)."""
         return _batch([self._sample(index) for index in range(number * count, (number + 1) * count)], self.device)
 
+    def volumes(self) -> Iterator[Tensor]:
+        """Yield the motion of the first 32 silhouettes, cut as samples are: (CUTS, 16, 4, H, W) of each.
+
+        There is no end of them; more differ by less than a percentile's own chance.
+        """
+        for index in range(RECORDS):
+            mask, volume = self._blown(0, index)
+            record = Record((255 * mask).byte().expand(3, -1, -1), volume)
+            draws = torch.rand((CUTS, 2), generator=generator_of(self.seed, 4, index)).tolist()
+            cuts = [_cut(record, self.size, [0.0, 0.0, 0.0, *row]).volume for row in draws]
+            yield torch.stack(cuts).to(self.device)
+
     def _sample(self, index: int) -> Record:
         generator = generator_of(self.seed, 1, index)
         draws = torch.rand(7, generator=generator).tolist()
@@ -214,6 +253,14 @@ def _parts(volume: SpectralVolume) -> Array:
     """Return real and imaginary parts of x, then of y: (K, 4, H, W) float32."""
     given = volume.coefficients
     return np.stack([given[:, 0].real, given[:, 0].imag, given[:, 1].real, given[:, 1].imag], 1).astype(np.float32)
+
+
+def _without(clips: list[Path]) -> str:
+    """Name the clips that are left out, at the end of a source's name."""
+    if not clips:
+        return ""
+    more = f" and {len(clips) - _NAMED} more" if len(clips) > _NAMED else ""
+    return f" without {', '.join(clip.name for clip in clips[:_NAMED])}{more}"
 
 
 def _count(clip: VideoReader) -> int:

@@ -23,16 +23,19 @@ class Mixture:
     Args:
         sources: at least one; one that is named twice is drawn twice as often.
         seed: another one draws others.
+
+    Attributes:
+        sources: as given.
     """
 
     def __init__(self, sources: Sequence[Source], seed: int) -> None:
-        self._sources, self._seed = tuple(sources), seed
+        self.sources, self._seed = tuple(sources), seed
         self.name = " + ".join(dict.fromkeys(source.name for source in sources))
 
     def batch(self, number: int, count: int) -> Batch:
         """Return batch `number` of `count` samples."""
-        drawn = torch.randint(len(self._sources), (), generator=generator_of(self._seed, 3, number))
-        return self._sources[int(drawn)].batch(number, count)
+        drawn = torch.randint(len(self.sources), (), generator=generator_of(self._seed, 3, number))
+        return self.sources[int(drawn)].batch(number, count)
 
 
 class Feed:

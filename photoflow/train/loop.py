@@ -273,7 +273,7 @@ def train(
     trainer, config = Trainer(recipe, source, ranks), recipe.config
     said = trainer.resume(folder)
     if said is None:
-        recipe.look(trainer.feed.again)
+        recipe.look(trainer.feed.again, source)
     done = trainer.done
     plan.extend(done)
     schedule = Schedule(done.steps, done.minutes, config.rate, config.last_rate, config.warmup)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from photoflow.data import Batch
+    from photoflow.data import Batch, Source
 
 
 class Terms(NamedTuple):
@@ -80,8 +80,13 @@ class Recipe(ABC):
     ships: nn.Module
     facts: dict[str, str]
 
-    def look(self, batches: Callable[[int], Batch]) -> None:  # noqa: B027  (most recipes have nothing to look for)
-        """Measure the data, batches by their numbers, before the first step; the results stay with the training."""
+    def look(self, batches: Callable[[int], Batch], source: Source) -> None:  # noqa: B027  (most look for nothing)
+        """Measure the data before the first step; the results stay with the training.
+
+        Args:
+            batches: returns the batch of a number.
+            source: what the batches are of.
+        """
 
     @property
     @abstractmethod

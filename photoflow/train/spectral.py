@@ -32,12 +32,14 @@ from photoflow.train.recipe import Losses, Recipe, Terms, Turn
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from photoflow.data import Batch
+    from photoflow.data import Batch, Source
 
 STAGES = ("vae", "slice", "coordinated", "calibrated")
-_LOOKED_AT = 64  # samples, for scales and spreads
+NORMALISATIONS = ("adaptive", "size")
+_LOOKED_AT = 64  # samples, for the spreads of latents
 _ROOM = 1.25  # what may come is larger than what was looked at
-_PERCENTILE = 95.0  # section 4.1 of the paper
+_PERCENTILE = 95.0  # section 4.2 of the paper
+_FINENESS = 0.005  # of amplitudes that are counted, as a logarithm
 _SHOWN_STEPS = 25  # of the samples on a sheet
 _DRAWN_STEPS = 80  # of the samples that are calibrated: what more would change is small
 _LEAST_AMPLITUDE = 1e-4  # pixels; smaller ones are no motion
@@ -51,6 +53,8 @@ class SpectralConfig(TrainingConfig):
     Args:
         stage: "vae", "slice", "coordinated" or "calibrated".
         begin: weights of the stage before, or of the same one, to go on from with other data; "": none.
+        normalisation: "adaptive": each frequency by its own percentile; "size": all by the mean side of the pictures,
+            the paper's ablation.
         slices: frequencies of each sample that a step of the first two stages looks at.
         l1: weight of the autoencoder's L1.
         gradient: weight of its multi-scale gradient loss.
@@ -71,6 +75,7 @@ class SpectralConfig(TrainingConfig):
     last_rate: float = 1e-5
     warmup: int = 100
     clip: float = 1.0
+    normalisation: str = "adaptive"
     slices: int = 4
     l1: float = 1.0
     gradient: float = 0.2
@@ -85,6 +90,8 @@ class SpectralConfig(TrainingConfig):
         if self.stage != "vae" and not self.begin:
             before = STAGES[STAGES.index(self.stage) - 1]
             raise InputError(f"stage={self.stage}: expected begin=FILE, the weights of a training with stage={before}")
+        if self.normalisation not in NORMALISATIONS:
+            raise InputError(f"normalisation: expected {' or '.join(NORMALISATIONS)}, got {self.normalisation!r}")
         if self.slices < 1:
             raise InputError(f"slices: expected at least 1, got {self.slices}")
         if self.dropped > 1:
@@ -156,15 +163,17 @@ class SpectralRecipe(Recipe):
     def network(self) -> str:
         return f'SpectralPrior("{self.config.network}")'
 
-    def look(self, batches: Callable[[int], Batch]) -> None:
+    def look(self, batches: Callable[[int], Batch], source: Source) -> None:
         """Measure amplitudes before the first stage, latents before the second, unless begun with."""
         if self._spread or (self._scaled and self.config.stage == "vae"):
             return
-        volumes = [self._volume(batches(number)) for number in range(-(-_LOOKED_AT // self.config.batch))]
         if self.config.stage == "vae":
-            self.ships.vae.scales.copy_(_scales(volumes))
-            self.ships.vae.size.copy_(torch.tensor(volumes[0].shape[3:]))
+            size = self._volume(batches(0)).shape[3:]
+            self.ships.vae.size.copy_(torch.tensor(size))
+            by_size = self.config.normalisation == "size"
+            self.ships.vae.scales.copy_(torch.tensor(sum(size) / 2) if by_size else self._percentiles(source))
             return
+        volumes = [self._volume(batches(number)) for number in range(-(-_LOOKED_AT // self.config.batch))]
         with torch.no_grad():
             latents = torch.cat([self.ships.latents(volume).flatten(0, 1) for volume in volumes])
         unet, mean, spread = self.ships.unet, latents.mean((0, 2, 3)), latents.std((0, 2, 3)).clamp(min=1e-3)
@@ -172,6 +181,19 @@ class SpectralRecipe(Recipe):
         unet.latent_mean.copy_(mean)
         unet.latent_spread.copy_(spread)
         unet.latent_bound.copy_(_ROOM * farthest / spread)
+
+    def _percentiles(self, source: Source) -> Tensor:
+        """Return the 95th percentile of each frequency's amplitudes over the whole training set, (K,), pixels.
+
+        Of several sources each counts as much, as a training draws them equally often.
+        """
+        counted = []
+        for one in getattr(source, "sources", (source,)):
+            counts = AmplitudeCounts(self.ships.config.frequencies)
+            for volume in one.volumes():
+                counts.add(volume[:, : self.ships.config.frequencies])
+            counted.append(counts.shares())
+        return AmplitudeCounts.percentile(np.mean(counted, 0), _PERCENTILE)
 
     def vae_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """Measure the distance between normalised parts and their decoding, and the divergence of the latents."""
@@ -260,9 +282,32 @@ class SpectralRecipe(Recipe):
         return Terms({"noise": (wrong / left).mean()}, {"unweighed": wrong.mean()})
 
 
-def _scales(volumes: list[Tensor]) -> Tensor:
-    """Return the 95th percentile of each frequency's amplitudes over pixels, axes and samples, (K,), pixels."""
-    amplitudes = torch.cat([volume.unflatten(2, (2, 2)).norm(dim=3) for volume in volumes])  # (B, K, 2, H, W)
-    each = amplitudes.transpose(0, 1).flatten(1).cpu().numpy()
-    found = np.percentile(each, _PERCENTILE, axis=1).astype(np.float32)
-    return torch.from_numpy(found).clamp(min=LEAST_SCALE)
+class AmplitudeCounts:
+    """Counts of a training set's amplitudes at each frequency, by their logarithms: no set is too large for it.
+
+    Args:
+        frequencies: K.
+    """
+
+    SMALLEST, LARGEST = LEAST_SCALE, 1e6  # pixels
+
+    def __init__(self, frequencies: int) -> None:
+        self._edges = np.arange(np.log(self.SMALLEST), np.log(self.LARGEST), _FINENESS)
+        self._counts = np.zeros((frequencies, len(self._edges) + 1), np.int64)
+
+    def add(self, volumes: Tensor) -> None:
+        """Count the amplitudes of volumes (B, K, 4, H, W), pixels, over pixels and axes."""
+        amplitudes = volumes.unflatten(2, (2, 2)).norm(dim=3).transpose(0, 1).flatten(1)  # (K, B 2 H W)
+        for counts, own in zip(self._counts, amplitudes.clamp(min=1e-30).log().cpu().numpy()):
+            counts += np.bincount(np.searchsorted(self._edges, own), minlength=len(counts))
+
+    def shares(self) -> NDArray[np.float64]:
+        """Return the share of the amplitudes in each bin, (K, N)."""
+        shares: NDArray[np.float64] = self._counts / np.maximum(self._counts.sum(1, keepdims=True), 1)
+        return shares
+
+    @classmethod
+    def percentile(cls, shares: NDArray[np.float64], percent: float) -> Tensor:
+        """Return the percentile of each frequency, (K,) float32, pixels, to within half a percent of itself."""
+        found = [np.searchsorted(np.cumsum(own), percent / 100) for own in shares]
+        return torch.tensor([cls.SMALLEST * np.exp(_FINENESS * (number - 0.5)) for number in found]).float()
