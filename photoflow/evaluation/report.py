@@ -35,6 +35,18 @@ METRICS = {
     "smoothness": ("variance of motion, px²", 0, 3),
     "seam_intensity": ("seam, intensity, of the largest step", 0, 3),
     "seam_motion": ("seam, motion, of the largest step", 0, 3),
+    "fid": ("FID", -1, 2),
+    "fid_begin": ("FID of the first 30 frames", -1, 2),
+    "fid_end": ("FID of the last 30 frames", -1, 2),
+    "kid": ("KID ×100", -1, 3),
+    "fvd": ("FVD, 16 frames", -1, 2),
+    "fvd32": ("FVD, 32 frames", -1, 2),
+    "dtfvd": ("DTFVD, 16 frames", -1, 2),
+    "dtfvd_begin": ("DTFVD of the first 16 frames", -1, 2),
+    "dtfvd_end": ("DTFVD of the last 16 frames", -1, 2),
+    "dtfvd32": ("DTFVD, 32 frames", -1, 2),
+    "spectrum": ("energy spectrum, decades off", -1, 3),
+    "moved": ("displacement, root mean square, px", 0, 3),
     "seconds": ("seconds", 0, 3),
     "seconds_frame": ("seconds a frame", 0, 3),
     "memory": ("peak memory, MiB", 0, 0),
@@ -123,8 +135,8 @@ def is_best(means: Mapping[str, Mapping[str, float | None]], method: str, metric
 
 
 def per_sample(scores: Scores) -> Sequence[Figure]:
-    """Draw the curve of each metric over the samples; no figure for a single sample."""
-    if scores.samples < 2:
+    """Draw the curve of each metric over the samples; no figure for a single sample, or for scores of sets."""
+    if scores.samples < 2 or scores.together is not None:
         return []
     metrics = dict.fromkeys(name for own in scores.values.values() for name in own)
     panels = []

@@ -20,10 +20,14 @@ class Scores:
     """The scores of each method on each sample, by the names of metrics.
 
     Only these numbers are kept: eight bytes each.
+
+    Args:
+        together: number of samples that each score is of, where scores are of sets; None: of one sample each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, together: int | None = None) -> None:
         self.values: dict[str, dict[str, array[float]]] = {}
+        self.together = together
 
     def add(self, method: str, metrics: Mapping[str, float]) -> None:
         """Add a method's scores on one sample: the same metrics for each sample, NaN for one without a value."""
@@ -34,6 +38,8 @@ class Scores:
     @property
     def samples(self) -> int:
         """Return the number of samples."""
+        if self.together is not None:
+            return self.together
         return max((len(values) for own in self.values.values() for values in own.values()), default=0)
 
     def means(self) -> dict[str, dict[str, float | None]]:

@@ -24,6 +24,7 @@ def sample_volume(
     loop: float | None = None,
     guidance: float = 0.0,
     steps: int = 250,
+    coordinated: bool = True,
 ) -> SpectralVolume:
     """Sample a motion for a photo.
 
@@ -41,6 +42,7 @@ def sample_volume(
         guidance: weight w of classifier-free guidance by the photo, 0 to 100; 0: none. A larger weight gives larger
             motion; the paper's loops use 1.75.
         steps: diffusion steps, 1 to 1000; the paper uses 250, and 500 for loops.
+        coordinated: whether the frequencies know of each other; False: each is drawn by itself, the paper's ablation.
 
     Returns:
         The volume over the photo's pixels.
@@ -70,6 +72,7 @@ def sample_volume(
     height, width = network.vae.size.tolist()
     seen = shrunk(image.to(network.vae.scales.device), fitting(size, height * width, network.config.vae.factor))
     steering = Guidance(picture=guidance, loop=None if loop is None else loop / seconds)
-    parts = network(seen, steps, steering, torch.Generator().manual_seed(seed))[0].double().cpu().numpy()
+    chance = torch.Generator().manual_seed(seed)
+    parts = network(seen, steps, steering, chance, coordinated)[0].double().cpu().numpy()
     drawn = SpectralVolume(np.asarray(parts[:, 0::2] + 1j * parts[:, 1::2], dtype=np.complex64), seconds)
     return drawn.resized(*size)

@@ -135,6 +135,18 @@ def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, de
     Source: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 2016. Generative Image Dynamics,
         section 7, also measures from the first picture to each later frame, by a coarse-to-fine flow.
     """
+    found = displacements(frames, network, device)
+    if not _moves(found):
+        raise InputError(f"expected motion, but nothing moves by more than {STILL:g} pixels in its {len(found)} frames")
+    return found
+
+
+def displacements(frames: Iterable[Array], network: FlowNetwork | None = None, device: str = "cpu") -> Array:
+    """Measure as `trajectories` does, also where nothing moves.
+
+    Raises:
+        InputError: fewer than two frames, more than `MOST`, or frames that are too small.
+    """
     remaining = iter(frames)
     first = next(remaining, None)
     if first is None:
@@ -152,8 +164,6 @@ def trajectories(frames: Iterable[Array], network: FlowNetwork | None = None, de
         count += 1
     if count < 2:
         raise InputError("expected at least 2 frames to see motion, got 1")
-    if not _moves(found[:count]):
-        raise InputError(f"expected motion, but nothing moves by more than {STILL:g} pixels in its {count} frames")
     return found[:count]
 
 

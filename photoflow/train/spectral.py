@@ -12,9 +12,9 @@ and the amplitudes of what is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import torch
@@ -187,8 +187,8 @@ class SpectralRecipe(Recipe):
 
         Of several sources each counts as much, as a training draws them equally often.
         """
-        counted = []
-        for one in getattr(source, "sources", (source,)):
+        counted, sources = [], cast("Sequence[Any]", getattr(source, "sources", (source,)))
+        for one in sources:
             counts = AmplitudeCounts(self.ships.config.frequencies)
             for volume in one.volumes():
                 counts.add(volume[:, : self.ships.config.frequencies])

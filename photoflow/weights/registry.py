@@ -186,6 +186,28 @@ _FILES = (
         recipe="ImageNet-1K",
         scores={"ImageNet-1K top-1 accuracy": 72.376, "top-5": 90.876},
     ),
+    WeightsFile(
+        name="inception_v3",
+        filename="inception_v3_google-0cc3c7bd.pth",
+        url=_TORCHVISION + "inception_v3_google-0cc3c7bd.pth",
+        sha256="0cc3c7bd75056d25e46cba549dc184522069b81e9787eff6df84f397bd52a5ef",
+        size_bytes=108_949_747,
+        licence="BSD-3-Clause",
+        network="PictureFeatures()",
+        recipe="ImageNet-1K",
+        scores={"ImageNet-1K top-1 accuracy": 77.294, "top-5": 93.45},
+    ),
+    WeightsFile(
+        name="r3d_18",
+        filename="r3d_18-b3b3357e.pth",
+        url=_TORCHVISION + "r3d_18-b3b3357e.pth",
+        sha256="b3b3357ead25631ec9c57362ff2128a92d0427e01e2cd184951a44380c3f2e9d",
+        size_bytes=133_546_016,
+        licence="BSD-3-Clause",
+        network='VideoFeatures("r3d_18")',
+        recipe="Kinetics-400",
+        scores={"Kinetics-400 top-1 accuracy": 63.2, "top-5": 83.479},
+    ),
 )
 
 REGISTRY: dict[str, WeightsFile] = {entry.name: entry for entry in _FILES}

@@ -183,6 +183,7 @@ class SpectralPrior(Loadable, nn.Module):
         steps: int = 250,
         guidance: Guidance | None = None,
         chance: torch.Generator | None = None,
+        coordinated: bool = True,
     ) -> Tensor:
         """Draw a spectral volume for each picture.
 
@@ -191,6 +192,8 @@ class SpectralPrior(Loadable, nn.Module):
             steps: of the diffusion, 1 to 1000.
             guidance: what steers the samples; None: the picture alone.
             chance: the generator of the noise, on the CPU.
+            coordinated: whether the frequencies know of each other; False: each is drawn by itself, the paper's
+                ablation.
 
         Returns:
             (B, K, 4, H, W) float32, pixels: real and imaginary part of x, then of y, of the displacement over a record
@@ -205,13 +208,14 @@ class SpectralPrior(Loadable, nn.Module):
         features = self.unet.encoded(padded(image.float(), margins))
         shape = (image.shape[0], self.config.frequencies, LATENTS, *features.shape[2:])
         noise = torch.randn(shape, generator=chance).to(image.device)
+        numbers = None if coordinated else torch.arange(shape[1], device=image.device).expand(shape[:2])
 
         def predict(samples: Tensor, step: int) -> Tensor:
             steps_now = torch.full((samples.shape[0],), step, device=samples.device)
-            seen = self.noise_of(samples, steps_now, features)
+            seen = self.noise_of(samples, steps_now, features, numbers)
             if not guidance.picture:
                 return seen
-            free = self.noise_of(samples, steps_now, torch.zeros_like(features))
+            free = self.noise_of(samples, steps_now, torch.zeros_like(features), numbers)
             return classifier_free(seen, free, guidance.picture)
 
         steering = None
