@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # The networks that a task can evaluate; weights without the name of a network belong to the first.
 NETWORKS = {
     "render": ("gan", "pyramid"), "flow": ("flow", "raft"), "interpolation": ("rife", "amt", "refined"),
-    "animation": ("raft",), "completion": ("completion",),
+    "animation": ("raft",), "completion": ("completion",), "dynamics": ("spectral",),
 }  # fmt: skip
 LEAST_SIDE, MOST_SIDE = 32, 2048  # pixels of the frames that are completed
 
@@ -30,13 +30,13 @@ LEAST_SIDE, MOST_SIDE = 32, 2048  # pixels of the frames that are completed
 @app.command()
 def evaluate(
     task: Annotated[
-        str, typer.Argument(help="render, flow, interpolation, animation or completion.", show_default=False)
+        str, typer.Argument(help="render, flow, interpolation, animation, completion or dynamics.", show_default=False)
     ],
     data: Annotated[
         Path,
         typer.Argument(
             help="Folder: FlyingChairs (render, flow), frames (render, interpolation), Middlebury (interpolation), "
-            "photos (animation), clips (completion).",
+            "photos (animation), clips (completion, dynamics).",
             show_default=False,
         ),
     ],
@@ -63,6 +63,28 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    against: Annotated[
+        Path | None,
+        typer.Option(help="Of dynamics: a folder of clips to compare with the true ones, in place of photoflow's."),
+    ] = None,
+    features: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND=FILE",
+            help="Of dynamics: weights of a network whose features are compared, picture= (Inception v3), video= or "
+            "texture= (video ResNets); repeat.  [those at hand]",
+            show_default=False,
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="FIELD=VALUE",
+            help="Of dynamics: frames, part, frequencies, denoising, render, guidance, steps or seed; repeat.",
+            show_default=False,
+        ),
+    ] = None,
     accept_licence: AcceptLicence = False,
     device: Device = "auto",
     offline: Offline = False,
@@ -70,8 +92,9 @@ def evaluate(
     """Measure photoflow beside simpler methods on real data."""
     kind, source = chosen_weights(task, weights)
     planned, frame_size = planned_motion(task, motion), size_of_frames(task, size)
+    compared = settings_of_dynamics(task, against, features or [], settings or [])
     read: Read = {
-        "the weights": weights_files(source),
+        "the weights": weights_files(source, *(text.partition("=")[2] for text in features or [])),
         "the curves of a training": [training],
         "the motion": motion_files(planned, [motion or ""]) if planned else [],
     }
@@ -84,15 +107,19 @@ def evaluate(
     curves = training_figure(training) if training else None
     chosen, notes = settled_device(device), list[str]()
     network = network_or_none(kind, source, notes, offline=offline, accept_licence=accept_licence)
+    if task != "render":
+        notes.clear()  # nothing is left out: another method replaces the network, and the report says so
+    if task == "dynamics":
+        from photoflow.evaluation.clip_features import open_features
+
+        compared["features"] = open_features(features or [], notes, chosen)
     with sample_bar(task) as progress:
-        settings: dict[str, Any] = {"device": chosen, "progress": progress}
+        given: dict[str, Any] = {"device": chosen, "progress": progress, **compared}
         if task == "animation":
-            settings |= {"motion": planned, "offline": offline}
+            given |= {"motion": planned, "offline": offline}
         if frame_size:
-            settings["size"] = frame_size
-        if task != "render":
-            notes.clear()  # nothing is left out: another method replaces the network, and the report says so
-        result = evaluation_of(task)(data, network.to(chosen) if network else None, **settings)
+            given["size"] = frame_size
+        result = evaluation_of(task)(data, network.to(chosen) if network else None, **given)
     result.notes[:0] = notes
     result.figures[:0] = [curves] if curves else []
     if json:
@@ -163,6 +190,25 @@ def size_of_frames(task: str, size: str | None) -> tuple[int, int] | None:
     ):
         raise InputError(f"size: expected WIDTHxHEIGHT, {LEAST_SIDE} to {MOST_SIDE} pixels each, got {size!r}")
     return int(width), int(height)
+
+
+def settings_of_dynamics(
+    task: str, against: Path | None, features: Sequence[str], texts: Sequence[str]
+) -> dict[str, Any]:
+    """Parse the settings of the task dynamics; none for other tasks.
+
+    Raises:
+        InputError: a setting cannot be parsed, is out of its range, or is given for another task.
+    """
+    if task != "dynamics":
+        for name, value in (("against", against), ("features", features), ("set", texts)):
+            if value:
+                raise InputError(f"{name}: expected for the task dynamics alone, got it for {task}")
+        return {}
+    from photoflow.cli.train import parse_settings
+    from photoflow.evaluation.dynamics import DynamicsSettings
+
+    return {"settings": DynamicsSettings.of(parse_settings(texts)), "against": against}
 
 
 def check_outputs(read: Read, json: Path | None, page: Path | None) -> None:

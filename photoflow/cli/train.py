@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -85,7 +86,7 @@ def train(
         sys.exit(128 + outcome.signal)
 
 
-def parse_settings(texts: list[str]) -> dict[str, str]:
+def parse_settings(texts: Sequence[str]) -> dict[str, str]:
     """Parse texts of the form FIELD=VALUE into a dictionary.
 
     Raises:

@@ -114,7 +114,7 @@ def evaluate_dynamics(
     device: str,
     progress: Progress,
     settings: DynamicsSettings = DynamicsSettings(),
-    features: Features = Features(),
+    features: Features = Features(),  # noqa: B008
     against: Path | None = None,
 ) -> Evaluation:
     """Compare made clips with true ones, as sets.
