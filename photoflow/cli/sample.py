@@ -21,6 +21,17 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="Another one draws another motion.")] = 0,
     seconds: Annotated[float, typer.Option(help="After which the motion repeats; the longer, the slower it is.")] = 5.0,
     steps: Annotated[int, typer.Option(min=1, help="Of the diffusion; the more, the longer it takes.")] = 100,
+    guidance: Annotated[
+        float, typer.Option(help="How much more than once the photo counts, w; the paper's loops have 1.75.")
+    ] = 0.0,
+    loop: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds, less than --seconds, after which the motion is to be where it began; takes several times as "
+            "long. `photoflow animate --no-loop` with as many --seconds plays it.",
+            show_default=False,
+        ),
+    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
@@ -46,9 +57,9 @@ def sample(
         rgb, _ = resize_photo(rgb, SIDE)
     image = torch.from_numpy(rgb).permute(2, 0, 1)[None].float() / 255
     network = load_network("spectral", weights, offline=offline).to(settled_device(device))
-    volume = sample_volume(network, image, seconds=seconds, seed=seed, steps=steps)
+    volume = sample_volume(network, image, seconds=seconds, seed=seed, loop=loop, guidance=guidance, steps=steps)
     volume.save(output)
-    console.print(sample_report(output, volume), markup=False, soft_wrap=True)
+    console.print(sample_report(output, volume, loop), markup=False, soft_wrap=True)
 
 
 def check_sample_files(photo: Path, weights: str | None, output: Path) -> None:
@@ -65,9 +76,14 @@ def check_sample_files(photo: Path, weights: str | None, output: Path) -> None:
     check_files({"the photo": [photo], "the weights": weights_files(weights)}, [output])
 
 
-def sample_report(output: Path, volume: SpectralVolume) -> str:
-    """Describe the sampled volume in one line."""
+def sample_report(output: Path, volume: SpectralVolume, loop: float | None = None) -> str:
+    """Describe the sampled volume in one line; of a loop of `loop` seconds, also how far its ends are apart."""
     height, width = volume.size
     moved = float(volume.power[1:].sum()) ** 0.5
     frequencies = f"{volume.count} frequencies to {volume.frequencies[-1]:.3g} Hz"
-    return f"{output}: {width}x{height}, {frequencies}, displaced by {moved:.3g} pixels (root mean square)"
+    said = f"{output}: {width}x{height}, {frequencies}, displaced by {moved:.3g} pixels (root mean square)"
+    if loop is None:
+        return said
+    first, last = volume.trajectories([0.0, loop])
+    apart = float(((last - first) ** 2).sum(0).mean()) ** 0.5
+    return f"{said}; after {loop:g} s it is {apart:.3g} pixels from where it began"

@@ -138,11 +138,11 @@ def evaluate_dynamics(
         InputError: a folder has no clips that last long enough, or one cannot be read.
     """
     result = Evaluation("dynamics", str(data), Scores(), METHODS)
-    shown, sets = list[tuple[str, dict[str, list[Array]]]](), dict[str, _ClipSet]()
+    shown, sets = list[tuple[str, dict[str, list[Array]]]](), dict[str, ClipSet]()
 
     def add(name: str, frames: list[Array], motion: Array | None = None) -> list[Array]:
         cut = centre(frames)
-        sets.setdefault(name, _ClipSet(features, device)).add(cut, motion_of(cut) if motion is None else motion)
+        sets.setdefault(name, ClipSet(features, device)).add(cut, motion_of(cut) if motion is None else motion)
         return cut
 
     for number, total, clip in moving_clips(data, settings.frames, settings.part, result.notes):
@@ -162,14 +162,19 @@ def evaluate_dynamics(
     truth = sets.pop("truth")
     result.scores.together = len(truth.powers)
     for name in (name for name in METHODS if name in sets):
-        result.scores.add(name, _scores(sets[name], truth))
+        result.scores.add(name, scores_of(sets[name], truth))
     result.notes += _notes(settings, network if against is None else None, truth)
     result.figures += [*_curves(sets, truth), *_slices(shown)]
     return result
 
 
-class _ClipSet:
-    """What is kept of a set of clips: features, and the power of the motion of each."""
+class ClipSet:
+    """What is kept of a set of clips: features, and the power of the motion of each.
+
+    Args:
+        features: networks.
+        device: where they run.
+    """
 
     def __init__(self, features: Features, device: str) -> None:
         self.features, self.powers = FeatureSet(features, device), list[Array]()
@@ -225,14 +230,15 @@ def _makers(
     return {OURS: drawn, "measured": measured} if network is not None else {"measured": measured}
 
 
-def _scores(made: _ClipSet, truth: _ClipSet) -> dict[str, float]:
+def scores_of(made: ClipSet, truth: ClipSet) -> dict[str, float]:
+    """Compute the scores of a set of clips; see `evaluate_dynamics`."""
     return set_distances(made.features, truth.features) | {
         "spectrum": spectrum_distance(made.power, truth.power),
         "moved": made.moved,
     }
 
 
-def _notes(settings: DynamicsSettings, network: Any, truth: _ClipSet) -> list[str]:
+def _notes(settings: DynamicsSettings, network: Any, truth: ClipSet) -> list[str]:
     plain = DynamicsSettings()
     changed = [
         f"{field.name}={getattr(settings, field.name)}"
@@ -248,7 +254,7 @@ def _notes(settings: DynamicsSettings, network: Any, truth: _ClipSet) -> list[st
     return notes
 
 
-def _curves(sets: Mapping[str, _ClipSet], truth: _ClipSet) -> Iterator[Figure]:
+def _curves(sets: Mapping[str, ClipSet], truth: ClipSet) -> Iterator[Figure]:
     """Draw the energy spectra, and the distances over time."""
     everything = {**sets, "truth": truth}
     spectra = {

@@ -57,6 +57,24 @@ def test_writes_what_the_prior_draws(
     np.testing.assert_allclose(drawn.coefficients, expected.coefficients, rtol=1e-4, atol=1e-4)
 
 
+def test_guidance_and_loops_steer_what_is_drawn(
+    files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ("--weights", files / "prior.safetensors", "--steps", 4, "--device", "cpu")
+    said: dict[str, str] = {}
+    for name, given in {"plain": (), "guided": ("--guidance", 1.75), "closed": ("--loop", 4)}.items():
+        output = tmp_path / f"{name}.safetensors"
+        with tiny():
+            code, said[name] = run(monkeypatch, capsys, "sample", files / "photo.png", "-o", output, *options, *given)
+        assert code == 0
+    volumes = {name: SpectralVolume.load(tmp_path / f"{name}.safetensors") for name in said}
+    assert not np.allclose(volumes["guided"].coefficients, volumes["plain"].coefficients, atol=1e-3)
+    ends = {name: volume.trajectories([0.0, 4.0]) for name, volume in volumes.items()}
+    apart = {name: float(np.hypot(*(last - first)).mean()) for name, (first, last) in ends.items()}
+    assert apart["closed"] < 0.3 * apart["plain"]
+    assert "after 4 s it is " in said["closed"] and "where it began" not in said["plain"]
+
+
 def test_what_ships_draws_a_motion_that_animate_takes(
     files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -76,6 +94,8 @@ def test_what_ships_draws_a_motion_that_animate_takes(
         (("photo.png", "-o", "volume.png"), "expected a suffix .safetensors"),
         (("photo.png", "--steps", "2000"), "expected 1 to 1000 steps, got 2000"),
         (("photo.png", "--seconds", "0"), "expected above 0 to 120 seconds, got 0"),
+        (("photo.png", "--guidance", "-1"), "expected a guidance from 0 to 100, got -1"),
+        (("photo.png", "--loop", "5"), "expected a loop of less than the record's 5 seconds, got 5"),
         (("photo.png", "--weights", "other.safetensors"), "other.safetensors"),
         (("prior.safetensors", "-o", "prior.safetensors"), "the output would replace the photo"),
         (("photo.png", "-o", "prior.safetensors"), "the output would replace the weights"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import torch
 
 from photoflow.data import ClipVolumes, WindVolumes, open_source, spectral_volumes
 from photoflow.data.silhouettes import SILHOUETTES, silhouette
-from photoflow.data.spectral_volumes import Record
+from photoflow.data.spectral_volumes import Record, held_out
 from photoflow.errors import InputError
 from photoflow.io import VideoWriter
 
@@ -101,6 +102,28 @@ def test_silhouettes_have_area_and_room(kind: str) -> None:
         assert mask.shape == (64, 96) and mask.dtype == np.float32
         assert 0.01 < mask.mean() < 0.8 and mask.max() == 1 and mask.min() == 0
     assert np.array_equal(masks[0], silhouette(kind, (64, 96), 0)) and not np.array_equal(masks[0], masks[1])
+
+
+def test_every_tenth_clip_is_held_out(clips: Path, tmp_path: Path) -> None:
+    for number in range(20):
+        shutil.copy(clips / "deeper" / "box.mp4", tmp_path / f"clip{number}.mp4")
+    assert [file.name for file in held_out(tmp_path)] == ["clip9.mp4", "clip19.mp4"] and not held_out(clips)
+    source = ClipVolumes(tmp_path, SIZE)
+    assert source.name == f"motion of 18 clips of {tmp_path.name} without clip9.mp4, clip19.mp4"
+    assert not {"clip9.mp4", "clip19.mp4"} & {Path(clip.path).name for clip in source._clips}
+
+
+def test_every_record_is_gone_through(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spectral_volumes, "RECORDS", 2)
+    source = ClipVolumes(clips, SIZE)
+    found = list(source.volumes())
+    assert len(found) == spectral_volumes.STARTS and len(source._kept) == spectral_volumes.STARTS
+    for volume in found:
+        assert volume.shape == (spectral_volumes.CUTS, 16, 4, *SIZE)
+        assert (volume.abs().mean((2, 3, 4))[:, 1:].argmax(1) == 2).all()  # the box sways three times
+    assert all(torch.equal(one, other) for one, other in zip(found, source.volumes()))
+    silhouettes = list(WindVolumes(None, (16, 24)).volumes())
+    assert len(silhouettes) == spectral_volumes.RECORDS and silhouettes[0].shape == (4, 16, 4, 16, 24)
 
 
 def test_wind_moves_what_is_in_front_alone() -> None:

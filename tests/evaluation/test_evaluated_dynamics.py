@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 import torch
 from moving import texture
-from priors import swaying, tiny
+from priors import tiny
 from test_evaluation_page import check_page, run
 from torch import Tensor, nn
 
 from photoflow.errors import InputError
-from photoflow.evaluation import Evaluation, dynamics, moving_clips as reading
+from photoflow.evaluation import Evaluation, dynamics
+from photoflow.evaluation import moving_clips as reading
 from photoflow.evaluation.clip_features import Features, FeatureSet, open_features, over_time, set_distances
 from photoflow.evaluation.dynamics import DynamicsSettings, evaluate_dynamics
 from photoflow.evaluation.moving_clips import centre, moving_clips
@@ -190,7 +192,7 @@ def test_drift_shows_over_time() -> None:
     curves = over_time(drifting, true)
     assert len(curves["fid"]) == 3 and len(curves["dtfvd"]) == 6
     for curve in curves.values():
-        assert all(after > before for before, after in zip(curve, curve[1:]))
+        assert all(after > before for before, after in pairwise(curve))
     found = set_distances(drifting, true)
     assert found["fid_begin"] == curves["fid"][0] and found["dtfvd_end"] == curves["dtfvd"][-1]
 
@@ -235,7 +237,11 @@ def test_the_command_writes_scores_and_a_page(
     place = ["--json", str(tmp_path / "scores.json"), "--report", str(tmp_path / "page")]
     small = ["--set", "frames=16", "--set", "frequencies=4", "--against", str(clips)]
     code, said = run(monkeypatch, capsys, "dynamics", str(clips), *place, *small)
-    assert not code and "FVD is left out: expected weights of a video ResNet" in said and "With frames=16, frequencies=4" in said
+    assert (
+        not code
+        and "FVD is left out: expected weights of a video ResNet" in said
+        and "With frames=16, frequencies=4" in said
+    )
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["samples"] == CLIPS and scores["methods"]["given"]["spectrum"] < 0.1
     page = check_page(tmp_path / "page" / "dynamics.html")

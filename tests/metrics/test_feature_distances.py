@@ -1,11 +1,11 @@
-"""Distances between sets of features: closed forms, no bias, and what is refused."""
+"""Distances between sets of features, and between spectra: closed forms, no bias, and what is refused."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from photoflow.metrics import frechet_distance, kernel_distance
+from photoflow.metrics import frechet_distance, kernel, kernel_distance, spectrum_distance
 
 CHANCE = np.random.default_rng(0)
 
@@ -54,6 +54,22 @@ def test_kernel_distance_is_not_biased() -> None:
 def test_kernel_distance_of_few_points_by_hand() -> None:
     one, other = np.array([[0.0], [1.0]]), np.array([[2.0], [0.0]])
     assert kernel_distance(one, other) == pytest.approx(1 + 1 - 2 * (1 + 1 + 27 + 1) / 4)
+
+
+def test_kernel_distance_of_many_is_computed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = CHANCE.normal(size=(2, 30, 6))
+    whole = kernel_distance(one, other)
+    monkeypatch.setattr(kernel, "_ROWS", 7)
+    assert kernel_distance(one, other) == pytest.approx(whole, rel=1e-9)
+
+
+def test_spectra_are_compared_by_factors() -> None:
+    power = np.array([1.0, 0.1, 0.01])
+    assert spectrum_distance(power, power) == 0
+    assert spectrum_distance(10 * power, power) == pytest.approx(1)
+    assert spectrum_distance(power, np.array([1.0, 0.1, 0.0])) == pytest.approx(4 / np.sqrt(3))  # 0 counts as 1e-6
+    with pytest.raises(ValueError, match=r"got \(3,\) and \(2,\)"):
+        spectrum_distance(power, power[:2])
 
 
 @pytest.mark.parametrize("measure", [frechet_distance, kernel_distance])

@@ -22,6 +22,7 @@ from photoflow.models.networks import load_network
 from photoflow.models.spectral.prior import Guidance, amplitudes, loop_loss
 from photoflow.motion.spectral import SpectralVolume, amplitude_scales
 from photoflow.train import log, spectral
+from photoflow.train.feed import Mixture
 from photoflow.train.loop import train
 from photoflow.train.losses import multi_scale_gradient
 from photoflow.train.recipes import entry_of
@@ -40,6 +41,10 @@ class Swaying:
 
     def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
         return swaying(count, seed=0 if self.alike else number)
+
+    def volumes(self) -> Iterator[torch.Tensor]:
+        for number in range(1 if self.alike else 5):
+            yield self.batch(number, 4)["volume"]
 
 
 def made(**settings: object):
@@ -176,12 +181,34 @@ def test_calibration_sees_other_records_in_every_batch(stages: dict[str, Path], 
         assert [number for number in dict.fromkeys(numbers) if number] == [wanted, 2 * wanted]
 
 
-def test_scales_are_percentiles_of_the_data(stages: dict[str, Path]) -> None:
-    volume = torch.cat([swaying(4)["volume"]] * 16)
+def test_scales_are_percentiles_of_the_whole_data() -> None:
+    source, recipe = Swaying(), made()
+    recipe.look(lambda number: source.batch(number, 4), source)
+    volume = torch.cat(list(source.volumes()))
     coefficients = (volume[:, :, 0::2] + 1j * volume[:, :, 1::2]).numpy()
     wanted = amplitude_scales([SpectralVolume(one, 5.0) for one in coefficients])
-    found = load_file(stages["vae"])["vae.scales"].float()
-    assert torch.allclose(found, torch.from_numpy(wanted), rtol=1e-3)
+    assert torch.allclose(recipe.ships.vae.scales, torch.from_numpy(wanted), rtol=0.005)
+
+
+def test_sources_count_alike_in_the_scales() -> None:
+    class Twice(Swaying):
+        def volumes(self) -> Iterator[torch.Tensor]:
+            for volume in super().volumes():
+                yield 2 * volume.repeat(3, 1, 1, 1, 1)
+
+    one, other = Swaying(), Twice()
+    recipe = made()
+    recipe.look(lambda number: one.batch(number, 4), Mixture([one, other], 0))
+    both = torch.cat([*one.volumes(), *(2 * volume for volume in one.volumes())])
+    coefficients = (both[:, :, 0::2] + 1j * both[:, :, 1::2]).numpy()
+    wanted = amplitude_scales([SpectralVolume(volume, 5.0) for volume in coefficients])
+    assert torch.allclose(recipe.ships.vae.scales, torch.from_numpy(wanted), rtol=0.005)
+
+
+def test_without_adaptive_normalisation_all_frequencies_have_one_scale() -> None:
+    source, recipe = Swaying(), made(normalisation="size")
+    recipe.look(lambda number: source.batch(number, 4), source)
+    assert recipe.ships.vae.scales.tolist() == [20.0] * 4  # of pictures of 16 by 24 pixels
 
 
 def test_weights_know_the_size_of_their_pictures(tmp_path: Path) -> None:
@@ -256,6 +283,7 @@ def test_resuming_equals_no_interruption_to_the_bit(stages: dict[str, Path], tmp
         ({"stage": "slices"}, "stage: expected vae or slice or coordinated or calibrated, got 'slices'"),
         ({"stage": "slice"}, "stage=slice: expected begin=FILE, the weights of a training with stage=vae"),
         ({"stage": "coordinated"}, "stage=coordinated: expected begin=FILE, .* stage=slice"),
+        ({"normalisation": "no"}, "normalisation: expected adaptive or size, got 'no'"),
         ({"slices": 0}, "slices: expected at least 1, got 0"),
         ({"dropped": 1.5}, "dropped: expected a share from 0 to 1, got 1.5"),
         ({"stage": "slice", "begin": "nowhere.safetensors"}, "nowhere.safetensors: not found"),

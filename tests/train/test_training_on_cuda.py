@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,9 @@ class Swaying:
 
     def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
         return swaying(count, seed=number)
+
+    def volumes(self) -> Iterator[torch.Tensor]:
+        yield swaying(4)["volume"]
 
 
 def step(recipe: Recipe, source: Squares | Swaying, folder: Path, gpu: str) -> Outcome:
