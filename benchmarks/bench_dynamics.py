@@ -71,12 +71,15 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--weights", type=Path, help="the prior's; those that ship where none are given")
     parser.add_argument("--steps", type=int, default=100, help="of the diffusion")
+    parser.add_argument("--every", type=int, default=1, help="one clip of so many is taken")
     parser.add_argument("--json", type=Path, default=RESULTS / "dynamics.json", help=".md is written beside")
     options = parser.parse_args()
     prior: SpectralPrior = load_network("spectral", options.weights)
     features, notes = Features(RandomFeatures(2), RandomFeatures(3)), list[str]()
     sets: dict[str, ClipSet] = {name: ClipSet(features, "cpu") for name in ("truth", "repeat", *WAYS)}
     for number, total, clip in moving_clips(options.clips, FRAMES, "all", notes):
+        if number % options.every:
+            continue
         motion = motion_of(clip.frames)
         sets["truth"].add(centre(clip.frames), _centre(motion))
         sets["repeat"].add(centre(clip.frames[:1]) * FRAMES, 0 * _centre(motion))

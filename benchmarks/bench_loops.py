@@ -28,7 +28,6 @@ LOOPS: dict[str, tuple[int, Guidance]] = {
     "free": (100, Guidance()),
     "photoflow's: u = 10, 3 corrections, 100 steps": (100, Guidance(loop=LOOP)),
     "the paper's: w = 1.75, u = 200, 500 steps": (500, Guidance(1.75, LOOP, 200.0, 2, 0)),
-    "both: w = 1.75, u = 200, 3 corrections, 500 steps": (500, Guidance(1.75, LOOP, 200.0, 2, 3)),
 }
 
 
@@ -36,7 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--weights", type=Path, help="the prior's; those that ship where none are given")
-    parser.add_argument("--photos", type=int, default=2, help="that loops are drawn for")
+    parser.add_argument("--photos", type=int, default=1, help="that loops are drawn for")
     parser.add_argument("--json", type=Path, default=RESULTS / "loops.json", help=".md is written beside")
     options = parser.parse_args()
     torch.set_num_threads(1)
