@@ -75,9 +75,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULTS / "dynamics.json", help=".md is written beside")
     options = parser.parse_args()
     prior: SpectralPrior = load_network("spectral", options.weights)
-    features, notes = Features(RandomFeatures(2), RandomFeatures(3)), list[str]()
+    features = Features(RandomFeatures(2), RandomFeatures(3))
     sets: dict[str, ClipSet] = {name: ClipSet(features, "cpu") for name in ("truth", "repeat", *WAYS)}
-    for number, total, clip in moving_clips(options.clips, FRAMES, "all", notes):
+    for number, total, clip in moving_clips(options.clips, FRAMES, "all", []):
         if number % options.every:
             continue
         motion = motion_of(clip.frames)
@@ -89,14 +89,19 @@ def main() -> None:
             made = centre(photo_frames(clip.frames[0], volume, clip.times, render))
             sets[name].add(made, motion_of(made))
         print(f"{number + 1} of {total}: {clip.name}", flush=True)
-    truth = sets.pop("truth")
+        write(options.json, sets, options.steps)
+
+
+def write(target: Path, sets: dict[str, ClipSet], steps: int) -> None:
+    """Write the results of the clips so far."""
+    truth, made = sets["truth"], {name: own for name, own in sets.items() if name != "truth"}
     document: Record = {
-        "machine": machine("cpu", None), "clips": len(truth.powers), "left_out": notes, "frames": FRAMES,
-        "steps": options.steps, "true_motion": truth.moved, "ways": {n: scores_of(s, truth) for n, s in sets.items()},
-        "power": {name: own.power.tolist() for name, own in {"truth": truth, **sets}.items()},
+        "machine": machine("cpu", None), "clips": len(truth.powers), "frames": FRAMES, "steps": steps,
+        "true_motion": truth.moved, "ways": {name: scores_of(own, truth) for name, own in made.items()},
+        "power": {name: own.power.tolist() for name, own in sets.items()},
     }  # fmt: skip
-    write_bytes(options.json, (json.dumps(document, indent=1) + "\n").encode())
-    write_bytes(options.json.with_suffix(".md"), page(document).encode())
+    write_bytes(target, (json.dumps(document, indent=1) + "\n").encode())
+    write_bytes(target.with_suffix(".md"), page(document).encode())
 
 
 def _centre(motion: Array) -> Array:

@@ -24,10 +24,10 @@ from photoflow.models.spectral.prior import Guidance, SpectralPrior, displacemen
 Record = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
 LOOP = 0.8  # share of the record that a loop takes
-LOOPS: dict[str, tuple[int, Guidance]] = {
-    "free": (100, Guidance()),
-    "photoflow's: u = 10, 3 corrections, 100 steps": (100, Guidance(loop=LOOP)),
-    "the paper's: w = 1.75, u = 200, 500 steps": (500, Guidance(1.75, LOOP, 200.0, 2, 0)),
+LOOPS = {
+    "free": Guidance(),
+    "photoflow's: u = 10, 3 corrections": Guidance(loop=LOOP),
+    "the paper's: w = 1.75, u = 200": Guidance(1.75, LOOP, 200.0, 2, 0),
 }
 
 
@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--weights", type=Path, help="the prior's; those that ship where none are given")
     parser.add_argument("--photos", type=int, default=1, help="that loops are drawn for")
+    parser.add_argument("--steps", type=int, default=500, help="of the diffusion; as many seconds as steps")
     parser.add_argument("--json", type=Path, default=RESULTS / "loops.json", help=".md is written beside")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -44,16 +45,17 @@ def main() -> None:
     chosen = photos[:: -(-len(photos) // options.photos)]
     height, width = prior.vae.size.tolist()
     document: Record = {
-        "machine": machine("cpu", None), "photos": len(chosen), "size": [height, width], "loops": loops(prior, chosen),
+        "machine": machine("cpu", None), "photos": len(chosen), "size": [height, width], "steps": options.steps,
+        "loops": loops(prior, chosen, options.steps),
     }  # fmt: skip
     write_bytes(options.json, (json.dumps(document, indent=1) + "\n").encode())
     write_bytes(options.json.with_suffix(".md"), page(document).encode())
 
 
-def loops(prior: SpectralPrior, photos: list[Array]) -> dict[str, Record]:
+def loops(prior: SpectralPrior, photos: list[Array], steps: int) -> dict[str, Record]:
     """Measure the gap at the seam of loops, their motion, and the CPU seconds that one takes."""
     records = {}
-    for name, (steps, guidance) in LOOPS.items():
+    for name, guidance in LOOPS.items():
         gaps, moved, seconds = [], [], []
         for photo in photos:
             image = torch.from_numpy(photo).permute(2, 0, 1)[None].float() / 255
@@ -78,8 +80,9 @@ def page(document: Record) -> str:
     free = found["free"]["seconds"]
     lines = [
         "# Loops of the learned prior", "",
-        f"{document['photos']} photos at about {size[1]}×{size[0]}, loops of {LOOP:g} of a record; CPU seconds of one "
-        "thread for one photo (gap: from the last moment to the first; motion: mean distance from the mean place).", "",
+        f"{document['photos']} photos at about {size[1]}×{size[0]}, loops of {LOOP:g} of a record, "
+        f"{document['steps']} steps; CPU seconds of one thread for one photo, which grow with the steps (gap: from the "
+        "last moment to the first; motion: mean distance from the mean place).", "",
         "| loop | CPU seconds | times the free one | gap, px | motion, px | gap / motion |",
         "|---|---|---|---|---|---|",
         *(f"| {name} | {own['seconds']:.1f} | {own['seconds'] / free:.1f} | {own['gap']:.4f} | {own['motion']:.4f} | "

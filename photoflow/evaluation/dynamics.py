@@ -169,7 +169,7 @@ def evaluate_dynamics(
 
 
 class ClipSet:
-    """What is kept of a set of clips: features, and the power of the motion of each.
+    """Features of a set of clips, and the power of the motion of each.
 
     Args:
         features: networks.

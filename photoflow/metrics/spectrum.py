@@ -1,4 +1,4 @@
-"""How far two energy spectra of motion are apart."""
+"""The distance between two energy spectra of motion."""
 
 from __future__ import annotations
 

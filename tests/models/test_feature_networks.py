@@ -69,5 +69,5 @@ def test_picture_features_are_inceptions_before_its_classifier(tmp_path: Path) -
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     save_file({"layer.weight": torch.zeros(2)}, tmp_path / "other.safetensors")
     for make in (PictureFeatures, VideoFeatures):
-        with pytest.raises(WeightsError, match="other.safetensors"):
+        with pytest.raises(WeightsError, match=r"other\.safetensors"):
             make(weights=tmp_path / "other.safetensors")
