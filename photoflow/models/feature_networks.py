@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from photoflow.weights.loading import load_weights
@@ -45,7 +44,7 @@ class PictureFeatures(nn.Module):
     def forward(self, pictures: Tensor) -> Tensor:
         """Return the features of pictures: (B, 3, H, W), RGB in [0, 1] -> (B, 2048) float32."""
         size = (_INCEPTION_SIDE, _INCEPTION_SIDE)
-        resized = F.interpolate(pictures, size=size, mode="bilinear", align_corners=False, antialias=True)
+        resized = nn.functional.interpolate(pictures, size=size, mode="bilinear", align_corners=False, antialias=True)
         features: Tensor = self.network(2 * resized - 1).float()
         return features
 
@@ -79,7 +78,7 @@ class VideoFeatures(nn.Module):
         count, length, (height, width) = clips.shape[0], clips.shape[2], clips.shape[3:]
         size = (_VIDEO_SIDE, max(_VIDEO_SIDE, round(_VIDEO_SIDE * width / height)))
         frames = clips.transpose(1, 2).flatten(0, 1)
-        small = F.interpolate(frames, size=size, mode="bilinear", align_corners=False, antialias=True)
+        small = nn.functional.interpolate(frames, size=size, mode="bilinear", align_corners=False, antialias=True)
         mean, deviation = (small.new_tensor(one).reshape(3, 1, 1) for one in (_MEAN, _DEVIATION))
         normal = ((small - mean) / deviation).unflatten(0, (count, length)).transpose(1, 2)
         features: Tensor = self.network(normal).float()
