@@ -32,7 +32,6 @@ from photoflow.motion.learned import sample_volume
 
 Record = dict[str, Any]
 RESULTS = Path(__file__).parent / "results"
-FRAMES = 150
 # Way -> what moves the photo (the prior's draw, or the clip's own motion), frequencies, rendering.
 WAYS = {
     "prior, K=16": ("drawn", 16, "layers"), "prior, K=8": ("drawn", 8, "layers"),
@@ -71,32 +70,33 @@ def main() -> None:
     parser.add_argument("clips", type=Path)
     parser.add_argument("--weights", type=Path, help="the prior's; those that ship where none are given")
     parser.add_argument("--steps", type=int, default=100, help="of the diffusion")
+    parser.add_argument("--seconds", type=float, default=5.0, help="of each clip; those that are shorter are left out")
     parser.add_argument("--every", type=int, default=1, help="one clip of so many is taken")
     parser.add_argument("--json", type=Path, default=RESULTS / "dynamics.json", help=".md is written beside")
     options = parser.parse_args()
     prior: SpectralPrior = load_network("spectral", options.weights)
     features = Features(RandomFeatures(2), RandomFeatures(3))
     sets: dict[str, ClipSet] = {name: ClipSet(features, "cpu") for name in ("truth", "repeat", *WAYS)}
-    for number, total, clip in moving_clips(options.clips, FRAMES, "all", []):
+    for number, total, clip in moving_clips(options.clips, options.seconds, "all", []):
         if number % options.every:
             continue
         motion = motion_of(clip.frames)
         sets["truth"].add(centre(clip.frames), _centre(motion))
-        sets["repeat"].add(centre(clip.frames[:1]) * FRAMES, 0 * _centre(motion))
+        sets["repeat"].add(centre(clip.frames[:1]) * len(clip.frames), 0 * _centre(motion))
         volumes = _volumes(prior, clip, motion, options.steps, number)
         for name, (source, count, render) in WAYS.items():
             volume = dataclasses.replace(volumes[source], coefficients=volumes[source].coefficients[:count])
             made = centre(photo_frames(clip.frames[0], volume, clip.times, render))
             sets[name].add(made, motion_of(made))
         print(f"{number + 1} of {total}: {clip.name}", flush=True)
-        write(options.json, sets, options.steps)
+        write(options.json, sets, options.seconds, options.steps)
 
 
-def write(target: Path, sets: dict[str, ClipSet], steps: int) -> None:
+def write(target: Path, sets: dict[str, ClipSet], seconds: float, steps: int) -> None:
     """Write the results of the clips so far."""
     truth, made = sets["truth"], {name: own for name, own in sets.items() if name != "truth"}
     document: Record = {
-        "machine": machine("cpu", None), "clips": len(truth.powers), "frames": FRAMES, "steps": steps,
+        "machine": machine("cpu", None), "clips": len(truth.powers), "seconds": seconds, "steps": steps,
         "true_motion": truth.moved, "ways": {name: scores_of(own, truth) for name, own in made.items()},
         "power": {name: own.power.tolist() for name, own in sets.items()},
     }  # fmt: skip
@@ -111,7 +111,7 @@ def _centre(motion: Array) -> Array:
 def _volumes(prior: SpectralPrior, clip: MovingClip, motion: Array, steps: int, seed: int) -> dict[str, SpectralVolume]:
     """Return the motions of a clip's first frame: its own, and those that are drawn for it."""
     image = torch.from_numpy(clip.frames[0]).permute(2, 0, 1)[None].float() / 255
-    seconds = FRAMES / clip.rate
+    seconds = len(clip.frames) / clip.rate
     drawn = {name: sample_volume(prior, image, seed=seed, steps=steps, **given) for name, given in DRAWS.items()}
     return {"measured": volume_of(motion, seconds, 24), **drawn}
 
@@ -122,8 +122,8 @@ def page(document: Record) -> str:
     columns = ("spectrum", "moved", "fid", "kid", "fvd", "fvd32")
     lines = [
         "# Natural motion from one picture: ablations", "",
-        f"{document['clips']} clips, their first {document['frames']} frames, {document['steps']} steps. The motion of "
-        f"the true clips is {document['true_motion']:.3f} px (root mean square).",
+        f"{document['clips']} clips, their first {document['seconds']:g} seconds, {document['steps']} steps. The motion "
+        f"of the true clips is {document['true_motion']:.3f} px (root mean square).",
         "",
         "FID, KID, FVD and DTFVD of the paper need Inception v3 and I3D networks whose weights are not at hand. "
         "Random: the same distances by a small network of random weights; they rank nothing but what that sees.",

@@ -41,7 +41,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     prior: SpectralPrior = load_network("spectral", options.weights)
-    photos = [clip.frames[0] for _, _, clip in moving_clips(options.clips, 2, "all", [])]
+    photos = [clip.frames[0] for _, _, clip in moving_clips(options.clips, 0.5, "all", [])]
     chosen = photos[:: -(-len(photos) // options.photos)]
     height, width = prior.vae.size.tolist()
     document: Record = {

@@ -81,7 +81,7 @@ def evaluate(
         typer.Option(
             "--set",
             metavar="FIELD=VALUE",
-            help="Of dynamics: frames, part, frequencies, denoising, render, guidance, steps or seed; repeat.",
+            help="Of dynamics: seconds, part, frequencies, denoising, render, guidance, steps or seed; repeat.",
             show_default=False,
         ),
     ] = None,

@@ -102,7 +102,7 @@ class FeatureSet:
         self._found: dict[tuple[str, int], list[Array]] = {}
 
     def add(self, frames: Sequence[Array]) -> None:
-        """Add a clip: uint8 (H, W, 3) each, as many frames of every clip."""
+        """Add a clip: uint8 (H, W, 3) each."""
         if self._networks.picture is not None:
             stills = (_planes(frame) for frame in frames)
             self._keep("picture", 1, self._seen(self._networks.picture, stills))
@@ -121,8 +121,8 @@ class FeatureSet:
         return np.concatenate([own[first:last] for own in self._found[kind, length]])
 
     def count(self, kind: str, length: int) -> int:
-        """Return the number of windows of each clip."""
-        return len(self._found[kind, length][0])
+        """Return the number of windows of the shortest clip."""
+        return min(len(own) for own in self._found[kind, length])
 
     def _keep(self, kind: str, length: int, features: Array) -> None:
         self._found.setdefault((kind, length), []).append(features)

@@ -22,6 +22,7 @@ from photoflow.evaluation.pictures import embedded
 from photoflow.evaluation.plots import lines
 from photoflow.evaluation.scores import Scores
 from photoflow.metrics import spectrum_distance
+from photoflow.models.spectral.prior import RECORD
 from photoflow.motion import SpectralVolume
 from photoflow.motion.learned import sample_volume
 from photoflow.motion.looped import closes, with_closed_end
@@ -45,16 +46,12 @@ def _step(frames: int) -> int:
     return max(1, round(frames / MEASURED))
 
 
-def _most_frequencies(frames: int) -> int:
-    return -(-frames // _step(frames)) // 2 + 1
-
-
 @dataclass(frozen=True)
 class DynamicsSettings:
     """Settings of the evaluation, the paper's ablations among them.
 
     Args:
-        frames: of each clip, 2 to 300; the paper's T.
+        seconds: of each clip, 0.5 to 20; the paper's 150 frames take 5.
         part: "all" clips, or those "held_out" of trainings.
         frequencies: K, the number that moves the photos: at least 2. The prior draws 16 at most.
         denoising: "coordinated", or each frequency "independent".
@@ -69,7 +66,7 @@ class DynamicsSettings:
     Source: Li et al., "Generative Image Dynamics", CVPR 2024, section 7 and table 2.
     """
 
-    frames: int = 150
+    seconds: float = RECORD
     part: str = "all"
     frequencies: int = FREQUENCIES
     denoising: str = "coordinated"
@@ -82,11 +79,9 @@ class DynamicsSettings:
         for name, known in (("part", PARTS), ("denoising", DENOISING), ("render", RENDERS)):
             if getattr(self, name) not in known:
                 raise InputError(f"{name}: expected {' or '.join(known)}, got {getattr(self, name)!r}")
-        for name, least, most in (("frames", 2, 300), ("frequencies", 2, 150)):
+        for name, least, most in (("seconds", 0.5, 20), ("frequencies", 2, 38)):
             if not least <= getattr(self, name) <= most:
                 raise InputError(f"{name}: expected {least} to {most}, got {getattr(self, name)}")
-        if self.frequencies > (most := _most_frequencies(self.frames)):
-            raise InputError(f"frequencies: expected at most {most} of {self.frames} frames, got {self.frequencies}")
 
     @classmethod
     def of(cls, texts: Mapping[str, str]) -> DynamicsSettings:
@@ -135,7 +130,8 @@ def evaluate_dynamics(
         clips is from the true one, and `moved`: the root mean square of that motion, px.
 
     Raises:
-        InputError: a folder has no clips that last long enough, or one cannot be read.
+        InputError: a folder has no clips that last long enough, one cannot be read, or has too few frames for as many
+            frequencies.
     """
     result = Evaluation("dynamics", str(data), Scores(), METHODS)
     shown, sets = list[tuple[str, dict[str, list[Array]]]](), dict[str, ClipSet]()
@@ -145,7 +141,7 @@ def evaluate_dynamics(
         sets.setdefault(name, ClipSet(features, device)).add(cut, motion_of(cut) if motion is None else motion)
         return cut
 
-    for number, total, clip in moving_clips(data, settings.frames, settings.part, result.notes):
+    for number, total, clip in moving_clips(data, settings.seconds, settings.part, result.notes):
         motion, seed = motion_of(clip.frames), settings.seed + number
         rows = {"truth": add("truth", clip.frames, np.stack(centre(motion)))}
         makers = {} if against is not None else _makers(network, settings, seed, device)
@@ -157,7 +153,7 @@ def evaluate_dynamics(
             shown.append((clip.name, rows))
         progress(number + 1, total)
     if against is not None:
-        for _, _, clip in moving_clips(against, settings.frames, "all", result.notes):
+        for _, _, clip in moving_clips(against, settings.seconds, "all", result.notes):
             add("given", clip.frames)
     truth = sets.pop("truth")
     result.scores.together = len(truth.powers)
@@ -245,7 +241,7 @@ def _notes(settings: DynamicsSettings, network: Any, truth: ClipSet) -> list[str
         for field in dataclasses.fields(settings)
         if getattr(settings, field.name) != getattr(plain, field.name)
     ]
-    notes = [f"The first {settings.frames} frames of each clip, the {SIZE[0]}x{SIZE[1]} pixels in its middle."]
+    notes = [f"The first {settings.seconds:g} seconds of each clip, the {SIZE[0]}x{SIZE[1]} pixels in its middle."]
     notes.append(f"The motion of the true clips: {truth.moved:.3f} px, root mean square.")
     if changed:
         notes.append(f"With {', '.join(changed)}.")

@@ -1,4 +1,4 @@
-"""Clips of natural motion, read alike: as many frames of each, at the size of the paper's evaluation."""
+"""Clips of natural motion, read alike: as many seconds of each, at the size of the paper's evaluation."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class MovingClip:
         return [number / self.rate for number in range(len(self.frames))]
 
 
-def moving_clips(folder: Path, count: int, part: str, notes: list[str]) -> Iterator[tuple[int, int, MovingClip]]:
+def moving_clips(folder: Path, seconds: float, part: str, notes: list[str]) -> Iterator[tuple[int, int, MovingClip]]:
     """Yield the clips of a folder that last long enough, with number and total of the clips gone through.
 
     Args:
         folder: with videos, and folders of pictures, which count as 30 a second.
-        count: frames of each; clips that have fewer are left out, with a note.
+        seconds: of each; clips that are shorter are left out, with a note.
         part: "all", or "held_out": the videos that no training of `ClipVolumes` sees.
         notes: list that a note is added to.
 
@@ -61,16 +61,16 @@ def moving_clips(folder: Path, count: int, part: str, notes: list[str]) -> Itera
         if not files:
             raise InputError(f"{folder}: expected at least 10 videos, of which the tenth is held out")
     for number, files_of_one in enumerate(files):
-        clip = _read(files_of_one, count)
-        if len(clip.frames) < count:
+        clip = _read(files_of_one, seconds)
+        if len(clip.frames) < max(2, round(seconds * clip.rate)):
             short.append(clip.name)
             continue
         found += 1
         yield number, len(files), clip
     if short:
-        notes.append(f"Left out, shorter than {count} frames: {', '.join(short)}")
+        notes.append(f"Left out, shorter than {seconds:g} seconds: {', '.join(short)}")
     if not found:
-        raise InputError(f"{folder}: expected clips of at least {count} frames; --set frames= takes fewer")
+        raise InputError(f"{folder}: expected clips of at least {seconds:g} seconds; --set seconds= takes less")
 
 
 def centre(frames: Iterable[Array]) -> list[Array]:
@@ -83,13 +83,14 @@ def centre(frames: Iterable[Array]) -> list[Array]:
     return cut
 
 
-def _read(clip: ClipFiles, count: int) -> MovingClip:
+def _read(clip: ClipFiles, seconds: float) -> MovingClip:
     if clip.frames[0].suffix.lower() in VIDEOS:
         video = VideoReader(clip.frames[0])
         shown, rate = evenly(video.timed(), float(video.fps)), float(video.fps)
     else:
         shown, rate = (read_photo(file).rgb for file in clip.frames), _RATE
-    return MovingClip(clip.name, [_covering(frame[..., :3]) for frame in islice(shown, count)], rate)
+    wanted = islice(shown, max(2, round(seconds * rate)))
+    return MovingClip(clip.name, [_covering(frame[..., :3]) for frame in wanted], rate)
 
 
 def _covering(frame: Array) -> Array:

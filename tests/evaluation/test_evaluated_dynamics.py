@@ -27,10 +27,11 @@ from photoflow.io import VideoWriter
 from photoflow.models.spectral import SpectralPrior
 from photoflow.motion import SpectralVolume
 
-FRAMES, CLIPS = 32, 2
+RATE, SECONDS, CLIPS = 8, 4, 2
+FRAMES = RATE * SECONDS
 WIDE, HIGH = 108, 60  # pixels of the clips
 CENTRE = (96, 48)
-QUICK = DynamicsSettings(frames=FRAMES, steps=2)
+QUICK = DynamicsSettings(seconds=SECONDS, steps=2)
 
 
 class Pooled(nn.Module):
@@ -77,10 +78,10 @@ def swaying_frames(seed: int, reach: float = 3.0) -> list[np.ndarray]:
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
     for number in range(CLIPS):
-        with VideoWriter(folder / f"clip{number}.mp4", WIDE, HIGH, 8, quality=95) as writer:
+        with VideoWriter(folder / f"clip{number}.mp4", WIDE, HIGH, RATE, quality=95) as writer:
             for frame in swaying_frames(number):
                 writer.write(frame)
-    with VideoWriter(folder / "short.mp4", WIDE, HIGH, 8) as writer:
+    with VideoWriter(folder / "short.mp4", WIDE, HIGH, RATE) as writer:
         for frame in swaying_frames(9)[:5]:
             writer.write(frame)
     return folder
@@ -107,7 +108,7 @@ def test_true_motion_is_nearer_than_the_repeated_photo(result: Evaluation) -> No
         assert means["measured"][metric] < 0.5 * means["repeat"][metric]
     assert means["repeat"]["moved"] == 0 and means["photoflow"]["moved"] > 0
     assert {"fid", "kid", "fid_begin", "fid_end", "dtfvd32", "dtfvd_begin", "dtfvd_end"} <= set(means["photoflow"])
-    assert any("Left out, shorter than 32 frames: short" in note for note in result.notes)
+    assert any("Left out, shorter than 4 seconds: short" in note for note in result.notes)
 
 
 def test_the_motion_of_the_true_clips_is_that_they_were_made_with(result: Evaluation) -> None:
@@ -126,11 +127,11 @@ def test_a_folder_is_compared_with_itself(clips: Path) -> None:
 
 
 def test_each_switch_changes_what_it_should(clips: Path, prior: SpectralPrior) -> None:
-    (_, _, clip), *_ = moving_clips(clips, FRAMES, "all", [])
+    (_, _, clip), *_ = moving_clips(clips, SECONDS, "all", [])
     motion = dynamics.motion_of(clip.frames)
 
     def volumes(**changed: object) -> dict[str, SpectralVolume]:
-        makers = dynamics._makers(prior, DynamicsSettings(frames=FRAMES, steps=2, **changed), 0, "cpu")
+        makers = dynamics._makers(prior, DynamicsSettings(seconds=SECONDS, steps=2, **changed), 0, "cpu")
         return {name: make(clip, motion) for name, make in makers.items()}
 
     plain, fewer = volumes(), volumes(frequencies=3)
@@ -160,8 +161,8 @@ def test_renders_differ_where_pixels_meet() -> None:
 
 
 def test_frames_are_cut_to_their_centre(clips: Path) -> None:
-    (_, _, clip), *_ = moving_clips(clips, FRAMES, "all", [])
-    assert clip.frames[0].shape[:2] == (53, 96) and len(clip.times) == FRAMES and clip.times[8] == 1
+    (_, _, clip), *_ = moving_clips(clips, SECONDS, "all", [])
+    assert clip.frames[0].shape[:2] == (53, 96) and len(clip.times) == FRAMES and clip.times[RATE] == 1
     assert np.array_equal(centre(clip.frames)[0], clip.frames[0][2:50])
 
 
@@ -209,10 +210,11 @@ def test_what_is_not_at_hand_is_said_and_left_out(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("texts", "message"),
     [
-        ({"frequency": "4"}, "set: expected one of frames, part, frequencies, denoising, render, .*, got 'frequency'"),
-        ({"frames": "many"}, "frames: expected a whole number, got 'many'"),
-        ({"frames": "1"}, "frames: expected 2 to 300, got 1"),
-        ({"frequencies": "40"}, "frequencies: expected at most 38 of 150 frames, got 40"),
+        ({"frequency": "4"}, "set: expected one of seconds, part, frequencies, denoising, render, .*, got 'frequency'"),
+        ({"seconds": "many"}, "seconds: expected a number, got 'many'"),
+        ({"steps": "2.5"}, "steps: expected a whole number, got '2.5'"),
+        ({"seconds": "nan"}, r"seconds: expected 0\.5 to 20, got nan"),
+        ({"frequencies": "40"}, "frequencies: expected 2 to 38, got 40"),
         ({"render": "best"}, "render: expected layers or softmax or average, got 'best'"),
         ({"denoising": "none"}, "denoising: expected coordinated or independent, got 'none'"),
     ],
@@ -224,8 +226,8 @@ def test_what_is_wrong_is_said(texts: dict[str, str], message: str) -> None:
 
 def test_folders_without_clips_that_last_are_said(clips: Path) -> None:
     quiet = {"device": "cpu", "progress": lambda *_: None}
-    with pytest.raises(InputError, match="expected clips of at least 40 frames"):
-        evaluate_dynamics(clips, None, settings=DynamicsSettings(frames=40), **quiet)
+    with pytest.raises(InputError, match="expected clips of at least 5 seconds"):
+        evaluate_dynamics(clips, None, settings=DynamicsSettings(), **quiet)
     with pytest.raises(InputError, match="expected at least 10 videos, of which the tenth is held out"):
         evaluate_dynamics(clips, None, settings=DynamicsSettings(part="held_out"), **quiet)
 
@@ -235,12 +237,12 @@ def test_the_command_writes_scores_and_a_page(
 ) -> None:
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     place = ["--json", str(tmp_path / "scores.json"), "--report", str(tmp_path / "page")]
-    small = ["--set", "frames=16", "--set", "frequencies=4", "--against", str(clips)]
+    small = ["--set", "seconds=2", "--set", "frequencies=4", "--against", str(clips)]
     code, said = run(monkeypatch, capsys, "dynamics", str(clips), *place, *small)
     assert (
         not code
         and "FVD is left out: expected weights of a video ResNet" in said
-        and "With frames=16, frequencies=4" in said
+        and "With seconds=2.0, frequencies=4" in said
     )
     scores = json.loads((tmp_path / "scores.json").read_text())
     assert scores["samples"] == CLIPS and scores["methods"]["given"]["spectrum"] < 0.1
