@@ -23,7 +23,7 @@ class FlowNetwork(nn.Module):
 
     Source: D-ID, section 5.2, `flow_network`: 3x3 convolutions with 64, 64, C / 2, C / 2 channels and ReLU. Deviation:
         two linear channels for each flow in the end, where the listing's ReLU and sigmoid can point neither left nor
-        up; they begin at 0.
+        up; they begin at 0. The ReLU leak, or all of them soon stay closed and the flow is the same everywhere.
     """
 
     def __init__(self, channels: int, shapes: int) -> None:
@@ -31,7 +31,7 @@ class FlowNetwork(nn.Module):
         half = max(2, channels // 2)
         layers: list[nn.Module] = []
         for wide in (64, 64, half, half):
-            layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.ReLU()]
+            layers += [nn.Conv2d(channels, wide, 3, padding=1), nn.LeakyReLU(0.1)]
             channels = wide
         self.body = nn.Sequential(*layers)
         self.last = nn.Conv2d(channels, 2 * shapes, 3, padding=1)
