@@ -122,8 +122,8 @@ def page(document: Record) -> str:
     columns = ("spectrum", "moved", "fid", "kid", "fvd", "fvd32")
     lines = [
         "# Natural motion from one picture: ablations", "",
-        f"{document['clips']} clips, their first {document['seconds']:g} seconds, {document['steps']} steps. The motion "
-        f"of the true clips is {document['true_motion']:.3f} px (root mean square).",
+        f"{document['clips']} clips, their first {document['seconds']:g} seconds, {document['steps']} steps. The "
+        f"motion of the true clips is {document['true_motion']:.3f} px (root mean square).",
         "",
         "FID, KID, FVD and DTFVD of the paper need Inception v3 and I3D networks whose weights are not at hand. "
         "Random: the same distances by a small network of random weights; they rank nothing but what that sees.",
