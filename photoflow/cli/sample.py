@@ -27,8 +27,8 @@ def sample(
     loop: Annotated[
         float | None,
         typer.Option(
-            help="Seconds, less than --seconds, after which the motion is to be where it began; takes several times as "
-            "long. `photoflow animate --no-loop` with as many --seconds plays it.",
+            help="Seconds, less than --seconds, after which the motion is to be where it began; takes about twenty "
+            "times as long. `photoflow animate --no-loop` with as many --seconds plays it.",
             show_default=False,
         ),
     ] = None,

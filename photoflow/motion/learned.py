@@ -37,7 +37,7 @@ def sample_volume(
             of 5 seconds; with another length the motion is slower or faster.
         seed: 0 to 2^63 - 1; the same seed gives the same motion, another seed another motion.
         loop: seconds, less than `seconds`, after which every pixel should be back at its first place and velocity:
-            motion self-guidance steers the sample there. This takes about four times as long, and a gap may remain,
+            motion self-guidance steers the sample there. This takes about twenty times as long, and a gap may remain,
             which `SpectralVolume.displacement` shows. None: no steering.
         guidance: weight w of classifier-free guidance by the photo, 0 to 100; 0: none. A larger weight gives larger
             motion; the paper's loops use 1.75.
