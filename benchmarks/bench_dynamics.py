@@ -130,7 +130,7 @@ def page(document: Record) -> str:
         "",
         "| way | energy spectrum, decades off | motion, px | random FID | random KID ×100 | random FVD, 16 | "
         "random FVD, 32 |", "|---|---|---|---|---|---|---|",
-        *(f"| {name} | " + " | ".join(f"{own[column]:.3f}" for column in columns) + " |" for name, own in ways.items()),
+        *(f"| {name} | " + " | ".join(f"{own[column]:.3g}" for column in columns) + " |" for name, own in ways.items()),
         "",
     ]  # fmt: skip
     return "\n".join(lines)
