@@ -61,10 +61,10 @@ class AMTRecipe(Recipe):
     """AMT, trained on triplets of frames, or on two with what the one between them must be, at any time.
 
     Source: Li et al., "AMT: All-Pairs Multi-Field Transforms for Efficient Frame Interpolation", CVPR 2023: its
-    losses, Charbonnier, census, and IFRNet's distillation of flow on all flows but the finest, and its training: AdamW, a cosine,
-    flips, rotations and the reversal of time. Deviations: the flow that is distilled is refined DIS's, measured as
-    training goes, from the true frame to either image, for lack of the weights of LiteFlowNet; what ships is the moving
-    average of the weights.
+    losses, which are Charbonnier, census, and IFRNet's distillation of flow on all flows but the finest, and its
+    training by AdamW with a cosine, flips, rotations and the reversal of time. Deviations: the flow that is distilled
+    is refined DIS's, measured as training goes, from the true frame to either image, for lack of the weights of
+    LiteFlowNet; what ships is the moving average of the weights.
     """
 
     name = "amt"
