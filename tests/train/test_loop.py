@@ -58,7 +58,7 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
         ("refined", "frame/distance", 16, {"rate": 1e-2, "least": 1e-3}),
         ("refined", "frame/decibels", 16, {"rate": 3e-3, "least": 0.1, "pixels": 4096}),
         ("interpolation", "frame/laplacian", 20, {"rate": 3e-3}),
-        ("amt", "frame/charbonnier", 20, {"rate": 3e-3}),
+        ("amt", "frame/charbonnier", 12, {"rate": 3e-3}),
         ("pyramid", "frame/charbonnier", 30, {"rate": 1e-2}),
         ("completion", "generator/flow", 20, {"rate": 3e-3, "adversarial": 0}),
     ],
