@@ -8,6 +8,7 @@ the same, so what they differ by there is what the chance of a training makes; a
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -54,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("davis", type=Path, help="folder of sequences, folders of NNNNN.jpg, to draw frames of")
     parser.add_argument("--data", action="append", required=True, help="as for `photoflow train amt`; repeat")
-    parser.add_argument("--steps", type=int, default=800, help="of either training")
+    parser.add_argument("--steps", type=int, default=600, help="of either training")
     parser.add_argument("--runs", type=Path, required=True, help="folder of the trainings, which are gone on with")
     parser.add_argument("--json", type=Path, default=RESULTS / "amt_time.json", help=".md is written beside")
     options = parser.parse_args()
@@ -76,7 +77,9 @@ def trainings(data: list[str], steps: int, folder: Path) -> dict[str, Draw]:
             recipe = AMTRecipe(CONFIG)
             recipe.ships.published_scaling = published
             taken = min(SLICE, steps - done)
-            train(recipe, source, folder / name, Plan(steps=taken, total=steps), Console(quiet=True))
+            outcome = train(recipe, source, folder / name, Plan(steps=taken, total=steps), Console(quiet=True))
+            if outcome.signal:
+                sys.exit(128 + outcome.signal)
     files = {name: folder / name / "weights.safetensors" for name in SCALINGS}
     return {name: AMT("narrow", file, published_scaling=SCALINGS[name]).eval() for name, file in files.items()}
 
