@@ -3,6 +3,7 @@
 Two narrow networks, alike but for that, are trained from the same weights on the same batches, in turns of a few steps,
 and draw frames of clips that neither has seen: of frames k and k + 4 those between. At t = 0.5 both networks compute
 the same, so what they differ by there is what the chance of a training makes; at t = 0.25 and 0.75 the scaling counts.
+Each also draws with the scaling of the other ("exchanged"): one that loses nothing by it does not heed the lookup.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def main() -> None:
 
 
 def trainings(data: list[str], steps: int, folder: Path) -> dict[str, Draw]:
-    """Train a network with either scaling, in turns, or go on with it, and load what shipped."""
+    """Train a network with either scaling, in turns, or go on with it; each is loaded with both."""
     source = Mixture([open_source(text, size=CONFIG.size, seed=CONFIG.seed) for text in data], CONFIG.seed)
     for done in range(0, steps, SLICE):
         for name, published in SCALINGS.items():
@@ -80,8 +81,13 @@ def trainings(data: list[str], steps: int, folder: Path) -> dict[str, Draw]:
             outcome = train(recipe, source, folder / name, Plan(steps=taken, total=steps), Console(quiet=True))
             if outcome.signal:
                 sys.exit(128 + outcome.signal)
-    files = {name: folder / name / "weights.safetensors" for name in SCALINGS}
-    return {name: AMT("narrow", file, published_scaling=SCALINGS[name]).eval() for name, file in files.items()}
+    return {
+        f"{name}{', exchanged' * exchanged}": AMT(
+            "narrow", folder / name / "weights.safetensors", published_scaling=published != exchanged
+        ).eval()
+        for exchanged in (False, True)
+        for name, published in SCALINGS.items()
+    }
 
 
 def mixed(first: Tensor, second: Tensor, t: float) -> Tensor:
@@ -109,7 +115,7 @@ def moments(sequence: Path) -> Iterator[tuple[Tensor, Tensor, float, Tensor]]:
         as_planes(cv2.resize(read_photo(file).rgb, SIZE, interpolation=cv2.INTER_AREA), "cpu")
         for file in sorted(sequence.glob("*.jpg"))
     ]
-    for start in range(0, len(frames) - APART, APART):
+    for start in range(0, len(frames) - APART, 2 * APART):
         for t in TIMES:
             yield frames[start], frames[start + APART], t, frames[start + round(t * APART)]
 
