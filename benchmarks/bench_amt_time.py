@@ -60,19 +60,20 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, required=True, help="folder of the trainings, which are gone on with")
     parser.add_argument("--json", type=Path, default=RESULTS / "amt_time.json", help=".md is written beside")
     options = parser.parse_args()
-    trained = trainings(options.data, options.steps, options.runs)
+    sources = [open_source(text, size=CONFIG.size, seed=CONFIG.seed) for text in options.data]
+    source = Mixture(sources, CONFIG.seed)
+    trained = trainings(source, options.steps, options.runs)
     methods: dict[str, Draw] = trained | {"DIS interpolation": DISInterpolation(), "mean": mixed}
     document = {
-        "machine": machine("cpu", None), "data": options.data, "steps": options.steps, "batch": CONFIG.batch,
+        "machine": machine("cpu", None), "data": source.name, "steps": options.steps, "batch": CONFIG.batch,
         "size": list(CONFIG.size), "frames": list(SIZE), "psnr": scores(options.davis, methods),
     }  # fmt: skip
     save_both(document, options.json, page(document))
     print(page(document))
 
 
-def trainings(data: list[str], steps: int, folder: Path) -> dict[str, Draw]:
+def trainings(source: Mixture, steps: int, folder: Path) -> dict[str, Draw]:
     """Train a network with either scaling, in turns, or go on with it; each is loaded with both."""
-    source = Mixture([open_source(text, size=CONFIG.size, seed=CONFIG.seed) for text in data], CONFIG.seed)
     for done in range(0, steps, SLICE):
         for name, published in SCALINGS.items():
             recipe = AMTRecipe(CONFIG)
