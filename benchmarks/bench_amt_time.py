@@ -136,7 +136,7 @@ def page(document: dict[str, Any]) -> str:
     for t in map(str, TIMES):
         means = [np.mean([row[t][name] for row in rows]) for name in names]
         ahead = np.array([row[t]["paper"] - row[t]["published"] for row in rows])
-        error = ahead.std(ddof=1) / len(ahead) ** 0.5 if len(ahead) > 1 else 0.0
+        error = ahead.std(ddof=1) / len(ahead) ** 0.5 if len(ahead) > 1 else np.nan
         lines.append(
             f"| {t} | {' | '.join(f'{mean:.2f}' for mean in means)} | {ahead.mean():+.3f} ± {error:.3f} | "
             f"{(ahead > 0).sum()} of {len(ahead)} |"
