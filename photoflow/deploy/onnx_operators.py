@@ -165,7 +165,7 @@ def _flow_attention(
     around = {"pads": [1, 1, 1, 1]}
     hidden = op.Relu(op.Conv(op.Mul(_resized(flow, feature), scale), w1, b1, **around))
     gated = op.Mul(feature, op.Sigmoid(op.Conv(hidden, w2, b2, **around)))
-    return gated, gated  # nothing reads what only a gradient needs
+    return gated, op.Slice(gated, _whole(0), _whole(0), _whole(0))  # only a gradient needs the second
 
 
 def _push_pull(colours: Value, weight: Value) -> Value:
