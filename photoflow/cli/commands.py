@@ -4,11 +4,13 @@ from photoflow.cli import (
     animate,
     build_info,
     evaluate,
+    export,
     flow,
     inpaint,
     interpolate,
     poke,
     prepare,
+    prune,
     sample,
     spectrum,
     studio,
@@ -17,6 +19,6 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "build_info", "evaluate", "flow", "inpaint", "interpolate", "poke", "prepare", "sample", "spectrum",
-    "studio", "train", "weights",
+    "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "poke", "prepare", "prune",
+    "sample", "spectrum", "studio", "train", "weights",
 ]  # fmt: skip

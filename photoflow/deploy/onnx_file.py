@@ -57,12 +57,7 @@ def export(
     Source: Jacob et al., "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only
     Inference", CVPR 2018, by onnxruntime.
     """
-    target = check_target(path)
-    if target.suffix.lower() != ".onnx":
-        raise InputError(f"cannot write {target}: expected a suffix .onnx")
-    if precision not in PRECISIONS:
-        raise InputError(f"precision: expected {' or '.join(PRECISIONS)}, got {precision!r}")
-    check_packages()
+    target = check_export_to(path, precision)
     from photoflow.deploy.onnx_networks import form_of
 
     form = form_of(network)
@@ -78,12 +73,20 @@ def export(
     return target
 
 
-def check_packages() -> None:
-    """Check that what ONNX files are made with is installed.
+def check_export_to(path: str | os.PathLike[str], precision: str) -> Path:
+    """Check before any work that an ONNX file can be made, and written.
+
+    Returns:
+        The absolute path.
 
     Raises:
-        InputError: it is not.
+        InputError: it cannot be written, there is no such precision, or a package for ONNX is not installed.
     """
+    target = check_target(path)
+    if target.suffix.lower() != ".onnx":
+        raise InputError(f"cannot write {target}: expected a suffix .onnx")
+    if precision not in PRECISIONS:
+        raise InputError(f"precision: expected {' or '.join(PRECISIONS)}, got {precision!r}")
     try:
         for name in ("onnx", "onnxscript", "onnxruntime"):
             importlib.import_module(name)
@@ -91,6 +94,7 @@ def check_packages() -> None:
         raise InputError(
             "export: expected onnx, onnxscript and onnxruntime; pip install 'photoflow[export]'"
         ) from error
+    return target
 
 
 def _traced(form: Any) -> Any:
@@ -109,9 +113,13 @@ def _traced(form: Any) -> Any:
         program = torch.onnx.export(
             form.module, example, dynamo=True, dynamic_shapes=shapes, input_names=list(form.inputs),
             output_names=[form.output], custom_translation_table=translations(), opset_version=OPSET, verbose=False,
+            optimize=False,  # runtimes do that when they load the file
         )  # fmt: skip
     assert program is not None
-    return program.model_proto
+    model = program.model_proto
+    for node in model.graph.node:  # where in photoflow each comes from
+        node.ClearField("metadata_props")
+    return model
 
 
 def _keep_in_bfloat16(model: Any) -> None:
@@ -135,19 +143,21 @@ def _quantised(model: Any, form: Any, photos: str | os.PathLike[str] | None) -> 
     import onnx
     from onnxruntime.quantization import QuantType, quantize_static
     from onnxruntime.quantization.calibrate import CalibrationDataReader
+    from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    class Reader(CalibrationDataReader):  # type: ignore[misc]
+    class Reader(CalibrationDataReader):
         def __init__(self) -> None:
             self._left = islice(_samples(form, photos), PAIRS)
 
         def get_next(self) -> dict[str, Any] | None:
             inputs = next(self._left, None)
-            return inputs and dict(zip(form.inputs, (one.numpy() for one in inputs)))
+            return None if inputs is None else dict(zip(form.inputs, (one.numpy() for one in inputs)))
 
     with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder, "int8.onnx")
+        prepared, result = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
+        quant_pre_process(model, prepared, skip_symbolic_shape=True)
         quantize_static(
-            model, str(result), Reader(), per_channel=True, op_types_to_quantize=_QUANTISED,
+            prepared, result, Reader(), per_channel=True, op_types_to_quantize=_QUANTISED,
             weight_type=QuantType.QInt8, activation_type=QuantType.QUInt8,
         )  # fmt: skip
         return onnx.load(result)

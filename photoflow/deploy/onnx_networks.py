@@ -20,7 +20,7 @@ from photoflow.models.splat_generator import SplatGenerator
 from photoflow.render.generated import thrown
 
 _OPS = torch.ops.photoflow_onnx
-_MOST = 2**onnx_operators.LEVELS  # pixels of a picture's side
+_MOST = 1 << onnx_operators.LEVELS  # pixels of a picture's side
 _GENERATORS = 16, 4  # sides that the splat generator and the flow-guided one need are multiples of these
 Axes = Mapping[int, str]
 Inputs = tuple[Tensor, ...]
@@ -67,7 +67,7 @@ def form_of(network: nn.Module) -> Form:
         return Form(_Guided(network), planes, "frame", 2 * _GENERATORS[1] + 1, _of_guided)
     if isinstance(network, IFNet):
         pair: dict[str, Axes] = {"image0": sides, "image1": sides, "time": {}}
-        multiple = 2 ** (len(network.config.widths) + 1)
+        multiple = 4 << (len(network.config.widths) - 1)
         return Form(_Between(network, multiple), pair, "frame", multiple + 1, _of_between)
     if isinstance(network, RefinedDIS | RefinedInterpolation):
         method = "scores" if isinstance(network, RefinedDIS) else "logits"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from onnxscript import opset20 as op
+from onnxscript import opset20
 from torch import Tensor
 from torch.nn import functional
 
@@ -20,6 +20,7 @@ from photoflow.models.push_pull import push_pull as filled
 from photoflow.models.splat_generator import background_motion as fitted
 
 OPSET = 20
+op: Any = opset20  # adds a node to the graph that is being exported
 LEVELS = 12  # of push-pull: pictures of up to 4096 pixels; more change nothing
 _ROUNDS = 8  # of the search for the background's motion
 _FLOAT, _INT64, _DOUBLE = 1, 7, 11  # ONNX's numbers of types

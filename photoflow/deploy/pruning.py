@@ -66,8 +66,9 @@ def kept_channels(layers: Sequence[Layer], state: State, keep: float) -> dict[st
     computed = {name: torch.zeros(count) for name, count in widths.items()}
     read = {name: torch.zeros(count) for name, count in widths.items()}
     for layer in layers:
-        out, into = layer.axes
-        weights = state[f"{layer.name}.weight"].float().cpu().abs().transpose(0, out)  # (outputs, inputs, h, w)
+        weights = (
+            state[f"{layer.name}.weight"].float().cpu().abs().transpose(0, layer.axes[0])
+        )  # (outputs, inputs, h, w)
         computed[layer.output] += weights.sum((1, 2, 3))
         if all(name in widths for name in layer.inputs):
             parts = weights.sum((0, 2, 3)).split([widths[name] for name in layer.inputs])
