@@ -28,7 +28,7 @@ Inputs = tuple[Tensor, ...]
 
 @dataclass(frozen=True)
 class Form:
-    """What is exported of a network.
+    """The part of a network that is exported.
 
     Args:
         module: called with tensors, in the order of `inputs`.
@@ -134,7 +134,7 @@ class _Choice(nn.Module):
 
 
 class _Recorded:
-    """What the network that chooses is called with for a pair of pictures: its first rows."""
+    """Recorder of the inputs of a network that chooses, for the first rows of a pair of pictures."""
 
     def __init__(self, network: nn.Module, method: str) -> None:
         self._network, self._method = copy.copy(network), method

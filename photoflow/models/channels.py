@@ -1,4 +1,4 @@
-"""Which convolutions of a network share which channels, so that channels are taken out of all of them together."""
+"""Channels that convolutions of a network share, so that they are taken out of all of them together."""
 
 from __future__ import annotations
 
