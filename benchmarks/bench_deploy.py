@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import json
 import statistics
 import tempfile
 import time
@@ -24,13 +25,14 @@ from torch import Tensor, nn
 from benchmarks.bench_ops import machine, save_both
 from photoflow.deploy import PRECISIONS, export, prune
 from photoflow.evaluation.folders import open_pairs, open_triplets
-from photoflow.metrics import epe, psnr
+from photoflow.metrics import endpoint_error, epe, psnr
 from photoflow.models.dis.flow_candidates import measured
 from photoflow.models.networks import load_network
 from photoflow.train.checkpoint import write_weights
 from photoflow.weights.loading import shipped
 
 RESULTS = Path(__file__).parent / "results"
+NETWORKS = ("gan", "flow", "refined")
 KEPT = (0.75, 0.5, 0.25)  # shares of the channels
 Record = dict[str, Any]
 Sample = dict[str, Any]
@@ -57,17 +59,21 @@ def main() -> None:
     parser.add_argument("triplets", type=Path, help="folder of Middlebury: interpolation")
     parser.add_argument("--photos", type=Path, help="that int8's ranges are measured on")
     parser.add_argument("--trained", type=Path, help="a pruned generator that was trained on")
+    parser.add_argument("--network", choices=NETWORKS, help="this one alone; what is known of the others stays")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, default=RESULTS / "deploy.json", help=".md is written beside")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    records: list[Record] = []
-    document = {"machine": machine("cpu", None), "threads": options.threads, "measurements": records}
+    known: list[Record] = []
+    if options.network:
+        known = json.loads(options.json.read_bytes())["measurements"]
+    document: Record = {"machine": machine("cpu", None), "threads": options.threads}
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
-        for kind in ("gan", "flow", "refined"):
+        for kind in [options.network] if options.network else NETWORKS:
             task = task_of(kind, options.triplets if kind == "refined" else options.chairs)
             variants = variants_of(kind, Path(folder), options)
-            records += compared(kind, task, variants)
+            known = [one for one in known if one["network"] != kind] + compared(kind, task, variants)
+            document["measurements"] = sorted(known, key=lambda one: NETWORKS.index(one["network"]))
             save_both(document, options.json, table(document))
     print(table(document))
 
@@ -83,7 +89,7 @@ def task_of(kind: str, data: Path) -> Task:
         samples = [pairs[number] for number in range(len(pairs))]
         if kind == "gan":
             return Task(samples, lambda sample, frame: float(psnr(frame, sample["image2"])), "PSNR, dB")
-        task = Task(samples, lambda sample, flow: float(epe(flow, sample["flow"])), "EPE, px")
+        task = Task(samples, lambda sample, flow: float(epe(endpoint_error(flow, sample["flow"]))), "EPE, px")
     for sample in samples:
         sample["candidates"] = measured(sample["image1"], sample["image2"])
     return task

@@ -32,7 +32,7 @@ def export(
     accept_licence: AcceptLicence = False,
     offline: Offline = False,
 ) -> None:
-    """Write a network for other runtimes, as ONNX: gan and rife whole, of flow and refined what chooses."""
+    """Write a network as ONNX, for other runtimes. Of flow and refined it is the part that chooses among candidates."""
     check_export(network, output, weights, precision, photos)
     from photoflow.deploy import export as write
     from photoflow.models.networks import load_network

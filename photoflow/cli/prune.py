@@ -24,7 +24,7 @@ def prune(
     accept_licence: AcceptLicence = False,
     offline: Offline = False,
 ) -> None:
-    """Take the channels that weigh least out of a splat generator; `train gan --set start=FILE` trains what is left."""
+    """Take channels out of a splat generator. `train gan --set start=FILE` trains what is left."""
     from photoflow.io import check_target
 
     check_target(output)
