@@ -64,16 +64,17 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=RESULTS / "deploy.json", help=".md is written beside")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    known: list[Record] = []
-    if options.network:
-        known = json.loads(options.json.read_bytes())["measurements"]
     document: Record = {"machine": machine("cpu", None), "threads": options.threads}
     with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
         for kind in [options.network] if options.network else NETWORKS:
             task = task_of(kind, options.triplets if kind == "refined" else options.chairs)
             variants = variants_of(kind, Path(folder), options)
-            known = [one for one in known if one["network"] != kind] + compared(kind, task, variants)
-            document["measurements"] = sorted(known, key=lambda one: NETWORKS.index(one["network"]))
+            records = compared(kind, task, variants)
+            if options.network or kind != NETWORKS[0]:
+                records += [
+                    one for one in json.loads(options.json.read_bytes())["measurements"] if one["network"] != kind
+                ]
+            document["measurements"] = sorted(records, key=lambda one: NETWORKS.index(one["network"]))
             save_both(document, options.json, table(document))
     print(table(document))
 
