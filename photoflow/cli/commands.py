@@ -8,6 +8,7 @@ from photoflow.cli import (
     flow,
     inpaint,
     interpolate,
+    optimise,
     poke,
     prepare,
     prune,
@@ -19,6 +20,6 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "poke", "prepare", "prune",
-    "sample", "spectrum", "studio", "train", "weights",
+    "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke", "prepare",
+    "prune", "sample", "spectrum", "studio", "train", "weights",
 ]  # fmt: skip
