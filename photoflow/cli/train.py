@@ -18,7 +18,7 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="gan, raft, dis, interpolation, refined, pyramid, spectral or completion.",
+            help="gan, raft, dis, interpolation, refined, pyramid, spectral, completion or amt.",
             show_default=False,
         ),
     ],

@@ -10,7 +10,7 @@ from photoflow.errors import InputError
 from photoflow.train.config import TrainingConfig, configured
 from photoflow.train.recipe import Recipe
 
-RECIPES = ("gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion")
+RECIPES = ("gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion", "amt")
 
 
 @dataclass(frozen=True)
@@ -81,4 +81,9 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.completion import CompletionRecipe
 
         return Entry(CompletionRecipe, COMPLETION)
+    if name == "amt":
+        from photoflow.train.amt import PRESETS as AMT
+        from photoflow.train.amt import AMTRecipe
+
+        return Entry(AMTRecipe, AMT)
     raise InputError(f"train: expected {' or '.join(RECIPES)}, got {name!r}")
