@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from photoflow.errors import InputError
 from photoflow.models.discriminator import PatchDiscriminator
 from photoflow.models.generator import FlowGuidedGenerator
+from photoflow.models.networks import load_network
 from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.ops import backward_warp
 from photoflow.render.generated import moving, thrown
@@ -57,6 +58,7 @@ class GanConfig(TrainingConfig):
         charbonnier: weight of the Charbonnier loss, on a scale of 0 to 1.
         laplacian: weight of the Laplacian pyramid's L1, on a scale of 0 to 1.
         masks: the share of samples whose mask is shown; the others have ones, as where nobody knows what moves.
+        start: a file of weights that the training begins with, and whose widths the network takes; "": random ones.
     """
 
     network: str = "paper"
@@ -76,6 +78,7 @@ class GanConfig(TrainingConfig):
     charbonnier: float = 0.0
     laplacian: float = 0.0
     masks: float = 1.0
+    start: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -266,6 +269,11 @@ def _staying(drawn: Tensor, seen: Condition) -> Tensor:
 
 
 def _generator(config: GanConfig) -> nn.Module:
+    if config.start:
+        begun: nn.Module = load_network("gan", config.start)
+        if isinstance(begun, FlowGuidedGenerator) != (config.network == "paper"):
+            raise InputError(f"start: expected weights of network={config.network}, got a {type(begun).__name__}'s")
+        return begun
     if config.network == "paper":
         return FlowGuidedGenerator()
     size = SIZES[_SPLATS[config.network]]
