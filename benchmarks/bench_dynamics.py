@@ -122,6 +122,7 @@ def page(document: Record) -> str:
     columns = ("spectrum", "moved", "fid", "kid", "fvd", "fvd32")
     lines = [
         "# Natural motion from one picture: ablations", "",
+        "`python -m benchmarks dynamics CLIPS [--every N] [--steps N]`", "",
         f"{document['clips']} clips, their first {document['seconds']:g} seconds, {document['steps']} steps. The "
         f"motion of the true clips is {document['true_motion']:.3f} px (root mean square).",
         "",

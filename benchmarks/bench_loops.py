@@ -80,6 +80,7 @@ def page(document: Record) -> str:
     free = found["free"]["seconds"]
     lines = [
         "# Loops of the learned prior", "",
+        "`python -m benchmarks loops CLIPS [--photos N] [--steps N]`", "",
         f"{document['photos']} photos at about {size[1]}×{size[0]}, loops of {LOOP:g} of a record, "
         f"{document['steps']} steps; CPU seconds of one thread for one photo, which grow with the steps (gap: from the "
         "last moment to the first; motion: mean distance from the mean place).", "",
