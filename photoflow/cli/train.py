@@ -25,8 +25,8 @@ def train(
     data: Annotated[
         list[str],
         typer.Option(
-            help="procedural[:FOLDER of photos], chairs:FOLDER, video:FOLDER, spectral:FOLDER of clips or "
-            "spectral:procedural[:FOLDER of photos]; of several, one is drawn per batch.",
+            help="procedural[:FOLDER of photos], chairs:FOLDER, photos:FOLDER, video:FOLDER, "
+            "spectral:FOLDER of clips or spectral:procedural[:FOLDER of photos]; of several, one is drawn per batch.",
             show_default=False,
         ),
     ],
@@ -67,7 +67,9 @@ def train(
     with process_group(device) as ranks:
         clips = "frames" in entry.recipe.needs
         sources = [
-            open_source(text, size=config.data_size, device=ranks.device, seed=config.seed, clips=clips)
+            open_source(
+                text, size=config.data_size, device=ranks.device, seed=config.seed, clips=clips, whole=config.whole
+            )
             for text in data
         ]
         made = entry.made(config, ranks.device)

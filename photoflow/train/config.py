@@ -70,6 +70,11 @@ class TrainingConfig:
         """Return height and width of the pictures that the data is asked for."""
         return self.size
 
+    @property
+    def whole(self) -> bool:
+        """Return whether whole pictures are resized to that; else parts of that size are cut out."""
+        return False
+
     def as_json(self) -> str:
         """Return all fields as JSON, to be stored and compared."""
         return json.dumps(dataclasses.asdict(self))
