@@ -18,7 +18,7 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="gan, raft, dis, interpolation, refined, pyramid, spectral or completion.",
+            help="gan, raft, dis, interpolation, refined, pyramid, spectral, completion or mask_rcnn.",
             show_default=False,
         ),
     ],
@@ -26,7 +26,8 @@ def train(
         list[str],
         typer.Option(
             help="procedural[:FOLDER of photos], chairs:FOLDER, photos:FOLDER, video:FOLDER, "
-            "spectral:FOLDER of clips or spectral:procedural[:FOLDER of photos]; of several, one is drawn per batch.",
+            "spectral:FOLDER of clips or spectral:procedural[:FOLDER of photos], masks:FOLDER (images/NAME.jpg and "
+            "masks/NAME.png or masks/CLASS/NAME.png) or coco:FILE[:FOLDER]; of several, one is drawn per batch.",
             show_default=False,
         ),
     ],
@@ -72,6 +73,7 @@ def train(
             )
             for text in data
         ]
+        config = config.for_data(sources)
         made = entry.made(config, ranks.device)
         outcome = run(made, Mixture(sources, config.seed), out, Plan(steps, minutes, total), console, ranks)
     done = outcome.progress

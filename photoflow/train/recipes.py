@@ -10,7 +10,7 @@ from photoflow.errors import InputError
 from photoflow.train.config import TrainingConfig, configured
 from photoflow.train.recipe import Recipe
 
-RECIPES = ("gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion")
+RECIPES = ("gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion", "mask_rcnn")
 
 
 @dataclass(frozen=True)
@@ -84,4 +84,9 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.completion import CompletionRecipe
 
         return Entry(CompletionRecipe, COMPLETION)
+    if name == "mask_rcnn":
+        from photoflow.train.mask_rcnn import PRESETS as MASK_RCNN
+        from photoflow.train.mask_rcnn import MaskRCNNRecipe
+
+        return Entry(MaskRCNNRecipe, MASK_RCNN)
     raise InputError(f"train: expected {' or '.join(RECIPES)}, got {name!r}")

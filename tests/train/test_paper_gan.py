@@ -63,7 +63,7 @@ def test_the_flow_is_measured_and_moves_the_photo_onto_its_target(prepared: Any,
 def test_the_target_is_the_shifted_photo_with_zeros_beyond(prepared: Any) -> None:
     seen, real = prepared
     for image, target, shift, hidden in zip(seen.image, real, seen.flow.flatten(2).median(2).values, seen.occlusion):
-        dx, dy = (int(round(float(d))) for d in shift)
+        dx, dy = (round(float(d)) for d in shift)
         expected = image.roll((dy, dx), (1, 2))
         ys, xs = (slice(max(0, d), side + min(0, d)) for d, side in ((dy, SIZE[0]), (dx, SIZE[1])))
         assert torch.equal(target[:, ys, xs], expected[:, ys, xs])
