@@ -135,14 +135,15 @@ def table(document: dict[str, Any]) -> str:
     rows = [
         f"`python -m benchmarks chain --device {document['machine']['device']}`; {about}", "",
         "The first paper's chain with random weights: each stage works on what the one before it made. The blueprint",
-        "is RAFT large, both ways, 12 updates each. Seconds of the processor are summed over its cores, and do not grow",
-        "with what else runs on it; memory is what a stage needs beside the weights.", "",
+        "is RAFT large, both ways, 12 updates each. Seconds of the processor are summed over its cores; other load on",
+        "the machine changes them little. Memory is what a stage needs beside the weights.", "",
         "| size | stage | network | once a | seconds | of the processor | memory | weights |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for one in document["measurements"]:
+        times = f"{one['seconds']:.3g} ± {one['spread']:.2g} | {one['processor_seconds']:.3g}"
         rows.append(
-            f"| {one['size']} | {one['stage']} | {one['network']} | {OFTEN[one['stage']]} | "
-            f"{one['seconds']:.3g} ± {one['spread']:.2g} | {one['processor_seconds']:.3g} | {one['peak_mb']:.0f} MB | {one['weights_mb']:.0f} MB |"
+            f"| {one['size']} | {one['stage']} | {one['network']} | {OFTEN[one['stage']]} | {times} | "
+            f"{one['peak_mb']:.0f} MB | {one['weights_mb']:.0f} MB |"
         )
     return "\n".join(rows) + "\n"

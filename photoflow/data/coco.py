@@ -73,7 +73,7 @@ def open_coco(
 
 @dataclass(frozen=True)
 class _Annotation:
-    """What is said of one thing.
+    """The annotation of one thing.
 
     Args:
         path: the file that says it.

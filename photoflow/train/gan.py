@@ -125,7 +125,7 @@ class Condition:
 
 
 class Prepared(NamedTuple):
-    """What the networks see, and I2_real (B, 3, H, W), which the generator is to draw."""
+    """The input of the networks, and I2_real (B, 3, H, W), which the generator is to draw."""
 
     seen: Condition
     real: Tensor

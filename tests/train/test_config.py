@@ -70,6 +70,6 @@ def test_raft_needs_an_update() -> None:
 
 
 def test_an_unknown_recipe_is_refused() -> None:
-    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion"
+    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion or mask_rcnn"
     with pytest.raises(InputError, match=f"train: expected {known}, got 'amt'"):
         entry_of("amt")
