@@ -96,7 +96,8 @@ def main() -> None:
     if target is None and not options.quick:
         target = RESULTS / ("chain.json" if options.device == "cpu" else "chain_cuda.json")
     records: list[Record] = []
-    document = {"machine": machine(options.device, None), "measurements": records}
+    about = machine(options.device, None) | {"threads": torch.get_num_threads()}
+    document = {"machine": about, "measurements": records}
     for size in SIZES[:1] if options.quick else SIZES:
         chain = Chain(size, options.device)
         for name, call in chain.stages():
