@@ -105,11 +105,12 @@ def table(document: dict[str, Any]) -> str:
         f"Each training: `{document['command']}`,",
         "with the weight of its line. The second images of FlyingChairs' pairs from the first ones and the true flow;",
         "detail is the gradient in holes, as a share of the true pictures'.", "",
-        "| adversarial | steps | minutes | PSNR, dB | SSIM | L1 on −1…1 | dB where visible | dB in holes | detail there |",
+        "| adversarial | steps | minutes | PSNR, dB | SSIM | L1 on −1…1 | dB, visible | dB, holes | detail there |",
         "|---|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
     for one in document["measurements"]:
         trained = f"| {one['adversarial']:g} | {one['steps']} | {one['minutes']:.1f}"
-        whole = f"{one['psnr']:.2f} | {one['ssim']:.4f} | {one['l1_paper']:.4f}"
-        rows.append(f"{trained} | {whole} | {one['psnr_visible']:.2f} | {one['psnr_holes']:.2f} | {one['detail']:.2f} |")
+        measured = [f"{one['psnr']:.2f}", f"{one['ssim']:.4f}", f"{one['l1_paper']:.4f}"]
+        measured += [f"{one[name]:.2f}" for name in ("psnr_visible", "psnr_holes", "detail")]
+        rows.append(" | ".join([trained, *measured]) + " |")
     return "\n".join(rows) + "\n"
