@@ -137,7 +137,7 @@ def table(document: dict[str, Any]) -> str:
         f"`python -m benchmarks chain --device {document['machine']['device']}`; {about}", "",
         "The first paper's chain with random weights: each stage works on what the one before it made. The blueprint",
         "is RAFT large, both ways, 12 updates each. Seconds of the processor are summed over its cores; other load on",
-        "the machine changes them little. Memory is what a stage needs beside the weights.", "",
+        "the machine lengthens them less than the others. Memory is what a stage needs beside the weights.", "",
         "| size | stage | network | once a | seconds | of the processor | memory | weights |",
         "|---|---|---|---|---|---|---|---|",
     ]  # fmt: skip
