@@ -336,7 +336,7 @@ def _played(
 
 def _flows_all_over(parts: Sequence[tuple[int | str | None, Motion]]) -> bool:
     """Return whether motions need nothing but the picture: then nothing is looked for in it."""
-    return bool(parts) and all(part.in_place for _, part in parts)
+    return bool(parts) and all(part.everywhere for _, part in parts)
 
 
 def _only_holds(layers: Mapping[str, Any]) -> bool:

@@ -151,8 +151,12 @@ def animate(
             clip.motion.save(save_motion)
     console.print(clip_report(output, len(clip), fps, clip.seconds), markup=False, soft_wrap=True)
     if any(chooses(part) for _, part in planned.terms()):
-        said = [word for part in summands(clip.motion) for word in ("--motion", motions.words(part))]
-        console.print(f"chosen, and repeated by: {command_with(context, said)}", markup=False, soft_wrap=True)
+        try:
+            said = [word for part in summands(clip.motion) for word in ("--motion", motions.words(part))]
+            line = f"chosen, and repeated by: {command_with(context, said)}"
+        except InputError:  # a part of it is from a motion file, and no words say it
+            line = "chosen; --save-motion FILE.json keeps it"
+        console.print(line, markup=False, soft_wrap=True)
 
 
 def command_with(context: typer.Context, said: Sequence[str]) -> str:

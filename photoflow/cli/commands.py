@@ -7,6 +7,7 @@ from photoflow.cli import (
     flow,
     inpaint,
     interpolate,
+    optimise,
     poke,
     prepare,
     sample,
@@ -17,6 +18,6 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "build_info", "evaluate", "flow", "inpaint", "interpolate", "poke", "prepare", "sample", "spectrum",
-    "studio", "train", "weights",
+    "animate", "build_info", "evaluate", "flow", "inpaint", "interpolate", "optimise", "poke", "prepare", "sample",
+    "spectrum", "studio", "train", "weights",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="gan, raft, dis, interpolation, refined, pyramid, spectral, completion or mask_rcnn.",
+            help="gan, raft, dis, interpolation, refined, pyramid, spectral, completion, amt or mask_rcnn.",
             show_default=False,
         ),
     ],

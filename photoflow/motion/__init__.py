@@ -12,6 +12,7 @@ from photoflow.motion.camera import Camera
 from photoflow.motion.drift import Drift
 from photoflow.motion.field import AffineField, InPlaceField, ModalField, MotionField
 from photoflow.motion.motion import Motion
+from photoflow.motion.optimised import Optimised
 from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
 from photoflow.motion.path import Path
 from photoflow.motion.poke import Poke
@@ -27,8 +28,9 @@ MOTIONS = named()
 
 __all__ = [
     "MOTIONS", "AffineField", "Auto", "Bounce", "Breathe", "Camera", "Drift", "Float", "InPlaceField", "ModalField",
-    "Motion", "MotionField", "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField", "SpectralVolume",
-    "Sway", "Swing", "Translate", "Water", "from_dict", "load", "parse", "save", "with_overrides", "words",
+    "Motion", "MotionField", "Optimised", "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField",
+    "SpectralVolume", "Sway", "Swing", "Translate", "Water", "from_dict", "load", "parse", "save",
+    "with_overrides", "words",
 ]  # fmt: skip
 
 __getattr__ = old_names(__name__, {"adjusted": "with_overrides"})

@@ -40,12 +40,18 @@ class Motion(ABC):
 
     name: ClassVar[str]
     combines: ClassVar[bool] = False  # made of other motions, and so none that a person asks for by its name
+    spoken: ClassVar[bool] = True  # False for one that only a motion file can hold: nobody types its numbers
     # True for a motion whose material flows inside a region that stays where it is (water, clouds).
     in_place: ClassVar[bool] = False
     # True where the picture's border does not hold the subject: it goes away as a whole, or a hand pulls it.
     leaves: ClassVar[bool] = False
     # True for a motion of the camera, which acts on the whole picture and on no layer.
     views: ClassVar[bool] = False
+
+    @property
+    def everywhere(self) -> bool:
+        """Return whether it is of the whole picture where nobody says a layer."""
+        return self.in_place
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
@@ -132,6 +138,10 @@ class Changed(Motion):
     @property
     def in_place(self) -> bool:  # type: ignore[override]
         return self.motion.in_place
+
+    @property
+    def everywhere(self) -> bool:
+        return self.motion.everywhere
 
     @property
     def leaves(self) -> bool:  # type: ignore[override]

@@ -69,7 +69,7 @@ def _of_document(document: Any) -> Motion:
 
 def named() -> dict[str, type[Motion]]:
     """Return the motions that a person asks for by name, in the order of their names."""
-    return {name: kind for name, kind in sorted(KINDS.items()) if not kind.combines}
+    return {name: kind for name, kind in sorted(KINDS.items()) if kind.spoken and not kind.combines}
 
 
 def from_dict(values: Any) -> Motion:
@@ -150,7 +150,7 @@ def parse(text: str) -> Motion:
         raise InputError(
             f"motion {name.partition('@')[0]}: expected a layer's number or name after @, got {shown(bad)}"
         )
-    if name not in KINDS or KINDS[name].combines:
+    if name not in named():
         raise InputError(f"unknown motion {shown(name)}; expected one of {', '.join(named())}, or a .json motion file")
     given: dict[str, Any] = {"source": source} if colon else {}
     for word in words:
@@ -167,7 +167,7 @@ def words(motion: Motion) -> str:
     """Return the words with which `parse` gives the same motion; parameters at their defaults are left out.
 
     Raises:
-        InputError: it combines motions, which a command line says one by one, or keeps in a motion file.
+        InputError: it combines motions, which a command line says one by one, or only a motion file can hold it.
 
     >>> words(parse("path@cat points=0,0;40,-20 closed=true"))
     'path@cat points=0,0;40,-20 closed=true'
@@ -177,6 +177,8 @@ def words(motion: Motion) -> str:
         target, motion = f"@{motion.subject}", motion.motion
     if motion.combines:
         raise InputError(f"{motion.name}: expected one motion by itself, got several in one")
+    if not motion.spoken:
+        raise InputError(f"{motion.name}: expected a motion that words can say, got one of a motion file")
     head, said = motion.name, []
     for field in dataclasses.fields(motion):
         value = getattr(motion, field.name)

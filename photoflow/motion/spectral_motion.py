@@ -134,7 +134,7 @@ class Spectral(Motion):
             changed = os.stat(path).st_mtime_ns
         except (OSError, ValueError) as error:  # a name that no file can have
             raise InputError(f"{self.source}: no such file") from error
-        full = _volume_of(path, changed)[1]
+        full = volume_of(path, changed)[1]
         if self.region is None and scene.picture is not None and _alike(full, scene.picture):
             place, own = (-scene.origin[0], -scene.origin[1], *scene.picture), True
         else:
@@ -197,8 +197,8 @@ def _adjusted(motion: Motion, wind: float | None, region: tuple[float, ...] | No
 
 
 @lru_cache(maxsize=2)
-def _volume_of(path: str, changed: int) -> tuple[SpectralVolume, tuple[int, int]]:
-    """Return the volume of a file and (width, height) of the clip, pixels.
+def volume_of(path: str, changed: int) -> tuple[SpectralVolume, tuple[int, int]]:
+    """Return the volume of a file, a spectral volume or a video, and (width, height) of the clip, pixels.
 
     `changed`, the time of the file's last change, is part of the cache key, so that a changed file is read again.
     """
@@ -214,7 +214,7 @@ def _volume_of(path: str, changed: int) -> tuple[SpectralVolume, tuple[int, int]
 @lru_cache(maxsize=2)
 def _prepared(path: str, changed: int, region: tuple[float, ...] | None, strength: float, own: bool) -> SpectralVolume:
     """Return a file's volume, cut to the region, scaled and repaired, before it is laid on a photo."""
-    volume, full = _volume_of(path, changed)
+    volume, full = volume_of(path, changed)
     if region is not None:
         volume = _part(volume, region, full, path)
     return repair_tears(volume.magnified(strength), own)

@@ -155,7 +155,7 @@ def assign(
         parts: motions with the number or name of their layer; those without one go to `subject`.
         stage: has the layers.
         subject: a number from 1 on, a name, or "all". What flows in place and names no layer takes the whole picture,
-            where no person said a layer.
+            where no person said a layer; so does what was optimised for all of it.
 
     Raises:
         InputError: there is no such layer, or motions do not go together.
@@ -167,7 +167,7 @@ def assign(
     picture = stage.whole_picture()
     said = any(layer.given for layer in stage.layers)
     for name, motion in parts:
-        if name is None and motion.in_place and subject == 1 and not said and all(part.in_place for _, part in parts):
+        if name is None and subject == 1 and not said and all(part.everywhere for _, part in parts):
             targets: Sequence[Layer] = [picture]
         elif not stage.layers:
             raise NoSubjectError(stage.note or "the stage has no layer")

@@ -28,6 +28,33 @@ def charbonnier(first: Tensor, second: Tensor, eps: float = 1e-3) -> Tensor:
     return ((first.float() - second.float()).square() + eps**2).sqrt().mean()
 
 
+def census(first: Tensor, second: Tensor, side: int = 7) -> Tensor:
+    """Return the soft Hamming distance of two images' census transforms, 0 to 1: blind to an offset of the brightness.
+
+    The transform of a pixel is how much each pixel of the square around it is brighter than it. Pixels whose square is
+    not whole do not count.
+
+    Args:
+        first: (B, C, H, W), RGB in [0, 1], sides of at least `side`; its brightness is the channels' mean.
+        second: of the same shape.
+        side: of the square, odd.
+
+    Source: Meister et al., "UnFlow: Unsupervised Learning of Optical Flow with a Bidirectional Census Loss", AAAI 2018,
+    section 3.2, and its constants. Deviation: the brightness is in [0, 1] and not in [0, 255], as the trainings of
+    IFRNet and AMT have it: so the distance is of the size of the L1 beside it.
+    """
+    with torch.autocast(first.device.type, enabled=False):
+        apart = (_transformed(first.float(), side) - _transformed(second.float(), side)).square()
+        return (apart / (apart + 0.1)).mean()
+
+
+def _transformed(image: Tensor, side: int) -> Tensor:
+    """Return the census transform (B, side^2, N) of the N pixels whose square is whole, in (-1, 1)."""
+    around = functional.unfold(image.mean(1, keepdim=True), side)
+    difference = around - around[:, side**2 // 2, None]
+    return difference / (difference.square() + 0.81).sqrt()
+
+
 WITHOUT_VGG = "the weights of VGG-19 are not on this machine: trained without L_vgg"
 
 
@@ -128,6 +155,31 @@ def sequence_l1(flows: Sequence[Tensor], target: Tensor, valid: Tensor, gamma: f
         # Not a product: a flow that is unknown may be NaN.
         difference = torch.where(kept, (flow.float() - target).abs(), 0) * valid
         total = total + gamma**update * difference.mean()
+    return total
+
+
+def distilled(coarse: Sequence[Tensor], fine: Tensor, target: Tensor) -> Tensor:
+    """Return the distance of coarse flows to a measured one, which counts the less the less it is trusted.
+
+    It is trusted where the finest flows agree with it, to p = exp(-0.3 times their distance in pixels). A difference d
+    costs (d^2 + eps^2)^(p / 2), eps = 10^((1 - 10 p) / 3): |d| where p is 1, and the same whatever d is where p is 0.
+
+    Args:
+        coarse: flows (B, 2, h, w), pixels of their own size, which H and W are a multiple of.
+        fine: the finest ones, (B, N, 2, H, W); the one that agrees least is heard.
+        target: the measured flow, (B, 2, H, W).
+
+    Source: Kong et al., "IFRNet: Intermediate Feature Refine Network for Efficient Frame Interpolation", CVPR 2022,
+    section 3.3, for one finest flow.
+    """
+    with torch.no_grad():
+        trust = (-0.3 * (fine.float() - target[:, None]).norm(dim=2, keepdim=True).amax(1)).exp()
+        eps = 10 ** ((1 - 10 * trust) / 3)
+    total = target.new_zeros(())
+    for flow in coarse:
+        scale = target.shape[3] / flow.shape[3]
+        enlarged = functional.interpolate(flow.float(), target.shape[2:], mode="bilinear", align_corners=False) * scale
+        total = total + ((enlarged - target).square() + eps.square()).pow(trust / 2).mean()
     return total
 
 

@@ -10,7 +10,9 @@ from photoflow.errors import InputError
 from photoflow.train.config import TrainingConfig, configured
 from photoflow.train.recipe import Recipe
 
-RECIPES = ("gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion", "mask_rcnn")
+RECIPES = (
+    "gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion", "amt", "mask_rcnn",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,11 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.completion import CompletionRecipe
 
         return Entry(CompletionRecipe, COMPLETION)
+    if name == "amt":
+        from photoflow.train.amt import PRESETS as AMT
+        from photoflow.train.amt import AMTRecipe
+
+        return Entry(AMTRecipe, AMT)
     if name == "mask_rcnn":
         from photoflow.train.mask_rcnn import PRESETS as MASK_RCNN
         from photoflow.train.mask_rcnn import MaskRCNNRecipe

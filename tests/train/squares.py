@@ -15,6 +15,7 @@ from rich.console import Console
 from torch.nn import functional
 
 from photoflow.models import generator, ifnet, pyramid
+from photoflow.models.amt import amt
 from photoflow.models.e2fgvi import e2fgvi
 from photoflow.models.raft import raft
 from photoflow.train.feed import Mixture
@@ -29,6 +30,7 @@ TINY = {
     "refined": {"size": "96x96", "batch": "1", "warmup": "0", "pixels": "256"},
     "interpolation": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
     "pyramid": {"size": "32x32", "batch": "1", "warmup": "0", "rate": "1e-3"},
+    "amt": {"size": "32x32", "batch": "1", "rate": "1e-3"},
     "completion": {"size": "60x108", "batch": "1", "warmup": "0", "rate": "1e-3", "local": "3", "references": "1",
                    "adversarial_from": "0", "critic_width": "4"},
 }  # fmt: skip
@@ -103,11 +105,13 @@ def smooth(height: int, width: int, chance: torch.Generator) -> torch.Tensor:
 
 @contextmanager
 def narrow() -> Iterator[None]:
-    """The paper's generator, RAFT, IFNet, E2FGVI and the pyramid with a few channels, for networks made within."""
+    """The paper's generator, RAFT, IFNet, AMT, E2FGVI and the pyramid with a few channels, for networks made within."""
     small = ifnet.IFNetConfig((16, 16), encoded=4, carried=8, spare=0, mask_adds_up=False)
     few = (8, 8, 8, 12, 16)
     flow = replace(raft.PRESETS["small"], features=few, context=(8, 8, 8, 12, 24), correlation=(16,), flow=(8, 8),
                    motion=18, hidden=12, head=16)  # fmt: skip
+    tiny = replace(amt.SIZES["S"], stem=8, stages=(8, 8, 12), correlated=12, pyramid=(4, 8, 8, 12), fields=2, hidden=12,
+                   correlation=(12,), flow=4, mixed=12)  # fmt: skip
     completion = e2fgvi.E2FGVIConfig(
         channels=16, groups=4, flow=(8, 8), levels=3, tokens=24, hidden=98, heads=2, blocks=1, window=(5, 9)
     )
@@ -115,6 +119,7 @@ def narrow() -> Iterator[None]:
         mock.patch.object(generator, "_WIDTH", 8),
         mock.patch.dict(raft.PRESETS, small=flow),
         mock.patch.dict(ifnet.VERSIONS, small=small),
+        mock.patch.dict(amt.SIZES, S=tiny),
         mock.patch.dict(e2fgvi.SIZES, small=completion),
         mock.patch.dict(pyramid.SIZES, small=pyramid.PyramidConfig((4, 6, 8, 8, 8), (4, 6, 8, 8, 8))),
     ):

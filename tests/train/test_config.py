@@ -34,6 +34,9 @@ def test_the_network_chooses_the_preset() -> None:
     assert (paper.hole, paper.valid, paper.adversarial, paper.flow) == (1, 1, 0.01, 1)
     assert (paper.rate, paper.batch, paper.size, paper.betas) == (1e-4, 8, (240, 432), (0, 0.99))
     assert (paper.local, paper.references) == (5, 3)
+    small = presets["amt"]["S"]
+    assert list(presets["amt"]) == ["S", "L", "G"] and (small.charbonnier, small.census, small.flow) == (1, 1, 0.002)
+    assert (small.rate, small.last_rate, small.batch, small.size) == (2e-4, 2e-5, 24, (224, 224))
     assert all(preset.network == name for every in presets.values() for name, preset in every.items())
 
 
@@ -64,12 +67,19 @@ def test_what_is_wrong_is_said(settings: dict[str, str], message: str) -> None:
         entry_of("gan").configured(settings)
 
 
+def test_amt_needs_a_size_that_is_halved_four_times_and_a_loss_of_the_frame() -> None:
+    with pytest.raises(InputError, match="size: expected multiples of 16, got 224x100"):
+        entry_of("amt").configured({"size": "224x100"})
+    with pytest.raises(InputError, match="charbonnier, census: expected at least one with a weight above 0, got none"):
+        entry_of("amt").configured({"charbonnier": "0", "census": "0"})
+
+
 def test_raft_needs_an_update() -> None:
     with pytest.raises(InputError, match="updates: expected at least 1, got 0"):
         entry_of("raft").configured({"updates": "0"})
 
 
 def test_an_unknown_recipe_is_refused() -> None:
-    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion or mask_rcnn"
-    with pytest.raises(InputError, match=f"train: expected {known}, got 'amt'"):
-        entry_of("amt")
+    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion or amt or mask_rcnn"
+    with pytest.raises(InputError, match=f"train: expected {known}, got 'gpt'"):
+        entry_of("gpt")

@@ -18,9 +18,10 @@ from safetensors.torch import load_file
 from squares import TINY, Squares, mixed, narrow, run
 
 from photoflow.models import ifnet
+from photoflow.models.amt import amt as amt_network
 from photoflow.models.networks import load_network
 from photoflow.ops import backward_warp
-from photoflow.train import augment, interpolation, log, loop, refined_interpolation
+from photoflow.train import amt, augment, interpolation, log, loop, refined_interpolation
 from photoflow.train.loop import Diverged, settled_precision, train
 from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan
@@ -57,6 +58,7 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
         ("refined", "frame/distance", 16, {"rate": 1e-2, "least": 1e-3}),
         ("refined", "frame/decibels", 16, {"rate": 3e-3, "least": 0.1, "pixels": 4096}),
         ("interpolation", "frame/laplacian", 20, {"rate": 3e-3}),
+        ("amt", "frame/charbonnier", 12, {"rate": 3e-3}),
         ("pyramid", "frame/charbonnier", 30, {"rate": 1e-2}),
         ("completion", "generator/flow", 20, {"rate": 3e-3, "adversarial": 0}),
     ],
@@ -67,7 +69,7 @@ def test_the_loss_falls(
     monkeypatch.setattr(log, "_EVERY_STEPS", 1)
     monkeypatch.setattr(augment, "_SCALES", (0.0, 0.0))
     monkeypatch.setattr(augment, "_MIRRORED", (0.0, 0.0))
-    for module in (interpolation, refined_interpolation):
+    for module in (interpolation, refined_interpolation, amt):
         monkeypatch.setattr(module, "turned", lambda *frames_and_chance: frames_and_chance[:-1])
     outcome = run(name, tmp_path, steps, source=source_of(name, alike=True), **settings)
     losses = column(tmp_path, loss)
@@ -113,7 +115,7 @@ def test_two_processes_equal_one_that_accumulates(tmp_path: Path) -> None:
     finally:
         for process in both:
             process.kill()
-    for name in ("gan", "raft"):
+    for name in ("gan", "raft", "amt"):
         source = mixed(entry_of(name).configured(TINY[name]).data_size)
         critic = {"critic_updates": 2} if name == "gan" else {}
         run(name, tmp_path / f"one_{name}", 2, source=source, accumulation=2, **critic)
@@ -170,11 +172,12 @@ def dtypes_of_a_step(name: str, folder: Path, precision: str) -> tuple[set[torch
     flows: set[torch.dtype] = set()
 
     def see_flows(_: object, inputs: tuple[torch.Tensor, ...], output: list[torch.Tensor]) -> None:
-        # The generators take one, RAFT gives one for each update; IFNet moves images by them.
+        # The generators take one, RAFT gives one for each update; IFNet and AMT move images by them.
         given = {
             "gan": inputs[2:3],
             "raft": output,
             "interpolation": (),
+            "amt": (),
             "pyramid": inputs[1:2],
             "completion": output[1:],
         }
@@ -191,7 +194,7 @@ def dtypes_of_a_step(name: str, folder: Path, precision: str) -> tuple[set[torch
     for layer in recipe.ships.modules():
         if isinstance(layer, torch.nn.Conv2d):
             layer.register_forward_hook(lambda _, __, out: convolved.add(out.dtype))
-    with mock.patch.object(ifnet, "backward_warp", warp):
+    with mock.patch.object(ifnet, "backward_warp", warp), mock.patch.object(amt_network, "backward_warp", warp):
         train(recipe, source_of(name), folder, Plan(steps=1), Console(quiet=True))
     return convolved, flows
 

@@ -9,7 +9,9 @@ import torch
 from torch import Tensor
 
 from photoflow.train.losses import (
+    census,
     charbonnier,
+    distilled,
     gradient_penalty,
     l1,
     laplacian_l1,
@@ -28,6 +30,45 @@ def test_distances_of_a_constant_difference() -> None:
     # Details of a constant are 0; what is left at the coarsest level is the constant.
     assert laplacian_l1(first, second) == pytest.approx(0.25, abs=1e-5)
     assert psnr(first * 0 + 0.5, first * 0 + 0.75) == pytest.approx(-10 * math.log10(0.0625))
+
+
+def test_census_compares_neighbours_alone() -> None:
+    first = 0.5 * torch.rand(2, 3, 20, 24)
+    assert census(first, first) == 0
+    assert census(first, first + 0.3) == pytest.approx(0, abs=1e-9)  # brighter everywhere
+    assert census(first, first.roll(1, 3)) > 0.05
+    # One pixel in grey: it is the neighbour of all whose square is whole, once, and 48 pixels are its own neighbours.
+    second = torch.zeros(1, 3, 7, 7)
+    second[:, :, 0, 0] = 0.9
+    wanted = 0.5 / (0.5 + 0.1) / 49  # a difference of 0.9 becomes 0.9 / sqrt(0.81 + 0.81)
+    assert census(second * 0, second) == pytest.approx(wanted, rel=1e-4)
+    second[:, :, 3, 3] = 0.9  # the middle: 47 are darker than it, two as bright
+    assert census(second * 0, second) == pytest.approx(47 * wanted, rel=1e-4)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert census(first, first + 0.3) == pytest.approx(0, abs=1e-9)
+
+
+def test_distilled_flow_counts_where_the_finest_flows_agree() -> None:
+    target = torch.zeros(1, 2, 8, 8)
+    target[:, 0] = 4
+
+    def loss(coarse: float, fine: list[float]) -> Tensor:
+        flow = torch.tensor([coarse, 0.0]).reshape(1, 2, 1, 1).expand(1, 2, 4, 4).clone().requires_grad_(True)
+        finest = torch.tensor([[x, 0.0] for x in fine]).reshape(1, -1, 2, 1, 1).expand(1, len(fine), 2, 8, 8)
+        total = distilled([flow], finest, target)
+        (slope,) = torch.autograd.grad(total, flow)
+        return torch.stack([total.detach(), slope[:, 0].sum()])
+
+    # A flow of half the size counts twice. All agree: |d| of x, mean over both axes, and slope 2 over two axes.
+    near = loss(1.0, [4.0, 4.0])
+    assert near.tolist() == pytest.approx([(2 + 1e-3) / 2, -1], rel=1e-3)
+    assert loss(2.0, [4.0, 4.0])[0] == pytest.approx(1e-3, rel=1e-2)
+    # The finest flow that agrees least is heard.
+    trust = math.exp(-0.3 * 3)
+    eps = 10 ** ((1 - 10 * trust) / 3)
+    wanted = ((4 + eps**2) ** (trust / 2) + eps**trust) / 2
+    assert loss(1.0, [4.0, 7.0])[0] == pytest.approx(wanted, rel=1e-4)
+    assert loss(1.0, [4.0, 100.0])[1].abs() < 1e-6 < loss(1.0, [4.0, 7.0])[1].abs() < near[1].abs()
 
 
 def test_pyramid_tells_fine_from_coarse() -> None:

@@ -18,7 +18,7 @@ from photoflow.models.networks import load_network
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.models.vgg import VGG19Features
 from photoflow.ops import backward_warp
-from photoflow.train import gan, log, losses
+from photoflow.train import amt, gan, log, losses
 from photoflow.train.feed import Feed, Mixture
 from photoflow.train.interpolation import turned
 from photoflow.train.losses import l1
@@ -240,6 +240,36 @@ def test_coarse_frames_are_supervised_less() -> None:
     first, last = (recipe.ships.get_submodule(f"block{i}") for i in (0, 1))
     assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in first.parameters())
     assert all(p.grad is None for p in last.parameters())
+
+
+def test_amt_is_held_against_the_frame_and_the_flow_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(amt, "turned", lambda *frames_and_chance: frames_and_chance[:-1])
+    recipe, batch = made("amt")
+    seen = []
+
+    def measure(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        seen.append((first, second))
+        return torch.linspace(-3, 3, 4)[:, None, None, None].expand(4, 2, 32, 32)
+
+    recipe._measure = measure
+    with torch.no_grad():
+        terms, _ = recipe.losses(batch, chance(), 0.0)
+        drawn, coarse = recipe.ships(batch["image1"], batch["image2"], batch["t"], every_flow=True)
+    middle = batch["middle"]
+    flow = measure(middle, middle)
+    assert torch.equal(seen[0][0], torch.cat([middle, middle]))
+    assert torch.equal(seen[0][1], torch.cat([batch["image1"], batch["image2"]]))
+    assert terms["charbonnier"] == pytest.approx(float(losses.charbonnier(drawn.frame, middle)))
+    assert terms["census"] == pytest.approx(float(losses.census(drawn.frame, middle)))
+    first = losses.distilled([one[:, :2] for one in coarse], drawn.flow0, flow[:2])
+    second = losses.distilled([one[:, 2:] for one in coarse], drawn.flow1, flow[2:])
+    assert terms["flow"] == pytest.approx(0.002 * float(first + second), rel=1e-5)
+
+
+def test_a_loss_of_amt_without_weight_is_not_computed() -> None:
+    recipe, batch = made("amt", charbonnier=0, census=2, flow=0)
+    terms, _ = recipe.losses(batch, chance(), 0.0)
+    assert terms.keys() == {"census"} and recipe._measure is None
 
 
 def test_turning_keeps_what_is_between_what() -> None:

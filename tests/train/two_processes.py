@@ -1,4 +1,4 @@
-"""What each of two processes runs under torchrun: two steps of two recipes, from two sources of data."""
+"""What each of two processes runs under torchrun: two steps of three recipes, from two sources of data."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from photoflow.train.schedule import Plan
 with process_group("cpu") as ranks:
     assert ranks.world == 2
     assert ranks.agreed(5.0 + ranks.rank, 15 * ranks.rank) == (5.0, 15)
-    for name in ("gan", "raft"):
+    for name in ("gan", "raft", "amt"):
         entry = entry_of(name)
         config = entry.configured(TINY[name] | ({"critic_updates": "2"} if name == "gan" else {}))
         folder = Path(sys.argv[1]) / f"two_{name}"

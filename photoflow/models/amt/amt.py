@@ -21,6 +21,8 @@ from photoflow.models.frame_pair import Interpolated, check_pair, resize, time_o
 from photoflow.ops import Correlation, backward_warp
 from photoflow.weights import Loadable
 
+Fields = tuple[Tensor, Tensor, Tensor, Tensor]
+
 _LEVELS = 4
 _RADIUS = 3
 _MULTIPLE = 16  # the coarsest features have a sixteenth of the size
@@ -89,6 +91,11 @@ class AMT(Loadable, nn.Module):
     Args:
         size: "S", "L" or "G": 3.0, 12.9 or 30.6 million parameters.
         weights: name in the registry of weights, or a file of them; None: untrained.
+        published_scaling: how far flows are stretched to look correlations up. For even motion, the flow from time t
+            to the second image is 1 - t of the one between the images, and the flow to the first is t of it. The paper
+            divides by just that; its published implementation divides the one by t and the other
+            by 1 - t, and so lands 3 times as far as the match, or at a third of the way, at t = 0.25. At t = 0.5, the
+            only time that the published weights were trained at, both are the same. False: as in the paper.
 
     Raises:
         ValueError: there is no such size.
@@ -98,11 +105,12 @@ class AMT(Loadable, nn.Module):
     Images whose sides are no multiples of 16 are padded with their border pixels, as published.
     """
 
-    def __init__(self, size: str = "S", weights: str | Path | None = None) -> None:
+    def __init__(self, size: str = "S", weights: str | Path | None = None, *, published_scaling: bool = False) -> None:
         super().__init__()
         if size not in SIZES:
             raise ValueError(f"AMT: size: expected {', '.join(SIZES)}, got {size!r}")
         self.config = config = SIZES[size]
+        self.published_scaling = published_scaling
         half, quarter, eighth, sixteenth = config.pyramid
         self.feat_encoder = CorrelationEncoder(config.bottleneck, config.stem, config.stages, config.correlated)
         self.encoder = PyramidEncoder(config.pyramid, config.kernel)
@@ -132,8 +140,13 @@ class AMT(Loadable, nn.Module):
         return Update(features, found, config.correlation, config.flow, config.mixed, config.hidden)
 
     def forward(
-        self, img0: Tensor, img1: Tensor, t: float | Tensor = 0.5, details: bool = False
-    ) -> Tensor | Interpolated:
+        self,
+        img0: Tensor,
+        img1: Tensor,
+        t: float | Tensor = 0.5,
+        details: bool = False,
+        every_flow: bool = False,
+    ) -> Tensor | Interpolated | tuple[Interpolated, list[Tensor]]:
         """Make the frame at time t.
 
         Args:
@@ -141,9 +154,12 @@ class AMT(Loadable, nn.Module):
             img1: (B, 3, H, W), the frame at time 1.
             t: time between 0 and 1, or a tensor of them, B or (B, 1, 1, 1).
             details: return the flows and the masks too.
+            every_flow: for training: return them, and the coarse flows before them.
 
         Returns:
-            The frame, (B, 3, H, W) in [0, 1] of the images' dtype, or `Interpolated` with N flows and masks.
+            The frame, (B, 3, H, W) in [0, 1] of the images' dtype, or `Interpolated` with N flows and masks, or that
+            and the flows at 1/8, 1/4 and 1/2 of the padded size: (B, 4, h, w), to the first image and to the second,
+            pixels of their own size.
 
         Raises:
             ValueError: a wrong shape or time.
@@ -153,26 +169,29 @@ class AMT(Loadable, nn.Module):
         margins = margins_to(img0, _MULTIPLE)
         img0, img1 = padded(img0, margins), padded(img1, margins)
         mean = (img0 + img1).mean(dim=(1, 2, 3), keepdim=True) / 2
-        flow0, flow1, mask, residual = self._fields(img0 - mean, img1 - mean, time)
+        (flow0, flow1, mask, residual), coarse = self._fields(img0 - mean, img1 - mean, time)
         frame = self._merged(img0, img1, flow0, flow1, mask, residual)
-        if not details:
+        if not (details or every_flow):
             return cropped(frame, margins)
-        return Interpolated(*(cropped(one, margins) for one in (frame, flow0, flow1, mask)))
+        made = Interpolated(*(cropped(one, margins) for one in (frame, flow0, flow1, mask)))
+        return (made, coarse) if every_flow else made
 
-    def _fields(self, img0: Tensor, img1: Tensor, time: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Estimate flows (B, N, 2, H, W) into both images, masks (B, N, 1, H, W) and residuals (B, N, 3, H, W)."""
+    def _fields(self, img0: Tensor, img1: Tensor, time: Tensor) -> tuple[Fields, list[Tensor]]:
+        """Estimate flows (B, N, 2, H, W) into both images, masks (B, N, 1, H, W) and residuals (B, N, 3, H, W).
+
+        The coarse flows that they come from are returned beside them.
+        """
         both = torch.cat([img0, img1])
         correlation = Correlation(*self.feat_encoder(both).chunk(2), levels=_LEVELS)
         pyramid = [features.chunk(2) for features in self.encoder(both)]
 
         flow, features = self.decoder4(*pyramid[3], time)
-        flow, features = self._corrected(4, correlation, flow, features, time)
-        flow, features = self.decoder3(features, *pyramid[2], flow)
-        flow, features = self._corrected(3, correlation, flow, features, time)
-        flow, features = self.decoder2(features, *pyramid[1], flow)
-        flow, features = self._corrected(2, correlation, flow, features, time)
-        fields: tuple[Tensor, Tensor, Tensor, Tensor] = self.decoder1(features, *pyramid[0], flow)
-        return fields
+        eighth, features = self._corrected(4, correlation, flow, features, time)
+        flow, features = self.decoder3(features, *pyramid[2], eighth)
+        quarter, features = self._corrected(3, correlation, flow, features, time)
+        flow, features = self.decoder2(features, *pyramid[1], quarter)
+        half, features = self._corrected(2, correlation, flow, features, time)
+        return self.decoder1(features, *pyramid[0], half), [eighth, quarter, half]
 
     def _corrected(
         self, level: int, correlation: Correlation, flow: Tensor, features: Tensor, time: Tensor
@@ -180,7 +199,7 @@ class AMT(Loadable, nn.Module):
         """Update flows (B, 4, h, w) and features of a level at 1/8 of the size (and again at their own)."""
         reduction = 2 ** (4 - level)
         small = resize(flow, 1 / reduction) / reduction
-        found = _found(correlation, small, time)
+        found = _found(correlation, small, time, self.published_scaling)
         update = self.get_submodule(f"update{level}_low" if self.config.refined and level < 4 else f"update{level}")
         flow_change, change = update(resize(features, 1 / reduction), small, found)
         flow = flow + resize(flow_change, reduction) * reduction
@@ -205,19 +224,17 @@ class AMT(Loadable, nn.Module):
         return torch.clamp(mean + correction.to(img0.dtype), 0, 1)
 
 
-def _found(correlation: Correlation, flow: Tensor, time: Tensor) -> Tensor:
+def _found(correlation: Correlation, flow: Tensor, time: Tensor, published_scaling: bool) -> Tensor:
     """Look up the correlations around the places of either image's pixels in the other, for even motion (section 3.2).
 
-    Flows (B, 4, H, W), at 1/8 of the size, lead from the frame at time t to the first image and to the second. The
-    paper stretches the one to the second image by 1 / (1 - t) and the one to the first by 1 / t; its implementation,
-    with which the published weights were trained, does so the other way round, and so does this. At t = 0.5 both are
-    the same.
+    Flows (B, 4, H, W), at 1/8 of the size, lead from the frame at time t to the first image and to the second.
     """
     height, width = flow.shape[2:]
     x = torch.arange(width, device=flow.device, dtype=flow.dtype)
     y = torch.arange(height, device=flow.device, dtype=flow.dtype)
     here = torch.stack(torch.meshgrid(x, y, indexing="xy"))
     time = time.to(flow.dtype)
-    in_second = correlation.lookup(here + flow[:, 2:] / time, radius=_RADIUS)
-    in_first = correlation.reversed().lookup(here + flow[:, :2] / (1 - time), radius=_RADIUS)
+    to_first, to_second = (1 - time, time) if published_scaling else (time, 1 - time)
+    in_second = correlation.lookup(here + flow[:, 2:] / to_second, radius=_RADIUS)
+    in_first = correlation.reversed().lookup(here + flow[:, :2] / to_first, radius=_RADIUS)
     return torch.cat([in_second, in_first], dim=1)

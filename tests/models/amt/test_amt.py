@@ -10,6 +10,8 @@ import torch
 from filling import check_parity, fill, largest, layout, pair, published_layout, waves
 
 from photoflow.models.amt import AMT
+from photoflow.models.amt.amt import _found
+from photoflow.ops import Correlation
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +21,7 @@ def network() -> AMT:
 
 @pytest.mark.parametrize("size", ["S", "L", "G"])
 def test_layout_and_numbers_are_the_published_ones(size: str, device: str) -> None:
-    network = AMT(size)
+    network = AMT(size, published_scaling=True)
     assert layout(network) == published_layout(f"amt_{size.lower()}")
     network, pictures = fill(network).to(device), [picture.to(device) for picture in pair(128, 192)]
     with torch.no_grad():
@@ -29,6 +31,28 @@ def test_layout_and_numbers_are_the_published_ones(size: str, device: str) -> No
     check_parity(f"amt_{size.lower()}", outputs)
 
 
+def test_even_motion_is_looked_up_where_it_leads_at_any_time() -> None:
+    torch.manual_seed(0)
+    correlation, motion = Correlation(*torch.randn(2, 1, 8, 6, 7), levels=1), torch.tensor([2.0, -1.0])
+
+    def found(t: float, published_scaling: bool) -> torch.Tensor:
+        flow = torch.cat([-t * motion, (1 - t) * motion]).reshape(1, 4, 1, 1).expand(1, 4, 6, 7)
+        return _found(correlation, flow, torch.full((1, 1, 1, 1), t), published_scaling)
+
+    middle = found(0.5, False)
+    assert torch.equal(found(0.5, True), middle)
+    for t in (0.25, 0.75):
+        assert torch.equal(found(t, False), middle)
+        assert largest(found(t, True) - middle) > 0.5
+
+
+def test_the_scalings_are_the_same_in_the_middle_alone(network: AMT) -> None:
+    pictures, published = pair(64, 64), fill(AMT("S", published_scaling=True))
+    with torch.no_grad():
+        assert torch.equal(network(*pictures), published(*pictures))
+        assert largest(network(*pictures, 0.25) - published(*pictures, 0.25)) > 1e-4
+
+
 def test_parameters_are_as_many_as_in_the_paper() -> None:
     with torch.device("meta"):
         counts = [sum(one.numel() for one in AMT(size).parameters()) for size in "SLG"]
@@ -36,8 +60,6 @@ def test_parameters_are_as_many_as_in_the_paper() -> None:
 
 
 def test_correlations_may_be_computed_where_they_are_read(network: AMT, monkeypatch: pytest.MonkeyPatch) -> None:
-    from photoflow.ops import Correlation
-
     pictures = pair(64, 96)
     methods = []
 
@@ -82,10 +104,14 @@ def test_still_flows_give_the_mean_and_a_shift_shifts() -> None:
 
 def test_a_shift_at_an_eighth_arrives_in_full() -> None:
     network = still(fill(AMT("S")))
-    img0, img1 = pair(64, 64)
+    img0, img1 = pair(64, 96)
+    shift = torch.tensor([0.5, 0.0, 0.0, -0.25])
     with torch.no_grad():
-        network.decoder4.convblock[2].bias[:4] = torch.tensor([0.5, 0.0, 0.0, -0.25])
-        made = network(img0, img1, details=True)
+        network.decoder4.convblock[2].bias[:4] = shift
+        made, coarse = network(img0, img1, every_flow=True)
+    assert [tuple(flow.shape) for flow in coarse] == [(1, 4, 8, 12), (1, 4, 16, 24), (1, 4, 32, 48)]
+    for flow, times in zip(coarse, (1, 2, 4)):
+        assert largest(flow - times * shift.reshape(1, 4, 1, 1)) < 1e-5
     assert largest(made.flow0 - torch.tensor([4.0, 0.0]).reshape(1, 1, 2, 1, 1)) < 1e-5
     assert largest(made.flow1 - torch.tensor([0.0, -2.0]).reshape(1, 1, 2, 1, 1)) < 1e-5
 
