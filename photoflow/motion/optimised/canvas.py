@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from photoflow.arrays import Array
+from photoflow.models.dis.edge_aware import edge_aware_mean
 from photoflow.models.vgg import VGG19Features
 from photoflow.weights.loading import locate
 
@@ -19,6 +20,10 @@ FINE = 256  # cells along the photo's longer side: of the flow that is kept, and
 COARSE = FINE // 2  # of what the networks say
 COMPONENTS = 24  # of VGG-19's 512 channels: the principal ones on this photo
 SCALES = 4  # of the gradient features
+TEXTURE = 1 / 64  # of the longer side: structures of this size are texture, in which nothing ends
+ROUNDS = 3  # of the rolling guidance
+EDGE = 0.15  # the difference of colours, summed over the channels, that joins neighbours by a share of 1 / e only
+WITHIN = 0.25  # the share of edges within one thing
 WITHOUT_VGG = "features: gradients at several scales, as the weights of VGG-19 are not on this machine"
 WITH_VGG = "features: VGG-19's"
 
@@ -91,13 +96,27 @@ class Canvas:
     @cached_property
     def likeness(self) -> tuple[Tensor, Tensor]:
         """Return how alike neighbours along x (1, 1, H, W - 1) and y (1, 1, H - 1, W) of the fine grid are, 0 to 1."""
-        apart = [self.photo.diff(dim=axis).abs().sum(1, keepdim=True) for axis in (3, 2)]
-        held = [self.mask.diff(dim=axis).abs() for axis in (3, 2)]
-        x, y = (torch.exp(-difference / EDGE - 4 * edge) for difference, edge in zip(apart, held))
+        x, y = (torch.exp(-self.outlines.diff(dim=axis).abs().sum(1, keepdim=True) / EDGE) for axis in (3, 2))
         return x, y
 
+    @cached_property
+    def outlines(self) -> Tensor:
+        """Return what has an edge where things end, (1, 4, H, W): the photo without its texture, and the mask.
 
-EDGE = 0.15  # the difference of colours, summed over the channels, that joins neighbours by a share of 1 / e only
+        Within a mask, one thing, the photo's edges count less.
+
+        Source: Zhang et al., "Rolling Guidance Filter", ECCV 2014, with an edge-aware mean in place of the bilateral
+            filter: small structures are blurred away, then the edges of large ones come back.
+        """
+        deviation = TEXTURE * max(self.size)
+        blurred = cv2.GaussianBlur(
+            np.ascontiguousarray(self.photo[0].permute(1, 2, 0).cpu().numpy()), (0, 0), deviation
+        )
+        guide = torch.from_numpy(blurred).permute(2, 0, 1)[None].to(self.photo.device)
+        for _ in range(ROUNDS):
+            guide = edge_aware_mean(self.photo, guide, 2 * deviation, EDGE)
+        one_thing = bool((self.mask < 0.5).any())
+        return torch.cat([guide * (WITHIN if one_thing else 1), self.mask], 1)
 
 
 def planes_of(rgb: Array, size: tuple[int, int]) -> Tensor:

@@ -24,8 +24,8 @@ FRAME_RATE = 2e-3
 LOOK = 10  # steps between two looks at the score
 PATIENCE = 4  # looks without a better score after which it ends
 LEAST_GAIN = 0.002  # of the guess's score: what counts as better
-SMOOTH = 0.1  # weight of the flow's squared slope where no edge is
-FOLDS = 10.0  # weight of the barrier
+SMOOTH = 0.3  # weight of the flow's squared slope where no edge is
+FOLDS = 20.0  # weight of the barrier
 LEAST_AREA = 0.1  # of a cell, after the motion, below which the barrier pushes
 DRAWN = 1.0  # weight of the error of what the generator draws where the photo shows
 STILL = 0.15, 0.4  # cells: a flow that begins at rest stays there below the first, and is as it is from the second on
@@ -33,7 +33,7 @@ STILL = 0.15, 0.4  # cells: a flow that begins at rest stays there below the fir
 
 @dataclass(frozen=True, eq=False)
 class Optimisation:
-    """What came of an optimisation.
+    """An optimised motion, and what came of it beside.
 
     Args:
         motion: the flow, as a motion.
@@ -145,7 +145,7 @@ class _Work:
             self._phi = FlowNetwork(features.shape[1], len(self._start.flow)).to(device)
             self._frames = FrameNetwork(features.shape[1]).to(device)
             self._chance = torch.Generator().manual_seed(seed)
-        edges = torch.cat([canvas.coarse, functional.avg_pool2d(canvas.mask, 2)], 1)
+        edges = functional.avg_pool2d(canvas.outlines, 2)
         self._along_edges = AlongEdges(edges, (self._start.anchors - 0.5) / 2)
         self._adam = torch.optim.Adam(
             [{"params": self._phi.parameters(), "lr": RATE}, {"params": self._frames.parameters(), "lr": FRAME_RATE}]
@@ -177,7 +177,7 @@ class _Work:
         self._done = number
 
     def look(self, number: int) -> int:
-        """Compare the present flow with the best one; return how many looks ago that was found."""
+        """Compare the present flow with the best one; return how many looks it is since one was clearly better."""
         with torch.no_grad():
             flow, guess = self._start.flow + self._change(), self._start.flow
             frame = self._drawn(flow)
@@ -185,10 +185,9 @@ class _Work:
             # The guess is drawn anew, too: what the generator learned meanwhile is no merit of the flow.
             before = self._aim.score(guess, self._drawn(guess) if self._aim.draws else frame)
             score = self._aim.score(flow, frame) / max(before, 1e-12)
-        self._waited += 1
-        if score < self._least - LEAST_GAIN:
-            self._least, self._kept, self._best, self._waited = score, flow, number, 0
-            self._kept_said = self.said
+        self._waited = 0 if score < self._least - LEAST_GAIN else self._waited + 1
+        if score < self._least:
+            self._least, self._kept, self._best, self._kept_said = score, flow, number, self.said
         return self._waited
 
     def seen(self) -> Array:
@@ -228,7 +227,8 @@ class _Work:
 
 
 def folding(flow: Tensor, likeness: tuple[Tensor, Tensor]) -> Tensor:
-    """Return how far cells shrink below `LEAST_AREA` of themselves, or turn over: the mean square, where no edge is.
+    """Return how far cells shrink below `LEAST_AREA` of themselves, or turn over, where no edge is: the squares, summed
+    along the longer side, as a fold is a line.
 
     Args:
         flow: (K, 2, H, W), cells.
@@ -238,8 +238,8 @@ def folding(flow: Tensor, likeness: tuple[Tensor, Tensor]) -> Tensor:
     across = flow.diff(dim=3)[:, :, :-1]
     down = flow.diff(dim=2)[:, :, :, :-1]
     area = (1 + across[:, 0]) * (1 + down[:, 1]) - across[:, 1] * down[:, 0]
-    joined = (likeness[0][:, 0, :-1] * likeness[1][:, 0, :, :-1]).detach()
-    return (joined * functional.relu(LEAST_AREA - area).square()).mean()
+    joined = (likeness[0][:, 0, :-1] * likeness[1][:, 0, :, :-1]).square()  # edges of outlines are some cells wide
+    return (joined * functional.relu(LEAST_AREA - area).square()).sum() / (len(flow) * max(flow.shape[2:]))
 
 
 def _slope(flow: Tensor, canvas: Canvas) -> Tensor:

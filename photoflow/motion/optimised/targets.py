@@ -47,7 +47,7 @@ class Start:
     reach: float
     courses: Array | None = None
     record: float = 0.0
-    rest: float = 0.03
+    rest: float = 0.01
 
 
 class Aim(Protocol):

@@ -36,7 +36,7 @@ def pulled(photo):
     """The disc pulled to the right by a handle, with everything that was told of it."""
     told, seen = [], []
     found = optimise(
-        photo, Handles([(40, 32, 6, 0)], [(5, 5), (75, 60)]), steps=60, report=told.append, preview=seen.append
+        photo, Handles([(40, 32, 6, 0)], [(5, 5), (75, 60)]), steps=50, report=told.append, preview=seen.append
     )
     return found, told, seen
 
@@ -57,7 +57,7 @@ def test_a_handle_takes_its_thing_along_and_the_rest_stays(pulled):
 
 def test_it_is_better_than_the_guess_and_says_how_near(pulled):
     found, told, seen = pulled
-    assert found.best > 0 and not found.interrupted and found.steps <= 60
+    assert found.best > 0 and not found.interrupted and found.steps <= 50
     assert told[-1].startswith("step ") and "px from the handles" in told[-1]
     assert len(seen) == len(told) and seen[0].shape == (64, 80, 3) and seen[0].dtype == np.uint8
 
@@ -189,7 +189,8 @@ def test_the_barrier_is_for_folds_alone():
     alike = torch.ones(1, 1, 16, 15), torch.ones(1, 1, 15, 16)
     squeezed, turned_over = (torch.stack([share * (8 - x), 0 * y])[None] for share in (0.8, 1.5))
     assert float(folding(squeezed, alike)) == 0
-    assert float(folding(turned_over, alike)) > 0.1
+    assert float(folding(turned_over, alike)) > 1
+    assert float(folding(turned_over, tuple(0 * one for one in alike))) == 0  # at an edge one thing may hide another
 
 
 def test_the_flow_points_everywhere_and_begins_at_the_guess():
