@@ -13,8 +13,8 @@ PACKAGE = Path(photoflow.__file__).parent
 # From the ground up; a module imports from its own room and from the lines before its own.
 ORDER = [
     {"errors", "arrays", "deprecated", "_C"}, {"ops", "io", "viz"}, {"device", "weights"}, {"models"}, {"metrics"},
-    {"segment"}, {"motion"}, {"render"}, {"interpolation"}, {"completion"}, {"data"}, {"train"}, {"stage"}, {"player"},
-    {"clip"}, {"animator"}, {"studio"}, {"evaluation"}, {"cli"},
+    {"segment"}, {"motion"}, {"render"}, {"interpolation"}, {"completion"}, {"data"}, {"train"}, {"deploy"},
+    {"stage"}, {"player"}, {"clip"}, {"animator"}, {"studio"}, {"evaluation"}, {"cli"},
 ]  # fmt: skip
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 

@@ -4,12 +4,14 @@ from photoflow.cli import (
     animate,
     build_info,
     evaluate,
+    export,
     flow,
     inpaint,
     interpolate,
     optimise,
     poke,
     prepare,
+    prune,
     sample,
     spectrum,
     studio,
@@ -18,6 +20,6 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "build_info", "evaluate", "flow", "inpaint", "interpolate", "optimise", "poke", "prepare", "sample",
-    "spectrum", "studio", "train", "weights",
+    "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke", "prepare",
+    "prune", "sample", "spectrum", "studio", "train", "weights",
 ]  # fmt: skip

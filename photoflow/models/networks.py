@@ -69,10 +69,12 @@ def _variants(kind: str) -> list[Callable[[], Any]]:
         return [*_variants("raft"), RefinedDIS]
     if kind == "gan":
         from photoflow.models.generator import FlowGuidedGenerator
+        from photoflow.models.pruned_splat import PrunedSplatGenerator
         from photoflow.models.splat_generator import SIZES as PAINTERS
         from photoflow.models.splat_generator import SplatGenerator
 
-        return [FlowGuidedGenerator, *(lambda size=size: SplatGenerator(**size) for size in PAINTERS.values())]
+        splats = [(made, size) for made in (SplatGenerator, PrunedSplatGenerator) for size in PAINTERS.values()]
+        return [FlowGuidedGenerator, *(lambda made=made, size=size: made(**size) for made, size in splats)]
     if kind == "pyramid":
         from photoflow.models.pyramid import SIZES as PYRAMIDS
         from photoflow.models.pyramid import PyramidGenerator

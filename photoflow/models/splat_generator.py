@@ -77,6 +77,8 @@ class SplatMetric(nn.Module):
     that open behind it are filled from pixels by 1 / (1 + d^2), d in pixels. All pixels are trusted.
     """
 
+    background = staticmethod(background_motion)  # an exported network has another form of it
+
     def __init__(self, width: int = 16) -> None:
         super().__init__()
         channels = [width, 2 * width, 4 * width, 6 * width, 8 * width]
@@ -93,7 +95,7 @@ class SplatMetric(nn.Module):
             self.last.bias.copy_(torch.tensor([0.0, 0.0, _TRUST]))  # type: ignore[union-attr]
 
     def forward(self, image: Tensor, mask: Tensor, flow: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        apart = flow - background_motion(flow)
+        apart = flow - self.background(flow)
         distance = apart.square().sum(1, keepdim=True)
         length = distance.sqrt()
         most = length.amax((1, 2, 3), keepdim=True) + 1e-3
@@ -173,6 +175,8 @@ class SplatGenerator(Loadable, nn.Module):
     "Softmax splatting for video frame interpolation", CVPR 2020, section 3.3, which here sees one image alone.
     """
 
+    fill = staticmethod(push_pull)  # an exported network has another form of it
+
     def __init__(self, width: int = 64, blocks: int = 6, weights: str | Path | None = None) -> None:
         super().__init__()
         self.metric = SplatMetric()
@@ -203,16 +207,31 @@ class SplatGenerator(Loadable, nn.Module):
         lost = F.pad(~flow.isfinite().all(1, keepdim=True), margins, value=True)
         flow = flow.float().nan_to_num(0, 0, 0)
         image, mask, flow = (padded(planes.float(), margins) for planes in (image, mask, flow))
+        return cropped(self.drawn(image, mask, flow, lost), margins)
+
+    def drawn(self, image: Tensor, mask: Tensor, flow: Tensor, lost: Tensor) -> Tensor:
+        """Draw the image after the motion, as `forward` does, where the sides are multiples of 16.
+
+        Args:
+            image: (B, 3, H, W), float32.
+            mask: (B, 1, H, W), float32.
+            flow: (B, 2, H, W), float32, finite.
+            lost: (B, 1, H, W) bool, what is not thrown.
+
+        Returns:
+            (B, 3, H, W), float32, RGB in [0, 1].
+        """
         front, source, trust = self.metric(image, mask, flow)
         front = front.masked_fill(lost, torch.nan)
         thrown, coverage = forward_splat(torch.cat([image, mask, flow, source, trust], 1), flow, front, mode="softmax")
         # Away from its hole a pixel stands for itself; how much it says of others is its share as a source.
         colours, mask, moved, source, trust = thrown.split([3, 1, 2, 1, 1], 1)
         known = (coverage.clamp(max=1) * trust).clamp(0, 1)
-        surroundings = push_pull(colours, (known * source).clamp(min=0, max=1))
+        surroundings = self.fill(colours, (known * source).clamp(min=0, max=1))
         base = known * colours + (1 - known) * surroundings
         planes = torch.cat([2 * base - 1, known, 2 * image - 1, mask, moved / FLOW_UNIT], 1)
         # The attention divides displacements by 4 with the size, as those of the smaller image are.
         change, gate = self.painter(planes, 4 * moved / FLOW_UNIT)
         gate = torch.sigmoid(gate + 4 * (1 - known) - 2)  # to begin with: open in holes, nearly shut elsewhere
-        return cropped((base + gate * change).clamp(0, 1), margins)
+        drawn: Tensor = (base + gate * change).clamp(0, 1)
+        return drawn

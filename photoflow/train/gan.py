@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from photoflow.errors import InputError
 from photoflow.models.discriminator import PatchDiscriminator
+from photoflow.models.networks import load_network
 from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.ops import backward_warp
 from photoflow.render.generated import moving, thrown
@@ -56,6 +57,7 @@ class GanConfig(TrainingConfig):
         charbonnier: weight of the Charbonnier loss, on a scale of 0 to 1.
         laplacian: weight of the Laplacian pyramid's L1, on a scale of 0 to 1.
         masks: the share of samples whose mask is shown; the others have ones, as where nobody knows what moves.
+        start: a file of weights that the training begins with, and whose widths the network takes; "": random ones.
     """
 
     network: str = "splat"
@@ -73,6 +75,7 @@ class GanConfig(TrainingConfig):
     charbonnier: float = 0.0
     laplacian: float = 0.0
     masks: float = 1.0
+    start: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -154,11 +157,12 @@ class GanRecipe(Recipe):
 
     name = "gan"
     needs: ClassVar[tuple[str, ...]] = ("image1", "image2", "flow")
+    kind: ClassVar[type[nn.Module]] = SplatGenerator
 
     def __init__(self, config: GanConfig, device: str = "cpu") -> None:
         torch.manual_seed(config.seed)
         self.config: GanConfig = config
-        self.ships = self._made().to(device).train()
+        self.ships = (self._begun() if config.start else self._made()).to(device).train()
         self.turns = []
         if config.adversarial:
             self._critic = PatchDiscriminator().to(device).train()
@@ -230,6 +234,14 @@ class GanRecipe(Recipe):
         """Make the generator."""
         size = SIZES[_SPLATS[self.config.network]]
         return SplatGenerator(size["width"], size["blocks"])
+
+    def _begun(self) -> nn.Module:
+        """Load the generator that the training begins with."""
+        begun: nn.Module = load_network("gan", self.config.start)
+        if not isinstance(begun, self.kind):
+            wanted, got = self.config.network, type(begun).__name__
+            raise InputError(f"start: expected weights of network={wanted}, got a {got}'s")
+        return begun
 
     def _lit(self, batch: Batch) -> Batch:
         """Even out the light of a batch: nothing tells a generator how it changes."""

@@ -73,6 +73,7 @@ class PaperRecipe(GanRecipe):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("image1",)
+    kind: ClassVar[type[nn.Module]] = FlowGuidedGenerator
     config: PaperConfig
 
     def __init__(self, config: PaperConfig, device: str = "cpu") -> None:

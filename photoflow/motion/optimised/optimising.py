@@ -28,7 +28,7 @@ SMOOTH = 0.3  # weight of the flow's squared slope where no edge is
 FOLDS = 20.0  # weight of the barrier
 LEAST_AREA = 0.1  # of a cell, after the motion, below which the barrier pushes
 DRAWN = 1.0  # weight of the error of what the generator draws where the photo shows
-STILL = 0.15, 0.4  # cells: a flow that begins at rest stays there below the first, and is as it is from the second on
+STILL = 0.25, 0.6  # cells: a flow that begins at rest stays there below the first, and is as it is from the second on
 
 
 @dataclass(frozen=True, eq=False)
