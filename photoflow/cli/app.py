@@ -55,7 +55,9 @@ Behind = Annotated[
 BorderPins = Annotated[
     bool, typer.Option("--border-pins/--no-border-pins", help="The border holds a subject that it cuts off.")
 ]
-SegmenterName = Annotated[str, typer.Option(help="auto, mask_rcnn, u2netp, grabcut or sam2.")]
+SegmenterName = Annotated[
+    str, typer.Option(help="auto, mask_rcnn, u2netp, grabcut, sam2, or a file of Mask R-CNN's weights.")
+]
 Quality = Annotated[int, typer.Option(min=0, max=100, help="0 to 100.")]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 Offline = Annotated[bool, typer.Option("--offline", help="Never fetch network weights.")]

@@ -19,15 +19,16 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="gan, raft, dis, interpolation, refined, pyramid, spectral, completion or amt.",
+            help="gan, raft, dis, interpolation, refined, pyramid, spectral, completion, amt or mask_rcnn.",
             show_default=False,
         ),
     ],
     data: Annotated[
         list[str],
         typer.Option(
-            help="procedural[:FOLDER of photos], chairs:FOLDER, video:FOLDER, spectral:FOLDER of clips or "
-            "spectral:procedural[:FOLDER of photos]; of several, one is drawn per batch.",
+            help="procedural[:FOLDER of photos], chairs:FOLDER, photos:FOLDER, video:FOLDER, "
+            "spectral:FOLDER of clips or spectral:procedural[:FOLDER of photos], masks:FOLDER (images/NAME.jpg and "
+            "masks/NAME.png or masks/CLASS/NAME.png) or coco:FILE[:FOLDER]; of several, one is drawn per batch.",
             show_default=False,
         ),
     ],
@@ -68,9 +69,12 @@ def train(
     with process_group(device) as ranks:
         clips = "frames" in entry.recipe.needs
         sources = [
-            open_source(text, size=config.data_size, device=ranks.device, seed=config.seed, clips=clips)
+            open_source(
+                text, size=config.data_size, device=ranks.device, seed=config.seed, clips=clips, whole=config.whole
+            )
             for text in data
         ]
+        config = config.for_data(sources)
         made = entry.made(config, ranks.device)
         outcome = run(made, Mixture(sources, config.seed), out, Plan(steps, minutes, total), console, ranks)
     done = outcome.progress

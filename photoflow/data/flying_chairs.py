@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from photoflow.data.seeding import check_seed, check_size, generator_of
 from photoflow.data.source import Batch
@@ -33,6 +34,7 @@ class FlyingChairs:
         folder: where the files are.
         part: "train", "test" or "all".
         size: (height, width) of random crops in `batch`; None: whole pictures.
+        whole: whether whole pictures are resized to that size instead.
         flip: how often `batch` flips a pair from left to right, 0 to 1. The flow's x changes its sign too.
         device: where batches are wanted.
         seed: of order, crops and flips.
@@ -50,6 +52,7 @@ class FlyingChairs:
         part: str = "train",
         size: tuple[int, int] | None = None,
         *,
+        whole: bool = False,
         flip: float = 0.5,
         device: str = "cpu",
         seed: int = 0,
@@ -60,7 +63,7 @@ class FlyingChairs:
             raise InputError(f"flip: expected a number from 0 to 1, got {flip}")
         self.folder = Path(folder)
         self.size = None if size is None else check_size(size)
-        self.flip, self.device, self.seed = flip, device, check_seed(seed)
+        self.whole, self.flip, self.device, self.seed = whole, flip, device, check_seed(seed)
         self.name = f"FlyingChairs, {part}"
         pairs = _pairs(self.folder)
         self._pairs = [pair for pair, which in zip(pairs, _split(self.folder, len(pairs))) if which in PARTS[part]]
@@ -97,7 +100,9 @@ class FlyingChairs:
         pair = self._pairs[int(order[index])]
         sample = _read(pair)
         across, down, coin = torch.rand(3, generator=generator_of(self.seed, 1, place)).tolist()
-        if self.size is not None:
+        if self.size is not None and self.whole:
+            sample = _resized(sample, self.size)
+        elif self.size is not None:
             sample = _crop(sample, self.size, down, across, pair)
         return flipped(sample) if coin < self.flip else sample
 
@@ -117,6 +122,17 @@ def _crop(sample: Batch, size: tuple[int, int], down: float, across: float, pair
         raise InputError(f"{pair[0]}: expected at least {size[0]}x{size[1]} pixels (height x width), got {have}")
     top, left = int(down * (room[0] + 1)), int(across * (room[1] + 1))
     return {name: value[:, top : top + size[0], left : left + size[1]] for name, value in sample.items()}
+
+
+def _resized(sample: Batch, size: tuple[int, int]) -> Batch:
+    """Resize whole pictures, and the flow with them."""
+    height, width = sample["flow"].shape[1:]
+    resized = {
+        name: functional.interpolate(value[None], size, mode="bilinear", align_corners=False, antialias=True)[0]
+        for name, value in sample.items()
+    }
+    resized["flow"] *= torch.tensor([size[1] / width, size[0] / height])[:, None, None]
+    return resized
 
 
 def _pairs(folder: Path) -> list[tuple[Path, ...]]:

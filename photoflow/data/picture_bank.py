@@ -49,7 +49,8 @@ class PictureBank:
         device: str,
         generator: torch.Generator,
     ) -> None:
-        files = _scikit_photos() if photos is None else _photos(Path(photos))
+        files = _scikit_photos() if photos is None else photos_in(Path(photos))
+        files = files[:: max(1, -(-len(files) // MOST_PHOTOS))]
         pictures = [_fitted(read_photo(file).rgb, least) for file in files]
         size = round(1.5 * least[0]), round(1.5 * least[1])
         pictures += [_texture(index, size, generator) for index in range(TEXTURES)]
@@ -81,13 +82,18 @@ class PictureBank:
         return crop.flip(2) if draw[4] < 0.5 else crop
 
 
-def _photos(folder: Path) -> list[Path]:
+def photos_in(folder: Path) -> list[Path]:
+    """List the photos in a folder, by name.
+
+    Raises:
+        InputError: no such folder, or no photo in it.
+    """
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES and file.name[0] != ".")
     if not files:
         raise InputError(f"{folder} holds no photos ({', '.join(PICTURES)})")
-    return files[:: -(-len(files) // MOST_PHOTOS)]
+    return files
 
 
 def _scikit_photos() -> list[Path]:

@@ -47,15 +47,19 @@ class Segmenter:
         method: "auto" takes the best that is at hand: Mask R-CNN, else U²-Net-p, else GrabCut. One of
             "mask_rcnn", "u2netp", "grabcut" takes that one, and fails where its weights are missing. What a person
             points at is cut out by SAM 2.1 where that is at hand (`photoflow.segment.sam2`), else by these; "sam2"
-            takes it, and U²-Net-p where nobody points at anything.
+            takes it, and U²-Net-p where nobody points at anything. A file: Mask R-CNN with these weights, one's own.
 
     Raises:
         InputError: unknown method.
     """
 
     def __init__(self, device: str = "auto", offline: bool = False, method: str = "auto") -> None:
+        own = Path(method).expanduser()
+        self._own = own if method not in METHODS and own.is_file() else None
+        if self._own is not None:
+            method = "mask_rcnn"
         if method not in METHODS:
-            raise InputError(f"method: expected one of {', '.join(METHODS)}, got '{method}'")
+            raise InputError(f"method: expected one of {', '.join(METHODS)}, or a file of weights, got '{method}'")
         self._device, self._offline, self._method = device, offline, method
         self._mask_rcnn: MaskRCNN | None = None
         self._u2netp: U2NetP | None = None
@@ -222,7 +226,7 @@ class Segmenter:
             return None
         with self._loading:
             if self._mask_rcnn is None:
-                path = self._weights("mask_rcnn", "Mask R-CNN")
+                path = self._own or self._weights("mask_rcnn", "Mask R-CNN")
                 if path is None:
                     return None
                 from photoflow.models.mask_rcnn import MaskRCNN

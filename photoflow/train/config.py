@@ -6,11 +6,14 @@ import dataclasses
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args, get_type_hints
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 from photoflow.errors import InputError
+
+if TYPE_CHECKING:
+    from photoflow.data import Source
 
 PRECISIONS = ("auto", "bfloat16", "float16", "float32")
 
@@ -69,6 +72,19 @@ class TrainingConfig:
     def data_size(self) -> tuple[int, int]:
         """Return height and width of the pictures that the data is asked for."""
         return self.size
+
+    @property
+    def whole(self) -> bool:
+        """Return whether whole pictures are resized to that; else parts of that size are cut out."""
+        return False
+
+    def for_data(self, sources: Sequence[Source]) -> TrainingConfig:
+        """Return the configuration with what the data settles, such as names of classes.
+
+        Raises:
+            InputError: it is no data for this recipe.
+        """
+        return self
 
     def as_json(self) -> str:
         """Return all fields as JSON, to be stored and compared."""

@@ -1,18 +1,17 @@
-"""The recipe of the generators: the paper's, exactly as it says, and the one that keeps what its splat has right."""
+"""The recipe of generators: losses and turns of the paper's, and the preset that keeps what its splat has right."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from photoflow.errors import InputError
 from photoflow.models.discriminator import PatchDiscriminator
-from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.networks import load_network
 from photoflow.models.splat_generator import SIZES, SplatGenerator
 from photoflow.ops import backward_warp
@@ -61,9 +60,7 @@ class GanConfig(TrainingConfig):
         start: a file of weights that the training begins with, and whose widths the network takes; "": random ones.
     """
 
-    network: str = "paper"
-    size: tuple[int, int] = (384, 512)
-    batch: int = 2
+    network: str = "splat"
     rate: float = 1e-4
     last_rate: float = 1e-6
     betas: tuple[float, float] = (0.0, 0.9)
@@ -91,10 +88,10 @@ class GanConfig(TrainingConfig):
 # The splat's colours are right where they are kept, so what is left to learn is where, and what fills the holes:
 # plain distances for both; what a discriminator adds has to be measured first.
 _SPLAT = GanConfig(
-    network="splat", size=(256, 256), batch=8, rate=2e-4, warmup=200, clip=1.0, betas=(0.9, 0.99), adversarial=0.0,
+    size=(256, 256), batch=8, rate=2e-4, warmup=200, clip=1.0, betas=(0.9, 0.99), adversarial=0.0,
     adversarial_from=0.3, pixel=0.0, vgg=0.0, cycle=0.0, warp=0.0, charbonnier=1.0, laplacian=0.1, masks=0.5,
 )  # fmt: skip
-PRESETS = {"paper": GanConfig(), "splat": _SPLAT, "splat_small": replace(_SPLAT, network="splat_small")}
+PRESETS = {"splat": _SPLAT, "splat_small": replace(_SPLAT, network="splat_small")}
 _SPLATS = {"splat": "large", "splat_small": "small"}
 
 
@@ -106,26 +103,35 @@ class Condition:
         image: I1 (B, 3, H, W), RGB in [0, 1].
         mask: M (B, 1, H, W) in [0, 1].
         flow: F, from I1 to I2 (B, 2, H, W), float32, pixels.
+        moved: I1' and M_occ; None: the splat along the flow, larger motion in front, as the renderer has it.
     """
 
     image: Tensor
     mask: Tensor
     flow: Tensor
+    moved: tuple[Tensor, Tensor] | None = None
 
     @property
     def warped(self) -> Tensor:
-        """Return I1' (B, 3, H, W): the softmax splat along the flow, larger motion in front, as the renderer has it."""
+        """Return I1' (B, 3, H, W)."""
         return self._thrown[0]
 
     @property
     def occlusion(self) -> Tensor:
-        """Return M_occ (B, 1, H, W): 1 where less than half a pixel arrived."""
+        """Return M_occ (B, 1, H, W): 1 where I1' shows nothing of I1, of a splat less than half a pixel."""
         return self._thrown[1]
 
     @cached_property
     def _thrown(self) -> tuple[Tensor, Tensor]:
         # Only once asked for: the splat generator throws the photo itself.
-        return thrown(self.image, self.flow)
+        return self.moved or thrown(self.image, self.flow)
+
+
+class Prepared(NamedTuple):
+    """The input of the networks, and I2_real (B, 3, H, W), which the generator is to draw."""
+
+    seen: Condition
+    real: Tensor
 
 
 def conditioned(batch: Batch) -> Condition:
@@ -151,11 +157,12 @@ class GanRecipe(Recipe):
 
     name = "gan"
     needs: ClassVar[tuple[str, ...]] = ("image1", "image2", "flow")
+    kind: ClassVar[type[nn.Module]] = SplatGenerator
 
     def __init__(self, config: GanConfig, device: str = "cpu") -> None:
         torch.manual_seed(config.seed)
         self.config: GanConfig = config
-        self.ships = _generator(config).to(device).train()
+        self.ships = (self._begun() if config.start else self._made()).to(device).train()
         self.turns = []
         if config.adversarial:
             self._critic = PatchDiscriminator().to(device).train()
@@ -172,14 +179,11 @@ class GanRecipe(Recipe):
 
     @property
     def network(self) -> str:
-        if self.config.network == "paper":
-            return "FlowGuidedGenerator()"
         return f'SplatGenerator(**SIZES["{_SPLATS[self.config.network]}"])'
 
     def critic_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """Compute the discriminator's distance between real and drawn, to be made large, and its gradient penalty."""
-        batch = self._lit(batch)
-        seen, real = self._seen(batch, chance), batch["image2"]
+        seen, real = self._seen(batch, chance)
         with torch.no_grad():
             drawn = self._draw(self.ships, seen)
         score = self._score(seen)
@@ -192,8 +196,7 @@ class GanRecipe(Recipe):
 
     def generator_losses(self, batch: Batch, chance: torch.Generator, progress: float) -> Terms:
         """Compute the weighed losses of the generator, those whose weight is not 0."""
-        batch = self._lit(batch)
-        seen, real = self._seen(batch, chance), batch["image2"]
+        seen, real = self._seen(batch, chance)
         drawn = self._draw(self.ships, seen)
         losses: dict[str, Callable[[], Tensor]] = {
             "adversarial": lambda: -self._score(seen)(drawn).float().mean(),
@@ -209,8 +212,8 @@ class GanRecipe(Recipe):
         return Terms(terms, {"psnr": psnr(drawn, real)})
 
     def picture(self, network: Any, batch: Batch) -> NDArray[np.uint8]:
-        """Show the photo, its splat, the network's image, the true image, and the error."""
-        seen, real = conditioned(batch), batch["image2"]
+        """Show the photo, the moved photo, the network's image, the true image, and the error."""
+        seen, real = self.prepared(batch, torch.Generator().manual_seed(0))
         drawn = self._draw(network, seen)
         return sheet([seen.image, seen.warped, drawn, real, error(drawn, real)])
 
@@ -223,22 +226,36 @@ class GanRecipe(Recipe):
             weights["adversarial"] = 0.0
         return {name: weight for name, weight in weights.items() if weight}
 
-    def _lit(self, batch: Batch) -> Batch:
-        """Even out the light of a batch, but not for the paper's generator: it learns from the data as it is."""
-        return batch if self.config.network == "paper" else evenly_lit(batch)
+    def prepared(self, batch: Batch, chance: torch.Generator) -> Prepared:
+        """Return what the networks see of a batch, and what is to be drawn."""
+        return Prepared(conditioned(batch), batch["image2"])
 
-    def _seen(self, batch: Batch, chance: torch.Generator) -> Condition:
-        """Collect the networks' inputs, with the masks of some samples hidden."""
-        seen = conditioned(batch)
+    def _made(self) -> nn.Module:
+        """Make the generator."""
+        size = SIZES[_SPLATS[self.config.network]]
+        return SplatGenerator(size["width"], size["blocks"])
+
+    def _begun(self) -> nn.Module:
+        """Load the generator that the training begins with."""
+        begun: nn.Module = load_network("gan", self.config.start)
+        if not isinstance(begun, self.kind):
+            wanted, got = self.config.network, type(begun).__name__
+            raise InputError(f"start: expected weights of network={wanted}, got a {got}'s")
+        return begun
+
+    def _lit(self, batch: Batch) -> Batch:
+        """Even out the light of a batch: nothing tells a generator how it changes."""
+        return evenly_lit(batch)
+
+    def _seen(self, batch: Batch, chance: torch.Generator) -> Prepared:
+        """Prepare a batch with its light evened out, and the masks of some samples hidden."""
+        seen, real = self.prepared(self._lit(batch), chance)
         shown = torch.rand(seen.mask.shape[0], 1, 1, 1, generator=chance) < self.config.masks
-        return replace(seen, mask=torch.where(shown.to(seen.mask.device), seen.mask, 1.0))
+        return Prepared(replace(seen, mask=torch.where(shown.to(seen.mask.device), seen.mask, 1.0)), real)
 
     def _draw(self, network: Any, seen: Condition) -> Tensor:
         """Draw the generator's I2_pred, float32."""
-        planes = [seen.image, seen.mask, seen.flow]
-        if self.config.network == "paper":
-            planes += [seen.warped, seen.occlusion]
-        drawn: Tensor = network(*planes)
+        drawn: Tensor = network(seen.image, seen.mask, seen.flow)
         return drawn.float()
 
     def _score(self, seen: Condition) -> Callable[[Tensor], Tensor]:
@@ -260,21 +277,5 @@ def _cycle(drawn: Tensor, seen: Condition) -> Tensor:
 
 
 def _staying(drawn: Tensor, seen: Condition) -> Tensor:
-    """Compute L_warp = 0.5 L1(I2_pred, I1').
-
-    Where nothing arrived, the paper's I1', read backwards, still shows something, our splat does not: there is
-    nothing to stay near, and those pixels count as right.
-    """
-    return 0.5 * ((drawn - seen.warped).abs() * (1 - seen.occlusion)).mean()
-
-
-def _generator(config: GanConfig) -> nn.Module:
-    if config.start:
-        begun: nn.Module = load_network("gan", config.start)
-        if isinstance(begun, FlowGuidedGenerator) != (config.network == "paper"):
-            raise InputError(f"start: expected weights of network={config.network}, got a {type(begun).__name__}'s")
-        return begun
-    if config.network == "paper":
-        return FlowGuidedGenerator()
-    size = SIZES[_SPLATS[config.network]]
-    return SplatGenerator(size["width"], size["blocks"])
+    """Compute L_warp = 0.5 L1(I2_pred, I1')."""
+    return 0.5 * l1(drawn, seen.warped)

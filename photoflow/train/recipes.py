@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from photoflow.errors import InputError
 from photoflow.train.config import TrainingConfig, configured
 from photoflow.train.recipe import Recipe
 
-RECIPES = ("gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion", "amt")
+RECIPES = (
+    "gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion", "amt", "mask_rcnn",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -20,10 +22,12 @@ class Entry:
     Args:
         recipe: made by a configuration and a device.
         presets: a configuration for each of its networks, the usual one first.
+        others: recipes of networks that have one of their own.
     """
 
     recipe: Any
     presets: Mapping[str, TrainingConfig]
+    others: Mapping[str, Any] = field(default_factory=dict)
 
     def configured(self, settings: Mapping[str, str]) -> TrainingConfig:
         """Return the configuration described by texts; see `config.configured`."""
@@ -31,7 +35,7 @@ class Entry:
 
     def made(self, config: TrainingConfig, device: str) -> Recipe:
         """Make the recipe, its networks on the device."""
-        recipe: Recipe = self.recipe(config, device)
+        recipe: Recipe = self.others.get(config.network, self.recipe)(config, device)
         return recipe
 
 
@@ -44,8 +48,9 @@ def entry_of(name: str) -> Entry:
     if name == "gan":
         from photoflow.train.gan import PRESETS as GAN
         from photoflow.train.gan import GanRecipe
+        from photoflow.train.paper_gan import PaperConfig, PaperRecipe
 
-        return Entry(GanRecipe, GAN)
+        return Entry(GanRecipe, {"paper": PaperConfig(), **GAN}, {"paper": PaperRecipe})
     if name == "raft":
         from photoflow.train.raft import PRESETS as RAFT
         from photoflow.train.raft import RaftRecipe
@@ -86,4 +91,9 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.amt import AMTRecipe
 
         return Entry(AMTRecipe, AMT)
+    if name == "mask_rcnn":
+        from photoflow.train.mask_rcnn import PRESETS as MASK_RCNN
+        from photoflow.train.mask_rcnn import MaskRCNNRecipe
+
+        return Entry(MaskRCNNRecipe, MASK_RCNN)
     raise InputError(f"train: expected {' or '.join(RECIPES)}, got {name!r}")

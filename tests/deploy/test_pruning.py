@@ -18,6 +18,7 @@ from photoflow.models.networks import load_network
 from photoflow.models.pruned_splat import PrunedSplatGenerator, layers_of
 from photoflow.models.splat_generator import SplatGenerator
 from photoflow.train.gan import GanConfig, GanRecipe
+from photoflow.train.paper_gan import PaperConfig, PaperRecipe
 from photoflow.weights.loading import WeightsError
 
 
@@ -86,7 +87,7 @@ def test_is_loaded_and_trained_like_any_other(
     recipe = GanRecipe(GanConfig(network="splat_small", start=str(path), adversarial=0, vgg=0))
     assert parameters(recipe.ships) == parameters(pruned) and recipe.ships.training
     with pytest.raises(InputError, match="start: expected weights of network=paper, got a PrunedSplatGenerator's"):
-        GanRecipe(GanConfig(start=str(path)))
+        PaperRecipe(PaperConfig(start=str(path)))
 
 
 def test_weights_that_do_not_fit_together_are_refused(network: SplatGenerator, tmp_path: Path) -> None:

@@ -67,7 +67,9 @@ def test_a_method_asked_for_has_to_be_at_hand(without_weights: None) -> None:
 
 def test_bad_calls() -> None:
     rgb, disc = disc_photo()
-    with pytest.raises(InputError, match="expected one of auto, mask_rcnn, u2netp, grabcut, sam2, got 'magic'"):
+    with pytest.raises(
+        InputError, match="one of auto, mask_rcnn, u2netp, grabcut, sam2, or a file of weights, got 'magic'"
+    ):
         Segmenter(method="magic")
     segmenter = Segmenter(offline=True, method="grabcut")
     with pytest.raises(InputError, match="got more than one"):

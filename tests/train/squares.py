@@ -24,7 +24,7 @@ from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan
 
 TINY = {
-    "gan": {"size": "24x32", "batch": "1", "critic_updates": "1", "rate": "1e-3"},
+    "gan": {"size": "56x64", "batch": "1", "critic_updates": "1", "rate": "1e-3"},
     "raft": {"size": "128x128", "batch": "1", "updates": "3", "warmup": "0", "rate": "1e-3"},
     "dis": {"size": "96x96", "batch": "1", "warmup": "0", "pixels": "256"},
     "refined": {"size": "96x96", "batch": "1", "warmup": "0", "pixels": "256"},

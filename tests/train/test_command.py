@@ -21,12 +21,10 @@ def photoflow(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str
     """Run `photoflow train interpolation` on tiny squares: exit code and what was said."""
     chosen: dict[str, int] = {}
 
-    def open_source(
-        text: str, *, size: tuple[int, int], device: str = "cpu", seed: int = 0, clips: bool = False
-    ) -> Squares:
+    def open_source(text: str, *, size: tuple[int, int], device: str, seed: int, clips: bool, whole: bool) -> Squares:
         if text == "nowhere":
             raise InputError("data: nowhere")
-        assert text == "squares" and device == "cpu" and not clips
+        assert text == "squares" and device == "cpu" and not clips and not whole
         return Squares(size, **chosen)
 
     monkeypatch.setitem(sys.modules, "photoflow.data", types.SimpleNamespace(open_source=open_source))
@@ -108,6 +106,6 @@ def test_what_is_wrong_is_one_line(photoflow, options: tuple[object, ...], messa
 
 
 def test_an_unknown_recipe_is_one_line(photoflow) -> None:
-    code, said = photoflow("--steps", 1, recipe="amt")
-    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion"
-    assert code == 2 and said == f"photoflow: train: expected {known}, got 'amt'"
+    code, said = photoflow("--steps", 1, recipe="gpt")
+    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion or amt or mask_rcnn"
+    assert code == 2 and said == f"photoflow: train: expected {known}, got 'gpt'"

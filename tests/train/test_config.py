@@ -26,6 +26,7 @@ def test_the_network_chooses_the_preset() -> None:
     assert (paper.adversarial, paper.pixel, paper.vgg, paper.cycle, paper.warp) == (1, 10, 10, 100, 50)
     assert (paper.penalty, paper.critic_updates, paper.betas) == (10, 5, (0, 0.9))
     assert (paper.rate, paper.last_rate, paper.batch, paper.size) == (1e-4, 1e-6, 2, (384, 512))
+    assert (paper.shift, paper.ema, paper.whole, splat.whole) == (50, 0, True, False)
     assert splat == dataclasses.replace(gan["splat"], laplacian=2.0) and splat.adversarial == 0
     assert raft.keys() == {"small", "large"} and list(interpolation) == ["small", "4.26", "4.6"]
     assert list(presets["pyramid"]) == list(presets["spectral"]) == ["small", "paper"]
@@ -56,6 +57,8 @@ def test_the_network_chooses_the_preset() -> None:
         ({"seed": str(2**63)}, "seed: expected a number below 2\\^63, got 9223372036854775808"),
         ({"ema": "1"}, "ema: expected a number below 1, got 1"),
         ({"precision": "int8"}, "precision: expected auto or bfloat16 or float16 or float32, got 'int8'"),
+        ({"shift": "384"}, "shift: expected less than the shorter side, 384, got 384"),
+        ({"network": "splat", "shift": "9"}, "set: expected one of .*, got 'shift'"),
         ({"network": "splat", "charbonnier": "0", "laplacian": "0"}, "expected at least one loss"),
     ],
 )
@@ -77,6 +80,6 @@ def test_raft_needs_an_update() -> None:
 
 
 def test_an_unknown_recipe_is_refused() -> None:
-    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion or amt"
+    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion or amt or mask_rcnn"
     with pytest.raises(InputError, match=f"train: expected {known}, got 'gpt'"):
         entry_of("gpt")

@@ -52,7 +52,7 @@ def tensors(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("name", "loss", "steps", "settings"),
     [
-        ("gan", "generator/pixel", 10, {}),
+        ("gan", "generator/pixel", 12, {"shift": 2, "adversarial": 0, "rate": 3e-3}),
         ("raft", "flow/sequence", 12, {"batch": 2}),
         ("dis", "choice/lost", 12, {"rate": 1e-2}),
         ("refined", "frame/distance", 16, {"rate": 1e-2, "least": 1e-3}),

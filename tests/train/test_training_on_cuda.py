@@ -36,7 +36,18 @@ class Swaying:
         yield swaying(4)["volume"]
 
 
-def step(recipe: Recipe, source: Squares | Swaying, folder: Path, gpu: str) -> Outcome:
+class Things:
+    """Batches of a bright square, a thing, on black."""
+
+    name = "things"
+
+    def batch(self, number: int, count: int) -> dict[str, torch.Tensor]:
+        things = torch.zeros(count, 1, 64, 64, dtype=torch.uint8)
+        things[..., 10:50, 20:60] = 1
+        return {"image": things.expand(-1, 3, -1, -1).float(), "things": things, "classes": torch.ones(count, 1).long()}
+
+
+def step(recipe: Recipe, source: Squares | Swaying | Things, folder: Path, gpu: str) -> Outcome:
     """Train a step, or another one, and check what is left in the folder."""
     outcome = train(recipe, source, folder, Plan(steps=1), Console(quiet=True), Ranks(device=gpu))
     with open(folder / "log.csv", newline="") as file:
@@ -82,3 +93,13 @@ def test_each_stage_of_the_prior_and_another_step_after_it(gpu: str, tmp_path: P
             outcome = step(recipe, Swaying(), tmp_path / stage, gpu)
             assert outcome.progress.step == number
         begin = {"begin": str(outcome.weights)}
+
+
+def test_a_step_of_mask_rcnn_and_another_after_it(gpu: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("photoflow.models.mask_rcnn._BACKBONE", "resnet18")
+    monkeypatch.setattr("photoflow.train.mask_rcnn.locate", lambda name: None)
+    entry = entry_of("mask_rcnn")
+    settings = {"network": "v1", "size": "64x64", "batch": "1", "clip": "5", "classes": "square"}
+    for number in (1, 2):
+        outcome = step(entry.made(entry.configured(settings), gpu), Things(), tmp_path, gpu)
+        assert outcome.progress.step == number
