@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--slices", type=int, default=8)
     parser.add_argument("--size", default="128x128")
     parser.add_argument("--batch", default="4")
+    parser.add_argument("--start", type=Path, help="weights that both go on from")
     parser.add_argument("--folder", type=Path, default=Path("runs/adversarial"))
     parser.add_argument("--json", type=Path, default=RESULTS / "adversarial.json", help=".md is written beside")
     options = parser.parse_args()
@@ -57,6 +58,7 @@ def main() -> None:
 def command(options: argparse.Namespace, weight: float, run: Path) -> list[str]:
     """Return the arguments of a slice of training."""
     settings = {"network": "splat_small", "size": options.size, "batch": options.batch, "adversarial": f"{weight:g}"}
+    settings |= {"start": str(options.start)} if options.start else {}
     chosen = [text for name, value in settings.items() for text in ("--set", f"{name}={value}")]
     minutes = ["--minutes", f"{options.minutes / options.slices:g}", "--total", f"{options.minutes:g}"]
     data = ["--data", f"procedural:{options.photos}"]

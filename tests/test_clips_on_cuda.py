@@ -18,6 +18,7 @@ from photoflow.models.generator import FlowGuidedGenerator
 from photoflow.models.ifnet import IFNet
 from photoflow.models.pyramid import PyramidGenerator
 from photoflow.models.raft import RAFT
+from photoflow.motion.optimised import Handles, optimise
 
 MOTIONS = {
     "translate": motion.Translate(dx=20),
@@ -29,6 +30,7 @@ MOTIONS = {
     "poke": motion.Poke(x=80, y=50, dx=15, dy=-5, at=0.2, hold=0.3),
     "drift": motion.Drift(arrows=((20, 60, 40, 60),)),
     "water": motion.Water(),
+    "optimised": motion.Optimised.of(np.stack([np.outer(np.hanning(12), np.hanning(16)) * 0.1] * 2)[None], whole=False),
     "camera": motion.Camera(push=0.1, orbit=0.05),
     "sway-before-camera": motion.Sway() + motion.Camera(pan=0.05),
 }
@@ -89,3 +91,12 @@ def test_networks_draw_on_cuda(name: str, gpu: str, scene: dict[str, np.ndarray]
         for device in ("cpu", gpu)
     )
     assert np.abs(got - wanted).mean() < 1.5
+
+
+def test_a_flow_is_optimised_on_cuda_as_on_the_cpu(gpu: str, scene: dict[str, np.ndarray]) -> None:
+    wanted, got = (
+        optimise(scene["photo"], Handles([(80, 60, 12, 0)]), steps=4, device=device).motion.grids
+        for device in ("cpu", gpu)
+    )
+    assert np.abs(wanted).max() > 0
+    np.testing.assert_allclose(got, wanted, atol=0.05 * np.abs(wanted).max())
