@@ -10,7 +10,7 @@ from photoflow import ops
 from photoflow.models.dis.edge_aware import edge_aware_mean
 
 LATTICE = 1 / 16  # of the grid's longer side: from one anchor to the next
-REACH = 1 / 4  # of the same: how far an anchor's influence reaches where there is no edge
+REACH = 1 / 8  # of the same: how far an anchor's influence reaches where there is no edge
 STEP = 0.2  # in colour that is as far as REACH, see `edge_aware_mean`
 
 

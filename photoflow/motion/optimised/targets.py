@@ -24,6 +24,8 @@ LONGEST = 1024  # pixels: the photo's longer side at which the flow to a second 
 PATCH = 16  # cells; of the patches of a second picture every fifth is held out
 HELD_OUT = 5
 REGION = 16  # cells: the side of a region whose amplitude and direction are the clip's
+FREE = 0.01  # weight of staying at rest, where nothing is known but the handles
+SHARED = 1.0  # weight of staying at the motion that most handles share: the others are of smaller things
 MEASURED = 3.0  # weight of staying near a measured flow: colours alone tell less of it than it knows
 MODES = 3  # of a clip
 MOMENTS = 64  # of a clip's record at which its modes are told
@@ -47,7 +49,7 @@ class Start:
     reach: float
     courses: Array | None = None
     record: float = 0.0
-    rest: float = 0.01
+    rest: float = FREE
 
 
 class Aim(Protocol):
@@ -127,7 +129,7 @@ class HandlesAim:
         self._places, self._wanted, self._cell = places, wanted, canvas.scale[0]
         flow = common_motion(places, wanted, canvas.size)
         left = float((wanted - _sampled(flow, places)).abs().max())
-        self.start = Start(flow, places, max(1.0, left))
+        self.start = Start(flow, places, max(1.0, left), rest=SHARED if flow.any() else FREE)
 
     def miss(self, flow: Tensor, frame: Tensor) -> Tensor:
         return (_sampled(flow, self._places) - self._wanted).square().sum(1).mean()
