@@ -59,7 +59,7 @@ def optimise(
     ] = False,
     preview: Annotated[Path | None, typer.Option(help="Picture of the present state, written now and then.")] = None,
     save_motion: Annotated[Path | None, typer.Option(help="Beside a clip, the motion as a .json file.")] = None,
-    steps: Annotated[int, typer.Option(min=0, help="Of the optimisation, at most.")] = 100,
+    steps: Annotated[int, typer.Option(min=0, help="Of the optimisation, at most.")] = 80,
     seed: Annotated[int, typer.Option(min=0, help="Of the networks' first weights.")] = 0,
     seconds: Seconds = 4.0,
     fps: Fps = 30.0,

@@ -18,7 +18,7 @@ from photoflow.motion.optimised.motion import Optimised
 from photoflow.motion.optimised.networks import AlongEdges, FlowNetwork, FrameNetwork, fused, moved_by
 from photoflow.motion.optimised.targets import Aim, Target
 
-STEPS = 100
+STEPS = 80
 RATE = 3e-3  # of Adam, for the flow; the paper's 1e-3 is for 10 000 steps
 FRAME_RATE = 2e-3
 LOOK = 10  # steps between two looks at the score
