@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -12,8 +11,6 @@ from photoflow.errors import InputError
 from photoflow.models.channels import Layer, State, fixed, resized, widths_in
 from photoflow.models.pruned_splat import PrunedSplatGenerator, layers_of
 from photoflow.models.splat_generator import SplatGenerator
-
-Splat = TypeVar("Splat", bound=SplatGenerator)
 
 
 def prune(network: SplatGenerator, keep: float) -> PrunedSplatGenerator:

@@ -16,8 +16,7 @@ from photoflow.models.dis.edge_aware import edge_aware_mean
 from photoflow.models.vgg import VGG19Features
 from photoflow.weights.loading import locate
 
-FINE = 256  # cells along the photo's longer side: of the flow that is kept, and of the pictures that are drawn
-COARSE = FINE // 2  # of what the networks say
+FINE = 256  # cells along the photo's longer side: of the flow that is kept, and of the pictures that are drawn; the networks speak on half of them
 COMPONENTS = 24  # of VGG-19's 512 channels: the principal ones on this photo
 SCALES = 4  # of the gradient features
 TEXTURE = 1 / 64  # of the longer side: structures of this size are texture, in which nothing ends
@@ -82,8 +81,8 @@ class Canvas:
         Those of VGG-19 (relu4_4, its principal components) where its weights are on this machine, beside colours and
         gradients at several scales, which are all there is elsewhere.
 
-        Source: D-ID, section 3.2.1. Deviation: twelve of VGG-19's sixteen convolutions, as at the end the 7x7 features
-            of the seed say too little of where things are.
+        Source: D-ID, section 3.2.1. Deviation: twelve of VGG-19's sixteen convolutions, as at the end its 7x7 features
+            say too little of where things are.
         """
         found = locate("vgg19")
         parts = [_gradients(self.photo, self.coarse.shape[2:])]
