@@ -16,7 +16,7 @@ from photoflow.models.dis.edge_aware import edge_aware_mean
 from photoflow.models.vgg import VGG19Features
 from photoflow.weights.loading import locate
 
-FINE = 256  # cells along the photo's longer side: of the flow that is kept, and of the pictures that are drawn; the networks speak on half of them
+FINE = 256  # cells along the longer side: of the kept flow and of drawn pictures; the networks speak on half of them
 COMPONENTS = 24  # of VGG-19's 512 channels: the principal ones on this photo
 SCALES = 4  # of the gradient features
 TEXTURE = 1 / 64  # of the longer side: structures of this size are texture, in which nothing ends
