@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,46 @@ from photoflow.models.photomaker.prompt import MarkedPrompt, encode, marked
 from photoflow.portrait import sdxl
 from photoflow.portrait.identity import MOST_PHOTOS, Mixed, id_photo, normalised, stacked
 from photoflow.segment import Segmenter
-from photoflow.segment.faces import FaceFinder, one_face
+from photoflow.segment.faces import Face, FaceFinder, one_face
 from photoflow.weights.loading import WeightsError, find, locate
 from photoflow.weights.registry import REGISTRY
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from photoflow.models.photomaker import IDEncoder
 
 WEIGHTS = "photomaker_v1"
 SIDES = (64, 2048)  # of a portrait, pixels, in eighths
+
+
+@dataclass(frozen=True)
+class Words:
+    """Embeddings of a prompt, (1, L, D) and (1, P), as SDXL's pipeline takes them.
+
+    Args:
+        text, text_pooled: of the text alone.
+        person, person_pooled: with the stacked ID embedding.
+        negative, negative_pooled: of what is not to be seen; None without guidance.
+    """
+
+    text: Tensor
+    text_pooled: Tensor
+    person: Tensor
+    person_pooled: Tensor
+    negative: Tensor | None
+    negative_pooled: Tensor | None
+
+    def with_person(self) -> dict[str, Any]:
+        """Return what the pipeline's loop goes on with once the person is merged in."""
+        import torch
+
+        if self.negative is None or self.negative_pooled is None:
+            return {"prompt_embeds": self.person, "add_text_embeds": self.person_pooled}
+        return {
+            "prompt_embeds": torch.cat([self.negative, self.person]),
+            "add_text_embeds": torch.cat([self.negative_pooled, self.person_pooled]),
+        }
 
 
 class Portraitist:
@@ -72,8 +104,7 @@ class Portraitist:
         Raises:
             WeightsError: the networks are not at hand.
         """
-        folder = sdxl.find_base(self.base, self.fetch)
-        self._weights_file()
+        folder, _ = self._check_at_hand()
         more, precision = self._more(), self._settled_precision(folder, size)
         rate = sdxl.rate(self._device, precision)
         bytes_each = 2 if precision == "bfloat16" else 4
@@ -127,8 +158,12 @@ class Portraitist:
         if not stack or not len(photos):
             raise InputError(f"photos: expected 1 to {MOST_PHOTOS}, got none")
         say = report or (lambda line: None)
+        self._check_at_hand()
+        found = self._with_faces([photo for photo, _ in stack], say)  # before minutes of loading
         pipeline, encoder = self._networks(size)
-        pictures = self._id_photos([photo for photo, _ in stack], encoder.config.side, say)
+        side = encoder.config.side
+        seen = {key: id_photo(rgb, face, side, self._segmenter, say) for key, (rgb, face) in found.items()}
+        pictures = [seen[id(photo)] for photo, _ in stack]
         words = self._embedded(
             pipeline, encoder, halves, negative, pictures, [part for _, part in stack], guidance, say
         )
@@ -168,8 +203,7 @@ class Portraitist:
             from photoflow.models.photomaker import read_photomaker
             from photoflow.models.photomaker.id_encoder import encoder_of
 
-            folder = sdxl.find_base(self.base, self.fetch)
-            path = self._weights_file()
+            folder, path = self._check_at_hand()
             precision = self._settled_precision(folder, size)
             memory = sdxl.needs(folder, size, 2 if precision == "bfloat16" else 4, self._more()).memory
             offload = sdxl.settled_offload(self._offload, self._device, memory)
@@ -185,18 +219,22 @@ class Portraitist:
             self._loaded = pipeline, encoder.to(self._device, getattr(torch, precision)).eval().requires_grad_(False)
         return self._loaded
 
-    def _id_photos(self, photos: Sequence[Any], side: int, say: Callable[[str], None]) -> list[Array]:
-        """Return what the ID encoder sees of each photo; one that stands in the stack several times is cut out once."""
-        done: dict[int, Array] = {}
+    def _check_at_hand(self) -> tuple[Path, Path]:
+        """Return the base's folder and PhotoMaker's file."""
+        return sdxl.find_base(self.base, self.fetch), self._weights_file()
+
+    def _with_faces(self, photos: Sequence[Any], say: Callable[[str], None]) -> dict[int, tuple[Array, Face]]:
+        """Return each photo and its face by the photo's identity: one may stand in the stack several times."""
+        found: dict[int, tuple[Array, Face]] = {}
         for number, photo in enumerate(photos):
-            if id(photo) in done:
+            if id(photo) in found:
                 continue
             name = str(photo) if isinstance(photo, str | Path) else f"photo {number + 1}"
             rgb = read_photo(photo).rgb
             face = one_face(self._faces(rgb), name)
             say(f"{name}: a face of {face.size:.0f} pixels")
-            done[id(photo)] = id_photo(rgb, face, side, self._segmenter, lambda line, name=name: say(f"{name}: {line}"))
-        return [done[id(photo)] for photo in photos]
+            found[id(photo)] = rgb, face
+        return found
 
     def _embedded(
         self,
@@ -217,7 +255,7 @@ class Portraitist:
             say(f"the prompt is too long: '{encoded.dropped}' is not heard")
         guided = guidance > 1
         plain, without, pooled, without_pooled = pipeline.encode_prompt(
-            prompt.text, negative_prompt=negative, do_classifier_free_guidance=guided, device=self._device
+            prompt.text, negative_prompt=negative or None, do_classifier_free_guidance=guided, device=self._device
         )
         like = next(encoder.parameters())
         photos = torch.from_numpy(normalised(pictures))[None].to(like)
@@ -225,34 +263,6 @@ class Portraitist:
         with torch.no_grad():
             person = encoder(photos, encoded.embeds.to(like), encoded.places.to(like.device), parts)
         return Words(plain, pooled, person.to(plain), encoded.pooled.to(pooled), without, without_pooled)
-
-
-class Words:
-    """Embeddings of a prompt, (1, L, D) and (1, P), as SDXL's pipeline takes them.
-
-    Args:
-        text, text_pooled: of the text alone.
-        person, person_pooled: with the stacked ID embedding.
-        negative, negative_pooled: of what is not to be seen; None without guidance.
-    """
-
-    def __init__(
-        self, text: Any, text_pooled: Any, person: Any, person_pooled: Any, negative: Any, negative_pooled: Any
-    ) -> None:
-        self.text, self.text_pooled = text, text_pooled
-        self.person, self.person_pooled = person, person_pooled
-        self.negative, self.negative_pooled = negative, negative_pooled
-
-    def with_person(self) -> dict[str, Any]:
-        """Return what the pipeline's loop goes on with once the person is merged in."""
-        import torch
-
-        if self.negative is None:
-            return {"prompt_embeds": self.person, "add_text_embeds": self.person_pooled}
-        return {
-            "prompt_embeds": torch.cat([self.negative, self.person]),
-            "add_text_embeds": torch.cat([self.negative_pooled, self.person_pooled]),
-        }
 
 
 def _drawn(
@@ -299,6 +309,4 @@ def check_numbers(
         if not least <= value <= most:  # refuses what is no number, too
             raise InputError(f"{name}: expected {least} to {most}, got {value}")
     if any(side % 8 or not SIDES[0] <= side <= SIDES[1] for side in size):
-        raise InputError(
-            f"size: expected multiples of 8 from {SIDES[0]} to {SIDES[1]}, got {size[1]}x{size[0]}"
-        )
+        raise InputError(f"size: expected multiples of 8 from {SIDES[0]} to {SIDES[1]}, got {size[1]}x{size[0]}")

@@ -26,7 +26,7 @@ _SPARE = 1.2  # a GPU needs more than the networks and what they compute
 
 @dataclass(frozen=True)
 class Needs:
-    """What drawing portraits takes.
+    """The means that drawing portraits takes.
 
     Args:
         parameters: of all networks.
@@ -230,7 +230,7 @@ def load(folder: Path, lora: dict[str, Any], device: str, precision: str, offloa
     try:
         with _quiet():
             pipeline = StableDiffusionXLPipeline.from_pretrained(
-                folder, torch_dtype=getattr(torch, precision), variant="fp16" if half else None,
+                folder, dtype=getattr(torch, precision), variant="fp16" if half else None,
                 use_safetensors=True, local_files_only=True, add_watermarker=False,
             )  # fmt: skip
             pipeline.load_lora_weights(dict(lora), adapter_name=_ADAPTER)

@@ -187,8 +187,7 @@ def encoder_of(state: Mapping[str, Tensor], path: Path) -> IDEncoder:
     """Make the ID encoder of a state dict, of the numbers that its shapes tell.
 
     Args:
-        state: as `read_photomaker` returns it. One of another size than PhotoMaker's has heads of the same width, 64
-            channels, or two of them.
+        state: as `read_photomaker` returns it. Heads are of 64 channels, as CLIP's, and at least two.
         path: the file it came from, for messages.
 
     Raises:
