@@ -82,6 +82,7 @@ def portrait(
     from photoflow.io import write_image
     from photoflow.io.credentials import picture_signer
     from photoflow.io.origin import TRAINED
+    from photoflow.models.photomaker.prompt import marked
     from photoflow.motion import parse
     from photoflow.motion.motion import total
     from photoflow.portrait import BASE, Portraitist
@@ -90,6 +91,7 @@ def portrait(
 
     sides, moves = _sides(size), total([parse(text) for text in motion or ["auto"]])
     check_numbers(steps, guidance, start_merge, sides, count, seed)
+    marked(prompt)
     photos = [one for place in photo for one in photos_at(place)]
     others = [mixed(text) for text in mix or ()]
     pictures, clips = numbered(output, count), numbered(animate, count) if animate else []
