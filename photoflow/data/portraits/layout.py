@@ -94,7 +94,7 @@ class Record:
             InputError: the record cannot be written.
         """
         known = self.outcomes.get(step)
-        if known is None or _essence(known) != _essence(outcome):
+        if known is None or essence(known) != essence(outcome):
             kept = STEPS[: STEPS.index(step)]
             self.outcomes = {name: self.outcomes[name] for name in kept if name in self.outcomes}
         self.outcomes[step] = outcome
@@ -106,7 +106,8 @@ class Record:
         write_bytes(made_folder(self.path), text.encode())
 
 
-def _essence(outcome: Outcome) -> Outcome:
+def essence(outcome: Outcome) -> Outcome:
+    """Return that part of an outcome which later steps depend on."""
     return {key: value for key, value in outcome.items() if key not in _BESIDE}
 
 
@@ -121,16 +122,20 @@ def made_folder(file: Path) -> Path:
     return file
 
 
-def identities_in(folder: Path) -> list[Path]:
-    """List the folders of the identities in a folder, in their natural order; links and hidden ones are left out.
+def identities_in(folder: Path, links: bool = False) -> list[Path]:
+    """List the folders of the identities in a folder, in their natural order; hidden ones are left out.
+
+    Args:
+        folder: that holds them.
+        links: whether a link to a folder counts as one.
 
     Raises:
         InputError: no such folder.
     """
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
-    found = (path for path in folder.iterdir() if path.name[0] != "." and path.is_dir() and not path.is_symlink())
-    return sorted(found, key=natural_order)
+    found = (path for path in folder.iterdir() if path.name[0] != "." and path.is_dir())
+    return sorted((path for path in found if links or not path.is_symlink()), key=natural_order)
 
 
 def records_of(identity: Path) -> list[Record]:
