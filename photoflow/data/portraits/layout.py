@@ -98,10 +98,6 @@ class Record:
             kept = STEPS[: STEPS.index(step)]
             self.outcomes = {name: self.outcomes[name] for name in kept if name in self.outcomes}
         self.outcomes[step] = outcome
-        if DROPPED in outcome:
-            for file in (self.image, self.mask):
-                with naming_errors(file):
-                    file.unlink(missing_ok=True)
         text = json.dumps({"source": self.source, **self.outcomes}, indent=1)
         write_bytes(made_folder(self.path), text.encode())
 

@@ -55,8 +55,8 @@ def are_consistent(scores: Array, cut: float) -> npt.NDArray[np.bool_]:
     """Return which faces of an identity are the same person's: those with s_i ≥ mean − cut · δ.
 
     δ is the standard deviation of the group's scores, over N. A score above the mean is no sign of another person and
-    is never cut. No value of N lies more than (N − 1) / √N deviations from their mean: a cut of 8 so needs an identity
-    with at least 66 faces, and drops nothing in a smaller one.
+    is never cut. No value of N lies more than √(N − 1) deviations from their mean: a cut of 8 so needs an identity with
+    at least 66 faces, and drops nothing in a smaller one.
 
     Args:
         scores: (N,), see `sum_scores`.
