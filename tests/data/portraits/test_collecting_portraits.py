@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stand_ins import MODELS, SETTINGS, Captioner, interrupted, models, picture, tree, write_pictures
+from portrait_stand_ins import MODELS, SETTINGS, Captioner, interrupted, models, picture, tree, write_pictures
 
 from photoflow.data.portraits import PortraitFolder
 from photoflow.data.portraits.collecting import begin, collect, status
