@@ -143,7 +143,8 @@ def _collect(steps: Any, folder: Path, models: dict[str, Any], **numbers: Any) -
     from photoflow.data.portraits.table import Settings
 
     def report(line: str) -> None:
-        console.print(line, markup=False, soft_wrap=True)
+        shown = line.encode("utf-8", "backslashreplace").decode()  # a file's name may be no text
+        console.print(shown, markup=False, soft_wrap=True)
 
     settings, called = Settings(**numbers), default_models(**models)
     for step in steps:

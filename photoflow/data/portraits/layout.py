@@ -98,7 +98,7 @@ class Record:
             kept = STEPS[: STEPS.index(step)]
             self.outcomes = {name: self.outcomes[name] for name in kept if name in self.outcomes}
         self.outcomes[step] = outcome
-        text = json.dumps({"source": self.source, **self.outcomes}, indent=1)
+        text = json.dumps({"source": self.source, **self.outcomes})
         write_bytes(made_folder(self.path), text.encode())
 
 
@@ -178,7 +178,9 @@ def free_name(source: str, taken: set[str]) -> str:
         taken: the names that are not, as `str.casefold` gives them: some file systems do not tell A from a.
     """
     path = PurePosixPath(source)
-    stem, whole = (os.fsencode(text)[:_NAME_BYTES].decode("utf-8", "ignore") for text in (path.stem, path.name))
+    stem, whole = (
+        os.fsencode(text)[:_NAME_BYTES].decode("utf-8", "ignore").lstrip(".") for text in (path.stem, path.name)
+    )
     return next(name for name in _candidates(stem or "picture", whole) if name.casefold() not in taken)
 
 

@@ -34,7 +34,7 @@ def sum_scores(embeddings: Array) -> npt.NDArray[np.float64]:
     units = units / np.maximum(np.linalg.norm(units, axis=1, keepdims=True), 1e-12)
     squares = 2 - 2 * units @ units.T
     np.fill_diagonal(squares, 0)
-    return np.asarray(-np.sqrt(np.maximum(squares, 0)).sum(axis=1))
+    return np.asarray(0 - np.sqrt(np.maximum(squares, 0)).sum(axis=1))
 
 
 def best_of_each(scores: Array, pictures: Sequence[int]) -> list[int]:

@@ -91,16 +91,19 @@ def detect(rgb: Array, record: Record, models: Models, settings: Settings) -> Ou
 def embed(rgb: Array, record: Record, models: Models, settings: Settings) -> Outcome:
     """Embed each face."""
     faces = [FoundFace(tuple(face["box"]), face["points"]) for face in record.outcomes["detect"]["faces"]]
-    vectors = [np.asarray(models.embedder(rgb, face), np.float32) for face in faces]
-    return {"embeddings": [[float(f"{value:.9g}") for value in vector.ravel()] for vector in vectors]}
+    vectors = [np.asarray(models.embedder(rgb, face), np.float32).ravel() for face in faces]
+    if not all(np.isfinite(vector).all() and vector.any() for vector in vectors):
+        raise InputError("face: expected an embedding of finite numbers, not all 0")
+    return {"embeddings": [[float(f"{value:.9g}") for value in vector] for vector in vectors]}
 
 
 def verify(records: Sequence[Record], models: Models, settings: Settings) -> Iterator[Outcome]:
     """Choose the identity's face in each picture, and drop the pictures whose face is another person's."""
     faces = [vector for record in records for vector in record.outcomes["embed"]["embeddings"]]
     counts = [len(record.outcomes["embed"]["embeddings"]) for record in records]
-    of_picture = np.repeat(np.arange(len(records)), counts)
-    embeddings = np.array(faces)
+    if len({len(vector) for vector in faces}) > 1:
+        raise InputError(f"{records[0].folder}: expected embeddings of one length, got several")
+    of_picture, embeddings = np.repeat(np.arange(len(records)), counts), np.array(faces)
     chosen = steps.best_of_each(steps.sum_scores(embeddings), of_picture.tolist())
     scores = steps.sum_scores(embeddings[chosen])
     kept = steps.are_consistent(scores, settings.cut)

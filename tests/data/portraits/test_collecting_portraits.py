@@ -10,12 +10,22 @@ from typing import Any
 
 import numpy as np
 import pytest
-from portrait_stand_ins import MODELS, SETTINGS, Captioner, interrupted, models, picture, tree, write_pictures
+from portrait_stand_ins import (
+    MODELS,
+    SETTINGS,
+    Captioner,
+    embedder,
+    interrupted,
+    models,
+    picture,
+    tree,
+    write_pictures,
+)
 
 from photoflow.data.portraits import PortraitFolder
 from photoflow.data.portraits.collecting import begin, collect, status
 from photoflow.data.portraits.layout import STEPS, Record, records_of
-from photoflow.data.portraits.models import Models
+from photoflow.data.portraits.models import FoundFace, Models
 from photoflow.data.portraits.table import Settings
 from photoflow.data.texts import texts_of
 from photoflow.errors import InputError
@@ -193,8 +203,9 @@ def tags(folder: Path, out: Path, captions: list[str], **others: Any) -> list[tu
     def captioner(rgb: np.ndarray, seed: int | None) -> str:
         return given.get(sides.get(rgb.tobytes(), ""), "a man")
 
+    captioner.name = "; ".join(captions)  # type: ignore[attr-defined]
     called = models(captioner=captioner, **others)
-    collect("caption", out, called, replace(SETTINGS, seed=hash(tuple(captions)) % 1000))
+    collect("caption", out, called)
     collect("tag", out, called)
     found = by_name(out, "Ada")
     return [(found[name].outcomes["tag"]["class_word"], found[name].outcomes["tag"]["index"]) for name in given]
@@ -289,6 +300,31 @@ def test_linked_pictures_and_long_names_are_taken(folder: Path, tmp_path: Path) 
     run(pictures, tmp_path / "out")
     assert sorted(by_name(tmp_path / "out", "Ada")) == ["link", "ä" * 100, "ä" * 100 + "-2"]
     assert status(tmp_path / "out")["tag"].passed == 5
+
+
+def test_names_that_are_no_text_are_taken(tmp_path: Path) -> None:
+    identity = tmp_path / "in" / os.fsdecode(b"\xff")
+    write_pictures(tmp_path / "in", {"1.png": PICTURES["Ada/1.png"], "2.png": picture([])})
+    identity.mkdir()
+    for number, name in ((1, b"\xff.png"), (1, b"\xff.a.png"), (2, b"b\xff.png")):
+        (identity / os.fsdecode(name)).write_bytes((tmp_path / "in" / f"{number}.png").read_bytes())
+    said = run(tmp_path / "in", tmp_path / "out")
+    assert len(said) == 1 and said[0].endswith("/b: dropped by detect: no face of at least 16x16 pixels")
+    assert sorted(by_name(tmp_path / "out", identity.name)) == ["a", "b", "picture"]
+    assert run(tmp_path / "in", tmp_path / "out", interrupted(MODELS, 0)) == []
+    assert PortraitFolder(tmp_path / "out", (16, 16)).batch(0, 2)["id_count"].tolist() == [1, 1]
+
+
+def test_embeddings_that_are_no_numbers_drop_a_picture_and_not_its_identity(folder: Path, tmp_path: Path) -> None:
+    def lost(rgb: np.ndarray, face: FoundFace) -> np.ndarray:
+        return embedder(rgb, face) * (np.nan if face.box[3] == 20 else 1)
+
+    said = run(folder, tmp_path / "out", models(embedder=lost))
+    assert [line for line in said if "embed" in line] == [
+        f"Ada/{name}: dropped by embed: cannot be used: face: expected an embedding of finite numbers, not all 0"
+        for name in "12"
+    ]
+    assert status(tmp_path / "out")["tag"].passed == 3
 
 
 @pytest.mark.parametrize("place", ["", "out", ".."])
