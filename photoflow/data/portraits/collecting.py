@@ -37,7 +37,7 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Count:
-    """How far a step has come.
+    """Progress of a step.
 
     Args:
         passed: pictures that it let through.

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from photoflow.data.portraits import find_class_words
-from photoflow.data.portraits.models import FoundFace, Late, default_models, name_of
+from photoflow.data.portraits.default_models import MaskRCNNPeople, default_models
+from photoflow.data.portraits.models import FoundFace, Late, name_of
 from photoflow.data.portraits.parsing import DependencyParser, parser_of, parts_at_words
 from photoflow.weights import WeightsError
 
@@ -154,7 +155,6 @@ def test_faces_and_people_need_weights_too(
 
 
 def test_people_of_mask_rcnn_come_back_at_the_pictures_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    from photoflow.data.portraits.models import MaskRCNNPeople
     from photoflow.models import mask_rcnn
 
     class Network:
