@@ -139,7 +139,7 @@ def _collect(steps: Any, folder: Path, models: dict[str, Any], **numbers: Any) -
     """Take steps, and say of each what came of it."""
     from photoflow.data.portraits.collecting import collect
     from photoflow.data.portraits.collecting import status as counted
-    from photoflow.data.portraits.default_models import default_models
+    from photoflow.data.portraits.defaults import default_models
     from photoflow.data.portraits.models import name_of
     from photoflow.data.portraits.table import Settings
 

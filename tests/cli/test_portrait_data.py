@@ -10,7 +10,7 @@ import pytest
 from command import run
 from portrait_stand_ins import MODELS, interrupted, picture, tree, write_pictures
 
-from photoflow.data.portraits import default_models as chosen
+from photoflow.data.portraits import defaults as chosen
 from photoflow.data.portraits.models import Models
 
 Call = Callable[..., tuple[int, str]]

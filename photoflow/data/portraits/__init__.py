@@ -6,7 +6,7 @@ photos via stacked ID embedding", CVPR 2024, section 3.3.
 
 from photoflow.data.portraits.class_words import find_class_words, with_trigger
 from photoflow.data.portraits.collecting import begin, collect, status
-from photoflow.data.portraits.default_models import default_models
+from photoflow.data.portraits.defaults import default_models
 from photoflow.data.portraits.models import FoundFace, Models
 from photoflow.data.portraits.portrait_folder import Portrait, PortraitFolder
 from photoflow.data.portraits.table import Settings

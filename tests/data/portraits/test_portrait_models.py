@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from photoflow.data.portraits import find_class_words
-from photoflow.data.portraits.default_models import MaskRCNNPeople, default_models
+from photoflow.data.portraits.defaults import MaskRCNNPeople, default_models
 from photoflow.data.portraits.models import FoundFace, Late, name_of
 from photoflow.data.portraits.parsing import DependencyParser, parser_of, parts_at_words
 from photoflow.weights import WeightsError
