@@ -92,6 +92,8 @@ def portrait(
     sides, moves = _sides(size), total([parse(text) for text in motion or ["auto"]])
     check_numbers(steps, guidance, start_merge, sides, count, seed)
     marked(prompt)
+    if motion and not animate:
+        raise InputError("motion: expected --animate CLIP with it, as a picture does not move")
     photos = [one for place in photo for one in photos_at(place)]
     others = [mixed(text) for text in mix or ()]
     pictures, clips = numbered(output, count), numbered(animate, count) if animate else []

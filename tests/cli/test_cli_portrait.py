@@ -90,6 +90,8 @@ def test_names_of_several_files() -> None:
         (["-o", "0.png"], "the output would replace a photo"),
         (["-o", "out.png", "--animate", "out.xyz"], "out.xyz"),
         (["--motion", "fly", "--animate", "out.mp4"], "fly"),
+        (["--motion", "sway"], "motion: expected --animate CLIP with it"),
+        (["--mix", "1.png=-3/-10"], "mix: expected a share of a pool of 1 to 60 photos, such as 3/10"),
         (["--size", "1001"], "multiples of 8"),
         (["--steps", "0"], "steps: expected 1 to 1000, got 0"),
         (["--photo", "nobody.jpg"], "nobody.jpg: no such photo"),
