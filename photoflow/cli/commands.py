@@ -10,6 +10,7 @@ from photoflow.cli import (
     interpolate,
     optimise,
     poke,
+    portrait,
     prepare,
     prune,
     sample,
@@ -20,6 +21,6 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke", "prepare",
-    "prune", "sample", "spectrum", "studio", "train", "weights",
+    "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke", "portrait",
+    "prepare", "prune", "sample", "spectrum", "studio", "train", "weights",
 ]  # fmt: skip
