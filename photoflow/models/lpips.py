@@ -44,9 +44,7 @@ class LPIPS(nn.Module):
 
     def __init__(self, backbone: str | Path | None = None, weights: str | Path | None = None) -> None:
         super().__init__()
-        from torchvision.models import alexnet
-
-        self.features = alexnet(weights=None).features[: _STAGES[-1][1]]
+        self.features = _alexnet()
         if backbone is not None:
             load_weights(self, backbone, rename=_features_alone)
         self.lins = nn.ParameterList(torch.ones(channels) for channels in _CHANNELS)
@@ -78,6 +76,17 @@ class LPIPS(nn.Module):
             share = weights.clamp(min=0) / (seen.shape[2] * seen.shape[3])
             vectors.append((unit * share.sqrt()[:, None, None]).flatten(1).float())
         return torch.cat(vectors, 1)
+
+
+def _alexnet() -> nn.Sequential:
+    """Return AlexNet up to its last ReLU, in torchvision's layout."""
+    kernels = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))  # side, step and margin of each convolution
+    layers: list[nn.Module] = []
+    for (first, _), inputs, outputs, kernel in zip(_STAGES, (3, *_CHANNELS), _CHANNELS, kernels):
+        if first in (2, 5):  # two stages begin with a pooling
+            layers.append(nn.MaxPool2d(3, 2))
+        layers += [nn.Conv2d(inputs, outputs, *kernel), nn.ReLU()]
+    return nn.Sequential(*layers)
 
 
 def _features_alone(state: dict[str, Tensor]) -> dict[str, Tensor]:
