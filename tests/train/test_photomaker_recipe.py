@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,20 @@ def made(base: Path, begin: Path | str, **settings: object) -> Any:
     return ENTRY.made(ENTRY.configured({**TINY, "base": str(base), "begin": str(begin), **texts}), "cpu")
 
 
+@pytest.fixture(scope="module")
+def shared(base: Path, clip: Path) -> Any:
+    """A recipe whose weights no test changes."""
+    return made(base, clip)
+
+
+@pytest.fixture
+def recipe(shared: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The same; what a test sets of it is set back."""
+    for name in ("config", "_noise_in"):
+        monkeypatch.setattr(shared, name, getattr(shared, name))
+    return shared
+
+
 def chance(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
@@ -122,17 +137,16 @@ def _same(one: Path, other: Path) -> bool:
 def test_the_loss_of_one_batch_falls(base: Path, clip: Path) -> None:
     recipe, seen = made(base, clip, rate=1e-2, encoder_rate=1e-3, dropped=0, masked=0), []
     optimiser = recipe.turns[0].optimiser
-    for _ in range(15):
+    for _ in range(10):
         loss = recipe.losses(People().batch(0, 2), chance(), 0.0).losses["noise"]
         loss.backward()
         optimiser.step()
         optimiser.zero_grad()
         seen.append(loss.item())
-    assert seen[-1] < 0.92 * seen[0]
+    assert seen[-1] < 0.95 * seen[0]
 
 
-def test_gradients_are_where_they_belong(base: Path, clip: Path) -> None:
-    recipe = made(base, clip)
+def test_gradients_are_where_they_belong(recipe: Any) -> None:
     terms = recipe.losses(People().batch(0, 2), chance(), 0.0)
     terms.losses["noise"].backward()
     moved = {name for name, value in recipe.ships.named_parameters() if value.grad is not None}
@@ -151,21 +165,19 @@ def test_gradients_are_where_they_belong(base: Path, clip: Path) -> None:
     assert rates == [pytest.approx(1e-4), pytest.approx(1e-5)]
 
 
-def test_the_loss_is_that_of_the_paper(base: Path, clip: Path) -> None:
+def test_the_loss_is_that_of_the_paper(recipe: Any) -> None:
     """The noise's mean squared error, by diffusers' own scheduler; in the person alone where that is drawn."""
     batch = People().batch(0, 2)
     for masked in (0, 1):
-        recipe = made(base, clip, masked=masked, dropped=0)
+        recipe.config = replace(recipe.config, masked=masked, dropped=0)
         seen: dict[str, Any] = {}
-        whole = recipe._unet.forward
 
-        def watched(noisy: Any, step: Any, embeds: Any, kept: Any = seen, call: Any = whole, **more: Any) -> Any:
-            kept.update(noisy=noisy, step=step, embeds=embeds, **more["added_cond_kwargs"])
-            kept["found"] = call(noisy, step, embeds, **more)
-            return kept["found"]
+        def watched(_: Any, given: Any, more: Any, out: Any, kept: Any = seen) -> None:
+            kept.update(noisy=given[0], step=given[1], embeds=given[2], found=out.sample, **more["added_cond_kwargs"])
 
-        recipe._unet.forward = watched
+        hook = recipe._unet.register_forward_hook(watched, with_kwargs=True)
         terms = recipe.losses(batch, chance(), 0.0)
+        hook.remove()
         left = recipe._base.scheduler.alphas_cumprod[seen["step"]][:, None, None, None]
         spread = recipe._vae.encode(2 * batch["image"] - 1).latent_dist
         again = chance()
@@ -174,7 +186,7 @@ def test_the_loss_is_that_of_the_paper(base: Path, clip: Path) -> None:
         )
         noise = (seen["noisy"] - left.sqrt() * latents) / (1 - left).sqrt()
         assert noise.std() == pytest.approx(1, abs=0.1)
-        wrong = (seen["found"].sample - noise).square()
+        wrong = (seen["found"] - noise).square()
         inside = functional.interpolate(batch["mask"], wrong.shape[2:])
         wanted = (wrong * inside).mean() if masked else wrong.mean()
         torch.testing.assert_close(terms.losses["noise"], wanted, rtol=1e-3, atol=1e-4)
@@ -182,16 +194,16 @@ def test_the_loss_is_that_of_the_paper(base: Path, clip: Path) -> None:
         assert seen["embeds"].shape == (2, 77, sum(WIDTHS))
 
 
-def test_texts_and_persons_are_dropped_as_often_as_it_is_said(base: Path, clip: Path) -> None:
-    recipe = made(base, clip, dropped=0.25, masked=0.5)
+def test_texts_and_persons_are_dropped_as_often_as_it_is_said(recipe: Any) -> None:
+    recipe.config = replace(recipe.config, dropped=0.25, masked=0.5)
     counted = {"dropped": 0, "whole": 0}
     nothing = recipe._empty[0]
 
-    def unet(noisy: torch.Tensor, step: torch.Tensor, embeds: torch.Tensor, **_: Any) -> Any:
+    def noise_in(noisy: torch.Tensor, step: torch.Tensor, embeds: torch.Tensor, pooled: torch.Tensor) -> Any:
         counted["dropped"] += sum(bool(torch.equal(one, nothing[0])) for one in embeds)
-        return type("Out", (), {"sample": torch.full_like(noisy, 1e3)})
+        return torch.full_like(noisy, 1e3)
 
-    recipe._unet.forward = unet
+    recipe._noise_in = noise_in
     batch, draws = People().batch(0, 8), 20
     batch["mask"] = torch.zeros_like(batch["mask"])
     for number in range(draws):
@@ -202,8 +214,8 @@ def test_texts_and_persons_are_dropped_as_often_as_it_is_said(base: Path, clip: 
     assert recipe._empty[0].abs().max() == 0 and recipe._empty[1].abs().max() == 0  # as SDXL's guidance has it
 
 
-def test_the_person_takes_the_class_words_places(base: Path, clip: Path) -> None:
-    recipe, batch = made(base, clip), People().batch(0, 2)
+def test_the_person_takes_the_class_words_places(recipe: Any) -> None:
+    batch = People().batch(0, 2)
     none = torch.zeros(2, dtype=torch.bool)
     with torch.no_grad():
         embeds, pooled = recipe._conditions(recipe.ships.id_encoder, batch, none)
@@ -245,6 +257,8 @@ def test_half_precision_learns_too(base: Path, clip: Path, tmp_path: Path) -> No
     before = {name: value.clone() for name, value in recipe.ships.named_parameters()}
     train(recipe, People(), tmp_path / "run", Plan(steps=2), Console(quiet=True))
     assert all(value.isfinite().all() for value in recipe.ships.parameters())
+    rates = [group["lr"] for group in recipe.turns[0].optimiser.param_groups]
+    assert rates == [pytest.approx(1e-4), pytest.approx(1e-5)]
     name = "id_encoder.fuse_module.mlp1.fc1.weight"
     assert not torch.equal(recipe.ships.get_parameter(name), before[name])
 
@@ -268,8 +282,6 @@ def test_what_is_wrong_is_said_in_one_line(base: Path, clip: Path, tmp_path: Pat
                 ENTRY.recipe.needs, 1, "cpu", 1)  # fmt: skip
     with pytest.raises(InputError, match="data bare: expected batches with image, mask, caption"):
         feed.take(0)
-    from dataclasses import replace
-
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(id_encoder.SIZES, "v1", replace(ENCODER, projections=(16, 32)))
         with pytest.raises(WeightsError, match="expected prompts of width 48, as the ID encoder v1 has them, got 40"):
