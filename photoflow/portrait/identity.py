@@ -15,12 +15,12 @@ import numpy as np
 from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.io import PICTURES, natural_order
+from photoflow.models.photomaker.pixels import MEAN
 from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.segment.faces import Face
 
 MARGIN = 3.0  # sides of the square around a face, in the larger side of its box: the face has a ninth of it or more
-MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's pictures, RGB
-DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+_LEAST_OF_FACE = 0.5  # of its box is the person's
 MOST_PHOTOS = 60  # in a stack: a prompt has 77 tokens
 T = TypeVar("T")
 
@@ -132,17 +132,25 @@ def id_photo(
     """
     square, (left, top) = _square(photo, face)
     if segmenter is not None:
-        x, y = face.box[0] + face.box[2] / 2 - left, face.box[1] + face.box[3] / 2 - top
-        try:
-            found = segmenter(square, points=[(x, y)])
-            mask = found.subjects[0].mask[..., None]
-            grey = 255 * np.asarray(MEAN, np.float32)
-            square = (mask * square + (1 - mask) * grey + 0.5).astype(np.uint8)
-        except NoSubjectError:
-            if say:
-                say("the person does not stand out from the background, which is left in")
+        mask = _person(square, (face.box[0] - left, face.box[1] - top, *face.box[2:]), segmenter)
+        if mask is None and say:
+            say("the person does not stand out from the background, which is left in")
+        elif mask is not None:
+            square = (mask * square + (1 - mask) * 255 * np.asarray(MEAN, np.float32) + 0.5).astype(np.uint8)
     shrinks = side < square.shape[0]
     return np.asarray(cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC))
+
+
+def _person(square: Array, box: tuple[int, int, int, int], segmenter: Segmenter) -> Array | None:
+    """Return the mask of the person with the face in a box, (H, W, 1) in [0, 1]; None: it has not most of the face."""
+    left, top, width, height = box
+    try:
+        found = segmenter(square, points=[(left + width / 2, top + height / 2)])
+    except NoSubjectError:
+        return None
+    mask = found.subjects[0].mask
+    inside = mask[max(top, 0) : top + height, max(left, 0) : left + width]
+    return mask[..., None] if inside.mean() > _LEAST_OF_FACE else None
 
 
 def _square(photo: Array, face: Face) -> tuple[Array, tuple[int, int]]:
@@ -153,10 +161,3 @@ def _square(photo: Array, face: Face) -> tuple[Array, tuple[int, int]]:
     x = min(max(round(left + wide / 2 - side / 2), 0), width - side)
     y = min(max(round(top + high / 2 - side / 2), 0), height - side)
     return photo[y : y + side, x : x + side], (x, y)
-
-
-def normalised(pictures: Sequence[Array]) -> Array:
-    """Return pictures, each uint8 (S, S, 3), as CLIP takes them: float32 (N, 3, S, S)."""
-    stack = np.stack(pictures).astype(np.float32) / 255
-    scaled = (stack - np.asarray(MEAN, np.float32)) / np.asarray(DEVIATION, np.float32)
-    return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))

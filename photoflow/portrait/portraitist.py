@@ -13,9 +13,10 @@ from photoflow.arrays import Array
 from photoflow.device import settled_device
 from photoflow.errors import InputError
 from photoflow.io import read_photo
+from photoflow.models.photomaker.pixels import normalised
 from photoflow.models.photomaker.prompt import MarkedPrompt, encode, marked
 from photoflow.portrait import sdxl
-from photoflow.portrait.identity import MOST_PHOTOS, Mixed, id_photo, normalised, stacked
+from photoflow.portrait.identity import MOST_PHOTOS, Mixed, id_photo, stacked
 from photoflow.segment import Segmenter
 from photoflow.segment.faces import Face, FaceFinder, one_face
 from photoflow.weights.loading import WeightsError, find, locate

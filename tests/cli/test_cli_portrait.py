@@ -46,7 +46,8 @@ def test_a_portrait_and_its_clip(draw: Any, photos: list[Path], tmp_path: Path) 
     picture = read_photo(tmp_path / "out.png").rgb
     first = next(iter(VideoReader(tmp_path / "out.mp4")))
     assert picture.shape == first.shape == (64, 64, 3)
-    assert np.abs(picture.astype(float) - first).mean() < 12
+    blocks = [one.reshape(4, 16, 4, 16, 3).mean((1, 3)) for one in (picture, first)]  # what is finer is noise
+    assert np.abs(blocks[0] - blocks[1]).max() < 8
 
 
 def test_several_people_and_several_pictures(draw: Any, photos: list[Path], tmp_path: Path) -> None:
