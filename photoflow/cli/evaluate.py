@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from photoflow.cli.animate import motion_files
 from photoflow.cli.app import AcceptLicence, Device, Offline, Read, app, check_files, console, weights_files
@@ -313,7 +313,9 @@ def show_table(result: Evaluation) -> None:
         return ("[bold]" if is_best(means, method, metric) else "") + number(metric, means[method].get(metric))
 
     if result.task == "portraits":
-        table = Table("method", *map(label, metrics), title=f"portraits of {result.scores.samples} people")
+        table = Table(Column("method", overflow="fold"), title=f"portraits of {result.scores.samples} people")
+        for title in map(label, metrics):  # a terminal of 80 columns shows every word and number
+            table.add_column(title, width=max(6, *map(len, title.split())))
         for method in means:
             table.add_row(escape(method), *(cell(method, metric) for metric in metrics))
     else:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from rich.console import Console
@@ -17,6 +19,7 @@ from torch.nn import functional
 from photoflow.data.texts import texts_as_tensor
 from photoflow.errors import InputError
 from photoflow.models.photomaker import id_encoder, read_photomaker, write_photomaker
+from photoflow.portrait.identity import normalised
 from photoflow.train import log
 from photoflow.train.feed import Feed
 from photoflow.train.loop import Outcome, train
@@ -226,6 +229,25 @@ def test_the_person_takes_the_class_words_places(recipe: Any) -> None:
     assert torch.equal(changed, same) and pooled.shape == (2, WIDTHS[1])
     differ = (embeds != changed).any(2)
     assert not differ[0].any() and differ[1].nonzero().flatten().tolist() == [3]  # start, a, man, man
+
+
+def test_photos_are_what_a_portrait_is_made_from(recipe: Any) -> None:
+    pictures = np.random.default_rng(0).integers(0, 256, (2, ENCODER.side, ENCODER.side, 3)).astype(np.uint8)
+    seen = recipe._photos(torch.from_numpy(pictures).permute(0, 3, 1, 2)[None] / 255)
+    torch.testing.assert_close(seen[0], torch.from_numpy(normalised(list(pictures))))
+
+
+def test_a_sheet_shows_the_network_that_it_is_asked_for(recipe: Any) -> None:
+    batch, other = People().batch(0, 2), copy.deepcopy(recipe.ships)
+    with torch.no_grad():
+        own = recipe.picture(recipe.ships, batch)
+        for value in other.lora_weights.parameters():
+            value += 0.5
+        shown = recipe.picture(other, batch)
+        again = recipe.picture(recipe.ships, batch)
+    columns = own.shape[1] // 4
+    assert np.array_equal(own, again) and np.array_equal(own[:, : 3 * columns], shown[:, : 3 * columns])
+    assert not np.array_equal(own, shown)
 
 
 def test_it_goes_on_from_a_photomaker(base: Path, tmp_path: Path) -> None:
