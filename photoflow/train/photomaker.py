@@ -20,6 +20,7 @@ from photoflow.data.portraits import find_class_words
 from photoflow.data.texts import texts_of
 from photoflow.errors import InputError
 from photoflow.models.photomaker import IDEncoder
+from photoflow.models.photomaker.pixels import DEVIATION, MEAN
 from photoflow.models.photomaker.prompt import MarkedPrompt, encode
 from photoflow.train.config import TrainingConfig
 from photoflow.train.loop import settled_precision
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
     from photoflow.data import Batch
 
-_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of CLIP's pictures, RGB
-_DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 _SHOWN = 0.5  # share of the noising after which a sheet shows what the network takes a picture for
 
 
@@ -248,7 +247,7 @@ class PhotoMakerRecipe(Recipe):
         flat = photos.flatten(0, 1).float()
         if flat.shape[-1] != side:
             flat = nn.functional.interpolate(flat, (side, side), mode="bilinear", antialias=True)
-        mean, deviation = (flat.new_tensor(one).view(3, 1, 1) for one in (_MEAN, _DEVIATION))
+        mean, deviation = (flat.new_tensor(one).view(3, 1, 1) for one in (MEAN, DEVIATION))
         normal: Tensor = ((flat - mean) / deviation).unflatten(0, (photos.shape[0], photos.shape[1]))
         return normal
 

@@ -13,13 +13,14 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors import safe_open
+from safetensors.torch import load_file
 from tiny_sdxl import ENCODER, SIDE, WIDTHS, saved_pipeline, tiny_photomaker, tiny_pipeline
 from torch.nn import functional
 
 from photoflow.data.texts import texts_as_tensor
 from photoflow.errors import InputError
 from photoflow.models.photomaker import id_encoder, read_photomaker, write_photomaker
-from photoflow.portrait.identity import normalised
+from photoflow.models.photomaker.pixels import normalised
 from photoflow.train import log
 from photoflow.train.feed import Feed
 from photoflow.train.loop import Outcome, train
@@ -149,7 +150,7 @@ def test_the_loss_of_one_batch_falls(base: Path, clip: Path) -> None:
     assert seen[-1] < 0.95 * seen[0]
 
 
-def test_gradients_are_where_they_belong(recipe: Any) -> None:
+def test_gradients_are_where_they_belong(recipe: Any, clip: Path) -> None:
     terms = recipe.losses(People().batch(0, 2), chance(), 0.0)
     terms.losses["noise"].backward()
     moved = {name for name, value in recipe.ships.named_parameters() if value.grad is not None}
@@ -160,6 +161,10 @@ def test_gradients_are_where_they_belong(recipe: Any) -> None:
     assert {id(value) for value in recipe.turns[0].network.parameters()} == {
         id(value) for name, value in recipe.ships.named_parameters() if name in moved
     }
+    known = load_file(clip / "model.safetensors")
+    for name, value in recipe.ships.id_encoder.state_dict().items():
+        assert name not in known or torch.equal(value, known[name])
+    assert {"visual_projection.weight", "vision_model.post_layernorm.weight"} <= known.keys()
     ours = {id(value) for value in recipe.ships.parameters()}
     for network in (recipe._unet, recipe._vae, recipe._base.text_encoder, recipe._base.text_encoder_2):
         others = [value for value in network.parameters() if id(value) not in ours]
@@ -226,6 +231,9 @@ def test_the_person_takes_the_class_words_places(recipe: Any) -> None:
         changed, _ = recipe._conditions(recipe.ships.id_encoder, batch, none)
         batch["id_images"][:, 3] = 0.5  # nobody has a fourth
         same, _ = recipe._conditions(recipe.ships.id_encoder, batch, none)
+        nothing = recipe._conditions(recipe.ships.id_encoder, batch, torch.tensor([False, True]))
+    assert all(one[1].abs().max() == 0 and torch.equal(one[0], whole[0]) for one, whole in zip(nothing, (same, pooled)))
+    assert pooled[1].abs().max() > 0
     assert torch.equal(changed, same) and pooled.shape == (2, WIDTHS[1])
     differ = (embeds != changed).any(2)
     assert not differ[0].any() and differ[1].nonzero().flatten().tolist() == [3]  # start, a, man, man
