@@ -11,6 +11,7 @@ from photoflow.cli import (
     optimise,
     poke,
     portrait,
+    portrait_data,
     prepare,
     prune,
     sample,
@@ -22,5 +23,5 @@ from photoflow.cli import (
 
 __all__ = [
     "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke", "portrait",
-    "prepare", "prune", "sample", "spectrum", "studio", "train", "weights",
+    "portrait_data", "prepare", "prune", "sample", "spectrum", "studio", "train", "weights",
 ]  # fmt: skip

@@ -79,6 +79,10 @@ def portrait(
 
     Only of people who agreed to it. The pictures are marked as made by a trained algorithm.
     """
+    from photoflow.io import write_image
+    from photoflow.io.credentials import picture_signer
+    from photoflow.io.origin import TRAINED
+    from photoflow.models.photomaker.prompt import marked
     from photoflow.motion import parse
     from photoflow.motion.motion import total
     from photoflow.portrait import BASE, Portraitist
@@ -87,11 +91,13 @@ def portrait(
 
     sides, moves = _sides(size), total([parse(text) for text in motion or ["auto"]])
     check_numbers(steps, guidance, start_merge, sides, count, seed)
+    marked(prompt)
     photos = [one for place in photo for one in photos_at(place)]
     others = [mixed(text) for text in mix or ()]
     pictures, clips = numbered(output, count), numbered(animate, count) if animate else []
     _check_outputs([*photos, *(one for other in others for one in other.photos)], pictures, clips)
     console.print(f"portrait: {TERMS}", markup=False, soft_wrap=True)
+    sign = picture_signer(TRAINED, lambda line: console.print(f"portrait: {line}", markup=False, soft_wrap=True))
     artist = Portraitist(base or BASE, weights, device=device, precision=precision, offload=offload, fetch=fetch)
     console.print(artist.estimate(steps, count, sides), markup=False, soft_wrap=True)
     with _bar(steps * count) as (advance, report):
@@ -100,7 +106,7 @@ def portrait(
             size=sides, seed=seed, count=count, report=report, progress=advance,
         )  # fmt: skip
         for number, (path, picture) in enumerate(zip(pictures, drawn)):
-            write_generated(path, picture)
+            write_image(path, picture, source_type=TRAINED, sign=sign)
             report(f"{path}: seed {seed + number}")
     for picture_path, clip_path in zip(pictures, clips):
         _animate(picture_path, clip_path, moves, device, fetch)
@@ -155,13 +161,6 @@ def _check_outputs(photos: Sequence[Path], pictures: Sequence[Path], clips: Sequ
     for path in clips:
         check_clip_output(path, False)
     check_files({"a photo": photos}, [*pictures, *clips])
-
-
-def write_generated(path: Path, picture: object) -> None:
-    """Write a picture that is marked as made by a trained algorithm."""
-    from photoflow.io import write_image
-
-    write_image(path, picture)  # type: ignore[arg-type]
 
 
 def _animate(picture: Path, clip: Path, motion: Motion, device: str, fetch: bool) -> None:

@@ -127,10 +127,11 @@ class Portraitist:
         report: Callable[[str], None] | None = None,
         progress: Callable[[], None] | None = None,
     ) -> Iterator[Array]:
-        """Draw portraits, one after the other.
+        """Draw portraits, one after the other, as they are asked for: nothing is done before the first is.
 
         Args:
             photos: of the person, paths or whatever `photoflow.io.read_photo` takes, at least one; each shows one face.
+                A single path will do.
             prompt: text with the word img after the word for the person: "portrait of a woman img in the rain".
             negative: what is not to be seen.
             mix: other people to be mixed in.
@@ -155,6 +156,7 @@ class Portraitist:
         """
         check_numbers(steps, guidance, start_merge, size, count, seed)
         halves = marked(prompt)
+        photos = [photos] if isinstance(photos, str | Path) else photos
         stack = stacked(list(photos), [(list(one.photos), one) for one in mix])
         if not stack or not len(photos):
             raise InputError(f"photos: expected 1 to {MOST_PHOTOS}, got none")

@@ -14,7 +14,7 @@ from portrait_fixtures import faces, photos, tiny
 
 from photoflow.cli.portrait import mixed, numbered
 from photoflow.errors import InputError
-from photoflow.io import VideoReader, read_photo
+from photoflow.io import VideoReader, read_photo, source_type_of
 
 __all__ = ["faces", "photos", "tiny"]  # fixtures
 
@@ -38,7 +38,7 @@ def draw(
 
 def test_a_portrait_and_its_clip(draw: Any, photos: list[Path], tmp_path: Path) -> None:
     code, said = draw("--photo", photos[0], "--photo", photos[1], "-o", "out.png", "--animate", "out.mp4",
-                      "--motion", "translate dx=4", "--motion", "camera")  # fmt: skip
+                      "--motion", "camera push=0.02")  # fmt: skip
     assert code == 0, said
     lines = said.splitlines()
     assert "only of people who agreed" in lines[0] and "a portrait of 3 steps: about" in lines[1]
@@ -46,6 +46,7 @@ def test_a_portrait_and_its_clip(draw: Any, photos: list[Path], tmp_path: Path) 
     picture = read_photo(tmp_path / "out.png").rgb
     first = next(iter(VideoReader(tmp_path / "out.mp4")))
     assert picture.shape == first.shape == (64, 64, 3)
+    assert [source_type_of(tmp_path / name) for name in ("out.png", "out.mp4")] == ["trainedAlgorithmicMedia"] * 2
     blocks = [one.reshape(4, 16, 4, 16, 3).mean((1, 3)) for one in (picture, first)]  # what is finer is noise
     assert np.abs(blocks[0] - blocks[1]).max() < 8
 
@@ -58,6 +59,7 @@ def test_several_people_and_several_pictures(draw: Any, photos: list[Path], tmp_
     code, said = draw("--photo", folder, "--mix", f"{photos[2]}=0.4", "--count", 2, "--seed", 5, "-o", "a.webp")
     assert code == 0, said
     assert "a-1.webp: seed 5" in said and "a-2.webp: seed 6" in said and said.count("a face of") == 3
+    assert source_type_of(tmp_path / "a-2.webp") == "trainedAlgorithmicMedia"
     assert {one.name for one in tmp_path.glob("*.webp")} == {"a-1.webp", "a-2.webp"}
 
 
