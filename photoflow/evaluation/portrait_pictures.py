@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from photoflow.data.portraits.class_words import PLURALS, TRIGGER
+from photoflow.data.portraits.class_words import PLURALS
 from photoflow.data.portraits.layout import is_below
 from photoflow.errors import InputError, shown
 from photoflow.evaluation.folders import check_folder, pictures_in
 from photoflow.io import natural_order
+from photoflow.models.photomaker.prompt import TRIGGER
 
 LIST = "portraits.jsonl"
 CLASS_FILE = "class_word.txt"
