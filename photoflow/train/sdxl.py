@@ -103,11 +103,13 @@ def begin_with(begin: str, encoder: IDEncoder, residuals: nn.Module) -> None:
     Raises:
         WeightsError: it is not at hand or does not fit.
     """
+    from diffusers.utils.state_dict_utils import convert_unet_state_dict_to_peft
+
     if begin in REGISTRY or Path(begin).expanduser().is_file():
         path = find(begin, offline=True)
         weights = read_photomaker(path)
         fit(encoder, weights.id_encoder, path)
-        fit(residuals, weights.lora, path)
+        fit(residuals, convert_unet_state_dict_to_peft(weights.lora), path)  # published: "….processor.to_q_lora.down"
         return
     from transformers import CLIPVisionModelWithProjection
 

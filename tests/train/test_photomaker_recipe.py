@@ -258,9 +258,18 @@ def test_a_sheet_shows_the_network_that_it_is_asked_for(recipe: Any) -> None:
     assert not np.array_equal(own, shown)
 
 
-def test_it_goes_on_from_a_photomaker(base: Path, tmp_path: Path) -> None:
+def _published(name: str) -> str:
+    """The name that the published file has for a residual."""
+    matrix, _, half = name.removesuffix(".weight").rpartition(".")
+    layer, _, which = matrix.removesuffix(".0").rpartition(".")
+    return f"{layer}.processor.{which}_lora.{'down' if half == 'lora_A' else 'up'}.weight"
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_it_goes_on_from_a_photomaker(base: Path, tmp_path: Path, published: bool) -> None:
     weights = tiny_photomaker()
-    write_photomaker(tmp_path / "first.safetensors", weights, {})
+    written = {_published(name): value for name, value in weights.lora.items()} if published else weights.lora
+    write_photomaker(tmp_path / "first.safetensors", replace(weights, lora=written), {})
     recipe = made(base, tmp_path / "first.safetensors")
     state = recipe.ships.state_dict()
     assert torch.equal(
@@ -268,7 +277,7 @@ def test_it_goes_on_from_a_photomaker(base: Path, tmp_path: Path) -> None:
     )
     assert all(torch.equal(state[f"lora_weights.{name}"], value) for name, value in weights.lora.items())
     pipeline = tiny_pipeline()
-    pipeline.load_lora_weights(weights.lora)
+    pipeline.load_lora_weights(dict(written))
     batch = People().batch(0, 1)
     embeds, pooled = recipe._conditions(recipe.ships.id_encoder, batch, torch.zeros(1, dtype=torch.bool))
     noisy, step = torch.randn(1, 4, 8, 8, generator=chance()), torch.tensor([300])
