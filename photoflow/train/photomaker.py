@@ -8,7 +8,7 @@ FOLDER is what `photoflow portrait-data` made; SDXL and CLIP are at hand, or sai
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from photoflow.data.portraits import find_class_words
+from photoflow.data.portraits import PortraitFolder, find_class_words
 from photoflow.data.texts import texts_of
 from photoflow.errors import InputError
 from photoflow.models.photomaker import IDEncoder
@@ -26,14 +26,14 @@ from photoflow.train.config import TrainingConfig
 from photoflow.train.loop import settled_precision
 from photoflow.train.pictures import sheet
 from photoflow.train.recipe import Recipe, Terms, Turn
-from photoflow.train.sdxl import add_residuals, begin_with, load_base
+from photoflow.train.sdxl import Residuals, add_residuals, begin_with, load_base
 from photoflow.weights.registry import WeightsError
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from photoflow.data import Batch
+    from photoflow.data import Batch, Source
 
 _SHOWN = 0.5  # share of the noising after which a sheet shows what the network takes a picture for
 
@@ -86,6 +86,12 @@ class PhotoMakerConfig(TrainingConfig):
         if self.size[0] % 8 or self.size[1] % 8:
             raise InputError(f"size: expected multiples of 8, got {self.size[0]}x{self.size[1]}")
 
+    def for_data(self, sources: Sequence[Source]) -> PhotoMakerConfig:
+        for source in sources:
+            if not isinstance(source, PortraitFolder):  # said before SDXL is loaded
+                raise InputError(f"data: expected portraits:FOLDER, got {source.name}")
+        return self
+
 
 PRESETS = {"v1": PhotoMakerConfig()}
 
@@ -98,7 +104,7 @@ class Weights(nn.Module):
         residuals: the second, see `photoflow.train.sdxl.add_residuals`.
     """
 
-    def __init__(self, id_encoder: IDEncoder, residuals: nn.Module) -> None:
+    def __init__(self, id_encoder: IDEncoder, residuals: Residuals) -> None:
         super().__init__()
         self.id_encoder, self.lora_weights = id_encoder, residuals
 

@@ -65,7 +65,7 @@ def load_base(base: str, dtype: torch.dtype) -> Any:
     return pipeline
 
 
-def add_residuals(unet: Any, rank: int) -> nn.Module:
+def add_residuals(unet: Any, rank: int) -> Residuals:
     """Add residuals of low rank to all attention matrices of a UNet, at first 0: W + B A.
 
     Args:
@@ -91,7 +91,7 @@ def add_residuals(unet: Any, rank: int) -> nn.Module:
     return _nested(found)
 
 
-def begin_with(begin: str, encoder: IDEncoder, residuals: nn.Module) -> None:
+def begin_with(begin: str, encoder: IDEncoder, residuals: Residuals) -> None:
     """Load what a training begins with.
 
     Args:
@@ -132,9 +132,13 @@ def _known(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, 
     return {name: value for name, value in state.items() if name in own}
 
 
-def _nested(parameters: Mapping[str, nn.Parameter]) -> nn.Module:
+class Residuals(nn.Module):
+    """Parameters of a UNet's residuals, and nothing that is computed with them."""
+
+
+def _nested(parameters: Mapping[str, nn.Parameter]) -> Residuals:
     """Return a module whose parameters have these names, points and all."""
-    root = nn.Module()
+    root = Residuals()
     for name, parameter in parameters.items():
         *path, last = name.split(".")
         place = root

@@ -285,7 +285,7 @@ def test_it_goes_on_from_a_photomaker(base: Path, tmp_path: Path, published: boo
     with torch.no_grad():
         wanted = pipeline.unet(noisy, step, embeds, added_cond_kwargs=more).sample
         torch.testing.assert_close(recipe._noise_in(noisy, step, embeds, pooled), wanted)
-    with pytest.raises(WeightsError, match="should have the shape"):
+    with pytest.raises(WeightsError, match=r"expected the weights of Residuals, .* should have the shape"):
         made(base, tmp_path / "first.safetensors", rank=2)
 
 
@@ -315,6 +315,8 @@ def test_what_is_wrong_is_said_in_one_line(base: Path, clip: Path, tmp_path: Pat
         made(base, clip, layers=3)
     with pytest.raises(InputError, match=r"masked: expected a share from 0 to 1, got 2\.0"):
         ENTRY.configured(TINY | {"masked": "2"})
+    with pytest.raises(InputError, match="data: expected portraits:FOLDER, got people"):
+        ENTRY.configured(TINY).for_data([People()])
     with pytest.raises(InputError, match="recompute: expected 0 or 1, got 2"):
         ENTRY.configured(TINY | {"recompute": "2"})
     feed = Feed(type("Bare", (), {"name": "bare", "batch": lambda *_: {"image": torch.zeros(1)}})(),
