@@ -141,7 +141,7 @@ def _nested(parameters: Mapping[str, nn.Parameter]) -> Residuals:
     root = Residuals()
     for name, parameter in parameters.items():
         *path, last = name.split(".")
-        place = root
+        place: nn.Module = root
         for part in path:
             if part not in place._modules:
                 place.add_module(part, nn.Module())
