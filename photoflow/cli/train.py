@@ -28,7 +28,8 @@ def train(
         typer.Option(
             help="procedural[:FOLDER of photos], chairs:FOLDER, photos:FOLDER, video:FOLDER, "
             "spectral:FOLDER of clips or spectral:procedural[:FOLDER of photos], masks:FOLDER (images/NAME.jpg and "
-            "masks/NAME.png or masks/CLASS/NAME.png) or coco:FILE[:FOLDER]; of several, one is drawn per batch.",
+            "masks/NAME.png or masks/CLASS/NAME.png), coco:FILE[:FOLDER] or portraits:FOLDER (of photoflow "
+            "portrait-data); of several, one is drawn per batch.",
             show_default=False,
         ),
     ],

