@@ -24,6 +24,7 @@ from photoflow.segment import Segmenter
 from photoflow.segment.selection import transparency
 from photoflow.stage import Stage
 from photoflow.stage.depth_finder import DepthFinder
+from photoflow.stage.face_finder import FaceLandmarks
 from photoflow.stage.file import is_stage_file
 from photoflow.stage.judgement import aimed, chooses, needs_regions, resolved
 from photoflow.stage.plan import assign, cameras_of, completed, parts_of
@@ -100,6 +101,7 @@ class Animator:
         self._networks: dict[str, Any] = {}
         self._device = device
         self._find_depth = DepthFinder(self._settled_device)
+        self._find_faces = FaceLandmarks(offline)
         if isinstance(segmenter, str):
             segmenter = Segmenter(device=device, offline=offline, method=segmenter)
         self.segmenter = segmenter
@@ -233,6 +235,7 @@ class Animator:
             stage.find_regions()
         chosen = any(chooses(part) for _, part in parts)
         parts = resolved(parts, stage, self._chosen["renderer"] == "splat")
+        parts = self._find_faces(parts, stage, subject, progress)
         cameras, others = cameras_of(parts)
         if chosen and all(name is not None for name, _ in others):
             subject = 1  # it is said by then for which layer each is

@@ -50,6 +50,18 @@ class InPlaceField(MotionField):
         """
 
 
+class DrawnField(InPlaceField):
+    """A field of what moves inside a thing, over which something of it slides: lids over an eye.
+
+    One displacement cannot say that, so it draws the thing itself. `flow` says where each pixel goes all the same: what
+    is covered is pressed together there.
+    """
+
+    @abstractmethod
+    def draw(self, picture: Tensor, t: float) -> Tensor:
+        """Return a picture of the region at rest, (1, C, H, W) float32, as it is at time `t`, seconds: the same."""
+
+
 class AffineField(MotionField):
     """A field that is an affine map of the region at every moment: shifts, rotations, scalings.
 

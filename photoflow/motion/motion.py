@@ -45,6 +45,8 @@ class Motion(ABC):
     in_place: ClassVar[bool] = False
     # True where the picture's border does not hold the subject: it goes away as a whole, or a hand pulls it.
     leaves: ClassVar[bool] = False
+    # True for a motion of what is inside a thing (a face), which the thing carries along when it moves; a `DrawnField`.
+    inside: ClassVar[bool] = False
     # True for a motion of the camera, which acts on the whole picture and on no layer.
     views: ClassVar[bool] = False
 
@@ -142,6 +144,10 @@ class Changed(Motion):
     @property
     def everywhere(self) -> bool:
         return self.motion.everywhere
+
+    @property
+    def inside(self) -> bool:  # type: ignore[override]
+        return self.motion.inside
 
     @property
     def leaves(self) -> bool:  # type: ignore[override]

@@ -15,8 +15,10 @@ from torch import Tensor
 
 from photoflow import ops
 from photoflow.arrays import Array
-from photoflow.motion import Motion, MotionField, Scene
+from photoflow.motion import DrawnField, Motion, MotionField, Scene, Translate
+from photoflow.motion.field import SumField
 from photoflow.motion.looped import looped
+from photoflow.motion.motion import summands, total
 from photoflow.motion.pinned import PinnedField, pin_weights
 from photoflow.motion.scene import moments
 from photoflow.render.continuation import Margins, continued
@@ -134,6 +136,8 @@ class SubjectLayer:
     colours themselves would blur them anew at every fraction of a pixel, and the sharpness would
     pulse with the motion.
 
+    What moves inside it (a face) is drawn on it first, and carried along.
+
     A subject that the picture's border cuts off is held there, unless its motion takes it away as a whole: then it
     is continued beyond the border with its own texture.
 
@@ -162,13 +166,19 @@ class SubjectLayer:
     ) -> None:  # fmt: skip
         self.motion, self.name, self.like, self._part = motion, name, like, part
         self._timing = scale, seconds, loop, device
+        self._inside_it = [part for part in summands(motion) if part.inside]
+        others = [part for part in summands(motion) if not part.inside]
+        self._whole = motion if not self._inside_it else total(others) if others else Translate(dx=0, dy=0)
         self._drawn = drawn = drawn or Cutout.of(rgb, alpha)
         self._alone, self._holds, self._blueprint = (rgb, alpha), weights, blueprint
         side = int(max(np.subtract(drawn.box[2:], drawn.box[:2])))
         self.step = step = max(GRID, min(side // SKETCHED, COARSEST))
         self._sketched = spanned(drawn.box, step)
         self._sketch = self._free_field(self._sketched, step)
-        reach = _reach(_travel(self._held(self._sketch, self._sketched, step), seconds) * step)
+        travel = _travel(self._held(self._sketch, self._sketched, step), seconds)
+        for inner in self._inner_fields(self._sketched, step):
+            travel = travel + _travel(inner, seconds)
+        reach = _reach(travel * step)
         pins = pin_weights(alpha, max(reach)) if border_pins and not motion.leaves else None
         if pins is not None:
             self._holds = pins if weights is None else weights * pins
@@ -201,8 +211,18 @@ class SubjectLayer:
 
     def field_over(self, region: Box, step: int) -> MotionField:
         """Return its planned motion over a region, on a grid of every `step`th pixel, and in such steps."""
+        whole, inner = self._carrying(region, step), self._inner_fields(region, step)
+        return SumField([whole, *inner]) if inner else whole
+
+    def _carrying(self, region: Box, step: int) -> MotionField:
+        """Return the same without what moves inside the subject."""
         drawn_before = region == self._sketched and step == self.step
         return self._held(self._sketch if drawn_before else self._free_field(region, step), region, step)
+
+    def _inner_fields(self, region: Box, step: int) -> list[DrawnField]:
+        """Return how what is inside the subject moves, over such a grid."""
+        fields = [part.field(self.scene(region, step)) for part in self._inside_it]
+        return [field for field in fields if isinstance(field, DrawnField)]
 
     def holds_over(self, region: Box, step: int) -> Array | None:
         """Return how freely each node of such a grid moves, float32 (h, w) in [0, 1]; None: nothing is held."""
@@ -212,7 +232,7 @@ class SubjectLayer:
 
     def _free_field(self, region: Box, step: int) -> MotionField:
         scene = self.scene(region, step)
-        field = self.motion.field(scene)
+        field = self._whole.field(scene)
         return looped(field, scene.seconds) if scene.loop else field
 
     def _held(self, field: MotionField, region: Box, step: int) -> MotionField:
@@ -228,7 +248,11 @@ class SubjectLayer:
 
     @cached_property
     def _planned(self) -> MotionField:
-        return self.field_over(self.region, GRID)
+        return self._carrying(self.region, GRID)
+
+    @cached_property
+    def _inner(self) -> list[DrawnField]:
+        return self._inner_fields(self.region, 1)
 
     @cached_property
     def _rgba(self) -> Tensor:
@@ -299,6 +323,8 @@ class SubjectLayer:
         return self._mask[self._inside[0], self._inside[1]]
 
     def _draw(self, rgba: Tensor, t: float) -> tuple[Tensor, Window]:
+        for inner in self._inner:
+            rgba = inner.draw(rgba, t)
         flow = self.field.flow(t)[None]
         nodes, inside, window = self._visible(flow[0])
         back = self._inverse(flow)[:, :, nodes[0], nodes[1]].mul(-GRID)
@@ -346,7 +372,10 @@ class SubjectLayer:
         return (rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2])
 
     def flow(self, t: float) -> tuple[Tensor, Window]:
-        flow = _dense(self.field.flow(t)[None])[0] * GRID * self._mask
+        flow = _dense(self.field.flow(t)[None])[0] * GRID
+        for inner in self._inner:
+            flow = flow + inner.flow(t)
+        flow = flow * self._mask
         return flow[:, self._inside[0], self._inside[1]], self._window
 
 

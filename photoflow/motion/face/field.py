@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from photoflow.motion.face.lids import Lids
 from photoflow.motion.face.shapes import Shape, Window, closing, looking, places
-from photoflow.motion.field import InPlaceField, MotionField
+from photoflow.motion.field import DrawnField, MotionField
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -36,7 +36,7 @@ class Move:
     amount: Amount
 
 
-class FaceField(InPlaceField):
+class FaceField(DrawnField):
     """Displacements of a face: those of its lids and eyes, and those of the head, which carries them along.
 
     What is at p in the photo goes to p + E(p) + H(p + E(p)), with E the displacement of the eyes and H the head's.
@@ -171,14 +171,16 @@ class _Eye:
     def of(cls, lids: Lids, size: tuple[int, int], device: str) -> _Eye:
         import torch
 
-        shapes = (shape and _Placed.of(shape, device) for shape in (closing(lids, size), looking(lids, size)))
+        closed, look = (
+            None if shape is None else _Placed.of(shape, device) for shape in (closing(lids, size), looking(lids, size))
+        )
         left, right, above, below = (side + 2 * NEAR * lids.half for side in lids.reach)
         near = places(lids.axes, size, lids.centre, (left, right, above, below))
         if near is not None:
             window, *where = near
             u, v = (torch.from_numpy(part.astype("float32")).to(device) for part in where)
-            return cls(lids, *shapes, (window, u, v))
-        return cls(lids, *shapes, None)
+            return cls(lids, closed, look, (window, u, v))
+        return cls(lids, closed, look, None)
 
     def look_behind(self, source: Tensor, closed: float, look: float) -> tuple[Window, Tensor, Tensor] | None:
         """Change the places that pixels show, (2, H, W), in the eye, and return those of the upper lid over it.

@@ -14,8 +14,8 @@ from photoflow.segment.faces.mesh import LOWER
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Of the opening of an eye: how far the lower lid rises, the edge of the upper lid that it carries along, what above that
-# moves as one with it, the lashes, and what of the lower lid it covers, as landmarks are not so exact.
+# Of the opening of an eye: how far the lower lid rises, the edge of the upper lid that it carries along, the lashes
+# above, which move as one with it, and what of the lower lid it covers, as landmarks are not so exact.
 RISE, EDGE, LASHES, COVER = 0.08, 0.06, 0.15, 0.1
 GAP = 0.02  # of the opening: what remains between closed lids where all that is between them is pressed together
 SKIN = (0.5, 2.4)  # of the largest opening: the least and the most of the skin above that is drawn down
@@ -89,14 +89,18 @@ class Lids:
         above = self.skin + LASHES * self.most - float(self.upper.min())
         return self.half, self.half, above, float(self.lower.max()) + BELOW * self.most
 
+    def at(self, u: Array) -> tuple[Array, Array]:
+        """Return where the upper and the lower lid are at places u, pixels."""
+        along = np.linspace(-self.half, self.half, TABLE)
+        return np.interp(u, along, self.upper), np.interp(u, along, self.lower)
+
     def closing(self, u: Array, v: Array) -> Array:
         """Return how far down places move until the lids are closed, pixels; what is between these is pressed together.
 
         Args:
             u, v: places in the photo, pixels; they broadcast.
         """
-        along = np.linspace(-self.half, self.half, TABLE)
-        upper, lower = (np.interp(u, along, table) for table in (self.upper, self.lower))
+        upper, lower = self.at(u)
         opening = lower - upper
         come, risen = (1 - RISE - EDGE - GAP) * opening, RISE * opening
         lashes, edge = upper - LASHES * opening, upper + EDGE * opening
@@ -111,8 +115,7 @@ class Lids:
         Args:
             u, v: places in the photo, pixels; they broadcast.
         """
-        along = np.linspace(-self.half, self.half, TABLE)
-        upper, lower = (np.interp(u, along, table) for table in (self.upper, self.lower))
+        upper, lower = self.at(u)
         from_lids = np.minimum(v - upper, lower - v) / np.maximum(RIM * (lower - upper), 1e-6)
         radius, off = 2 * IRIS * self.half, np.abs(u - self.iris)
         room = self.half - radius + np.where(u < self.iris, self.iris, -self.iris)
@@ -148,18 +151,16 @@ class Lids:
 
     def _looked(self, u: Tensor, v: Tensor, look: float, upper: Tensor, lower: Tensor) -> Tensor:
         """Return how far from the left what is at places comes in a look, pixels."""
-        radius, shift = 2 * IRIS * self.half, 2 * LOOK * self.half * look
+        radius = 2 * IRIS * self.half
         fading = ((v - upper).minimum(lower - v) / (RIM * (lower - upper)).clamp_min(1e-6)).clamp(0, 1)
-        shift = shift * fading
-        # The iris is about `middle` then; between it and a corner what is seen is as much wider as it has gone.
-        middle = self.iris + shift
-        off = u - middle
-        room = self.half - radius + self.iris * ((off < 0) * 2.0 - 1)
-        now = (self.half - radius + middle * ((off < 0) * 2.0 - 1)).clamp_min(1e-6)
-        outside = ((off.abs() - radius) / now).clamp(0, 1)
-        there = self.iris + off.sign() * (radius + outside * room)
-        from_iris = off.abs() <= radius
-        return (shift * from_iris + (u - there) * ~from_iris) * (fading > 0)
+        shift = fading * (2 * LOOK * self.half * look)
+        # The middle of the iris is there then, and between it and a corner the white is as much narrower or wider.
+        off = u - (self.iris + shift)
+        side = (off < 0) * 2.0 - 1
+        before, now = self.half - radius + side * self.iris, self.half - radius + side * (self.iris + shift)
+        white = ((off.abs() - radius) / now.clamp_min(1e-6)).clamp(0, 1)
+        there = self.iris + off.sign() * (radius + white * before)
+        return (off.abs() <= radius) * shift + (off.abs() > radius) * (fading > 0) * (u - there)
 
     def _lid(self, table: Array, u: Tensor) -> Tensor:
         """Return a curve of a lid at places u, pixels."""

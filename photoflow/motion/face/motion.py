@@ -37,6 +37,7 @@ class Face(Motion):
     """
 
     name: ClassVar[str] = "face"
+    inside: ClassVar[bool] = True
     blink: float = 1.0
     turn: float = 1.0
     breath: float = 1.0

@@ -72,7 +72,7 @@ def blinks(rate: float, seconds: float, loop: bool, seed: int) -> Callable[[floa
         since -= (EARLIEST + (LATEST - EARLIEST) * parts.chance(number)[0]) * parts.length
         if since < CLOSES + STAYS:
             return smoothstep(since / CLOSES)
-        return (1 - smoothstep((since - CLOSES - STAYS) / OPENS)) ** 1.5  # quick at first, then slow
+        return float((1 - smoothstep((since - CLOSES - STAYS) / OPENS)) ** 1.5)  # quick at first, then slow
 
     return closed
 

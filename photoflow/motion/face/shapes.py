@@ -94,7 +94,8 @@ def turn(face: Features, size: tuple[int, int]) -> tuple[Shape | None, Shape | N
     def relief(u: Array, v: Array) -> Array:
         off = (u / (1.3 * half_width)) ** 2 + (v / (1.3 * half_height)) ** 2
         tip = ((u - nose[0]) ** 2 + (v - nose[1]) ** 2) / (0.35 * half_width) ** 2
-        return half_width * ANGLE * (0.8 * np.clip(1 - off, 0, 1) ** 1.5 + 0.3 * np.exp(-tip) * np.clip(1 - off, 0, 1))
+        front = np.clip(1 - off, 0, 1)
+        return np.asarray(half_width * ANGLE * (0.8 * front**1.5 + 0.3 * np.exp(-tip) * front))
 
     reach = (1.3 * half_width, 1.3 * half_width, 1.3 * half_height, 1.3 * half_height)
     aside = laid(face.axes, size, face.centre, reach, lambda u, v: (relief(u, v), np.zeros_like(u)))
