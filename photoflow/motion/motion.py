@@ -213,6 +213,15 @@ class On(Changed):
         return self.motion.field(scene)
 
 
+def divided(motion: Motion) -> tuple[Motion, list[Motion]]:
+    """Return how a thing moves as a whole, nothing where it does not, and what moves inside it."""
+    parts = summands(motion)
+    others = tuple(part for part in parts if not part.inside)
+    if len(others) == len(parts):
+        return motion, []
+    return Scaled(0.0, parts[0]) if not others else total(others), [part for part in parts if part.inside]
+
+
 def total(motions: Sequence[Motion]) -> Motion:
     """Return the sum of at least one motion; a single one as it is."""
     return reduce(add, motions)

@@ -15,8 +15,7 @@ from photoflow.arrays import Array
 from photoflow.motion import DrawnField, InPlaceField, Motion, Scene
 from photoflow.motion.within import WithinField
 from photoflow.render.cutout import crop, support
-from photoflow.render.layered import coarse
-from photoflow.render.region import Window
+from photoflow.render.region import Window, coarse
 
 CELL = 0.12  # of the picture's longest side: from one patch that changes over to the next
 SPREAD = 0.5  # how far apart in weight the first and the last patch change over
