@@ -171,13 +171,13 @@ class SubjectLayer:
         self.step = step = max(GRID, min(side // SKETCHED, COARSEST))
         self._sketched = spanned(drawn.box, step)
         self._sketch = self._free_field(self._sketched, step)
-        fields = self._held(self._sketch, self._sketched, step), *self._inner_over(self._sketched, step)
-        reach = _reach(np.sum([_travel(field, seconds) for field in fields], axis=0) * step)
-        pins = pin_weights(alpha, max(reach)) if border_pins and not motion.leaves else None
+        travel = _travel(self._held(self._sketch, self._sketched, step), seconds) * step
+        inner = [_travel(field, seconds) * step for field in self._inner_over(self._sketched, step)]
+        pins = pin_weights(alpha, max(_reach(travel))) if border_pins and not motion.leaves else None
         if pins is not None:
             self._holds = pins if weights is None else weights * pins
         self._extend = None if pins is not None else extend or partial(continued, rgb, alpha)
-        self.region = swept(drawn.box, reach, alpha.shape, GRID)
+        self.region = swept(drawn.box, _reach(np.sum([travel, *inner], axis=0)), alpha.shape, GRID)
         self._window, self._inside = windows(self.region, alpha.shape)
 
     @property

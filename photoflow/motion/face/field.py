@@ -14,7 +14,7 @@ from photoflow.motion.field import DrawnField, MotionField
 if TYPE_CHECKING:
     from torch import Tensor
 
-MOST = 4.0  # times its extent: the farthest that a movement goes, however it is scaled; beyond it the face would fold
+MOST = 3.0  # times its extent: the farthest that a movement goes, however it is scaled; beyond it the face would fold
 ROUNDS = 4  # of the inversion: displacements of a head are small and smooth, and each leaves a fraction of the error
 NEAR = 1.0  # of an eye's width: how far the head may have carried the eye from its place in the photo
 
@@ -133,7 +133,7 @@ class FaceField(DrawnField):
             return None
         total = torch.zeros((2, *self._size), device=self._device)
         for eye in self._eyes:
-            for placed, amount in ((eye.closing, closed), (eye.looking, look)):
+            for placed, amount in ((eye.closing, closed), (eye.looking, (1 - closed) * look)):
                 if placed is not None:
                     placed.add_to(total, amount)
         return total

@@ -22,7 +22,8 @@ _EYE = len(RIGHT_EYE)
 
 # Of a face of which the eyes, the nose and the mouth are known alone, in distances of the pupils.
 HALF_WIDTH, HALF_HEIGHT = 1.1, 1.5
-OPEN = 0.14  # of an eye's width: it is closed if it is less open than that
+LEAST = 1.0  # pixels: what is smaller has no direction
+OPEN = 0.12  # of an eye's width: it is closed if its lids are nearer to each other than that
 ASIDE = 0.45  # of the face's half width, by which the nose is beside the middle: the head is turned too far to blink
 
 
@@ -76,7 +77,7 @@ class Features:
             Eye(self.points[_EYE * side :][:_EYE], self.points[2 * _EYE + side], self.points[2 * _EYE + 2 + side])
             for side in (0, 1)
         ]
-        return tuple(eye for eye in both if openness(eye) > OPEN)
+        return tuple(eye for eye in both if self._is_open(eye))
 
     @cached_property
     def pupils(self) -> Array:
@@ -99,7 +100,8 @@ class Features:
     def axes(self) -> Array:
         """Return the unit vectors to the right of the face as it is seen, and down it, (2, 2)."""
         across = self.pupils[1] - self.pupils[0]
-        across = across / max(float(np.hypot(*across)), 1e-6)
+        length = float(np.hypot(*across))
+        across = across / length if length > LEAST else np.array([1.0, 0.0])
         return np.stack([across, (-across[1], across[0])])
 
     @cached_property
@@ -115,22 +117,21 @@ class Features:
     @cached_property
     def half(self) -> tuple[float, float]:
         """Return half the width and half the height of the face, pixels."""
+        apart = float(np.hypot(*(self.pupils[1] - self.pupils[0])))
+        width, height = HALF_WIDTH * apart, HALF_HEIGHT * apart
         if self.is_known:
             forehead, chin, right, left = self.points[-4:]
-            return float(abs((left - right) @ self.axes[0])) / 2, float(abs((chin - forehead) @ self.axes[1])) / 2
-        apart = float(np.hypot(*(self.pupils[1] - self.pupils[0])))
-        return HALF_WIDTH * apart, HALF_HEIGHT * apart
+            width, height = abs((left - right) @ self.axes[0]) / 2, abs((chin - forehead) @ self.axes[1]) / 2
+        return max(float(width), LEAST), max(float(height), LEAST)
 
     @property
     def _aside(self) -> float:
         """Return how far the nose is beside the middle of the face, in its half width."""
-        return float((self.nose - self.centre) @ self.axes[0]) / max(self.half[0], 1e-6)
+        return float((self.nose - self.centre) @ self.axes[0]) / self.half[0]
 
-
-def openness(eye: Eye) -> float:
-    """Return the largest distance of an eye's lids, in its width."""
-    outer, inner = eye.contour[0], eye.contour[LOWER - 1]
-    width = max(float(np.hypot(*(inner - outer))), 1e-6)
-    across = (inner - outer) / width
-    off = (eye.contour - outer) @ (-across[1], across[0])
-    return float(off.max() - off.min()) / width
+    def _is_open(self, eye: Eye) -> bool:
+        """Return whether the lids are apart, in the middle between the corners."""
+        places = (eye.contour - eye.contour[0]) @ self.axes.T
+        width = float(abs(places[LOWER - 1, 0]))
+        opening = places[LOWER // 2, 1] - places[LOWER + LOWER // 2 - 1, 1]
+        return bool(width > LEAST and OPEN < opening / width < 1)

@@ -23,7 +23,7 @@ BROW = 0.7  # of the distance from the lid to the eyebrow: the skin that is draw
 BELOW = 1.0  # of the largest opening: the skin below that yields to the lower lid
 LOOK = 0.07  # of an eye's width: the farthest that a look goes
 IRIS = 0.2  # of an eye's width: the radius of an iris
-RIM = 0.15  # of the opening, in which a look fades towards the lids
+RIM = 0.2  # of the opening, in which a look fades towards the lids
 TABLE = 129  # places along an eye at which its lids are known
 
 

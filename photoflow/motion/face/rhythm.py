@@ -14,6 +14,7 @@ BLINKS = 3.5  # seconds from one blink to the next, on average
 CLOSES, STAYS, OPENS = 0.1, 0.05, 0.24  # seconds of a blink
 EARLIEST, LATEST = 0.25, 0.55  # of the time for a blink, when it begins
 LOOKS = 1.7  # seconds for which a look stays
+NEAREST = 0.4  # of the farthest look: any nearer one would hardly be seen
 JUMP = 0.06  # seconds in which the eyes go from one look to the next
 FIRST, SECOND = 5.2, 2.9  # seconds of the waves of which a turn of the head is the sum
 BREATHS, SMILES = 4.0, 7.0  # seconds
@@ -83,7 +84,8 @@ def looks(seconds: float, loop: bool, seed: int) -> Callable[[float], float]:
 
     def place(number: int) -> float:
         first = number % parts.count == 0 if parts.count else number == 0
-        return 0.0 if first else 2 * parts.chance(number)[1] - 1
+        side, far = parts.chance(number)
+        return 0.0 if first else math.copysign(NEAREST + (1 - NEAREST) * far, side - 0.5)
 
     def looking(t: float) -> float:
         number, since = parts.at(t)
