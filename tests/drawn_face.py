@@ -26,10 +26,10 @@ def landmarks(openness: float = 1.0, nose: float = 0.0) -> tuple[tuple[float, fl
     """All 43 landmarks; the nose may be so many pixels beside the middle."""
     outline = CENTRE + np.array([[0, -1], [0, 1], [-1, 0], [1, 0]]) * HALF
     parts = [
-        contour(EYES[0], True, openness), contour(EYES[1], False, openness), EYES, EYES - (0, 17), [NOSE + (nose, 0)],
+        contour(EYES[0], True, openness), contour(EYES[1], False, openness), EYES, EYES - (0, 17), NOSE[None] + (nose, 0),
         MOUTH, outline,
     ]  # fmt: skip
-    return tuple((float(x), float(y)) for x, y in np.concatenate(parts))
+    return tuple((round(float(x), 1), round(float(y), 1)) for x, y in np.concatenate(parts))
 
 
 def five() -> tuple[tuple[float, float], ...]:

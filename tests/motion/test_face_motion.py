@@ -225,9 +225,13 @@ def test_landmarks_of_any_kind_give_displacements():
         points = rng.uniform(-1, 1, ((5, 43)[number % 2], 2)) * 10.0 ** rng.uniform(0.5, 5)
         if number % 3 == 0:
             points[:, number % 2] = points[0, 0]
-        moving = Face(landmarks=points.tolist(), **FULL).field(Scene(np.ones((30, 40), np.float32), loop=number % 5 > 0))
+        moving = Face(landmarks=points.tolist(), **FULL).field(
+            Scene(np.ones((30, 40), np.float32), loop=number % 5 > 0)
+        )
         for t in (0.0, -1.3, 1.8):
-            assert torch.isfinite(moving.flow(t)).all() and torch.isfinite(moving.draw(torch.ones(1, 4, 30, 40), t)).all()
+            assert (
+                torch.isfinite(moving.flow(t)).all() and torch.isfinite(moving.draw(torch.ones(1, 4, 30, 40), t)).all()
+            )
 
 
 def test_eyes_are_clear_where_skin_is_above_them_and_something_dark_in_them():
