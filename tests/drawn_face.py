@@ -25,10 +25,8 @@ def contour(centre: np.ndarray, right: bool, openness: float = 1.0) -> np.ndarra
 def landmarks(openness: float = 1.0, nose: float = 0.0) -> tuple[tuple[float, float], ...]:
     """All 43 landmarks; the nose may be so many pixels beside the middle."""
     outline = CENTRE + np.array([[0, -1], [0, 1], [-1, 0], [1, 0]]) * HALF
-    parts = [
-        contour(EYES[0], True, openness), contour(EYES[1], False, openness), EYES, EYES - (0, 17), NOSE[None] + (nose, 0),
-        MOUTH, outline,
-    ]  # fmt: skip
+    eyes = contour(EYES[0], True, openness), contour(EYES[1], False, openness)
+    parts = [*eyes, EYES, EYES - (0, 17), NOSE[None] + (nose, 0), MOUTH, outline]
     return tuple((round(float(x), 1), round(float(y), 1)) for x, y in np.concatenate(parts))
 
 

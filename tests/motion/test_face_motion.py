@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import drawn_face as drawn
 import numpy as np
 import pytest
@@ -61,7 +63,7 @@ def test_the_photo_is_the_first_moment_to_the_bit(loop):
 def test_the_end_of_a_loop_leads_into_its_beginning():
     moving = field(**FULL)
     flows = [moving.flow(t) for t in np.arange(0, 4, 1 / 30).tolist()]
-    steps = [float((b - a).abs().max()) for a, b in zip(flows, flows[1:])]
+    steps = [float((b - a).abs().max()) for a, b in pairwise(flows)]
     assert float((moving.flow(4.0) - flows[0]).abs().max()) < 1e-5
     assert float((flows[-1] - flows[0]).abs().max()) <= max(steps)
     for t in (-3.7, 0.9, 1e6):
@@ -225,13 +227,11 @@ def test_landmarks_of_any_kind_give_displacements():
         points = rng.uniform(-1, 1, ((5, 43)[number % 2], 2)) * 10.0 ** rng.uniform(0.5, 5)
         if number % 3 == 0:
             points[:, number % 2] = points[0, 0]
-        moving = Face(landmarks=points.tolist(), **FULL).field(
-            Scene(np.ones((30, 40), np.float32), loop=number % 5 > 0)
-        )
+        small = Scene(np.ones((30, 40), np.float32), loop=number % 5 > 0)
+        moving = Face(landmarks=points.tolist(), **FULL).field(small)
         for t in (0.0, -1.3, 1.8):
-            assert (
-                torch.isfinite(moving.flow(t)).all() and torch.isfinite(moving.draw(torch.ones(1, 4, 30, 40), t)).all()
-            )
+            shown = moving.draw(torch.ones(1, 4, 30, 40), t)
+            assert torch.isfinite(moving.flow(t)).all() and torch.isfinite(shown).all()
 
 
 def test_eyes_are_clear_where_skin_is_above_them_and_something_dark_in_them():

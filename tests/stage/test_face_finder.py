@@ -1,4 +1,4 @@
-"""Faces that move: looked for in the photo, put on their layers; a stand-in finds the drawn face, the networks a real one."""
+"""Faces that move: looked for in the photo, and put on their layers; a stand-in finds the face that is drawn."""
 
 from __future__ import annotations
 
