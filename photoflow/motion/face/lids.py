@@ -166,7 +166,7 @@ class Lids:
         """Return a curve of a lid at places u, pixels."""
         import torch
 
-        values = torch.as_tensor(table, dtype=torch.float32).to(u.device)
+        values = torch.as_tensor(table, dtype=torch.float32).to(u.device, non_blocking=True)
         at = ((u / self.half + 1) / 2 * (TABLE - 1)).clamp(0, TABLE - 1)
         low = at.floor().clamp_max(TABLE - 2)
         first, second = values[low.long()], values[low.long() + 1]
