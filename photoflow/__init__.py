@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from photoflow.animator import Animator
     from photoflow.clip import Clip
     from photoflow.completion import Inpainter
+    from photoflow.portrait import Portraitist
     from photoflow.stage import Stage
 
 __version__ = "0.1.0"
 __all__ = [
-    "Animator", "Clip", "Inpainter", "InputError", "Stage", "__version__", "build_info", "io", "motion", "ops",
-    "segment", "stage", "viz",
+    "Animator", "Clip", "Inpainter", "InputError", "Portraitist", "Stage", "__version__", "build_info", "io", "motion",
+    "ops", "segment", "stage", "viz",
 ]  # fmt: skip
 
 
@@ -49,6 +50,7 @@ _HOMES = {
     "Animator": "photoflow.animator",
     "Clip": "photoflow.clip",
     "Inpainter": "photoflow.completion",
+    "Portraitist": "photoflow.portrait",
     "Stage": "photoflow.stage",
 }
 _ROOMS = ("io", "motion", "ops", "segment", "stage", "viz")

@@ -16,6 +16,7 @@ from photoflow.deprecated import old_names
 from photoflow.device import check_device, settled_device, torch_loading
 from photoflow.errors import InputError
 from photoflow.io import read_photo
+from photoflow.io.origin import COMPOSITE
 from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Motion
@@ -263,7 +264,10 @@ class Animator:
             played = None
             renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
         moves = total([one if name is None else one.on(name) for name, one in parts])
-        return Clip(renderer, stage.photo, moving, fps, count, moves, loop, played)
+        source_type = stage.source_type
+        if source_type is not None and (behind is not None or stage.plate is not None):
+            source_type = COMPOSITE
+        return Clip(renderer, stage.photo, moving, fps, count, moves, loop, played, source_type)
 
     def _prepared(
         self,
@@ -276,7 +280,7 @@ class Animator:
     ) -> Stage:
         """Return a stage with the layers that are said, or found; with `everything`, none is looked for."""
         picture = read_photo(photo)
-        stage = Stage.of(over_white(picture), size, self.segmenter)
+        stage = Stage.of(over_white(picture), size, self.segmenter, source_type=picture.source_type)
         if behind is not None:
             stage.know_clip(behind)
         if (layers is None or _only_holds(layers)) and (cut := transparency(picture)) is not None:

@@ -64,14 +64,15 @@ class Clip(Sequence[Array]):
         loop: whether its end leads into its beginning.
         played: returns the renderer whose layers a player gets, in which what stays is cut out, too; None: it is the
             one that draws.
+        source_type: of a photo that a network made, see `photoflow.io.Photo`; the clip's files say the same.
     """
 
     def __init__(
         self, renderer: Renderer, photo: Array, mask: Array, fps: float, count: int, motion: Motion, loop: bool = True,
-        played: Callable[[], Renderer] | None = None,
+        played: Callable[[], Renderer] | None = None, source_type: str | None = None,
     ) -> None:  # fmt: skip
         self.renderer, self.photo, self.mask, self.fps, self._count = renderer, photo, mask, fps, count
-        self.motion, self.loop, self._played = motion, loop, played
+        self.motion, self.loop, self._played, self.source_type = motion, loop, played, source_type
 
     def __len__(self) -> int:
         return self._count
@@ -135,6 +136,8 @@ class Clip(Sequence[Array]):
     ) -> None:
         """Write the clip to a file.
 
+        Where the photo's file says that a network made it, so does the clip's; but for an .html.
+
         Args:
             path: .mp4, .webm, .gif, .apng, .html, or a folder (no suffix) for a png a frame. What stands
                 there is replaced once the new file is whole, and only then. An .html is one page that needs nothing
@@ -153,7 +156,7 @@ class Clip(Sequence[Array]):
         palette = list(self._drawn(self._spread(8), alpha)) if str(path).lower().endswith(".gif") else None
         with VideoWriter(
             path, self.width, self.height, self.fps, quality=quality, alpha=alpha, palette=palette,
-            gpu=self.renderer.device.type == "cuda",
+            gpu=self.renderer.device.type == "cuda", source_type=self.source_type,
         ) as out:  # fmt: skip
             for frame in self._drawn(range(self._count), alpha):
                 out.write(frame)

@@ -10,6 +10,8 @@ from photoflow.cli import (
     interpolate,
     optimise,
     poke,
+    portrait,
+    portrait_data,
     prepare,
     prune,
     sample,
@@ -20,6 +22,6 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke", "prepare",
-    "prune", "sample", "spectrum", "studio", "train", "weights",
+    "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke", "portrait",
+    "portrait_data", "prepare", "prune", "sample", "spectrum", "studio", "train", "weights",
 ]  # fmt: skip

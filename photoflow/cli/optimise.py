@@ -99,7 +99,7 @@ def optimise(
         if motion_file:
             motion.save(motion_file)
         if is_clip and generated:
-            _write_generated(found, output, frames, fps, loop, quality, advance)
+            _write_generated(found, output, frames, fps, loop, quality, advance, stage.source_type)
         elif is_clip:
             clip = animator.animate(stage, motion, seconds=seconds, fps=fps, loop=loop, report=report)
             clip.save(output, quality=quality, progress=advance)
@@ -174,7 +174,10 @@ def _stage_of(
     elif layers or wanted.handles:
         stage = animator.prepare(source, size=parse_size(size), layers=layers, report=report)
     else:
-        stage = Stage.of(over_white(read_photo(source)), parse_size(size), animator.segmenter)
+        picture = read_photo(source)
+        stage = Stage.of(
+            over_white(picture), parse_size(size), animator.segmenter, source_type=picture.source_type
+        )  # fmt: skip
     places = [(x * stage.scale, y * stage.scale) for x, y, *_ in wanted.places()]
     for layer in stage.layers:
         if layer.given or (places and _holds(layer, places)):
@@ -235,8 +238,9 @@ def resized(rgb: Array, size: tuple[int, int]) -> Array:
 
 
 def _write_generated(
-    found: Optimisation, output: Path, count: int, fps: float, loop: bool, quality: int, advance: Callable[[], None]
-) -> None:
+    found: Optimisation, output: Path, count: int, fps: float, loop: bool, quality: int, advance: Callable[[], None],
+    source_type: str | None,
+) -> None:  # fmt: skip
     """Write the clip that the generator draws."""
     from photoflow.io import VideoWriter
 
@@ -246,7 +250,9 @@ def _write_generated(
 
     palette = [frame(count * part // 8) for part in range(8)] if output.suffix.lower() == ".gif" else None
     height, width = frame(0).shape[:2]
-    with VideoWriter(output, width, height, fps, quality=quality, palette=palette) as out:
+    with VideoWriter(
+        output, width, height, fps, quality=quality, palette=palette, source_type=source_type
+    ) as out:  # fmt: skip
         for number in range(count):
             out.write(frame(number))
             advance()

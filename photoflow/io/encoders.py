@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from photoflow.io import origin
 from photoflow.io.gif import Quantizer
 from photoflow.io.sound import Sound, has_sound
 from photoflow.io.yuv import rgb_to_yuv420
@@ -41,6 +42,8 @@ class Settings:
         palette: sample frames for formats with a palette, or None.
         sound: a file whose sound is added if the format can hold sound, or None.
         gpu: whether a GPU may encode.
+        source_type: what a file says of its origin, one of `photoflow.io.origin.GENERATED`, or None. The encoders of
+            WebM and of PNG files write it; the others' files are marked when they are closed.
     """
 
     width: int
@@ -51,6 +54,7 @@ class Settings:
     palette: Sequence[Frame] | None
     sound: Path | None
     gpu: bool = False
+    source_type: str | None = None
 
 
 class Encoder(Protocol):
@@ -90,6 +94,10 @@ class _Stream:
                 packet.duration = duration  # PyAV drops a frame's duration; GIF needs it for the last delay
             self._container.mux(packet)
 
+    def add_tag(self, name: str, value: str) -> None:
+        """Add a tag to the container. Call this before the first frame."""
+        self._container.metadata[name] = value
+
     def add_sound(self, source: Path, container: str) -> Sound | None:
         """Add a file's sound to the container, if it has any. Call this before the first frame."""
         return Sound(source, self._container, container) if has_sound(source) else None
@@ -114,6 +122,7 @@ class _Yuv420:
         self._stream = _Stream(path, container, codec, settings.fps, width, height, self._format, options,
                                threads, container_options)  # fmt: skip
         self._sound = self._stream.add_sound(settings.sound, container) if settings.sound else None
+        self.add_tag = self._stream.add_tag
         self._fps = settings.fps
         self._count = 0
 
@@ -189,7 +198,10 @@ def webm(path: Path, settings: Settings) -> Encoder:
                "deadline": "realtime", "cpu-used": "5", "lag-in-frames": "0"}  # fmt: skip
     if settings.alpha:
         options["auto-alt-ref"] = "0"  # the encoder does not allow both
-    return _Yuv420(path, "webm", "libvpx-vp9", settings, options, _threads(), {})
+    encoder = _Yuv420(path, "webm", "libvpx-vp9", settings, options, _threads(), {})
+    if settings.source_type:
+        encoder.add_tag(origin.WEBM_TAG, origin.VOCABULARY + settings.source_type)
+    return encoder
 
 
 class Gif:
@@ -252,13 +264,17 @@ class PngFolder:
     def __init__(self, path: Path, settings: Settings) -> None:
         self._folder = path
         self._order = cv2.COLOR_RGBA2BGRA if settings.alpha else cv2.COLOR_RGB2BGR
+        self._source_type = settings.source_type
         self._count = 0
         path.mkdir()
 
     def write(self, frame: Frame) -> None:
         """Write a frame as a file of its own."""
         _, encoded = cv2.imencode(".png", cv2.cvtColor(frame, self._order))
-        (self._folder / f"frame_{self._count:05d}.png").write_bytes(encoded.tobytes())
+        data = encoded.tobytes()
+        if self._source_type:
+            data = origin.marked(data, self._source_type)
+        (self._folder / f"frame_{self._count:05d}.png").write_bytes(data)
         self._count += 1
 
     def finish(self) -> None:
@@ -275,18 +291,20 @@ class Format:
     Attributes:
         encoder: opens an encoder at a path.
         alpha: whether transparency can be kept.
+        marked: whether the finished file is marked, see `photoflow.io.origin`; if not, its encoder does that.
     """
 
     encoder: Callable[[Path, Settings], Encoder]
     alpha: bool
+    marked: bool = True
 
 
 FORMATS = {
     ".mp4": Format(mp4, alpha=False),
-    ".webm": Format(webm, alpha=True),
+    ".webm": Format(webm, alpha=True, marked=False),
     ".gif": Format(Gif, alpha=True),
     ".apng": Format(Apng, alpha=True),
-    "": Format(PngFolder, alpha=True),  # no suffix: a folder
+    "": Format(PngFolder, alpha=True, marked=False),  # no suffix: a folder
 }
 
 

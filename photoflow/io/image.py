@@ -8,7 +8,7 @@ import os
 import stat
 import warnings
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from photoflow.deprecated import old_names
 from photoflow.errors import InputError
-from photoflow.io import colour, heif, levels, opencv, tiff
+from photoflow.io import colour, heif, levels, opencv, origin, tiff
 from photoflow.io.atomic import write_bytes
+from photoflow.io.credentials import Sign
 from photoflow.io.reading import MOST, name_of, read_bytes
 
 MAX_MEGAPIXELS = 100
@@ -48,10 +49,13 @@ class Photo:
     Attributes:
         rgb: uint8 (H, W, 3), sRGB, upright, not multiplied by alpha.
         alpha: uint8 (H, W), or None where the photo has no transparency.
+        source_type: IPTC's digital source type where the file says in XMP that a network made it, one of
+            `photoflow.io.origin.GENERATED`; else None.
     """
 
     rgb: NDArray[np.uint8]
     alpha: NDArray[np.uint8] | None = None
+    source_type: str | None = None
 
 
 def read_photo(source: Any) -> Photo:
@@ -101,6 +105,21 @@ class Picture:
     indexed: bool = False
 
 
+def source_type_of(path: str | os.PathLike[str]) -> str | None:
+    """Return what a picture or a video says of its origin in XMP; of a WebM, in a tag.
+
+    Returns:
+        One of `photoflow.io.origin.GENERATED`; None where the file says nothing, or that it was made in another way.
+
+    Raises:
+        InputError: as for `read_photo`, or a video that is truncated or damaged.
+    """
+    data = read_bytes(path, "a picture or a video")
+    if origin.is_clip(data):
+        return origin.of_clip(data, name_of(path))
+    return decode_photo(data, name_of(path)).source_type
+
+
 def has_alpha(path: str | os.PathLike[str]) -> bool:
     """Return whether a picture has transparency, from its header; False for a file that is not a picture.
 
@@ -134,12 +153,16 @@ def _header_has_alpha(file: Any, start: bytes) -> bool:
         return False
 
 
-def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
+def write_image(
+    path: str | os.PathLike[str], rgb: NDArray[np.uint8], *, source_type: str | None = None, sign: Sign | None = None
+) -> None:
     """Write a picture as PNG, JPEG or WebP (quality 95), chosen by the suffix.
 
     Args:
         path: the file; what exists there is replaced only by a whole new file.
         rgb: uint8 (H, W, 3), (H, W, 4) with straight alpha (PNG and WebP), or (H, W) grey.
+        source_type: of a picture that a network made, one of `photoflow.io.origin.GENERATED`, which the file then says.
+        sign: signs the file, see `photoflow.io.credentials`.
 
     Raises:
         InputError: unknown suffix, wrong shape or dtype, missing or read-only folder, full disk.
@@ -159,7 +182,10 @@ def write_image(path: str | os.PathLike[str], rgb: NDArray[np.uint8]) -> None:
         _, encoded = cv2.imencode(suffix, pixels, [] if flag is None else [flag, 95])
     except cv2.error as error:  # larger than the format allows
         raise InputError(f"cannot write {path}: {suffix[1:]} cannot hold {_size(rgb.shape)} pixels") from error
-    write_bytes(path, encoded.tobytes())
+    data = encoded.tobytes()
+    if source_type is not None:
+        data = origin.marked(data, source_type)
+    write_bytes(path, data if sign is None else sign(data))
 
 
 def read_picture(path: str | os.PathLike[str]) -> Picture:
@@ -242,7 +268,8 @@ def _from_pillow(image: Any, name: str, data: bytes = b"") -> Picture:
     else:
         numbers = _pixels(image) if image.mode == "P" else None
         picture = Picture(_from_colours(image, data), numbers, image.mode == "P")
-    return _turned(picture, orientation)
+    picture = _turned(picture, orientation)
+    return replace(picture, photo=replace(picture.photo, source_type=origin.of_picture(image, data)))
 
 
 def _turned(picture: Picture, orientation: int) -> Picture:

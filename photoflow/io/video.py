@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from photoflow.deprecated import old_names
 from photoflow.errors import InputError
+from photoflow.io import origin
 from photoflow.io.atomic import check_directory, check_target, naming_errors, replacing
 from photoflow.io.encoders import FORMATS, Encoder, Gif, Settings
 
@@ -81,6 +82,8 @@ class VideoWriter:
             supports its codec, else encoded anew. The other formats keep no sound.
         gpu: whether a GPU may encode an .mp4, as it makes sense where that draws the frames: by NVENC where that
             works, at the same quality in about the same size. The bytes of the file then are those of that GPU.
+        source_type: of frames that a network made, one of `photoflow.io.origin.GENERATED`, which the file then says: in
+            XMP, each PNG of a folder too; a .webm in a tag.
 
     Raises:
         InputError: at once, before anything is written, if an argument is out of range or ``check_output`` fails;
@@ -90,7 +93,8 @@ class VideoWriter:
     def __init__(self, path: str | os.PathLike[str], width: int, height: int, fps: float | Fraction, *,
                  quality: int = 80, alpha: bool = False,
                  palette: Sequence[NDArray[np.uint8]] | None = None,
-                 sound: str | os.PathLike[str] | None = None, gpu: bool = False) -> None:  # fmt: skip
+                 sound: str | os.PathLike[str] | None = None, gpu: bool = False,
+                 source_type: str | None = None) -> None:  # fmt: skip
         self.path = check_output(path, alpha)
         if width < 2 or height < 2:
             raise InputError(f"expected a video of at least 2x2 pixels, got {width}x{height}")
@@ -100,17 +104,20 @@ class VideoWriter:
             raise InputError(f"expected a quality from 0 to 100, got {quality}")
         for sample in palette or ():
             _check_frame(sample, (height, width, 4 if alpha else 3), "a palette sample")
+        if source_type is not None:
+            origin.xmp(source_type)  # refuses another word
         rate = Fraction(fps).limit_denominator(1001)
-        self._settings = Settings(width, height, rate, quality, alpha, palette, Path(sound) if sound else None, gpu)
-        self._open_encoder = FORMATS[_kind(path)].encoder
+        heard = Path(sound) if sound else None
+        self._settings = Settings(width, height, rate, quality, alpha, palette, heard, gpu, source_type)
+        self._format = FORMATS[_kind(path)]
         self._shape = (height, width, 4 if alpha else 3)
         self.frames_written = 0
 
     def __enter__(self) -> "VideoWriter":
         with ExitStack() as stack:
-            hidden = stack.enter_context(replacing(self.path))
+            self._hidden = stack.enter_context(replacing(self.path))
             with self._naming_errors():
-                self._encoder: Encoder = self._open_encoder(hidden, self._settings)
+                self._encoder: Encoder = self._format.encoder(self._hidden, self._settings)
             self._stack = stack.pop_all()
         return self
 
@@ -142,6 +149,9 @@ class VideoWriter:
             if self.frames_written == 0:
                 raise InputError(f"cannot write {self.path}: no frames")
             self._encoder.finish()
+            if self._settings.source_type and self._format.marked:
+                with open(self._hidden, "r+b") as file:
+                    origin.mark(file, self._settings.source_type)
         except BaseException:
             self._encoder.abort()
             raise

@@ -22,6 +22,7 @@ from photoflow.arrays import Array
 from photoflow.errors import InputError, shown
 from photoflow.io.atomic import write_bytes
 from photoflow.io.image import MAX_MEGAPIXELS
+from photoflow.io.origin import GENERATED
 from photoflow.io.reading import name_of, read_bytes
 from photoflow.motion.motion import NAME
 
@@ -183,6 +184,7 @@ def _document(text: bytes) -> dict[str, Any]:
     _expect(_is_size(document.get("photo")), "photo")
     _expect(look is None or _is_size(look), "look")
     _expect(isinstance(document.get("note"), str), "note")
+    _expect(document.get("source_type") in (None, *GENERATED), "source_type")
     for name in ("scale", "look_scale"):
         _expect(type(document.get(name)) in (int, float) and 0 < document[name] < 1e4, name)
     layers, fills = document.get("layers"), document.get("fills")

@@ -47,6 +47,8 @@ def contents_of(stage: Stage) -> tuple[dict[str, Any], dict[str, Array]]:
         "look": None if stage.look is stage.photo else [stage.look.shape[1], stage.look.shape[0]],
         "look_scale": stage.look_scale, "note": stage.note, "layers": about, "fills": known,
     }  # fmt: skip
+    if stage.source_type is not None:
+        document["source_type"] = stage.source_type
     return document, pictures
 
 
@@ -69,7 +71,7 @@ def stage_of(kind: type[Stage], contents: Contents, segmenter: Segmenter | None)
     stage = kind(
         photo, tuple(document["photo"]), document["scale"], look=pictures.get("look"),
         look_scale=document["look_scale"], segmenter=segmenter, layers=layers, note=document["note"],
-        depth=pictures.get("depth"),
+        depth=pictures.get("depth"), source_type=document.get("source_type"),
     )  # fmt: skip
     if "plate" in pictures and "plate-known" in pictures:
         stage.know_plate(Plate(photo + pictures["plate"], pictures["plate-known"] > 127))

@@ -50,14 +50,16 @@ class Stage:
         layers: the one in front first.
         note: how they were found, or why none was.
         depth: uint16 (H, W), the photo's measured inverse depth, 0 = farthest, of any scale; None: it is not known.
+        source_type: of a photo that a network made, see `photoflow.io.Photo`.
     """
 
     def __init__(
         self, photo: Array, photo_size: tuple[int, int], scale: float, *, look: Array | None = None,
         look_scale: float | None = None, segmenter: Segmenter | None = None, layers: Sequence[Layer] = (),
-        note: str = "", depth: Array | None = None,
+        note: str = "", depth: Array | None = None, source_type: str | None = None,
     ) -> None:  # fmt: skip
         self.photo, self.photo_size, self.scale, self.note, self.depth = photo, photo_size, scale, note, depth
+        self.source_type = source_type
         self.look = photo if look is None else look
         self.look_scale = scale if look_scale is None else look_scale
         self.segmenter = segmenter or Segmenter()
@@ -66,13 +68,16 @@ class Stage:
         self._composed = Compositions(photo)
 
     @classmethod
-    def of(cls, rgb: Array, size: Any = None, segmenter: Segmenter | None = None) -> Stage:
+    def of(
+        cls, rgb: Array, size: Any = None, segmenter: Segmenter | None = None, *, source_type: str | None = None
+    ) -> Stage:
         """Return a stage of a photo, without layers.
 
         Args:
             rgb: uint8 (H, W, 3).
             size: see `photoflow.stage.working_size.resize_photo`.
             segmenter: finds things in it.
+            source_type: of a photo that a network made, see `photoflow.io.Photo`.
 
         Raises:
             InputError: the size is not one.
@@ -82,7 +87,9 @@ class Stage:
         side = max(*photo.shape[:2], min(LOOK_SIDE, max(rgb.shape)))
         look, look_scale = (None, None) if side == max(photo.shape) else resize_photo(rgb, side)
         whole = rgb.shape[1], rgb.shape[0]
-        return cls(photo, whole, scale, look=look, look_scale=look_scale, segmenter=segmenter)
+        return cls(
+            photo, whole, scale, look=look, look_scale=look_scale, segmenter=segmenter, source_type=source_type
+        )  # fmt: skip
 
     @property
     def layers(self) -> tuple[Layer, ...]:

@@ -145,6 +145,50 @@ class Masks(Photos):
         assert mask.values.dtype == np.float32 and mask.values.min() >= 0 and mask.values.max() <= 1
 
 
+class Origins(Photos):
+    """What pictures and videos say of their origin: marked files, and packets by themselves."""
+
+    name = "origin"
+
+    def make_seeds(self) -> list[tuple[str, bytes]]:
+        from PIL import Image
+
+        from photoflow.io import VideoWriter, origin
+
+        rgb, self.packet = Image.fromarray(_picture()), origin.xmp(origin.TRAINED)
+        seeds = [("a.tif", _saved(rgb, "TIFF", tiffinfo={700: self.packet}))]
+        for name, form in (("a.png", "PNG"), ("a.jpg", "JPEG"), ("a.webp", "WEBP")):
+            seeds.append((name, origin.marked(_saved(rgb, form), origin.TRAINED)))
+        for name in ("a.mp4", "a.webm", "a.gif", "a.apng"):
+            with VideoWriter(self.folder / name, 28, 20, 12, source_type=origin.COMPOSITE) as out:
+                for shift in range(3):
+                    out.write(np.roll(_picture(), shift, axis=1))
+            seeds.append((name, (self.folder / name).read_bytes()))
+            (self.folder / name).unlink()
+        return seeds
+
+    def use(self, path: Path) -> None:
+        from photoflow.io import origin, source_type_of
+
+        assert source_type_of(path) in (None, *origin.GENERATED)
+
+    def run_one(self, rng: random.Random) -> str:
+        from photoflow.io import origin
+
+        chance = rng.random()
+        if chance < 0.5:
+            return super().run_one(rng)
+        if chance < 0.7:
+            packet = mutated(self.packet, rng)
+            return answer(lambda: origin.of_packet(packet))
+        name, data = rng.choice(self.seeds)
+        file = io.BytesIO(mutated(data, rng))
+        before = file.getvalue()
+        outcome = answer(lambda: origin.mark(file, origin.TRAINED))
+        assert (file.getvalue() == before) == (outcome == "refused"), name
+        return outcome
+
+
 class Flows(Target):
     """Flow files of both kinds."""
 
@@ -411,4 +455,4 @@ def _changed_tensors(data: bytes, rng: random.Random) -> bytes:
     return struct.pack("<Q", len(packed)) + packed + data[8 + length :]
 
 
-READERS = (Photos, Masks, Flows, Videos, Motions, Stages, Volumes, Weights)
+READERS = (Photos, Masks, Origins, Flows, Videos, Motions, Stages, Volumes, Weights)

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from photoflow.errors import InputError
+from photoflow.models.photomaker.prompt import TRIGGER
 
 PLURALS = {
     "man": "men", "woman": "women", "boy": "boys", "girl": "girls", "lady": "ladies", "gentleman": "gentlemen",
@@ -15,9 +16,6 @@ PLURALS = {
     "teenager": "teenagers",
 }  # fmt: skip
 """The class words with their plurals. The paper names man and woman as examples and gives no list."""
-
-TRIGGER = "img"
-"""The word that marks the class word before it in a prompt of PhotoMaker."""
 
 _SINGULAR = {plural: word for word, plural in PLURALS.items()} | {"persons": "person"}
 # A word with a hyphen is one: nothing "man-made" is a man. "man's" are two, the class word and what follows it.

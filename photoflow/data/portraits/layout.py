@@ -94,19 +94,16 @@ class Record:
             InputError: the record cannot be written.
         """
         known = self.outcomes.get(step)
-        if known is None or _essence(known) != _essence(outcome):
+        if known is None or essence(known) != essence(outcome):
             kept = STEPS[: STEPS.index(step)]
             self.outcomes = {name: self.outcomes[name] for name in kept if name in self.outcomes}
         self.outcomes[step] = outcome
-        if DROPPED in outcome:
-            for file in (self.image, self.mask):
-                with naming_errors(file):
-                    file.unlink(missing_ok=True)
-        text = json.dumps({"source": self.source, **self.outcomes}, indent=1)
+        text = json.dumps({"source": self.source, **self.outcomes})
         write_bytes(made_folder(self.path), text.encode())
 
 
-def _essence(outcome: Outcome) -> Outcome:
+def essence(outcome: Outcome) -> Outcome:
+    """Return that part of an outcome which later steps depend on."""
     return {key: value for key, value in outcome.items() if key not in _BESIDE}
 
 
@@ -121,16 +118,20 @@ def made_folder(file: Path) -> Path:
     return file
 
 
-def identities_in(folder: Path) -> list[Path]:
-    """List the folders of the identities in a folder, in their natural order; links and hidden ones are left out.
+def identities_in(folder: Path, links: bool = False) -> list[Path]:
+    """List the folders of the identities in a folder, in their natural order; hidden ones are left out.
+
+    Args:
+        folder: that holds them.
+        links: whether a link to a folder counts as one.
 
     Raises:
         InputError: no such folder.
     """
     if not os.path.isdir(folder):
         raise InputError(f"{folder}: no such folder")
-    found = (path for path in folder.iterdir() if path.name[0] != "." and path.is_dir() and not path.is_symlink())
-    return sorted(found, key=natural_order)
+    found = (path for path in folder.iterdir() if path.name[0] != "." and path.is_dir())
+    return sorted((path for path in found if links or not path.is_symlink()), key=natural_order)
 
 
 def records_of(identity: Path) -> list[Record]:
@@ -177,7 +178,9 @@ def free_name(source: str, taken: set[str]) -> str:
         taken: the names that are not, as `str.casefold` gives them: some file systems do not tell A from a.
     """
     path = PurePosixPath(source)
-    stem, whole = (os.fsencode(text)[:_NAME_BYTES].decode("utf-8", "ignore") for text in (path.stem, path.name))
+    stem, whole = (
+        os.fsencode(text)[:_NAME_BYTES].decode("utf-8", "ignore").lstrip(".") for text in (path.stem, path.name)
+    )
     return next(name for name in _candidates(stem or "picture", whole) if name.casefold() not in taken)
 
 

@@ -19,10 +19,10 @@ from photoflow.data.source import Batch
 from photoflow.data.texts import texts_as_tensor
 from photoflow.errors import InputError
 from photoflow.io import read_mask, read_photo
+from photoflow.models.photomaker.pixels import MEAN
 
 MOST_PHOTOS = 4  # of the identity beside the target
 PHOTO_SIDE = 224  # pixels, as CLIP ViT-L/14 wants it
-BACKGROUND = (0.48145466, 0.4578275, 0.40821073)  # the mean that CLIP takes off its pictures: 0 once that is done
 
 
 class Portrait(NamedTuple):
@@ -59,7 +59,8 @@ class PortraitFolder:
             square.
 
     Source: "Task-driven image and video generation", section 5.3.1: 1 to 4 images of the target's ID; Li et al.,
-        "PhotoMaker", CVPR 2024. How backgrounds are filled is not said there: here with CLIP's mean.
+        "PhotoMaker", CVPR 2024. How backgrounds are filled is not said there: here with the mean of CLIP's pictures,
+        which is 0 once they are normalised, as `photoflow.portrait.Portraitist` does.
     """
 
     def __init__(
@@ -148,7 +149,7 @@ def _pair(portrait: Portrait) -> tuple[Array, Array]:
 def _id_photo(rgb: Array, mask: Array) -> Tensor:
     """Return a photo of an identity without its background, (3, 224, 224) in [0, 1]."""
     photo, soft = (_as_tensor(_resized(values, PHOTO_SIDE)) for values in (rgb, mask))
-    return torch.lerp(torch.tensor(BACKGROUND)[:, None, None], photo, soft)
+    return torch.lerp(torch.tensor(MEAN)[:, None, None], photo, soft)
 
 
 def _resized(values: Array, side: int) -> Array:

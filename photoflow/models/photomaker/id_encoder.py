@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from photoflow.errors import InputError
 from photoflow.weights.registry import WeightsError
+from photoflow.weights.state_dict import fit, refuse
+
+_HEAD = 64  # channels of CLIP's heads
 
 
 @dataclass(frozen=True)
@@ -178,6 +183,36 @@ class IDEncoder(nn.Module):
             raise InputError(f"class_tokens_mask: expected 1 to {photos.shape[1]} places in each prompt, got {counts}")
 
 
-def projections_of(state: Mapping[str, Tensor]) -> tuple[int, int]:
-    """Return the two projections' widths in a state dict of an ID encoder."""
-    return state["visual_projection.weight"].shape[0], state["visual_projection_2.weight"].shape[0]
+def encoder_of(state: Mapping[str, Tensor], path: Path) -> IDEncoder:
+    """Make the ID encoder of a state dict, of the numbers that its shapes tell.
+
+    Args:
+        state: as `read_photomaker` returns it. Heads are of 64 channels, as CLIP's, and at least two.
+        path: the file it came from, for messages.
+
+    Raises:
+        WeightsError: it is no ID encoder's.
+    """
+    try:
+        size = _size_of(state)
+    except (KeyError, ValueError, IndexError) as error:
+        refuse(path, f"expected the weights of an IDEncoder, got another network's ({error})")
+    encoder = IDEncoder(size)
+    fit(encoder, dict(state), path)
+    return encoder
+
+
+def _size_of(state: Mapping[str, Tensor]) -> IDEncoderConfig:
+    """Return the configuration that the shapes of a state dict tell."""
+    width, _, patch, _ = state["vision_model.embeddings.patch_embedding.weight"].shape
+    patches = state["vision_model.embeddings.position_embedding.weight"].shape[0] - 1
+    layers = 1 + max(int(name.split(".")[3]) for name in state if name.startswith("vision_model.encoder.layers."))
+    return IDEncoderConfig(
+        width=width,
+        hidden=state["vision_model.encoder.layers.0.mlp.fc1.weight"].shape[0],
+        layers=layers,
+        heads=max(2, width // _HEAD),
+        patch=patch,
+        side=patch * math.isqrt(patches),
+        projections=(state["visual_projection.weight"].shape[0], state["visual_projection_2.weight"].shape[0]),
+    )

@@ -12,10 +12,11 @@ import torch
 from photoflow.data import open_source
 from photoflow.data.portraits import PortraitFolder, with_trigger
 from photoflow.data.portraits.layout import records_of
-from photoflow.data.portraits.portrait_folder import BACKGROUND
 from photoflow.data.texts import texts_as_tensor, texts_of
 from photoflow.errors import InputError
 from photoflow.io import write_image
+from photoflow.models.photomaker.pixels import MEAN
+from photoflow.models.photomaker.prompt import marked
 
 SEEN = {"Ada": 7, "Åsa": 2, "Solo": 1}  # pictures of each identity
 CAPTION = "a {} woman in the rain"
@@ -58,12 +59,13 @@ def test_samples_have_others_of_the_identity_without_background(folder: Path) ->
         assert len(set(shown)) == count and all(level // 100 == target // 100 for level in shown)
         assert target not in shown or target == 200  # a single picture stands for itself
         assert torch.allclose(
-            batch["id_images"][row, :count, :, 100, 200], torch.tensor(BACKGROUND).expand(count, 3), atol=1e-6
+            batch["id_images"][row, :count, :, 100, 200], torch.tensor(MEAN).expand(count, 3), atol=1e-6
         )
         assert not batch["id_images"][row, count:].any()
         caption = texts_of(batch["caption"])[row]
         assert caption == CAPTION.format(target % 100 // 10)
-        assert with_trigger(caption, int(batch["class_word"][row])) == caption.replace("woman", "woman img")
+        prompt = with_trigger(caption, int(batch["class_word"][row]))
+        assert prompt == caption.replace("woman", "woman img") and marked(prompt).before.endswith(" woman")
     assert batch["mask"][0, 0, 9].tolist() == pytest.approx([1.0] * 16 + [0.0] * 16, abs=0.01)
 
 

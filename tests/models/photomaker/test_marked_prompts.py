@@ -34,9 +34,7 @@ def test_a_prompt_is_split_after_its_class_word() -> None:
     assert marked("a man sks in the rain", "sks").text == "a man in the rain"
 
 
-@pytest.mark.parametrize(
-    "prompt", ["a woman in the rain", "a man img and a woman img", "img in the rain", "imgs of it"]
-)
+@pytest.mark.parametrize("prompt", ["a woman in the rain", "a man img, a woman img", "img in the rain", "imgs of it"])
 def test_a_prompt_without_one_class_word_ends_in_a_line(prompt: str) -> None:
     with pytest.raises(InputError) as caught:
         marked(prompt)
