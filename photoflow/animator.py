@@ -343,7 +343,8 @@ def _played(
 
 def _flows_all_over(parts: Sequence[tuple[int | str | None, Motion]]) -> bool:
     """Return whether motions need nothing but the picture: then nothing is looked for in it."""
-    return bool(parts) and all(part.everywhere for _, part in parts)
+    named = any(name is not None and part.inside for name, part in parts)
+    return bool(parts) and not named and all(part.everywhere for _, part in parts)
 
 
 def _only_holds(layers: Mapping[str, Any]) -> bool:
