@@ -159,3 +159,30 @@ class SumField(MotionField):
 
     def scaled(self, factor: float) -> MotionField:
         return SumField([field.scaled(factor) for field in self.fields])
+
+
+class DrawnSum(DrawnField):
+    """Several fields of what moves inside a thing, each in its own place: faces of one picture."""
+
+    def __init__(self, fields: Sequence[DrawnField]) -> None:
+        self._fields = fields
+
+    def flow(self, t: float) -> Tensor:
+        return SumField(self._fields).flow(t)
+
+    def sources(self, t: float) -> list[tuple[Tensor, float]]:
+        from photoflow import ops
+
+        total, *others = (field.sources(t)[0][0] for field in self._fields)
+        for source in others:
+            total = source + ops.backward_warp(total[None], source[None].contiguous(), padding="border")[0]
+        return [(total, 1.0)]
+
+    def draw(self, picture: Tensor, t: float) -> Tensor:
+        for field in self._fields:
+            picture = field.draw(picture, t)
+        return picture
+
+    def scaled(self, factor: float) -> MotionField:
+        scaled = [field.scaled(factor) for field in self._fields]
+        return DrawnSum([field for field in scaled if isinstance(field, DrawnField)])

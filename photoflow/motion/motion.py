@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from photoflow.errors import InputError, shown
 from photoflow.io.atomic import write_bytes
-from photoflow.motion.field import MotionField, SumField
+from photoflow.motion.field import DrawnField, DrawnSum, MotionField, SumField
 from photoflow.motion.scene import Scene
 
 VERSION = 1  # of motion files
@@ -128,8 +128,14 @@ class Sum(Motion):
     def leaves(self) -> bool:  # type: ignore[override]
         return any(motion.leaves for motion in self.motions)
 
+    @property
+    def inside(self) -> bool:  # type: ignore[override]
+        return all(motion.inside for motion in self.motions)
+
     def field(self, scene: Scene) -> MotionField:
-        return SumField([motion.field(scene) for motion in self.motions])
+        fields = [motion.field(scene) for motion in self.motions]
+        drawn = [field for field in fields if isinstance(field, DrawnField)]
+        return SumField(fields) if len(drawn) < len(fields) else DrawnSum(drawn)
 
 
 class Changed(Motion):

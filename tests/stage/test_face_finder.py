@@ -75,6 +75,19 @@ def test_the_face_goes_to_the_layer_in_front_that_has_it(faces: list[FoundFace])
     assert part[0] == "tree" and part[1].landmarks[0][0] < 40
 
 
+def test_faces_of_about_one_size_live_each_in_its_own_time(faces: list[FoundFace]) -> None:
+    photo = np.hstack([drawn.picture(), drawn.picture()])
+    faces += [found(shift=(200, 0)), found(scale=0.4, shift=(170, 0))]  # the last one is of a passer-by
+    parts, said = planned([(None, Face(seed=4))], Stage.of(photo))
+    assert [motion.seed for _, motion in parts] == [4, 5] and len(said) == 2
+    assert parts[1][1].landmarks[0] == (drawn.landmarks()[0][0] + 200, drawn.landmarks()[0][1])
+    clip = Animator("cpu").animate(photo, Face(turn=0, breath=0, smile=0, gaze=0, seed=4))
+    apart = np.stack([np.abs(frame.astype(int) - photo)[75:105].max(axis=(0, 2)) for frame in clip])
+    blinks = [np.flatnonzero(apart[:, side : side + 200].max(axis=1) > 60) for side in (0, 200)]
+    assert len(blinks[0]) > 4 and len(blinks[1]) > 4 and blinks[0][0] != blinks[1][0]
+    assert apart[:, 150:250].max() == 0 and np.array_equal(clip[0], photo)
+
+
 def test_landmarks_are_in_pixels_of_the_photo_whatever_the_size_of_the_clip(
     faces: list[FoundFace], monkeypatch: pytest.MonkeyPatch
 ) -> None:

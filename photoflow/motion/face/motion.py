@@ -33,7 +33,8 @@ class Face(Motion):
         gaze: 0 to 2, how far the eyes look aside: at 1 by at most 7 % of an eye's width.
         seed: a whole number from 0 on; another seed gives other moments.
         landmarks: (x, y) in pixels of the photo: 43 of them as `landmarks_of` takes them from a face that was found,
-            or the 5 of every face, with which neither eyes nor mouth move. By default they are looked for in the photo.
+            or the 5 of every face, with which neither eyes nor mouth move. By default they are looked for in the photo,
+            in the largest face and in those that are more than half as large.
     """
 
     name: ClassVar[str] = "face"
