@@ -25,6 +25,7 @@ from photoflow.segment import Segmenter
 from photoflow.segment.selection import transparency
 from photoflow.stage import Stage
 from photoflow.stage.depth_finder import DepthFinder
+from photoflow.stage.face_finder import FaceLandmarks
 from photoflow.stage.file import is_stage_file
 from photoflow.stage.judgement import aimed, chooses, needs_regions, resolved
 from photoflow.stage.plan import assign, cameras_of, completed, parts_of
@@ -101,6 +102,7 @@ class Animator:
         self._networks: dict[str, Any] = {}
         self._device = device
         self._find_depth = DepthFinder(self._settled_device)
+        self._find_faces = FaceLandmarks(offline)
         if isinstance(segmenter, str):
             segmenter = Segmenter(device=device, offline=offline, method=segmenter)
         self.segmenter = segmenter
@@ -234,6 +236,7 @@ class Animator:
             stage.find_regions()
         chosen = any(chooses(part) for _, part in parts)
         parts = resolved(parts, stage, self._chosen["renderer"] == "splat")
+        parts = self._find_faces(parts, stage, subject, progress)
         cameras, others = cameras_of(parts)
         if chosen and all(name is not None for name, _ in others):
             subject = 1  # it is said by then for which layer each is
@@ -340,7 +343,8 @@ def _played(
 
 def _flows_all_over(parts: Sequence[tuple[int | str | None, Motion]]) -> bool:
     """Return whether motions need nothing but the picture: then nothing is looked for in it."""
-    return bool(parts) and all(part.everywhere for _, part in parts)
+    named = any(name is not None and part.inside for name, part in parts)
+    return bool(parts) and not named and all(part.everywhere for _, part in parts)
 
 
 def _only_holds(layers: Mapping[str, Any]) -> bool:

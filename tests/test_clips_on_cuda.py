@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import drawn_face
 import numpy as np
 import pytest
 from safetensors.torch import save_file
@@ -31,6 +32,7 @@ MOTIONS = {
     "drift": motion.Drift(arrows=((20, 60, 40, 60),)),
     "water": motion.Water(),
     "optimised": motion.Optimised.of(np.stack([np.outer(np.hanning(12), np.hanning(16)) * 0.1] * 2)[None], whole=False),
+    "face": motion.Face(turn=2, landmarks=(np.array(drawn_face.landmarks()) - drawn_face.CENTRE) * 0.4 + (80, 60)),
     "camera": motion.Camera(push=0.1, orbit=0.05),
     "sway-before-camera": motion.Sway() + motion.Camera(pan=0.05),
 }

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from photoflow.cli.animate import motion_files
 from photoflow.cli.app import AcceptLicence, Device, Offline, Read, app, check_files, console, weights_files
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 # The networks that a task can evaluate; weights without the name of a network belong to the first.
 NETWORKS = {
     "render": ("gan", "pyramid"), "flow": ("flow", "raft"), "interpolation": ("rife", "amt", "refined"),
-    "animation": ("raft",), "completion": ("completion",), "dynamics": ("spectral",),
+    "animation": ("raft",), "completion": ("completion",), "dynamics": ("spectral",), "portraits": (),
 }  # fmt: skip
 LEAST_SIDE, MOST_SIDE = 32, 2048  # pixels of the frames that are completed
 
@@ -30,13 +31,16 @@ LEAST_SIDE, MOST_SIDE = 32, 2048  # pixels of the frames that are completed
 @app.command()
 def evaluate(
     task: Annotated[
-        str, typer.Argument(help="render, flow, interpolation, animation, completion or dynamics.", show_default=False)
+        str,
+        typer.Argument(
+            help="render, flow, interpolation, animation, completion, dynamics or portraits.", show_default=False
+        ),
     ],
     data: Annotated[
         Path,
         typer.Argument(
             help="Folder: FlyingChairs (render, flow), frames (render, interpolation), Middlebury (interpolation), "
-            "photos (animation), clips (completion, dynamics).",
+            "photos (animation), clips (completion, dynamics), what a method made (portraits).",
             show_default=False,
         ),
     ],
@@ -65,14 +69,18 @@ def evaluate(
     ] = None,
     against: Annotated[
         Path | None,
-        typer.Option(help="Of dynamics: a folder of clips to compare with the true ones, in place of photoflow's."),
+        typer.Option(
+            help="Of dynamics: a folder of clips to compare with the true ones, in place of photoflow's; of portraits: "
+            "those of another method."
+        ),
     ] = None,
     features: Annotated[
         list[str] | None,
         typer.Option(
             metavar="KIND=FILE",
             help="Of dynamics: weights of a network whose features are compared, picture= (Inception v3), video= or "
-            "texture= (video ResNets); repeat.  [those at hand]",
+            "texture= (video ResNets); of portraits: picture=, or clip= or dino=, a folder or name of transformers'; "
+            "repeat.  [those at hand]",
             show_default=False,
         ),
     ] = None,
@@ -85,6 +93,14 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(help="Of portraits: folder of true photos, in a folder for each person.", show_default=False),
+    ] = None,
+    prompts: Annotated[
+        Path | None,
+        typer.Option(help="Of portraits: text file of prompts, one in a line.  [the 40 of PhotoMaker's paper]"),
+    ] = None,
     accept_licence: AcceptLicence = False,
     device: Device = "auto",
     offline: Offline = False,
@@ -93,9 +109,11 @@ def evaluate(
     kind, source = chosen_weights(task, weights)
     planned, frame_size = planned_motion(task, motion), size_of_frames(task, size)
     compared = settings_of_dynamics(task, against, features or [], settings or [])
+    people = settings_of_portraits(task, photos, prompts)
     read: Read = {
         "the weights": weights_files(source, *(text.partition("=")[2] for text in features or [])),
         "the curves of a training": [training],
+        "the prompts": [prompts],
         "the motion": motion_files(planned, [motion or ""]) if planned else [],
     }
     check_outputs(read, json, report and report / f"{task}.html")
@@ -106,7 +124,7 @@ def evaluate(
 
     curves = training_figure(training) if training else None
     chosen, notes = settled_device(device), list[str]()
-    network = network_or_none(kind, source, notes, offline=offline, accept_licence=accept_licence)
+    network = network_or_none(kind, source, notes, offline=offline, accept_licence=accept_licence) if kind else None
     if task != "render":
         notes.clear()  # nothing is left out: another method replaces the network, and the report says so
     if task == "dynamics":
@@ -119,7 +137,14 @@ def evaluate(
             given |= {"motion": planned, "offline": offline}
         if frame_size:
             given["size"] = frame_size
-        result = evaluation_of(task)(data, network.to(chosen) if network else None, **given)
+        if task == "portraits":
+            from photoflow.evaluation.portrait_networks import open_portrait_networks
+
+            judges = open_portrait_networks(features or [], notes, chosen, offline)
+            methods = [data, *([against] if against else [])]
+            result = evaluation_of(task)(methods, networks=judges, progress=progress, **people)
+        else:
+            result = evaluation_of(task)(data, network.to(chosen) if network else None, **given)
     result.notes[:0] = notes
     result.figures[:0] = [curves] if curves else []
     if json:
@@ -139,13 +164,17 @@ def chosen_weights(task: str, weights: str | None) -> tuple[str, str | None]:
         weights: a name, a file, or NETWORK=FILE; None: the weights that come with photoflow.
 
     Returns:
-        The kind of network, and the name or file of its weights, or None.
+        The kind of network, "" for a task without one, and the name or file of its weights, or None.
 
     Raises:
         InputError: there is no such task, or it has no such network.
     """
     if task not in NETWORKS:
         raise InputError(f"task: expected one of {', '.join(NETWORKS)}, got {task!r}")
+    if not NETWORKS[task]:
+        if weights is not None:
+            raise InputError(f"weights: expected for other tasks than {task}, which runs none; got {weights!r}")
+        return "", None
     from photoflow.weights.loading import shipped
 
     kinds = NETWORKS[task]
@@ -201,7 +230,8 @@ def settings_of_dynamics(
         InputError: a setting cannot be parsed, is out of its range, or is given for another task.
     """
     if task != "dynamics":
-        for name, value in (("against", against), ("features", features), ("set", texts)):
+        shared = () if task == "portraits" else (("against", against), ("features", features))
+        for name, value in (*shared, ("set", texts)):
             if value:
                 raise InputError(f"{name}: expected for the task dynamics alone, got it for {task}")
         return {}
@@ -209,6 +239,24 @@ def settings_of_dynamics(
     from photoflow.evaluation.dynamics import DynamicsSettings
 
     return {"settings": DynamicsSettings.of(parse_settings(texts)), "against": against}
+
+
+def settings_of_portraits(task: str, photos: Path | None, prompts: Path | None) -> dict[str, Any]:
+    """Return the folder of photos and the prompts by which portraits are judged; nothing for other tasks.
+
+    Raises:
+        InputError: the folder is missing, the prompts cannot be read, or one is given for another task.
+    """
+    if task != "portraits":
+        for name, value in (("photos", photos), ("prompts", prompts)):
+            if value:
+                raise InputError(f"{name}: expected for the task portraits alone, got it for {task}")
+        return {}
+    if photos is None:
+        raise InputError("photos: expected --photos FOLDER, the true photos, in a folder for each person")
+    from photoflow.evaluation.portrait_pictures import PAPER_PROMPTS, read_prompts
+
+    return {"photos": photos, "prompts": read_prompts(prompts) if prompts else PAPER_PROMPTS}
 
 
 def check_outputs(read: Read, json: Path | None, page: Path | None) -> None:
@@ -255,15 +303,23 @@ def sample_bar(task: str) -> Iterator[Callable[[int, int], None]]:
 
 
 def show_table(result: Evaluation) -> None:
-    """Print the means of every method, one metric per line."""
+    """Print the means of every method, one metric per line, or, of portraits, one method per line as in the paper."""
     from photoflow.evaluation.report import is_best, label, number
 
     means = result.scores.means()
-    table = Table("metric", *means, title=f"{result.task}, {result.scores.samples} samples")
-    for metric in dict.fromkeys(name for own in means.values() for name in own):
-        cells = [
-            ("[bold]" if is_best(means, method, metric) else "") + number(metric, own.get(metric))
-            for method, own in means.items()
-        ]
-        table.add_row(label(metric), *cells)
+    metrics = list(dict.fromkeys(name for own in means.values() for name in own))
+
+    def cell(method: str, metric: str) -> str:
+        return ("[bold]" if is_best(means, method, metric) else "") + number(metric, means[method].get(metric))
+
+    if result.task == "portraits":
+        table = Table(Column("method", overflow="fold"), title=f"portraits of {result.scores.samples} people")
+        for title in map(label, metrics):  # a terminal of 80 columns shows every word and number
+            table.add_column(title, width=max(6, *map(len, title.split())))
+        for method in means:
+            table.add_row(escape(method), *(cell(method, metric) for metric in metrics))
+    else:
+        table = Table("metric", *means, title=f"{result.task}, {result.scores.samples} samples")
+        for metric in metrics:
+            table.add_row(label(metric), *(cell(method, metric) for method in means))
     console.print(table)

@@ -19,7 +19,7 @@ def train(
         str,
         typer.Argument(
             metavar="RECIPE",
-            help="gan, raft, dis, interpolation, refined, pyramid, spectral, completion, amt or mask_rcnn.",
+            help="gan, raft, dis, interpolation, refined, pyramid, spectral, completion, amt, mask_rcnn or photomaker.",
             show_default=False,
         ),
     ],

@@ -57,7 +57,7 @@ def picture_signer(source_type: str, report: Callable[[str], None]) -> Sign | No
     try:
         c2pa: Any = importlib.import_module("c2pa")
     except (ImportError, OSError):  # its own library may be missing
-        report("pictures are not signed, which needs c2pa-python: pip install c2pa-python")
+        report("pictures are not signed, which needs c2pa-python: pip install 'photoflow[credentials]'")
         return None
     certificate, key = (read_bytes(value, f"a PEM file ({name})", _MOST) for name, value in named.items())
     algorithm = _algorithm(key, named[KEY])

@@ -10,7 +10,8 @@ from photoflow.deprecated import old_names
 from photoflow.motion.auto import Auto
 from photoflow.motion.camera import Camera
 from photoflow.motion.drift import Drift
-from photoflow.motion.field import AffineField, InPlaceField, ModalField, MotionField
+from photoflow.motion.face import Face
+from photoflow.motion.field import AffineField, DrawnField, InPlaceField, ModalField, MotionField
 from photoflow.motion.motion import Motion
 from photoflow.motion.optimised import Optimised
 from photoflow.motion.parametric import Bounce, Breathe, Float, Swing, Translate
@@ -27,10 +28,10 @@ from photoflow.motion.water import Water
 MOTIONS = named()
 
 __all__ = [
-    "MOTIONS", "AffineField", "Auto", "Bounce", "Breathe", "Camera", "Drift", "Float", "InPlaceField", "ModalField",
-    "Motion", "MotionField", "Optimised", "Path", "Poke", "Scene", "Simulation", "Spectral", "SpectralField",
-    "SpectralVolume", "Sway", "Swing", "Translate", "Water", "from_dict", "load", "parse", "save",
-    "with_overrides", "words",
+    "MOTIONS", "AffineField", "Auto", "Bounce", "Breathe", "Camera", "DrawnField", "Drift", "Face", "Float",
+    "InPlaceField", "ModalField", "Motion", "MotionField", "Optimised", "Path", "Poke", "Scene", "Simulation",
+    "Spectral", "SpectralField", "SpectralVolume", "Sway", "Swing", "Translate", "Water", "from_dict", "load", "parse",
+    "save", "with_overrides", "words",
 ]  # fmt: skip
 
 __getattr__ = old_names(__name__, {"adjusted": "with_overrides"})

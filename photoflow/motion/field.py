@@ -50,6 +50,18 @@ class InPlaceField(MotionField):
         """
 
 
+class DrawnField(InPlaceField):
+    """A field of what moves inside a thing, over which something of it slides: lids over an eye.
+
+    One displacement cannot say that, so it draws the thing itself. `flow` says where each pixel goes all the same: what
+    is covered is pressed together there.
+    """
+
+    @abstractmethod
+    def draw(self, picture: Tensor, t: float) -> Tensor:
+        """Return a picture of the region at rest, (1, C, H, W) float32, as it is at time `t`, seconds: the same."""
+
+
 class AffineField(MotionField):
     """A field that is an affine map of the region at every moment: shifts, rotations, scalings.
 
@@ -147,3 +159,30 @@ class SumField(MotionField):
 
     def scaled(self, factor: float) -> MotionField:
         return SumField([field.scaled(factor) for field in self.fields])
+
+
+class DrawnSum(DrawnField):
+    """Several fields of what moves inside a thing, each in its own place: faces of one picture."""
+
+    def __init__(self, fields: Sequence[DrawnField]) -> None:
+        self._fields = fields
+
+    def flow(self, t: float) -> Tensor:
+        return SumField(self._fields).flow(t)
+
+    def sources(self, t: float) -> list[tuple[Tensor, float]]:
+        from photoflow import ops
+
+        total, *others = (field.sources(t)[0][0] for field in self._fields)
+        for source in others:
+            total = source + ops.backward_warp(total[None], source[None].contiguous(), padding="border")[0]
+        return [(total, 1.0)]
+
+    def draw(self, picture: Tensor, t: float) -> Tensor:
+        for field in self._fields:
+            picture = field.draw(picture, t)
+        return picture
+
+    def scaled(self, factor: float) -> MotionField:
+        scaled = [field.scaled(factor) for field in self._fields]
+        return DrawnSum([field for field in scaled if isinstance(field, DrawnField)])

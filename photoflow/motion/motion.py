@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 
 from photoflow.errors import InputError, shown
 from photoflow.io.atomic import write_bytes
-from photoflow.motion.field import MotionField, SumField
+from photoflow.motion.field import DrawnField, DrawnSum, MotionField, SumField
 from photoflow.motion.scene import Scene
 
 VERSION = 1  # of motion files
@@ -45,6 +45,8 @@ class Motion(ABC):
     in_place: ClassVar[bool] = False
     # True where the picture's border does not hold the subject: it goes away as a whole, or a hand pulls it.
     leaves: ClassVar[bool] = False
+    # True for a motion of what is inside a thing (a face), which the thing carries along when it moves; a `DrawnField`.
+    inside: ClassVar[bool] = False
     # True for a motion of the camera, which acts on the whole picture and on no layer.
     views: ClassVar[bool] = False
 
@@ -126,8 +128,14 @@ class Sum(Motion):
     def leaves(self) -> bool:  # type: ignore[override]
         return any(motion.leaves for motion in self.motions)
 
+    @property
+    def inside(self) -> bool:  # type: ignore[override]
+        return all(motion.inside for motion in self.motions)
+
     def field(self, scene: Scene) -> MotionField:
-        return SumField([motion.field(scene) for motion in self.motions])
+        fields = [motion.field(scene) for motion in self.motions]
+        drawn = [field for field in fields if isinstance(field, DrawnField)]
+        return SumField(fields) if len(drawn) < len(fields) else DrawnSum(drawn)
 
 
 class Changed(Motion):
@@ -142,6 +150,10 @@ class Changed(Motion):
     @property
     def everywhere(self) -> bool:
         return self.motion.everywhere
+
+    @property
+    def inside(self) -> bool:  # type: ignore[override]
+        return self.motion.inside
 
     @property
     def leaves(self) -> bool:  # type: ignore[override]
@@ -205,6 +217,15 @@ class On(Changed):
 
     def field(self, scene: Scene) -> MotionField:
         return self.motion.field(scene)
+
+
+def divided(motion: Motion) -> tuple[Motion, list[Motion]]:
+    """Return how a thing moves as a whole, nothing where it does not, and what moves inside it."""
+    parts = summands(motion)
+    others = tuple(part for part in parts if not part.inside)
+    if len(others) == len(parts):
+        return motion, []
+    return Scaled(0.0, parts[0]) if not others else total(others), [part for part in parts if part.inside]
 
 
 def total(motions: Sequence[Motion]) -> Motion:

@@ -219,7 +219,7 @@ def _value(key: str, text: str) -> Any:
     if key == "source" or not text.isascii() or "_" in text:
         return text
     try:
-        if key in ("points", "arrows", "anchors"):
+        if key in ("points", "arrows", "anchors", "landmarks"):
             return [[float(v) for v in group.split(",")] for group in text.split(";")]
         if "," in text:
             return [float(v) for v in text.split(",")]

@@ -8,7 +8,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.render.cutout import Box
-from photoflow.render.layered import spanned
+from photoflow.render.region import spanned
 
 COLUMNS, ROWS = 96, 72  # about the most nodes along a mesh's sides
 

@@ -230,7 +230,7 @@ class Card:
         matrix = self._upright(matrix)
         window = rows, columns = self._window(matrix)
         height, width = max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)
-        picture = self.subject.planes(plain)
+        picture = self.subject.planes(plain, t)
         if not height or not width:
             return picture.new_zeros((4, height, width)), window
         nodes = _nodes((columns.start, rows.start), [-(-(side - 1) // SMOOTH_GRID) + 1 for side in (height, width)],

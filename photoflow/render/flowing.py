@@ -12,11 +12,10 @@ from torch import Tensor
 
 from photoflow import ops
 from photoflow.arrays import Array
-from photoflow.motion import InPlaceField, Motion, Scene
+from photoflow.motion import DrawnField, InPlaceField, Motion, Scene
 from photoflow.motion.within import WithinField
 from photoflow.render.cutout import crop, support
-from photoflow.render.layered import coarse
-from photoflow.render.region import Window
+from photoflow.render.region import Window, coarse
 
 CELL = 0.12  # of the picture's longest side: from one patch that changes over to the next
 SPREAD = 0.5  # how far apart in weight the first and the last patch change over
@@ -66,7 +65,8 @@ class FlowingLayer:
             coarse(self._region, step), (left / step, top / step), scale / step, seconds, loop, device,
             (width / step, height / step),
         )  # fmt: skip
-        field = self.motion.field(scene) if self.motion.in_place else WithinField.of(self.motion, scene)
+        own = self.motion.in_place or self.motion.inside
+        field = self.motion.field(scene) if own else WithinField.of(self.motion, scene)
         assert isinstance(field, InPlaceField)
         return field
 
@@ -99,6 +99,9 @@ class FlowingLayer:
         return torch.from_numpy(self.order).to(self._timing[3])
 
     def render(self, t: float) -> tuple[Tensor, Window]:
+        if isinstance(self.field, DrawnField):
+            colours = self.field.draw(self._rgb, t)[0]
+            return torch.cat([colours.clamp_(0, 1) * self._alpha, self._alpha]), self._window
         passes = [(flow, weight) for flow, weight in self.field.sources(t) if weight > 0.5 - ALONE]
         shown = [self._read(flow) for flow, _ in passes]
         if len(shown) == 1:

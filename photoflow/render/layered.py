@@ -15,15 +15,17 @@ from torch import Tensor
 
 from photoflow import ops
 from photoflow.arrays import Array
-from photoflow.motion import Motion, MotionField, Scene
+from photoflow.motion import DrawnField, Motion, MotionField, Scene
+from photoflow.motion.field import SumField
 from photoflow.motion.looped import looped
+from photoflow.motion.motion import divided
 from photoflow.motion.pinned import PinnedField, pin_weights
 from photoflow.motion.scene import moments
 from photoflow.render.continuation import Margins, continued
 from photoflow.render.cutout import Box, Cutout, crop, premultiplied
 from photoflow.render.fetching import interleaved
 from photoflow.render.measured_flow import FlowNetwork, MeasuredField
-from photoflow.render.region import Window, swept, windows
+from photoflow.render.region import Window, coarse, spanned, swept, windows
 
 Extension = Callable[[Margins], tuple[Array, Array, tuple[int, int]]]
 
@@ -132,7 +134,7 @@ class SubjectLayer:
     The flow is inverted by splatting it along itself (softmax, larger motion in front, Generative
     Image Dynamics sec. 5) and the subject is then looked up with a bicubic kernel: splatting the
     colours themselves would blur them anew at every fraction of a pixel, and the sharpness would
-    pulse with the motion.
+    pulse with the motion. What moves inside it (a face) is drawn on it first, and carried along.
 
     A subject that the picture's border cuts off is held there, unless its motion takes it away as a whole: then it
     is continued beyond the border with its own texture.
@@ -162,18 +164,20 @@ class SubjectLayer:
     ) -> None:  # fmt: skip
         self.motion, self.name, self.like, self._part = motion, name, like, part
         self._timing = scale, seconds, loop, device
+        self._carrying, self._carried = divided(motion)
         self._drawn = drawn = drawn or Cutout.of(rgb, alpha)
         self._alone, self._holds, self._blueprint = (rgb, alpha), weights, blueprint
         side = int(max(np.subtract(drawn.box[2:], drawn.box[:2])))
         self.step = step = max(GRID, min(side // SKETCHED, COARSEST))
         self._sketched = spanned(drawn.box, step)
         self._sketch = self._free_field(self._sketched, step)
-        reach = _reach(_travel(self._held(self._sketch, self._sketched, step), seconds) * step)
-        pins = pin_weights(alpha, max(reach)) if border_pins and not motion.leaves else None
+        travel = _travel(self._held(self._sketch, self._sketched, step), seconds) * step
+        inner = [_travel(field, seconds) * step for field in self._inner_over(self._sketched, step)]
+        pins = pin_weights(alpha, max(_reach(travel))) if border_pins and not motion.leaves else None
         if pins is not None:
             self._holds = pins if weights is None else weights * pins
         self._extend = None if pins is not None else extend or partial(continued, rgb, alpha)
-        self.region = swept(drawn.box, reach, alpha.shape, GRID)
+        self.region = swept(drawn.box, _reach(np.sum([travel, *inner], axis=0)), alpha.shape, GRID)
         self._window, self._inside = windows(self.region, alpha.shape)
 
     @property
@@ -201,8 +205,16 @@ class SubjectLayer:
 
     def field_over(self, region: Box, step: int) -> MotionField:
         """Return its planned motion over a region, on a grid of every `step`th pixel, and in such steps."""
+        outer, inner = self._outer_over(region, step), self._inner_over(region, step)
+        return SumField([outer, *inner]) if inner else outer
+
+    def _outer_over(self, region: Box, step: int) -> MotionField:
         drawn_before = region == self._sketched and step == self.step
         return self._held(self._sketch if drawn_before else self._free_field(region, step), region, step)
+
+    def _inner_over(self, region: Box, step: int) -> list[DrawnField]:
+        fields = [part.field(self.scene(region, step)) for part in self._carried]
+        return [field for field in fields if isinstance(field, DrawnField)]
 
     def holds_over(self, region: Box, step: int) -> Array | None:
         """Return how freely each node of such a grid moves, float32 (h, w) in [0, 1]; None: nothing is held."""
@@ -212,7 +224,7 @@ class SubjectLayer:
 
     def _free_field(self, region: Box, step: int) -> MotionField:
         scene = self.scene(region, step)
-        field = self.motion.field(scene)
+        field = self._carrying.field(scene)
         return looped(field, scene.seconds) if scene.loop else field
 
     def _held(self, field: MotionField, region: Box, step: int) -> MotionField:
@@ -228,7 +240,11 @@ class SubjectLayer:
 
     @cached_property
     def _planned(self) -> MotionField:
-        return self.field_over(self.region, GRID)
+        return self._outer_over(self.region, GRID)
+
+    @cached_property
+    def _inner(self) -> list[DrawnField]:
+        return self._inner_over(self.region, 1)
 
     @cached_property
     def _rgba(self) -> Tensor:
@@ -276,15 +292,18 @@ class SubjectLayer:
         return (4 * mean / mean.max().clamp_min(1e-6))[None, None]
 
     def render(self, t: float) -> tuple[Tensor, Window]:
-        return self._draw(self._rgba, t)
+        return self._draw(self.planes(t=t), t)
 
     def cutout(self, t: float) -> tuple[Tensor, Window]:
         """Draw the subject with its own opacity alone: what was left of the photo around it is not part of it."""
-        return self._draw(self.planes(plain=True), t)
+        return self._draw(self.planes(plain=True, t=t), t)
 
-    def planes(self, plain: bool = False) -> Tensor:
-        """Return what is drawn over `region` at rest, (1, 4, H, W), as `render` or (`plain`) as `cutout` does."""
-        return self._plain if plain else self._rgba
+    def planes(self, plain: bool = False, t: float = 0.0) -> Tensor:
+        """Return what `render`, or with `plain` `cutout`, moves as a whole at time `t`, seconds: (1, 4, H, W)."""
+        rgba = self._plain if plain else self._rgba
+        for inner in self._inner:
+            rgba = inner.draw(rgba, t)
+        return rgba
 
     def arrived(self, t: float, every: int) -> Tensor:
         """Return the flow that arrives at every so manyth node of the region's grid, (1, 2, h, w), NaN where none does.
@@ -346,23 +365,9 @@ class SubjectLayer:
         return (rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2])
 
     def flow(self, t: float) -> tuple[Tensor, Window]:
-        flow = _dense(self.field.flow(t)[None])[0] * GRID * self._mask
+        flow = _dense(self.field.flow(t)[None])[0] * GRID
+        flow = sum((inner.flow(t) for inner in self._inner), flow) * self._mask
         return flow[:, self._inside[0], self._inside[1]], self._window
-
-
-def spanned(box: Box, step: int) -> Box:
-    """Return a box whose grid of every `step`th pixel ends with its last row and column, and covers all of `box`."""
-    left, top, right, bottom = box
-    across, down = -(-(right - 1 - left) // step), -(-(bottom - 1 - top) // step)
-    return left, top, left + across * step + 1, top + down * step + 1
-
-
-def coarse(mask: Array, step: int) -> Array:
-    """Take every `step`th pixel of the mask; of anything thinner than that, the surroundings too."""
-    nodes = mask[::step, ::step]
-    if nodes.max() >= 0.5 * mask.max():
-        return nodes
-    return cv2.dilate(mask, np.ones((2 * step - 1, 2 * step - 1), np.uint8))[::step, ::step]
 
 
 def _dense(coarse: Tensor) -> Tensor:

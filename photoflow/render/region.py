@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
+
+from photoflow.arrays import Array
 from photoflow.render.cutout import Box
 
 Window = tuple[slice, slice]
@@ -29,3 +33,18 @@ def windows(region: Box, size: tuple[int, ...]) -> tuple[Window, Window]:
     rows, columns = slice(max(0, top), min(height, bottom)), slice(max(0, left), min(width, right))
     inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
     return (rows, columns), inside
+
+
+def spanned(box: Box, step: int) -> Box:
+    """Return a box whose grid of every `step`th pixel ends with its last row and column, and covers all of `box`."""
+    left, top, right, bottom = box
+    across, down = -(-(right - 1 - left) // step), -(-(bottom - 1 - top) // step)
+    return left, top, left + across * step + 1, top + down * step + 1
+
+
+def coarse(mask: Array, step: int) -> Array:
+    """Take every `step`th pixel of the mask; of anything thinner than that, the surroundings too."""
+    nodes = mask[::step, ::step]
+    if nodes.max() >= 0.5 * mask.max():
+        return nodes
+    return cv2.dilate(mask, np.ones((2 * step - 1, 2 * step - 1), np.uint8))[::step, ::step]

@@ -126,10 +126,11 @@ class Staging:
             stays = np.maximum.reduce([layer.mask for layer in staying]) / np.float32(255)
         return [
             FlowingLayer(
-                background, layer.alpha, motion, standing=stays, device=device, name=layer.name, **self._timing
+                background, layer.alpha, motion, standing=None if motion.inside else stays, device=device,
+                name=layer.name, **self._timing,
             )
             for layer, motion in reversed(regions)
-        ]
+        ]  # fmt: skip
 
     def _seen(
         self, cameras: Sequence[tuple[float, Camera]], background: Array, flowing: Sequence[DrawnLayer],

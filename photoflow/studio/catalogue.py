@@ -13,6 +13,7 @@ from photoflow.motion import (
     Breathe,
     Camera,
     Drift,
+    Face,
     Float,
     Motion,
     Path,
@@ -90,6 +91,14 @@ CONTROLS: Mapping[str, Mapping[str, Control]] = {
         "strength": _percent("Strength", "How much it swells: at 100 % by 4 % in height.", 1.5),
         "period": _seconds("Period", "Time from breath to breath; in a loop, the nearest that fits."),
     },
+    "face": {
+        "blink": _percent("Blinks", "How often it blinks: at 100 % about every 3.5 seconds.", 2.0),
+        "gaze": _percent("Looks", "How far the eyes look aside.", 2.0),
+        "turn": _percent("Turn of the head", "How far the head turns and leans: at 100 % by 3 degrees.", 2.0),
+        "breath": _percent("Breath", "How far the shoulders rise.", 2.0),
+        "smile": _percent("Smile", "How far the corners of the mouth go up.", 2.0),
+        "seed": Control("Variation", "Another number, other moments.", "number", "", 0, 99, 1),
+    },
     "float": {
         "strength": _percent("Strength", "How high it rises: at 100 % by 8 % of its size.", 1.5),
         "period": _PERIOD,
@@ -156,6 +165,7 @@ CONTROLS: Mapping[str, Mapping[str, Control]] = {
 # What no person sets there, and why not.
 LEFT_OUT: Mapping[tuple[str, str], str] = {
     ("spectral", "source"): "each preset is a motion of its own there",
+    ("face", "landmarks"): "they are found in the photo",
     ("spectral", "region"): "it is of a clip, and the studio takes presets alone",
 }
 NOT_SAID = ("auto",)  # motions that are chosen, by a button
@@ -195,6 +205,7 @@ ENTRIES: Sequence[Entry] = (
     *(Entry(*PRESET_WORDS[name], _BOTH, Spectral(name)) for name in PRESETS),
     Entry("Sway", "It bends to and fro, held at one end.", _BOTH, Sway()),
     Entry("Breathe", "It swells and shrinks a little, as a chest does.", _THING, Breathe()),
+    Entry("Living face", "A face that blinks, looks about, turns a little and breathes.", _THING, Face()),
     Entry("Hover", "It rises and sinks, with a slight roll.", _THING, Float()),
     Entry("Swing", "It swings about a pivot, as a pendulum does.", _THING, Swing()),
     Entry("Hop", "It hops and is squashed on the ground.", _THING, Bounce()),

@@ -138,7 +138,7 @@ class Trainer:
         values = dict(zip([*sums, "gradient"], seen))
         self._check(turn, values, names)
         for group in optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group.get("share", 1.0)
         scaler.step(optimiser)
         scaler.update()
         optimiser.zero_grad(set_to_none=True)

@@ -43,7 +43,7 @@ class Turn:
     Args:
         name: for messages and files.
         network: what is trained; other networks' weights take no gradient meanwhile.
-        optimiser: of its parameters.
+        optimiser: of its parameters; a group of them with a "share" has that share of the learning rate.
         losses: what is minimised.
         updates: how many in a step.
         begins: the share of the training before which there are none.

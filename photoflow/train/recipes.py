@@ -12,6 +12,7 @@ from photoflow.train.recipe import Recipe
 
 RECIPES = (
     "gan", "raft", "dis", "interpolation", "refined", "pyramid", "spectral", "completion", "amt", "mask_rcnn",
+    "photomaker",
 )  # fmt: skip
 
 
@@ -96,4 +97,9 @@ def entry_of(name: str) -> Entry:
         from photoflow.train.mask_rcnn import MaskRCNNRecipe
 
         return Entry(MaskRCNNRecipe, MASK_RCNN)
+    if name == "photomaker":
+        from photoflow.train.photomaker import PRESETS as PHOTOMAKER
+        from photoflow.train.photomaker import PhotoMakerRecipe
+
+        return Entry(PhotoMakerRecipe, PHOTOMAKER)
     raise InputError(f"train: expected {' or '.join(RECIPES)}, got {name!r}")

@@ -98,7 +98,7 @@ def run_pytest(
 
 def environment_for(folder: Path, mode: str = "plain", **more: str) -> dict[str, str]:
     """Return the environment of a process that imports the photoflow in `folder`, with a sanitizer's library if any."""
-    made = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", **more}
+    made = {**os.environ, "PYTHONPATH": str(folder), "OMP_NUM_THREADS": "1", "EMULATED": "1", **more}
     if mode in RUNTIMES:
         # The sanitizer looks for the C++ library's functions when it is loaded.
         asked = [["gcc", f"-print-file-name={name}"] for name in (RUNTIMES[mode], "libstdc++.so")]

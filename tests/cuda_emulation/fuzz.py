@@ -1,6 +1,6 @@
 """Calls drawn at random: the emulated CUDA kernels and the CPU's operators give the same.
 
-python fuzz.py LIBRARY SECONDS SEED
+python fuzz.py LIBRARY SECONDS SEED [DRAWS]
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ import photoflow.ops  # noqa: E402, F401  registers the CPU's operators
 TOLERANCE = {torch.float64: 1e-11, torch.float32: 3e-5, torch.float16: 1e-2, torch.bfloat16: 3e-2}
 NOT_FINITE = (math.nan, math.inf, -math.inf)
 FAR = (1e9, -3e9, 2**30, -(2**30), 1e30)
+MOST_CORRELATIONS = 20_000  # of a call: a few that were larger would take most of the time
 Shape = tuple[int, int, int]
 
 
@@ -197,6 +198,12 @@ def correlation_lookup(draw: Draw) -> None:
     height, width, height2, width2 = min(draw.side(), 17), min(draw.side(), 17), draw.side(), draw.side()
     dtype, channels = draw.dtype(), max(1, draw.channels())
     levels, radius = draw.random.randint(1, 5), draw.random.choice([0, 1, 2, 3, 4, 4, draw.random.randint(0, 7)])
+    while batch * height * width * levels * (2 * radius + 2) ** 2 > MOST_CORRELATIONS:
+        # One at a time: so there are many pixels with small windows, and large windows of few pixels.
+        sizes = [height, width, levels, radius]
+        chosen = draw.random.randrange(4)
+        sizes[chosen] = (sizes[chosen] + 1) // 2
+        height, width, levels, radius = sizes
     fmap1 = draw.features(dtype, batch, channels, height, width)
     fmap2 = draw.features(dtype, batch, channels, height2, width2)
     coords = torch.rand(batch, 2, height, width, dtype=torch.float64)
@@ -244,12 +251,12 @@ OPERATORS: tuple[Callable[[Draw], None], ...] = (
 )  # fmt: skip
 
 
-def main(library: str, seconds: float, seed: int) -> int:
-    """Draw calls of each operator in turn until the time is over; return how many differ."""
+def main(library: str, seconds: float, seed: int, draws: float = math.inf) -> int:
+    """Draw calls of each operator in turn, so many or until the time is over; return how many differ."""
     torch.ops.load_library(library)
     torch.set_num_threads(1)
     end, bad, calls = time.monotonic() + seconds, 0, 0
-    while time.monotonic() < end:
+    while time.monotonic() < end and calls < draws:
         operator = OPERATORS[calls % len(OPERATORS)]
         try:
             operator(Draw(seed + calls))
@@ -262,4 +269,4 @@ def main(library: str, seconds: float, seed: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1], float(sys.argv[2]), int(sys.argv[3])) > 0)
+    sys.exit(main(sys.argv[1], float(sys.argv[2]), *map(int, sys.argv[3:])) > 0)

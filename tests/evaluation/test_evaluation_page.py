@@ -125,7 +125,7 @@ def test_without_weights_those_that_ship_are_taken():
 BAD = [
     (
         ["colour", "CHAIRS"],
-        "task: expected one of render, flow, interpolation, animation, completion, dynamics, got 'colour'",
+        "task: expected one of render, flow, interpolation, animation, completion, dynamics, portraits, got 'colour'",
     ),
     (["render", "NONE"], "expected a folder with NNNNN_img1.ppm"),
     (["render", "PHOTOS"], "_flow.flo"),

@@ -151,4 +151,4 @@ def test_a_missing_library_is_told_once(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "c2pa", None)
     said: list[str] = []
     assert picture_signer(TRAINED, said.append) is None
-    assert said == ["pictures are not signed, which needs c2pa-python: pip install c2pa-python"]
+    assert said == ["pictures are not signed, which needs c2pa-python: pip install 'photoflow[credentials]'"]

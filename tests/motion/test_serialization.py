@@ -19,6 +19,7 @@ SAMPLES = [
     motion.Water(strength=0.8),
     motion.Spectral("plant", wind=0.7, seed=3), motion.Spectral("my clip.mp4", region=(1, 2, 30, 40), slow=2),
     motion.Poke(30, 40, -5, 6.5, at=1, like="tree"), motion.Camera(orbit=-0.05, handheld=0.01), motion.Auto(),
+    motion.Face(blink=0.5, landmarks=((10, 10), (30.5, 10), (20, 20), (12, 30), (28, 30))),
     motion.Sway().on(2) + 0.5 * (motion.Float() + motion.Breathe()),
 ]  # fmt: skip
 

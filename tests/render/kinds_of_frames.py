@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import cv2
+import drawn_face
 import numpy as np
 from filling import fill
 
@@ -33,6 +34,7 @@ PHOTO = cv2.resize(DRAW.integers(0, 256, (24, 32, 3), dtype=np.uint8), SIZE[::-1
 SUBJECT = cv2.circle(np.zeros(SIZE, np.float32), (60, 50), 24, 1, -1, cv2.LINE_AA)
 LOWER = np.zeros(SIZE, np.float32)
 LOWER[60:] = 1
+FACE = motion.Face(seed=3, landmarks=(np.array(drawn_face.landmarks()) - drawn_face.CENTRE) * 0.4 + (60, 60))
 ROWS = np.mgrid[0 : SIZE[0], 0 : SIZE[1]][0].astype(np.float32)
 
 
@@ -77,6 +79,8 @@ KINDS: dict[str, Callable[[str], Renderer]] = {
     "drift": lambda device: flowing(motion.Drift(direction=0, speed=0.05), device),
     "water": lambda device: flowing(motion.Water(strength=2), device),
     "within": lambda device: flowing(motion.Sway(1), device),
+    "face": lambda device: flowing(FACE, device),
+    "face and sway": lambda device: layered(FACE + motion.Sway(1), device),
     "camera": camera,
     "camera, edged": lambda device: camera(device, edged=True),
     "camera, water": lambda device: camera(device, regions=True),

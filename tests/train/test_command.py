@@ -107,5 +107,6 @@ def test_what_is_wrong_is_one_line(photoflow, options: tuple[object, ...], messa
 
 def test_an_unknown_recipe_is_one_line(photoflow) -> None:
     code, said = photoflow("--steps", 1, recipe="gpt")
-    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion or amt or mask_rcnn"
+    known = ("gan or raft or dis or interpolation or refined or pyramid or spectral or completion or amt or mask_rcnn "
+             "or photomaker")  # fmt: skip
     assert code == 2 and said == f"photoflow: train: expected {known}, got 'gpt'"

@@ -80,6 +80,7 @@ def test_raft_needs_an_update() -> None:
 
 
 def test_an_unknown_recipe_is_refused() -> None:
-    known = "gan or raft or dis or interpolation or refined or pyramid or spectral or completion or amt or mask_rcnn"
+    known = ("gan or raft or dis or interpolation or refined or pyramid or spectral or completion or amt or mask_rcnn "
+             "or photomaker")  # fmt: skip
     with pytest.raises(InputError, match=f"train: expected {known}, got 'gpt'"):
         entry_of("gpt")
