@@ -63,6 +63,21 @@ def test_several_people_and_several_pictures(draw: Any, photos: list[Path], tmp_
     assert {one.name for one in tmp_path.glob("*.webp")} == {"a-1.webp", "a-2.webp"}
 
 
+def test_a_portrait_without_anything_to_move_is_kept_and_says_how_to_choose(
+    draw: Any, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from photoflow.animator import Animator
+    from photoflow.segment import NoSubjectError
+
+    def nothing(*arguments: Any, **options: Any) -> None:
+        raise NoSubjectError("nothing in the photo stands out")
+
+    monkeypatch.setattr(Animator, "animate", nothing)
+    code, said = draw("--photo", photos[0], "-o", "out.png", "--animate", "out.gif", "--motion", "sway")
+    assert code == 2 and "out.gif is not made" in said and "photoflow animate out.png --point X,Y" in said
+    assert (tmp_path / "out.png").is_file() and "--mask" not in said  # which this command does not have
+
+
 def test_amounts_of_others(photos: list[Path], tmp_path: Path) -> None:
     half = mixed(f"{photos[0]}=0.5")
     assert half.amount == 0.5 and half.pool is None and list(half.photos) == [photos[0]]
