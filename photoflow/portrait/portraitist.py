@@ -93,6 +93,7 @@ class Portraitist:
         self._device, self._precision, self._offload = settled_device(device), precision, offload
         self._segmenter = Segmenter(device=self._device, offline=not fetch)
         self._faces = FaceFinder(offline=not fetch)
+        self._at_hand: tuple[Path, Path] | None = None
         self._loaded: tuple[Any, IDEncoder] | None = None
         self._encoder_parameters = 0
 
@@ -223,8 +224,10 @@ class Portraitist:
         return self._loaded
 
     def _check_at_hand(self) -> tuple[Path, Path]:
-        """Return the base's folder and PhotoMaker's file."""
-        return sdxl.find_base(self.base, self.fetch), self._weights_file()
+        """Return the base's folder and PhotoMaker's file, looked for once: a hub is asked each time."""
+        if self._at_hand is None:
+            self._at_hand = sdxl.find_base(self.base, self.fetch), self._weights_file()
+        return self._at_hand
 
     def _with_faces(self, photos: Sequence[Any], say: Callable[[str], None]) -> dict[int, tuple[Array, Face]]:
         """Return each photo and its face by the photo's identity: one may stand in the stack several times."""

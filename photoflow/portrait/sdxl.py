@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -100,7 +100,7 @@ def _fetched(name: str, fetch: bool) -> Path:
     failed: Exception | None = None
     for variant in ("fp16", None):
         try:
-            with nullcontext() if fetch else quiet():  # a download shows its progress
+            with quiet(bars=fetch):  # a download shows its progress
                 found = StableDiffusionXLPipeline.download(
                     name, variant=variant, use_safetensors=True, local_files_only=not fetch
                 )
@@ -112,7 +112,9 @@ def _fetched(name: str, fetch: bool) -> Path:
         raise WeightsError(
             f"base: {name} is not at hand ({told}); --fetch (fetch=True) downloads it, --base FOLDER has another"
         ) from failed
-    raise WeightsError(f"base: {name} cannot be fetched ({_reason(failed)})") from failed
+    # Where the hub cannot be reached, the library complains first that it has no copy.
+    reason = _reason((failed and failed.__cause__) or failed)
+    raise WeightsError(f"base: {name} cannot be fetched ({reason})") from failed
 
 
 def needs(folder: Path, size: tuple[int, int], bytes_each: int, more: int = 0) -> Needs:
@@ -304,7 +306,7 @@ def _check_residuals(unet: Any, lora: dict[str, Any]) -> None:
         raise WeightsError(f"expected residuals of this UNet: of {given} numbers {taken} fit")
 
 
-def _reason(error: Exception | None) -> str:
+def _reason(error: BaseException | None) -> str:
     """Return the beginning of what an error says; where that is a heading, with the line below it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
     return " ".join(lines[:2] if lines[0].endswith(":") else lines[:1])[:300]
@@ -325,8 +327,8 @@ def settled_offload(offload: bool | None, device: str, memory: int) -> bool:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Keep diffusers and transformers from bars, and from pages of what is said here in a line."""
+def quiet(bars: bool = False) -> Iterator[None]:
+    """Keep diffusers and transformers from pages of what is said here in a line and, unless asked for, from bars."""
     from diffusers.utils import logging as diffusers_logging
     from transformers.utils import logging as transformers_logging
 
@@ -334,7 +336,8 @@ def quiet() -> Iterator[None]:
     before = [library.get_verbosity() for library in libraries]
     for library in libraries:
         library.set_verbosity(logging.CRITICAL)
-        library.disable_progress_bar()
+        if not bars:
+            library.disable_progress_bar()
     try:
         yield
     finally:

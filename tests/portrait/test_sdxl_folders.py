@@ -84,6 +84,22 @@ def test_no_code_of_a_folder_is_run(base: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_hub_out_of_reach_is_said_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    from diffusers.pipelines import pipeline_utils
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    def refused(*arguments: Any, **options: Any) -> None:
+        raise OfflineModeIsEnabled("no connection")
+
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(pipeline_utils, "model_info", refused)
+    with pytest.raises(WeightsError, match=r"^base: nobody/none cannot be fetched \(no connection\)$"):
+        sdxl.find_base("nobody/none", fetch=True)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_residuals_of_another_unet(tiny: tuple[str, str], capfd: pytest.CaptureFixture[str]) -> None:
     folder, lora = Path(tiny[0]), tiny_photomaker().lora
     wide = {name: torch.zeros([side + 1 for side in one.shape]) for name, one in lora.items()}
