@@ -236,6 +236,8 @@ class Animator:
             stage.find_regions()
         chosen = any(chooses(part) for _, part in parts)
         parts = resolved(parts, stage, self._chosen["renderer"] == "splat")
+        if chosen:
+            parts = self._find_faces.added(parts, stage, progress)
         parts = self._find_faces(parts, stage, subject, progress)
         cameras, others = cameras_of(parts)
         if chosen and all(name is not None for name, _ in others):

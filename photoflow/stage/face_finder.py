@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion import Face, Motion
+from photoflow.motion import Breathe, Face, Motion
 from photoflow.motion.face import are_eyes_clear, landmarks_of
 from photoflow.motion.motion import Scaled
 from photoflow.segment.faces import Face as FoundFace
@@ -16,7 +16,7 @@ from photoflow.segment.faces.face import LEADS
 from photoflow.stage.layer import Layer
 from photoflow.stage.progress import Progress
 from photoflow.stage.stage import Stage
-from photoflow.weights import WeightsError
+from photoflow.weights import WeightsError, locate
 
 LEAST = 24  # pixels of the clip: on a smaller face nobody sees a lid
 MOST = 8  # faces that live in one photo
@@ -63,6 +63,28 @@ class FaceLandmarks:
             for known in [face] if face.landmarks else self._known(face, stage, layer, progress):
                 place = _layer_under(known, stage) if target is None and subject == 1 else target
                 out.append((place, _with_face(motion, known)))
+        return out
+
+    def added(self, parts: Sequence[Part], stage: Stage, progress: Progress) -> list[Part]:
+        """Return what was chosen, and that faces live, where networks at hand find some whose eyes are seen well.
+
+        Args:
+            parts: see `photoflow.stage.plan.parts_of`.
+            stage: has the photo and the layers.
+            progress: is told.
+        """
+        if not all(locate(name) for name in ("face_mesh", "iris")) or not (locate("yunet") or locate("blazeface")):
+            return list(parts)
+        try:
+            faces = self._known(Face(), stage, None, progress)
+        except InputError:
+            return list(parts)
+        out = list(parts)
+        for face in faces:
+            layer = _layer_under(face, stage)
+            if layer is not None and face.blink:
+                breathes = any(name == layer and isinstance(_unscaled(motion), Breathe) for name, motion in parts)
+                out.append((layer, replace(face, breath=0.0 if breathes else face.breath)))
         return out
 
     def _known(self, motion: Face, stage: Stage, layer: Layer | None, progress: Progress) -> list[Face]:
