@@ -235,9 +235,8 @@ class Animator:
         if any(needs_regions(target, part, stage) for target, part in parts):
             stage.find_regions()
         chosen = any(chooses(part) for _, part in parts)
-        parts = resolved(parts, stage, self._chosen["renderer"] == "splat")
-        if chosen:
-            parts = self._find_faces.added(parts, stage, progress)
+        faces = self._find_faces.at_hand(stage, progress) if chosen else []
+        parts = resolved(parts, stage, self._chosen["renderer"] == "splat", faces)
         parts = self._find_faces(parts, stage, subject, progress)
         cameras, others = cameras_of(parts)
         if chosen and all(name is not None for name, _ in others):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError
-from photoflow.motion import Breathe, Face, Motion
+from photoflow.motion import Face, Motion
 from photoflow.motion.face import are_eyes_clear, landmarks_of
 from photoflow.motion.motion import Scaled
 from photoflow.segment.faces import Face as FoundFace
@@ -65,27 +65,25 @@ class FaceLandmarks:
                 out.append((place, _with_face(motion, known)))
         return out
 
-    def added(self, parts: Sequence[Part], stage: Stage, progress: Progress) -> list[Part]:
-        """Return what was chosen, and that faces live, where networks at hand find some whose eyes are seen well.
+    def at_hand(self, stage: Stage, progress: Progress) -> list[tuple[str, Face]]:
+        """Return the people's faces whose eyes are seen well, each with the name of its layer, where networks find any.
 
         Args:
-            parts: see `photoflow.stage.plan.parts_of`.
             stage: has the photo and the layers.
             progress: is told.
+
+        Returns:
+            Nothing where a network is missing: nobody asked for faces, so none is fetched.
         """
         if not all(locate(name) for name in ("face_mesh", "iris")) or not (locate("yunet") or locate("blazeface")):
-            return list(parts)
+            return []
         try:
             faces = self._known(Face(), stage, None, progress)
         except InputError:
-            return list(parts)
-        out = list(parts)
-        for face in faces:
-            layer = _layer_under(face, stage)
-            if layer is not None and face.blink:
-                breathes = any(name == layer and isinstance(_unscaled(motion), Breathe) for name, motion in parts)
-                out.append((layer, replace(face, breath=0.0 if breathes else face.breath)))
-        return out
+            return []
+        found = [(_layer_under(face, stage), face) for face in faces if face.blink]
+        people = {layer.name for layer in stage.layers if layer.kind.name in ("person", "unknown")}
+        return [(name, face) for name, face in found if name is not None and name in people]
 
     def _known(self, motion: Face, stage: Stage, layer: Layer | None, progress: Progress) -> list[Face]:
         """Return the motion of each face, with its landmarks: of the largest one, and those of about its size.

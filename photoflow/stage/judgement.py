@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from photoflow.errors import InputError
-from photoflow.motion import Auto, Breathe, Camera, Drift, Float, Motion, Poke, Spectral, Water
+from photoflow.motion import Auto, Breathe, Camera, Drift, Face, Float, Motion, Poke, Spectral, Water
 from photoflow.motion.motion import Scaled
 from photoflow.stage.layer import Layer
 from photoflow.stage.stage import Stage
@@ -37,22 +38,30 @@ LIVELY = ("plant", "cloth", "flame", "hanging")
 FILMED = ("person", "animal", "rigid", "unknown")
 
 
-def chosen(stage: Stage) -> list[tuple[str | None, Motion]]:
+def chosen(stage: Stage, faces: Sequence[tuple[str, Face]] = ()) -> list[tuple[str | None, Motion]]:
     """Choose how each layer of a stage moves, and whether the camera does.
 
     Args:
         stage: its layers are judged by what they are (`photoflow.segment.kinds`).
+        faces: the names of layers that have a face, and how each of these lives.
 
     Returns:
         (name of a layer, its motion), in the order of the layers; (None, Camera) where the camera moves. Never empty.
     """
     parts: list[tuple[str | None, Motion]] = []
     for layer in stage.layers:
-        if (motion := motion_for(layer)) is not None:
-            parts.append((layer.name, motion))
+        own = motion_for(layer)
+        if own is not None:
+            parts.append((layer.name, own))
+        parts += [(name, _beside(own, face)) for name, face in faces if name == layer.name]
     if not any(map(_is_lively, stage.layers)) or any(layer.kind.name in FILMED for layer in stage.layers):
         parts.append((None, Camera(push=PUSH)))
     return parts
+
+
+def _beside(own: Motion | None, face: Face) -> Face:
+    """Return how a face lives on a layer that moves itself: one breath is enough."""
+    return replace(face, breath=0.0) if isinstance(own, Breathe) else face
 
 
 def _is_lively(layer: Layer) -> bool:
@@ -87,7 +96,9 @@ def aimed(parts: Sequence[Part], subject: int | str) -> list[Part]:
     return [(one if target is None and chooses(motion) else target, motion) for target, motion in parts]
 
 
-def resolved(parts: Sequence[Part], stage: Stage, film: bool = True) -> list[Part]:
+def resolved(
+    parts: Sequence[Part], stage: Stage, film: bool = True, faces: Sequence[tuple[str, Face]] = ()
+) -> list[Part]:
     """Return the parts of a motion with what is chosen in the place of `Auto`.
 
     Nothing is chosen for a layer, or for the camera, for which another part says a motion. Where nothing would move
@@ -97,6 +108,7 @@ def resolved(parts: Sequence[Part], stage: Stage, film: bool = True) -> list[Par
         parts: see `photoflow.stage.plan.parts_of`.
         stage: has the layers.
         film: whether the camera may move.
+        faces: see `chosen`; where a person says how faces live, none is chosen to.
 
     Raises:
         InputError: nothing moves then, or a part is for a layer that there is not, or one that had better stay as it
@@ -104,6 +116,7 @@ def resolved(parts: Sequence[Part], stage: Stage, film: bool = True) -> list[Par
     """
     said = {stage.layer(target) for target, motion in parts if target is not None and not chooses(motion)}
     filmed = not film or any(motion.views for _, motion in parts)
+    faces = () if any(_is_of_a_face(motion) for _, motion in parts) else faces
     out: list[Part] = []
     for target, motion in parts:
         if not chooses(motion):
@@ -111,18 +124,19 @@ def resolved(parts: Sequence[Part], stage: Stage, film: bool = True) -> list[Par
         elif target is None:
             free = [
                 (name, own)
-                for name, own in chosen(stage)
+                for name, own in chosen(stage, faces)
                 if not (filmed if name is None else stage.layer(name) in said)
             ]
             out += [(name, _in_place_of_auto(motion, own)) for name, own in free]
         else:
             layer = stage.layer(target)
             own = motion_for(layer)
-            if own is None:
+            found = [_beside(own, face) for name, face in faces if name == layer.name]
+            if own is None and not found:
                 raise InputError(
                     f"auto: {layer.name} ({layer.kind.name}) had better stay as it is; expected a motion for it"
                 )
-            out.append((target, _in_place_of_auto(motion, own)))
+            out += [(target, _in_place_of_auto(motion, one)) for one in (own, *found) if one is not None]
     if not out and stage.layers and not stage.layers[0].region:
         return [(stage.layers[0].name, Float(strength=0.3))]  # as a whole: it must not bend
     if not out:
@@ -146,6 +160,13 @@ def chooses(motion: Motion) -> bool:
     while isinstance(motion, Scaled):
         motion = motion.motion
     return isinstance(motion, Auto)
+
+
+def _is_of_a_face(motion: Motion) -> bool:
+    """Return whether a motion is `Face`, or `Face` scaled."""
+    while isinstance(motion, Scaled):
+        motion = motion.motion
+    return isinstance(motion, Face)
 
 
 def _in_place_of_auto(motion: Motion, own: Motion) -> Motion:

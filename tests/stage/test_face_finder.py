@@ -135,6 +135,29 @@ def test_a_clip_keeps_the_landmarks_that_were_found(faces: list[FoundFace], tmp_
     assert np.array_equal(clip[25], same[25]) and not np.array_equal(clip[25], clip[0])
 
 
+def test_by_itself_only_people_live_and_only_with_networks_at_hand(
+    faces: list[FoundFace], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = {"face_mesh", "iris", "yunet"}
+    monkeypatch.setattr(face_finder, "locate", lambda name: name if name in there else None)
+
+    def at_hand(kind: str) -> list[tuple[str, Face]]:
+        stage = Stage.of(drawn.picture()).add("one", mask=masked(50, 150), kind=kind)
+        return FaceLandmarks(True).at_hand(stage, Progress(lambda line: None))
+
+    ((name, living),) = at_hand("person")
+    assert name == "one" and living.landmarks == drawn.landmarks()
+    assert len(at_hand("unknown")) == 1 and at_hand("rigid") == at_hand("animal") == []
+    faces[0] = found(scale=0.1)
+    assert at_hand("person") == []
+    faces[0] = found()
+    there.remove("yunet")
+    assert at_hand("person") == []
+    there.add("blazeface")
+    clip = Animator("cpu").animate(drawn.picture(), layers={"one": {"mask": masked(50, 150), "kind": "person"}})
+    assert "face" in [part.to_dict().get("motion", {}).get("type") for _, part in clip_parts(clip)]
+
+
 @pytest.mark.skipif(
     not all(locate(name) for name in ("blazeface", "face_mesh", "iris")),
     reason="the weights blazeface, face_mesh and iris are not at hand",

@@ -72,6 +72,24 @@ def test_what_is_said_is_not_chosen_as_well(photo):
     assert names(resolved([("bush", motion.Auto())], stage)) == [("bush", "spectral")]
 
 
+def test_a_face_lives_beside_what_its_layer_does(photo):
+    stage = staged(photo, her="person", thing="unknown", bush="plant")
+    face = motion.Face(landmarks=((1, 1), (3, 1), (2, 2), (1, 3), (3, 3)))
+    faces = [("her", face), ("thing", face)]
+    auto = (None, motion.Auto())
+    parts = resolved([auto], stage, faces=faces)
+    assert names(parts) == [
+        ("her", "breathe"), ("her", "face"), ("thing", "face"), ("bush", "spectral"), (None, "camera")
+    ]  # fmt: skip
+    assert (parts[1][1].breath, parts[2][1].breath) == (0, 1)  # one breath is enough
+    assert names(resolved([("thing", motion.Auto())], stage, faces=faces)) == [("thing", "face")]
+    half = resolved([("her", 0.5 * motion.Auto())], stage, faces=faces)
+    assert half[1] == ("her", 0.5 * motion.Face(landmarks=face.landmarks, breath=0))
+    said = resolved([("her", motion.Float()), auto], stage, faces=faces)
+    assert names(said) == [("her", "float"), ("thing", "face"), ("bush", "spectral"), (None, "camera")]
+    assert "face" not in dict(names(resolved([(None, 2 * motion.Face(seed=4)), auto], stage, faces=faces))[1:]).values()
+
+
 def test_a_subject_alone_is_chosen_for(animator, photo):
     stage = staged(photo, cat="animal", bush="plant")
     both = animator.animate(stage, subject="all", seconds=1, fps=4)
