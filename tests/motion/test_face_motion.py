@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from photoflow import Animator, motion
+from photoflow import Animator, motion, ops
 from photoflow.errors import InputError
 from photoflow.motion import Face, Scene
 from photoflow.motion.face import are_eyes_clear
@@ -204,6 +204,37 @@ def test_the_face_is_found_on_another_scale_and_in_a_part_of_the_picture():
     np.testing.assert_allclose(part.flow(closed_at()), whole[:, 30:180, 40:160], atol=0.05)
     coarse = Face(landmarks=drawn.landmarks(), **FULL).field(Scene(np.ones((120, 100), np.float32), (0, 0), 0.5))
     np.testing.assert_allclose(coarse.flow(1.0) * 2, field(**FULL).flow(1.0)[:, ::2, ::2], atol=0.3)
+
+
+@pytest.mark.parametrize("points", [drawn.landmarks(), drawn.five()], ids=len)
+def test_landmarks_that_take_the_right_for_the_left_move_the_same_face(points):
+    swapped = [(2 * drawn.CENTRE[0] - x, y) for x, y in points]  # the drawn face is symmetric
+    for t in (0.7, 2.0, closed_at()):
+        taken, right = field(tuple(swapped), **FULL).flow(t), field(points, **FULL).flow(t)
+        assert float((taken - right).abs().max()) < 0.02 < float(right.abs().max())
+
+
+def test_a_small_face_in_a_large_picture_is_drawn_where_it_moves_and_nowhere_else(monkeypatch):
+    warped: list[int] = []
+    warp = ops.backward_warp
+    monkeypatch.setattr(
+        ops, "backward_warp", lambda *args, **more: (warped.append(args[1][0, 0].numel()), warp(*args, **more))[1]
+    )
+    size, shift, t = (1200, 1600), np.array([700, 200]), closed_at()
+    points = tuple(map(tuple, (np.array(drawn.landmarks()) + shift).tolist()))
+    planes = torch.rand(1, 3, *size)
+    moving = Face(landmarks=points, **FULL).field(Scene(np.ones(size, np.float32)))
+    shown, flow, source = moving.draw(planes, t), moving.flow(t), moving.sources(t)[0][0]
+    assert shown.shape == planes.shape and flow.shape == source.shape == (2, *size)
+    assert max(warped) < 0.2 * size[0] * size[1]
+    changed = (shown != planes).any(dim=1)[0]
+    assert changed[200:440, 700:900].float().mean() > 0.5 and not changed[(source == 0).all(dim=0)].any()
+    # What is drawn is the photo where the sources say, also along the window's edge, where the kernel reaches farther.
+    whole = warp(planes, source[None], mode="bicubic", padding="reflection")
+    apart = (shown - whole).abs().amax(dim=(0, 1))
+    for x, y in drawn.EYES + shift:  # the edge of a lid is soft in what is drawn, and hard in the sources
+        apart[int(y) - 30 : int(y) + 30, int(x) - 30 : int(x) + 30] = 0
+    assert float(apart.max()) < 2e-3
 
 
 def test_bad_values_are_one_line():
