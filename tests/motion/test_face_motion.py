@@ -275,6 +275,13 @@ def test_eyes_are_clear_where_skin_is_above_them_and_something_dark_in_them():
     assert not are_eyes_clear(photo, drawn.five())
 
 
+@pytest.mark.parametrize(("width", "clear"), [(150, True), (134, False), (125, False), (110, False), (106, True)])
+def test_an_eye_that_the_border_cuts_does_not_blink_and_one_beyond_it_does_not_matter(width, clear):
+    photo, turned = drawn.picture()[:, :width], np.rot90(drawn.picture()[:, :width])
+    assert are_eyes_clear(photo, drawn.landmarks()) is clear
+    assert are_eyes_clear(np.ascontiguousarray(turned), [(y, width - 1 - x) for x, y in drawn.landmarks()]) is clear
+
+
 @pytest.mark.parametrize("more", [(), (motion.Camera(push=0.1),), (motion.Breathe(strength=0.5),)], ids=len)
 def test_it_blinks_whatever_else_moves(more):
     photo, number = drawn.picture(), round(closed_at() * 30)
