@@ -98,6 +98,12 @@ class FaceField(DrawnField):
         drawn[:, :, self._window[0], self._window[1]] = moved
         return drawn
 
+    def smooth(self) -> FaceField:
+        """Return the field of the head alone: the eyes rest."""
+        field = copy.copy(self)
+        field._eyes = []
+        return field
+
     def scaled(self, factor: float) -> MotionField:
         field = copy.copy(self)
         field._factor = factor * self._factor
