@@ -15,7 +15,7 @@ from photoflow.motion import Face, Scene
 from photoflow.motion.face import are_eyes_clear
 from photoflow.motion.face.landmarks import Features
 from photoflow.motion.face.lids import LOOK, RISE, Lids
-from photoflow.motion.face.rhythm import CLOSES, STAYS, blinks, looks, turns
+from photoflow.motion.face.rhythm import BREATHS, CLOSES, SMILES, STAYS, blinks, bumps, looks, turns
 
 REST = {"blink": 0, "turn": 0, "breath": 0, "smile": 0, "gaze": 0}  # strengths of a face that does nothing
 FULL = {"blink": 2, "turn": 2, "breath": 2, "smile": 2, "gaze": 2}
@@ -189,6 +189,17 @@ def test_looks_jump_and_stay_and_turns_are_slow():
     for turned in (aside, down, lean):
         way = np.array([turned(float(t)) for t in np.arange(0, 6, 0.01)])
         assert way[0] == 0 and 0.5 < np.abs(way).max() <= 1 and np.abs(np.diff(way)).max() < 0.03
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 4.0, 20.0])
+def test_a_short_loop_is_no_hurry(seconds):
+    at = np.arange(0, seconds, 0.005).tolist()
+    quickest = {
+        "turns": max(float(np.abs(np.diff([one(t) for t in at])).max()) / 0.005 for one in turns(seconds, True, 0)),
+        "breaths": float(np.abs(np.diff([bumps(BREATHS, seconds, True)(t) for t in at])).max()) / 0.005,
+        "smiles": float(np.abs(np.diff([bumps(SMILES, seconds, True)(t) for t in at])).max()) / 0.005,
+    }
+    assert 0.3 < quickest["turns"] < 4.5 and 0.4 < quickest["breaths"] < 2 and 0.2 < quickest["smiles"] < 1.1, quickest
 
 
 def test_a_scaled_face_moves_less_and_never_so_much_that_it_folds():
