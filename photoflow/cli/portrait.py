@@ -92,6 +92,8 @@ def portrait(
     sides, moves = _sides(size), total([parse(text) for text in motion or ["auto"]])
     check_numbers(steps, guidance, start_merge, sides, count, seed)
     marked(prompt)
+    if motion and not animate:
+        raise InputError("motion: expected --animate CLIP with it, as a picture does not move")
     photos = [one for place in photo for one in photos_at(place)]
     others = [mixed(text) for text in mix or ()]
     pictures, clips = numbered(output, count), numbered(animate, count) if animate else []
@@ -166,9 +168,16 @@ def _check_outputs(photos: Sequence[Path], pictures: Sequence[Path], clips: Sequ
 def _animate(picture: Path, clip: Path, motion: Motion, device: str, fetch: bool) -> None:
     """Write a clip of a portrait, of the length and rate that clips have by default."""
     from photoflow.animator import Animator
+    from photoflow.segment import NoSubjectError
 
     with progress_bar(drawn_frames(clip, _FRAMES, _FPS)) as (advance, report):
-        made = Animator(device, offline=not fetch).animate(picture, motion, fps=_FPS, report=report)
+        try:
+            made = Animator(device, offline=not fetch).animate(picture, motion, fps=_FPS, report=report)
+        except NoSubjectError:
+            raise InputError(
+                f"{clip} is not made: nothing in the portrait stands out to be moved; `photoflow animate {picture} "
+                f"--point X,Y` with this motion moves what is there"
+            ) from None
         made.save(clip, progress=advance)
     console.print(clip_report(clip, _FRAMES, _FPS, _FRAMES / _FPS), markup=False, soft_wrap=True)
 

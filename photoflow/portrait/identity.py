@@ -30,7 +30,7 @@ class Mixed:
     """Another person, to be mixed into the one whose portrait is made.
 
     Args:
-        photos: of them, as `photoflow.io.read_photo` takes them, at least one.
+        photos: of them, as `photoflow.io.read_photo` takes them, at least one. A single one will do.
         amount: a float from 0 to 1 is the coefficient of their embeddings, where the first person's is what is left of
             1; a `Fraction` is their share of a pool of as many photos as its denominator says: `Fraction(3, 10)` are
             three of ten.
@@ -38,7 +38,7 @@ class Mixed:
             said here.
 
     Raises:
-        InputError: there is no photo, or the amount is not from 0 to 1.
+        InputError: there is no photo, the amount is not from 0 to 1, or a share is of no whole number of photos.
 
     Source: Li et al., "PhotoMaker", CVPR 2024, the section on identity mixing: both ways.
     """
@@ -48,19 +48,30 @@ class Mixed:
     parts: int | None = None
 
     def __post_init__(self) -> None:
-        if not len(self.photos):
+        object.__setattr__(self, "photos", listed(self.photos))
+        if not self.photos:
             raise InputError("mix: expected at least one photo, got none")
         if isinstance(self.amount, bool) or not isinstance(self.amount, int | float | Fraction):
             raise InputError(f"mix: expected a number or a Fraction, got {self.amount!r}")
         if not 0 <= self.amount <= 1:
             raise InputError(f"mix: expected an amount from 0 to 1, got {self.amount}")
+        if self.pool is not None and not (1 <= self.pool <= MOST_PHOTOS and (self.amount * self.pool) % 1 == 0):
+            raise InputError(
+                f"mix: expected a share of a pool of 1 to {MOST_PHOTOS} photos, such as 3/10, got {self.amount} of a "
+                f"pool of {self.pool}"
+            )
 
     @property
     def pool(self) -> int | None:
         """Return how many photos a pool has in which this is a share; None: it is a coefficient."""
         if not isinstance(self.amount, Fraction):
             return None
-        return self.parts or self.amount.denominator
+        return self.amount.denominator if self.parts is None else self.parts
+
+
+def listed(photos: Any) -> list[Any]:
+    """Return photos as a list, a single one, too: a path or a picture that is no sequence of photos."""
+    return list(photos) if isinstance(photos, Sequence) and not isinstance(photos, str) else [photos]
 
 
 def stacked(photos: Sequence[T], mixed: Sequence[tuple[Sequence[T], Mixed]]) -> list[tuple[T, float]]:

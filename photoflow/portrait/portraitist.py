@@ -14,9 +14,9 @@ from photoflow.device import settled_device
 from photoflow.errors import InputError
 from photoflow.io import read_photo
 from photoflow.models.photomaker.pixels import normalised
-from photoflow.models.photomaker.prompt import MarkedPrompt, encode, marked
+from photoflow.models.photomaker.prompt import MarkedPrompt, encode, marked, unheard
 from photoflow.portrait import sdxl
-from photoflow.portrait.identity import MOST_PHOTOS, Mixed, id_photo, stacked
+from photoflow.portrait.identity import MOST_PHOTOS, Mixed, id_photo, listed, stacked
 from photoflow.segment import Segmenter
 from photoflow.segment.faces import Face, FaceFinder, one_face
 from photoflow.weights.loading import WeightsError, find, locate
@@ -93,6 +93,7 @@ class Portraitist:
         self._device, self._precision, self._offload = settled_device(device), precision, offload
         self._segmenter = Segmenter(device=self._device, offline=not fetch)
         self._faces = FaceFinder(offline=not fetch)
+        self._at_hand: tuple[Path, Path] | None = None
         self._loaded: tuple[Any, IDEncoder] | None = None
         self._encoder_parameters = 0
 
@@ -131,7 +132,7 @@ class Portraitist:
 
         Args:
             photos: of the person, paths or whatever `photoflow.io.read_photo` takes, at least one; each shows one face.
-                A single path will do.
+                A single one will do.
             prompt: text with the word img after the word for the person: "portrait of a woman img in the rain".
             negative: what is not to be seen.
             mix: other people to be mixed in.
@@ -156,9 +157,9 @@ class Portraitist:
         """
         check_numbers(steps, guidance, start_merge, size, count, seed)
         halves = marked(prompt)
-        photos = [photos] if isinstance(photos, str | Path) else photos
-        stack = stacked(list(photos), [(list(one.photos), one) for one in mix])
-        if not stack or not len(photos):
+        people = listed(photos)
+        stack = stacked(people, [(one.photos, one) for one in mix])
+        if not stack or not people:
             raise InputError(f"photos: expected 1 to {MOST_PHOTOS}, got none")
         say = report or (lambda line: None)
         self._check_at_hand()
@@ -223,8 +224,10 @@ class Portraitist:
         return self._loaded
 
     def _check_at_hand(self) -> tuple[Path, Path]:
-        """Return the base's folder and PhotoMaker's file."""
-        return sdxl.find_base(self.base, self.fetch), self._weights_file()
+        """Return the base's folder and PhotoMaker's file, looked for once: a hub is asked each time."""
+        if self._at_hand is None:
+            self._at_hand = sdxl.find_base(self.base, self.fetch), self._weights_file()
+        return self._at_hand
 
     def _with_faces(self, photos: Sequence[Any], say: Callable[[str], None]) -> dict[int, tuple[Array, Face]]:
         """Return each photo and its face by the photo's identity: one may stand in the stack several times."""
@@ -253,13 +256,16 @@ class Portraitist:
         """Return the texts' embeddings, with and without the person."""
         import torch
 
-        encoded = encode(pipeline, prompt, len(pictures))
-        if encoded.dropped:
-            say(f"the prompt is too long: '{encoded.dropped}' is not heard")
-        guided = guidance > 1
-        plain, without, pooled, without_pooled = pipeline.encode_prompt(
-            prompt.text, negative_prompt=negative or None, do_classifier_free_guidance=guided, device=self._device
-        )
+        with sdxl.quiet():  # of what is too long is told here
+            encoded = encode(pipeline, prompt, len(pictures))
+            plain, without, pooled, without_pooled = pipeline.encode_prompt(
+                prompt.text, negative_prompt=negative or None, do_classifier_free_guidance=guidance > 1,
+                device=self._device,
+            )  # fmt: skip
+            dropped = {"prompt": encoded.dropped, "negative text": unheard(pipeline.tokenizer, negative or "")}
+        for what, end in dropped.items():
+            if end:
+                say(f"the {what} is too long: '{end}' is not heard")
         like = next(encoder.parameters())
         photos = torch.from_numpy(normalised(pictures))[None].to(like)
         parts = torch.tensor([coefficients], device=like.device)
@@ -310,6 +316,7 @@ def check_numbers(
         ("count", count, 1, 10_000), ("seed", seed, 0, 2**62),
     ):  # fmt: skip
         if not least <= value <= most:  # refuses what is no number, too
-            raise InputError(f"{name}: expected {least} to {most}, got {value}")
+            whole = " (all steps)" if name == "start_merge" else ""
+            raise InputError(f"{name}: expected {least} to {most}{whole}, got {value}")
     if any(side % 8 or not SIDES[0] <= side <= SIDES[1] for side in size):
         raise InputError(f"size: expected multiples of 8 from {SIDES[0]} to {SIDES[1]}, got {size[1]}x{size[0]}")

@@ -63,6 +63,21 @@ def test_several_people_and_several_pictures(draw: Any, photos: list[Path], tmp_
     assert {one.name for one in tmp_path.glob("*.webp")} == {"a-1.webp", "a-2.webp"}
 
 
+def test_a_portrait_without_anything_to_move_is_kept_and_says_how_to_choose(
+    draw: Any, photos: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from photoflow.animator import Animator
+    from photoflow.segment import NoSubjectError
+
+    def nothing(*arguments: Any, **options: Any) -> None:
+        raise NoSubjectError("nothing in the photo stands out")
+
+    monkeypatch.setattr(Animator, "animate", nothing)
+    code, said = draw("--photo", photos[0], "-o", "out.png", "--animate", "out.gif", "--motion", "sway")
+    assert code == 2 and "out.gif is not made" in said and "photoflow animate out.png --point X,Y" in said
+    assert (tmp_path / "out.png").is_file() and "--mask" not in said  # which this command does not have
+
+
 def test_amounts_of_others(photos: list[Path], tmp_path: Path) -> None:
     half = mixed(f"{photos[0]}=0.5")
     assert half.amount == 0.5 and half.pool is None and list(half.photos) == [photos[0]]
@@ -90,6 +105,8 @@ def test_names_of_several_files() -> None:
         (["-o", "0.png"], "the output would replace a photo"),
         (["-o", "out.png", "--animate", "out.xyz"], "out.xyz"),
         (["--motion", "fly", "--animate", "out.mp4"], "fly"),
+        (["--motion", "sway"], "motion: expected --animate CLIP with it"),
+        (["--mix", "1.png=-3/-10"], "mix: expected a share of a pool of 1 to 60 photos, such as 3/10"),
         (["--size", "1001"], "multiples of 8"),
         (["--steps", "0"], "steps: expected 1 to 1000, got 0"),
         (["--photo", "nobody.jpg"], "nobody.jpg: no such photo"),

@@ -92,6 +92,7 @@ def test_status_counts_by_step_and_reason(pictures: Path, tmp_path: Path, call: 
         (("detect", "in", "-o", "out", "--least-face", 0), "least-face: expected a number from 1"),
         (("verify", "in"), "expected a folder that photoflow portrait-data detect has begun"),
         (("status", "none"), "none: no such folder"),
+        (("status", "in"), "expected a folder that photoflow portrait-data detect has begun"),
         (("verify", "in", "--cut", -1), "cut: expected a number from 0"),
     ],
 )

@@ -13,7 +13,7 @@ from tiny_sdxl import ENCODER
 from photoflow.errors import InputError
 from photoflow.models.photomaker.pixels import MEAN, normalised
 from photoflow.portrait import Mixed, id_photo
-from photoflow.portrait.identity import stacked
+from photoflow.portrait.identity import listed, stacked
 from photoflow.segment import Segmentation, Segmenter
 from photoflow.segment.faces import Face
 
@@ -93,3 +93,17 @@ def test_stacks_by_shares_of_a_pool() -> None:
 def test_amounts_out_of_their_range(amount: object) -> None:
     with pytest.raises(InputError, match="mix: expected"):
         Mixed(["b"], amount)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("share", "parts"), [(Fraction(1, 10**15), None), (Fraction(3, 10), -10), (Fraction(1, 5), 7), (Fraction(0), 0)]
+)
+def test_shares_of_no_pool(share: Fraction, parts: int | None) -> None:
+    with pytest.raises(InputError, match="mix: expected a share of a pool of 1 to 60 photos"):
+        Mixed(["b"], share, parts)
+
+
+def test_a_single_photo_needs_no_list() -> None:
+    photo = np.zeros((9, 9, 3), np.uint8)
+    assert Mixed("b.jpg", 0.5).photos == ["b.jpg"]
+    assert len(Mixed(photo, 0.5).photos) == len(listed(photo)) == 1 and listed((photo, photo))[1] is photo

@@ -114,6 +114,17 @@ def test_what_is_not_to_be_seen_and_the_guidance_count(artist: Portraitist, phot
     assert {words.shape[0] for words in heard.words} == {1}  # no negative half
 
 
+def test_what_is_not_heard_is_said_of_both_texts(
+    artist: Portraitist, photos: list[Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    said: list[str] = []
+    drawn(artist, photos[:2], "a woman img " + "red " * 80, negative="old " * 74 + "hat rain", report=said.append)
+    assert "the prompt is too long: 'red red" in said[-2]
+    assert said[-1] == "the negative text is too long: 'rain' is not heard"
+    told = capfd.readouterr()
+    assert "77" not in told.out + told.err  # of the libraries' own warnings
+
+
 def test_residuals_are_in_the_networks(tiny: tuple[str, str], faces: None, photos: list[Path]) -> None:
     from tiny_sdxl import tiny_photomaker, tiny_pipeline
 
@@ -166,7 +177,7 @@ def test_what_cannot_be_drawn_ends_in_a_line_before_the_networks_are_loaded(
     [
         ({"steps": 0}, "steps: expected 1 to 1000, got 0"),
         ({"guidance": float("nan")}, "guidance: expected 1 to 50, got nan"),
-        ({"start_merge": 51}, "start_merge: expected 0 to 50, got 51"),
+        ({"start_merge": 51}, r"start_merge: expected 0 to 50 \(all steps\), got 51"),
         ({"size": (1023, 1024)}, "size: expected multiples of 8 from 64 to 2048, got 1024x1023"),
         ({"count": 0}, "count: expected 1 to 10000, got 0"),
         ({"seed": -1}, "seed: expected 0 to"),

@@ -93,9 +93,7 @@ def collect(
         InputError: no such folder, a damaged record, or a file that cannot be written.
         WeightsError: a network or its weights are missing.
     """
-    pictures = _origin(folder)
-    if pictures is None:
-        raise InputError(f"{folder}: expected a folder that photoflow portrait-data detect has begun")
+    pictures = _noted(folder)
     walk = _Walk(TABLE[step], pictures, models, settings or Settings(), report)
     groups = _enrolled(pictures, folder) if step == STEPS[0] else _known(folder)
     return sum(walk.through(records) for records in groups)
@@ -105,13 +103,13 @@ def status(folder: Path) -> dict[str, Count]:
     """Count what each step did so far.
 
     Raises:
-        InputError: no such folder, or a damaged record.
+        InputError: no such folder, one that was not begun, or a damaged record.
     """
     passed: Counter[str] = Counter()
     waiting: Counter[str] = Counter()
     dropped: dict[str, Counter[str]] = {step: Counter() for step in STEPS}
-    pictures = _origin(folder)
-    for records in _known(folder) if pictures is None or not pictures.is_dir() else _enrolled(pictures, folder):
+    pictures = _noted(folder)
+    for records in _enrolled(pictures, folder) if pictures.is_dir() else _known(folder):
         for record in records:
             passed.update(step for step in STEPS if record.has_passed(step))
             if (drop := record.dropped()) is not None:
@@ -209,6 +207,20 @@ def _pictures_below(folder: Path) -> list[Path]:
         folders[:] = [name for name in folders if name[0] != "."]
         found += [Path(place, name) for name in files if name[0] != "." and Path(name).suffix.lower() in PICTURES]
     return sorted(found, key=natural_order)
+
+
+def _noted(folder: Path) -> Path:
+    """Return the folder that pictures come from.
+
+    Raises:
+        InputError: there is no such folder of portraits, none is noted, or the note is damaged.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder")
+    pictures = _origin(folder)
+    if pictures is None:
+        raise InputError(f"{folder}: expected a folder that photoflow portrait-data detect has begun")
+    return pictures
 
 
 def _origin(folder: Path) -> Path | None:

@@ -38,8 +38,8 @@ def read_photomaker(path: str | Path) -> PhotoMakerWeights:
             ("id_encoder.", "lora_weights.").
 
     Raises:
-        WeightsError: the file cannot be read, would run code, is of another kind, or is one of version 2, which wants
-            the embeddings of a face network whose weights are not for commercial use.
+        WeightsError: the file cannot be read, would run code, is damaged or of another kind, or is one of version 2,
+            which wants the embeddings of a face network whose weights are not for commercial use.
     """
     file = Path(path)
     state = read_state_dict(file, parts=PARTS)
@@ -48,6 +48,8 @@ def read_photomaker(path: str | Path) -> PhotoMakerWeights:
         part, _, rest = name.partition(".")
         if part not in halves:
             refuse(file, f"expected PhotoMaker's {' and '.join(PARTS)}, got also {name}")
+        if part == PARTS[1] and not (tensor.is_floating_point() and bool(tensor.isfinite().all())):
+            refuse(file, f"corrupted: '{name}' has values that are not finite, or whole numbers")
         halves[part][rest] = tensor
     lacking = [part for part in PARTS if not halves[part]]
     if lacking:

@@ -102,6 +102,12 @@ def encode(pipeline: Any, prompt: MarkedPrompt, count: int) -> EncodedPrompt:
     return EncodedPrompt(embeds, pooled, places.to(embeds.device), dropped)
 
 
+def unheard(tokenizer: Any, text: str) -> str:
+    """Return the end of a text for which a text encoder has no room."""
+    ids = tokenizer(text, truncation=False).input_ids[:-1]
+    return str(tokenizer.decode(ids[tokenizer.model_max_length - 1 :])).strip()
+
+
 def _tokens(tokenizer: Any, prompt: MarkedPrompt, count: int) -> tuple[list[int], int, str]:
     """Return a prompt's tokens, where the class word's begin, and the text that has no room among them."""
     before = tokenizer(prompt.before, truncation=False).input_ids[:-1]
