@@ -61,6 +61,10 @@ class DrawnField(InPlaceField):
     def draw(self, picture: Tensor, t: float) -> Tensor:
         """Return a picture of the region at rest, (1, C, H, W) float32, as it is at time `t`, seconds: the same."""
 
+    @abstractmethod
+    def smooth(self) -> DrawnField:
+        """Return the field without what slides: a coarse mesh can show the rest."""
+
 
 class AffineField(MotionField):
     """A field that is an affine map of the region at every moment: shifts, rotations, scalings.
@@ -182,6 +186,9 @@ class DrawnSum(DrawnField):
         for field in self._fields:
             picture = field.draw(picture, t)
         return picture
+
+    def smooth(self) -> DrawnField:
+        return DrawnSum([field.smooth() for field in self._fields])
 
     def scaled(self, factor: float) -> MotionField:
         scaled = [field.scaled(factor) for field in self._fields]

@@ -11,6 +11,7 @@ import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError
+from photoflow.motion.field import DrawnField, MotionField, SumField
 from photoflow.player.images import Image, Images
 from photoflow.player.mesh import Mesh
 from photoflow.player.modes import Modes, encoded
@@ -140,7 +141,8 @@ def moving_picture(renderer: Renderer, seconds: float, loop: bool) -> MovingPict
     """Return what a renderer draws as a moving picture.
 
     Every displacement is planned on a coarse grid, looked at 30 times a second and kept as a few shapes with changing
-    amounts; a player shows it within a pixel or so of what the renderer draws, and softens what it reads a little.
+    amounts; a player shows it within a pixel or so of what the renderer draws, and softens what it reads a little. Lids
+    and irises, which are finer than that grid, rest.
 
     Args:
         renderer: draws layers, seen by a camera or not.
@@ -188,7 +190,7 @@ def _subject(layer: SubjectLayer, times: Sequence[float], places: Places | None)
     rgba = layer.planes()[0].permute(1, 2, 0).cpu().numpy()
     image, box = _straight(rgba, layer.region, layer.box, layer.goes_on)
     mesh, step = Mesh.over(box, layer.step), layer.step
-    field, every = layer.field_over(Mesh(box, step).region, step), mesh.step // step
+    field, every = _smooth(layer.field_over(Mesh(box, step).region, step)), mesh.step // step
 
     def own(t: float) -> Array:
         flow = field.flow(t).cpu().numpy() * step
@@ -201,6 +203,7 @@ def _subject(layer: SubjectLayer, times: Sequence[float], places: Places | None)
 def _region(layer: FlowingLayer, times: Sequence[float], places: Places | None) -> PlayedLayer:
     mesh, field = Mesh.over(layer.box, REGION_STEP), layer.field_over(REGION_STEP)
     every = mesh.step // REGION_STEP
+    field = field.smooth() if isinstance(field, DrawnField) else field
     looks = [field.sources(t) for t in times]
     count = max(len(look) for look in looks)
     reads, weights = np.zeros((count, len(times), 2, *mesh.size), np.float32), np.zeros((count, len(times)))
@@ -229,6 +232,13 @@ def _moves(
         points = rest if own is None else rest + own(t).transpose(1, 2, 0)
         flows.append(((points if places is None else places(points, t)) - rest).transpose(2, 0, 1))
     return Modes.of(np.stack(flows).astype(np.float32))
+
+
+def _smooth(field: MotionField) -> MotionField:
+    """Return a subject's field without what slides over another in it."""
+    if isinstance(field, SumField):
+        return SumField([_smooth(part) for part in field.fields])
+    return field.smooth() if isinstance(field, DrawnField) else field
 
 
 def _of_card(places: Any, card: Card) -> Places:

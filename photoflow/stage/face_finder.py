@@ -104,7 +104,7 @@ class FaceLandmarks:
             raise NoFaceError(f"face: expected a face in {where}, found none")
         largest = max(face.size for face in faces)
         if largest * scale < LEAST:
-            raise InputError(f"face: expected a face of at least {LEAST} pixels, found one of {largest * scale:.0f}")
+            raise InputError(f"face: expected a face of at least {LEAST} pixels, found one of {int(largest * scale)}")
         alike = [face for face in faces if face.size >= max(largest / LEADS, LEAST / scale)][:MOST]
         return [self._living(motion, face, number, stage, progress) for number, face in enumerate(alike)]
 

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from photoflow import Animator, motion
+from photoflow import Animator, motion, ops
 from photoflow.errors import InputError
 from photoflow.motion import Face, Scene
 from photoflow.motion.face import are_eyes_clear
 from photoflow.motion.face.landmarks import Features
 from photoflow.motion.face.lids import LOOK, RISE, Lids
-from photoflow.motion.face.rhythm import CLOSES, STAYS, blinks, looks, turns
+from photoflow.motion.face.rhythm import BREATHS, CLOSES, SMILES, STAYS, blinks, bumps, looks, turns
 
 REST = {"blink": 0, "turn": 0, "breath": 0, "smile": 0, "gaze": 0}  # strengths of a face that does nothing
 FULL = {"blink": 2, "turn": 2, "breath": 2, "smile": 2, "gaze": 2}
@@ -191,6 +191,17 @@ def test_looks_jump_and_stay_and_turns_are_slow():
         assert way[0] == 0 and 0.5 < np.abs(way).max() <= 1 and np.abs(np.diff(way)).max() < 0.03
 
 
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0, 4.0, 20.0])
+def test_a_short_loop_is_no_hurry(seconds):
+    at = np.arange(0, seconds, 0.005).tolist()
+    quickest = {
+        "turns": max(float(np.abs(np.diff([one(t) for t in at])).max()) / 0.005 for one in turns(seconds, True, 0)),
+        "breaths": float(np.abs(np.diff([bumps(BREATHS, seconds, True)(t) for t in at])).max()) / 0.005,
+        "smiles": float(np.abs(np.diff([bumps(SMILES, seconds, True)(t) for t in at])).max()) / 0.005,
+    }
+    assert 0.3 < quickest["turns"] < 4.5 and 0.4 < quickest["breaths"] < 2 and 0.2 < quickest["smiles"] < 1.1, quickest
+
+
 def test_a_scaled_face_moves_less_and_never_so_much_that_it_folds():
     whole, half = field(**REST | {"turn": 1}), (0.5 * Face(landmarks=drawn.landmarks(), **REST | {"turn": 1}))
     assert torch.allclose(half.field(scene()).flow(1.0), 0.5 * whole.flow(1.0), atol=1e-6)
@@ -204,6 +215,37 @@ def test_the_face_is_found_on_another_scale_and_in_a_part_of_the_picture():
     np.testing.assert_allclose(part.flow(closed_at()), whole[:, 30:180, 40:160], atol=0.05)
     coarse = Face(landmarks=drawn.landmarks(), **FULL).field(Scene(np.ones((120, 100), np.float32), (0, 0), 0.5))
     np.testing.assert_allclose(coarse.flow(1.0) * 2, field(**FULL).flow(1.0)[:, ::2, ::2], atol=0.3)
+
+
+@pytest.mark.parametrize("points", [drawn.landmarks(), drawn.five()], ids=len)
+def test_landmarks_that_take_the_right_for_the_left_move_the_same_face(points):
+    swapped = [(2 * drawn.CENTRE[0] - x, y) for x, y in points]  # the drawn face is symmetric
+    for t in (0.7, 2.0, closed_at()):
+        taken, right = field(tuple(swapped), **FULL).flow(t), field(points, **FULL).flow(t)
+        assert float((taken - right).abs().max()) < 0.02 < float(right.abs().max())
+
+
+def test_a_small_face_in_a_large_picture_is_drawn_where_it_moves_and_nowhere_else(monkeypatch):
+    warped: list[int] = []
+    warp = ops.backward_warp
+    monkeypatch.setattr(
+        ops, "backward_warp", lambda *args, **more: (warped.append(args[1][0, 0].numel()), warp(*args, **more))[1]
+    )
+    size, shift, t = (1200, 1600), np.array([700, 200]), closed_at()
+    points = tuple(map(tuple, (np.array(drawn.landmarks()) + shift).tolist()))
+    planes = torch.rand(1, 3, *size)
+    moving = Face(landmarks=points, **FULL).field(Scene(np.ones(size, np.float32)))
+    shown, flow, source = moving.draw(planes, t), moving.flow(t), moving.sources(t)[0][0]
+    assert shown.shape == planes.shape and flow.shape == source.shape == (2, *size)
+    assert max(warped) < 0.2 * size[0] * size[1]
+    changed = (shown != planes).any(dim=1)[0]
+    assert changed[200:440, 700:900].float().mean() > 0.5 and not changed[(source == 0).all(dim=0)].any()
+    # What is drawn is the photo where the sources say, also along the window's edge, where the kernel reaches farther.
+    whole = warp(planes, source[None], mode="bicubic", padding="reflection")
+    apart = (shown - whole).abs().amax(dim=(0, 1))
+    for x, y in drawn.EYES + shift:  # the edge of a lid is soft in what is drawn, and hard in the sources
+        apart[int(y) - 30 : int(y) + 30, int(x) - 30 : int(x) + 30] = 0
+    assert float(apart.max()) < 2e-3
 
 
 def test_bad_values_are_one_line():
@@ -242,6 +284,13 @@ def test_eyes_are_clear_where_skin_is_above_them_and_something_dark_in_them():
     hand[75:105, 60:140] = drawn.SKIN
     assert not are_eyes_clear(hair, drawn.landmarks()) and not are_eyes_clear(hand, drawn.landmarks())
     assert not are_eyes_clear(photo, drawn.five())
+
+
+@pytest.mark.parametrize(("width", "clear"), [(150, True), (134, False), (125, False), (110, False), (106, True)])
+def test_an_eye_that_the_border_cuts_does_not_blink_and_one_beyond_it_does_not_matter(width, clear):
+    photo, turned = drawn.picture()[:, :width], np.rot90(drawn.picture()[:, :width])
+    assert are_eyes_clear(photo, drawn.landmarks()) is clear
+    assert are_eyes_clear(np.ascontiguousarray(turned), [(y, width - 1 - x) for x, y in drawn.landmarks()]) is clear
 
 
 @pytest.mark.parametrize("more", [(), (motion.Camera(push=0.1),), (motion.Breathe(strength=0.5),)], ids=len)

@@ -1,12 +1,16 @@
 """The moving picture moves as the renderer draws."""
 
+from dataclasses import replace
+
 import cv2
+import drawn_face as drawn
 import numpy as np
 import pytest
 import skimage.data
 
 from photoflow import Animator, motion
 from photoflow.errors import InputError
+from photoflow.motion import Face
 from photoflow.player.images import Images
 from photoflow.player.picture import moving_picture, sample_times
 from photoflow.render.layered import LayeredRenderer
@@ -152,3 +156,22 @@ def test_where_nothing_is_cut_out_the_whole_picture_can_be_pulled(stage):
     assert (np.diff(sheet.pull.omega) >= 0).all()
     person = animated(stage, "sway").picture()
     assert person.pullable() is person
+
+
+@pytest.mark.parametrize("cut_out", [False, True])
+def test_a_face_turns_and_its_lids_which_are_finer_than_the_mesh_rest(cut_out):
+    mask = np.zeros(drawn.SIZE, np.float32)
+    mask[30:, 5:195] = 1
+    rest = {"turn": 0, "breath": 0, "smile": 0}
+
+    def amount(face):
+        other = drawn.landmarks()
+        faces = face + replace(face, seed=1, landmarks=[(x + 30, y + 20) for x, y in other])
+        for moves in (face, faces, 0.5 * face):
+            clip = Animator("cpu").animate(drawn.picture(), moves, mask=mask if cut_out else None)
+            layer = clip.picture().layers[-1]
+            modes = layer.moves if cut_out else layer.passes[0].reads
+            yield 0.0 if modes is None else float(np.abs(np.tensordot(modes.amounts, modes.shapes, axes=1)).max())
+
+    assert max(amount(Face(landmarks=drawn.landmarks(), gaze=2, **rest))) < 0.01
+    assert min(amount(Face(landmarks=drawn.landmarks()))) > 0.8

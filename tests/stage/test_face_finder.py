@@ -102,6 +102,9 @@ def test_no_face_and_too_small_a_one_end_in_one_line(faces: list[FoundFace]) -> 
     faces[:] = [found(scale=0.2)]
     with pytest.raises(InputError, match=r"^face: expected a face of at least 24 pixels, found one of 19$"):
         Animator("cpu").animate(drawn.picture(), Face())
+    faces[:] = [found(scale=0.242)]  # of 23.8 pixels
+    with pytest.raises(InputError, match=r"at least 24 pixels, found one of 23$"):
+        Animator("cpu").animate(drawn.picture(), Face())
     faces.clear()
     with pytest.raises(NoFaceError, match=r"^face: expected a face in the photo, found none$"):
         Animator("cpu").animate(drawn.picture(), Face())

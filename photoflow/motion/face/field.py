@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MOST = 3.0  # times its extent: the farthest that a movement goes, however it is scaled; beyond it the face would fold
 ROUNDS = 4  # of the inversion: displacements of a head are small and smooth, and each leaves a fraction of the error
 NEAR = 1.0  # of an eye's width: how far the head may have carried the eye from its place in the photo
+MARGIN = 3  # pixels around all that moves: the bicubic kernel reads them
 
 Amount = Callable[[float], float]
 
@@ -39,7 +40,8 @@ class Move:
 class FaceField(DrawnField):
     """Displacements of a face: those of its lids and eyes, and those of the head, which carries them along.
 
-    What is at p in the photo goes to p + E(p) + H(p + E(p)), with E the displacement of the eyes and H the head's.
+    What is at p in the photo goes to p + E(p) + H(p + E(p)), with E the displacement of the eyes and H the head's. All
+    is computed in the window of the region in which something moves: faces are small, and there may be several.
 
     Args:
         head: its movements.
@@ -57,13 +59,19 @@ class FaceField(DrawnField):
         self._closed, self._look, self._size, self._device, self._factor = closed, look, size, device, 1.0
         self._head = [(_Placed.of(move.shape, device), move) for move in head if move.shape and move.strength]
         self._eyes = [_Eye.of(lids, size, device) for lids in eyes]
+        windows = [placed.window for placed, _ in self._head] + [eye.near[0] for eye in self._eyes if eye.near]
+        self._window = around(windows, size, MARGIN)
+        corner = self._window[0].start, self._window[1].start
+        self._head = [(placed.seen_from(corner), move) for placed, move in self._head]
+        self._eyes = [eye.seen_from(corner) for eye in self._eyes]
 
     def flow(self, t: float) -> Tensor:
         """Return the displacement (2, h, w) float32, pixels; what the lids cover is pressed together between them."""
         from photoflow import ops
 
         eyes, head = self._moved_eyes(t), self._moved_head(t)
-        return head if eyes is None else eyes + ops.backward_warp(head[None], eyes[None], padding="border")[0]
+        moved = head if eyes is None else eyes + ops.backward_warp(head[None], eyes[None], padding="border")[0]
+        return self._in_region(moved)
 
     def sources(self, t: float) -> list[tuple[Tensor, float]]:
         """Return the places in the photo that each pixel shows, as one pass."""
@@ -71,7 +79,7 @@ class FaceField(DrawnField):
         for (rows, columns), lid, cover in self._over(source, t):
             part = source[:, rows, columns]
             part += (lid - part) * (cover > 0.5)
-        return [(source, 1.0)]
+        return [(self._in_region(source), 1.0)]
 
     def draw(self, picture: Tensor, t: float) -> Tensor:
         """Return a picture (1, C, H, W) of the region as it is at time `t`, seconds: (1, C, H, W)."""
@@ -79,18 +87,35 @@ class FaceField(DrawnField):
 
         source = self._behind(t)
         lids = self._over(source, t)
-        drawn = ops.backward_warp(picture, source[None], mode="bicubic", padding="reflection")
+        still = picture[:, :, self._window[0], self._window[1]].contiguous()
+        moved = ops.backward_warp(still, source[None], mode="bicubic", padding="reflection")
         for (rows, columns), lid, cover in lids:
             lid[0] += columns.start  # the warp counts from the window's own corner
             lid[1] += rows.start
-            over = ops.backward_warp(picture, lid[None], mode="bicubic", padding="reflection")
-            drawn[:, :, rows, columns].lerp_(over, cover)
+            over = ops.backward_warp(still, lid[None], mode="bicubic", padding="reflection")
+            moved[:, :, rows, columns].lerp_(over, cover)
+        drawn = picture.clone()
+        drawn[:, :, self._window[0], self._window[1]] = moved
         return drawn
+
+    def smooth(self) -> FaceField:
+        """Return the field of the head alone: the eyes rest."""
+        field = copy.copy(self)
+        field._eyes = []
+        return field
 
     def scaled(self, factor: float) -> MotionField:
         field = copy.copy(self)
         field._factor = factor * self._factor
         return field
+
+    def _in_region(self, moved: Tensor) -> Tensor:
+        """Return displacements of the window as those of the region, (2, h, w)."""
+        import torch
+
+        rows, columns = self._window
+        height, width = self._size
+        return torch.nn.functional.pad(moved, (columns.start, width - columns.stop, rows.start, height - rows.stop))
 
     def _behind(self, t: float) -> Tensor:
         """Return the places in the photo that pixels show without the upper lids, (2, H, W) float32, from each."""
@@ -115,10 +140,14 @@ class FaceField(DrawnField):
         lids = [eye.look_behind(source, closed, look) for eye in self._eyes]
         return [lid for lid in lids if lid is not None and closed]
 
-    def _moved_head(self, t: float) -> Tensor:
+    def _zeros(self) -> Tensor:
         import torch
 
-        total = torch.zeros((2, *self._size), device=self._device)
+        rows, columns = self._window
+        return torch.zeros((2, rows.stop - rows.start, columns.stop - columns.start), device=self._device)
+
+    def _moved_head(self, t: float) -> Tensor:
+        total = self._zeros()
         for placed, move in self._head:
             factor = min(max(self._factor * move.strength, -MOST), MOST)
             placed.add_to(total, factor * move.amount(t))
@@ -126,12 +155,10 @@ class FaceField(DrawnField):
 
     def _moved_eyes(self, t: float) -> Tensor | None:
         """Return the displacement of lids and irises, (2, h, w) float32, pixels; None where nothing of them moves."""
-        import torch
-
         closed, look = self._amounts(t)
         if not self._eyes or not (closed or look):
             return None
-        total = torch.zeros((2, *self._size), device=self._device)
+        total = self._zeros()
         for eye in self._eyes:
             for placed, amount in ((eye.closing, closed), (eye.looking, (1 - closed) * look)):
                 if placed is not None:
@@ -151,6 +178,10 @@ class _Placed:
         import torch
 
         return cls(shape.window, torch.from_numpy(shape.planes).to(device))
+
+    def seen_from(self, corner: tuple[int, int]) -> _Placed:
+        """Return the shape in a window that begins at (row, column)."""
+        return _Placed(shifted(self.window, corner), self.planes)
 
     def add_to(self, total: Tensor, amount: float) -> None:
         """Add so much of the shape to displacements (2, H, W)."""
@@ -182,6 +213,12 @@ class _Eye:
             return cls(lids, closed, look, (window, u, v))
         return cls(lids, closed, look, None)
 
+    def seen_from(self, corner: tuple[int, int]) -> _Eye:
+        """Return the eye in a window that begins at (row, column)."""
+        closed, look = (None if placed is None else placed.seen_from(corner) for placed in (self.closing, self.looking))
+        near = None if self.near is None else (shifted(self.near[0], corner), *self.near[1:])
+        return _Eye(self.lids, closed, look, near)
+
     def look_behind(self, source: Tensor, closed: float, look: float) -> tuple[Window, Tensor, Tensor] | None:
         """Change the places that pixels show, (2, H, W), in the eye, and return those of the upper lid over it.
 
@@ -202,3 +239,20 @@ class _Eye:
         part[0] += ax * along + dx * down
         part[1] += ay * along + dy * down
         return window, lid, cover
+
+
+def shifted(window: Window, corner: tuple[int, int]) -> Window:
+    """Return a window as it is counted from (row, column)."""
+    rows, columns = (slice(side.start - start, side.stop - start) for side, start in zip(window, corner))
+    return rows, columns
+
+
+def around(windows: Sequence[Window], size: tuple[int, int], margin: int) -> Window:
+    """Return the window of a region around others and so many pixels about them; one pixel where there are none."""
+    if not windows:
+        return slice(0, 1), slice(0, 1)
+    rows, columns = (
+        slice(max(0, min(side.start for side in sides) - margin), min(end, max(side.stop for side in sides) + margin))
+        for sides, end in zip(zip(*windows), size)
+    )
+    return rows, columns

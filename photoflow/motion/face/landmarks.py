@@ -98,11 +98,15 @@ class Features:
 
     @cached_property
     def axes(self) -> Array:
-        """Return the unit vectors to the right of the face as it is seen, and down it, (2, 2)."""
+        """Return the unit vectors to the right of the face as it is seen, and down it, (2, 2).
+
+        Down is where the mouth is, also with landmarks by hand that take the person's right for the picture's.
+        """
         across = self.pupils[1] - self.pupils[0]
         length = float(np.hypot(*across))
         across = across / length if length > LEAST else np.array([1.0, 0.0])
-        return np.stack([across, (-across[1], across[0])])
+        axes = np.stack([across, (-across[1], across[0])])
+        return -axes if (self.mouth.mean(axis=0) - self.pupils.mean(axis=0)) @ axes[1] < 0 else axes
 
     @cached_property
     def centre(self) -> Array:

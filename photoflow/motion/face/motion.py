@@ -23,7 +23,7 @@ class Face(Motion):
 
     All of it is displacement alone: a lid is the skin above it, drawn down over the eye. Blinks and looks come
     irregularly, the same ones with the same seed. An eye that is closed in the photo stays closed, and a head that is
-    turned far aside does not blink. The photo is the first moment.
+    turned far aside does not blink; nor does any on a page, see `photoflow.player`. The photo is the first moment.
 
     Args:
         blink: 0 to 2, how often: 1 is about every 3.5 seconds, 0 never.

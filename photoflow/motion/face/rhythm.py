@@ -18,6 +18,7 @@ NEAREST = 0.4  # of the farthest look: any nearer one would hardly be seen
 JUMP = 0.06  # seconds in which the eyes go from one look to the next
 FIRST, SECOND = 5.2, 2.9  # seconds of the waves of which a turn of the head is the sum
 BREATHS, SMILES = 4.0, 7.0  # seconds
+HURRY = 2.0  # times as fast as that, at most: in a loop that is too short for it a movement goes less far
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ def slots(about: float, seconds: float, loop: bool, seed: int) -> Slots:
     """Return slots of about so many seconds, a whole number of which fills a loop of `seconds`."""
     count = max(1, round(seconds / about))
     return Slots(seconds / count, count, seed) if loop else Slots(about, None, seed)
+
+
+def waves(about: float, seconds: float, loop: bool) -> tuple[float, float]:
+    """Return the seconds of a movement that comes and goes in about so many, and how far it goes in them, 0 to 1."""
+    length = slots(about, seconds, loop, 0).length
+    return length, min(1.0, HURRY * length / about)
 
 
 def blinks(rate: float, seconds: float, loop: bool, seed: int) -> Callable[[float], float]:
@@ -98,11 +105,14 @@ def looks(seconds: float, loop: bool, seed: int) -> Callable[[float], float]:
 def turns(seconds: float, loop: bool, seed: int) -> tuple[Callable[[float], float], ...]:
     """Return three functions t -> how far the head is turned aside, down, and leans, each about -1 to 1; 0 at 0 s."""
     chance = np.random.Generator(np.random.PCG64([seed, 2**32])).random((3, 2))
-    rates = [2 * math.pi / slots(period, seconds, loop, seed).length for period in (FIRST, SECOND)]
+    both = [waves(period, seconds, loop) for period in (FIRST, SECOND)]
 
     def wave(signs: tuple[float, float], order: int) -> Callable[[float], float]:
-        slow, fast = rates if order else rates[::-1]
-        return lambda t: 0.7 * signs[0] * math.sin(slow * t) + 0.3 * signs[1] * math.sin(fast * t)
+        parts = [
+            (share * sign * far, 2 * math.pi / length)
+            for share, sign, (length, far) in zip((0.7, 0.3), signs, both if order else both[::-1])
+        ]
+        return lambda t: sum(far * math.sin(rate * t) for far, rate in parts)
 
     return tuple(
         wave((math.copysign(1, a - 0.5), math.copysign(1, b - 0.5)), order) for (a, b), order in zip(chance, (1, 0, 1))
@@ -111,5 +121,5 @@ def turns(seconds: float, loop: bool, seed: int) -> tuple[Callable[[float], floa
 
 def bumps(about: float, seconds: float, loop: bool) -> Callable[[float], float]:
     """Return the function t -> 0 to 1 and back again in about so many seconds; 0 at 0 s."""
-    length = slots(about, seconds, loop, 0).length
-    return lambda t: there_and_back(t / length)
+    length, far = waves(about, seconds, loop)
+    return lambda t: far * there_and_back(t / length)

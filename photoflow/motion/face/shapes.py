@@ -135,11 +135,12 @@ def smile(face: Features, size: tuple[int, int]) -> Shape | None:
     """Return the shape of a hint of a smile: the corners of the mouth go aside and up, and the cheeks with them."""
     half_width = face.half[0]
     middle = face.mouth.mean(axis=0)
-    right, left = ((corner - middle) @ face.axes.T for corner in face.mouth)
+    corners = [(corner - middle) @ face.axes.T for corner in face.mouth]
 
     def displacement(u: Array, v: Array) -> tuple[Array, Array]:
         aside, up = np.zeros_like(u), np.zeros_like(u)
-        for corner, side in ((right, -1), (left, 1)):
+        for corner in corners:
+            side = np.sign(corner[0])
             pulled = np.exp(-((u - corner[0]) ** 2 + (v - corner[1]) ** 2) / (2 * (0.26 * half_width) ** 2))
             cheek = np.exp(
                 -((u - corner[0] - 0.15 * side * half_width) ** 2 + (v - corner[1] + 0.5 * half_width) ** 2)
