@@ -48,7 +48,10 @@ def portrait(
     ] = None,
     steps: Annotated[int, typer.Option(help="Of the sampler (DDIM).")] = 50,
     guidance: Annotated[float, typer.Option(help="Weight of the prompt; 1: none.")] = 5.0,
-    start_merge: Annotated[int, typer.Option(help="Steps that follow the text alone; then the person comes in.")] = 10,
+    start_merge: Annotated[
+        int | None,
+        typer.Option(help="Steps that follow the text alone, before the person comes in.  [a fifth of them]"),
+    ] = None,
     count: Annotated[int, typer.Option(help="How many portraits.")] = 1,
     seed: Annotated[int, typer.Option(help="Of the first portrait; the next ones have the next numbers.")] = 0,
     size: Annotated[str, typer.Option(help="Side in pixels, or WIDTHxHEIGHT; about 1024 is what SDXL knows.")] = "1024",
@@ -87,10 +90,11 @@ def portrait(
     from photoflow.motion.motion import total
     from photoflow.portrait import BASE, Portraitist
     from photoflow.portrait.identity import photos_at
-    from photoflow.portrait.portraitist import check_numbers
+    from photoflow.portrait.portraitist import check_numbers, merge_step
 
     sides, moves = _sides(size), total([parse(text) for text in motion or ["auto"]])
-    check_numbers(steps, guidance, start_merge, sides, count, seed)
+    merge = merge_step(steps) if start_merge is None else start_merge
+    check_numbers(steps, guidance, merge, sides, count, seed)
     marked(prompt)
     if motion and not animate:
         raise InputError("motion: expected --animate CLIP with it, as a picture does not move")
@@ -104,7 +108,7 @@ def portrait(
     console.print(artist.estimate(steps, count, sides), markup=False, soft_wrap=True)
     with _bar(steps * count) as (advance, report):
         drawn = artist.draw(
-            photos, prompt, negative=negative, mix=others, steps=steps, guidance=guidance, start_merge=start_merge,
+            photos, prompt, negative=negative, mix=others, steps=steps, guidance=guidance, start_merge=merge,
             size=sides, seed=seed, count=count, report=report, progress=advance,
         )  # fmt: skip
         for number, (path, picture) in enumerate(zip(pictures, drawn)):

@@ -13,6 +13,7 @@ from photoflow.arrays import Array
 from photoflow.device import settled_device
 from photoflow.errors import InputError
 from photoflow.io import read_photo
+from photoflow.models.photomaker.base import BASE, find_base, quiet
 from photoflow.models.photomaker.pixels import normalised
 from photoflow.models.photomaker.prompt import MarkedPrompt, encode, marked, unheard
 from photoflow.portrait import sdxl
@@ -81,7 +82,7 @@ class Portraitist:
 
     def __init__(
         self,
-        base: str = sdxl.BASE,
+        base: str = BASE,
         weights: str | Path = WEIGHTS,
         *,
         device: str = "auto",
@@ -121,7 +122,7 @@ class Portraitist:
         mix: Sequence[Mixed] = (),
         steps: int = 50,
         guidance: float = 5.0,
-        start_merge: int = 10,
+        start_merge: int | None = None,
         size: tuple[int, int] = (1024, 1024),
         seed: int = 0,
         count: int = 1,
@@ -138,7 +139,8 @@ class Portraitist:
             mix: other people to be mixed in.
             steps: of the DDIM sampler, 1 to 1000.
             guidance: its weight of the prompt, 1 (none) to 50.
-            start_merge: steps that follow the text alone, 0 to `steps`; the person is in the others.
+            start_merge: steps that follow the text alone, 0 to `steps`; the person is in the others. None: a fifth of
+                them, 10 of 50.
             size: (height, width), pixels, multiples of 8 from 64 to 2048. SDXL knows about 1024x1024.
             seed: of the first portrait; the next ones have the next numbers.
             count: how many.
@@ -155,6 +157,7 @@ class Portraitist:
 
         Source: PhotoMaker, sections 3.2 and 4.1: DDIM, 50 steps, guidance 5, delayed subject conditioning.
         """
+        start_merge = merge_step(steps) if start_merge is None else start_merge
         check_numbers(steps, guidance, start_merge, size, count, seed)
         halves = marked(prompt)
         people = listed(photos)
@@ -226,7 +229,7 @@ class Portraitist:
     def _check_at_hand(self) -> tuple[Path, Path]:
         """Return the base's folder and PhotoMaker's file, looked for once: a hub is asked each time."""
         if self._at_hand is None:
-            self._at_hand = sdxl.find_base(self.base, self.fetch), self._weights_file()
+            self._at_hand = find_base(self.base, self.fetch), self._weights_file()
         return self._at_hand
 
     def _with_faces(self, photos: Sequence[Any], say: Callable[[str], None]) -> dict[int, tuple[Array, Face]]:
@@ -256,7 +259,7 @@ class Portraitist:
         """Return the texts' embeddings, with and without the person."""
         import torch
 
-        with sdxl.quiet():  # of what is too long is told here
+        with quiet():  # of what is too long is told here
             encoded = encode(pipeline, prompt, len(pictures))
             plain, without, pooled, without_pooled = pipeline.encode_prompt(
                 prompt.text, negative_prompt=negative or None, do_classifier_free_guidance=guidance > 1,
@@ -301,6 +304,11 @@ def _drawn(
     if not np.isfinite(picture).all():
         raise InputError("portrait: the networks gave no numbers; --precision float32 may help")
     return np.asarray(np.clip(255 * picture + 0.5, 0, 255), np.uint8)
+
+
+def merge_step(steps: int) -> int:
+    """Return how many steps follow the text alone where nobody says it: a fifth, the paper's 10 of 50."""
+    return steps // 5
 
 
 def check_numbers(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from photoflow.models.photomaker import IDEncoder, read_photomaker
+from photoflow.models.photomaker.base import find_base, open_base
 from photoflow.weights.loading import find
 from photoflow.weights.registry import REGISTRY, WeightsError
 from photoflow.weights.state_dict import fit
@@ -32,29 +32,7 @@ def load_base(base: str, dtype: torch.dtype) -> Any:
     Raises:
         WeightsError: a library is missing, or it is not at hand, damaged or no SDXL that predicts noise.
     """
-    for library in ("diffusers", "transformers", "peft", "accelerate"):
-        if importlib.util.find_spec(library) is None:
-            raise WeightsError(f"photomaker: expected {library}; install it with: pip install 'photoflow[portrait]'")
-    from diffusers import StableDiffusionXLPipeline
-
-    make: Any = StableDiffusionXLPipeline
-    pipeline: Any = None
-    failed: Exception | None = None
-    for variant in (None, "fp16"):
-        try:
-            pipeline = make.from_pretrained(
-                base, dtype={"default": dtype, "vae": torch.float32}, variant=variant,
-                use_safetensors=True, local_files_only=True, add_watermarker=False,
-            )  # fmt: skip
-            break
-        except Exception as error:  # of the hub's library or of a file: each has its own
-            failed = failed or error
-    if pipeline is None:
-        reason = (str(failed).strip().splitlines() or [type(failed).__name__])[0]
-        raise WeightsError(
-            f"base: expected an SDXL as diffusers saves it, a folder or a name whose files are at hand (photoflow "
-            f"portrait --fetch gets them), got {base} ({reason})"
-        )
+    pipeline = open_base(find_base(base), {"default": dtype, "vae": torch.float32})
     if pipeline.scheduler.config.prediction_type != "epsilon":
         raise WeightsError(
             f"base {base}: expected an SDXL that predicts noise, got one that predicts "

@@ -14,6 +14,7 @@ from safetensors.torch import load_file, save_file
 from tiny_sdxl import tiny_photomaker
 
 from photoflow.models.photomaker import PhotoMakerWeights, read_photomaker, write_photomaker
+from photoflow.models.photomaker.base import find_base
 from photoflow.portrait import sdxl
 from photoflow.weights.loading import WeightsError
 
@@ -27,7 +28,7 @@ def base(tiny: tuple[str, str], tmp_path: Path) -> Path:
 
 
 def load(folder: Path, lora: Lora | None = None) -> Any:
-    return sdxl.load(sdxl.find_base(str(folder)), lora or tiny_photomaker().lora, "cpu", "float32", False)
+    return sdxl.load(find_base(str(folder)), lora or tiny_photomaker().lora, "cpu", "float32", False)
 
 
 def refusal(folder: Path, lora: Lora | None = None) -> str:
@@ -96,7 +97,7 @@ def test_a_hub_out_of_reach_is_said_in_a_line(
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(pipeline_utils, "model_info", refused)
     with pytest.raises(WeightsError, match=r"^base: nobody/none cannot be fetched \(no connection\)$"):
-        sdxl.find_base("nobody/none", fetch=True)
+        find_base("nobody/none", fetch=True)
     assert capfd.readouterr() == ("", "")
 
 

@@ -303,7 +303,7 @@ def test_half_precision_learns_too(base: Path, clip: Path, tmp_path: Path) -> No
 
 
 def test_what_is_wrong_is_said_in_one_line(base: Path, clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"base: expected an SDXL as diffusers saves it, .*, got /nowhere \("):
+    with pytest.raises(WeightsError, match=r"base: expected a folder or a name .*, got /nowhere: no such folder"):
         made(Path("/nowhere"), clip)
     with pytest.raises(
         WeightsError, match=r"begin: expected a PhotoMaker's file, or CLIP as a folder .*, got /nowhere"
