@@ -54,13 +54,16 @@ def begin(pictures: Path, folder: Path) -> None:
     """Note in a folder of portraits where its pictures come from, and make it if it is missing.
 
     Raises:
-        InputError: no such folder of pictures, one of them lies in the other, or the portraits come from elsewhere.
+        InputError: no such folder of pictures, or one without a folder for each person; one of them lies in the other;
+            or the portraits come from elsewhere.
     """
     if not os.path.isdir(pictures):
         raise InputError(f"{pictures}: no such folder; expected one with a folder of pictures for each identity")
     source, target = Path(os.path.realpath(pictures)), Path(os.path.realpath(folder))
     if source == target or source in target.parents or target in source.parents:
         raise InputError(f"{folder}: expected a folder beside that of the pictures, which is {pictures}")
+    if not identities_in(pictures, links=True):
+        raise InputError(f"{pictures}: expected a folder for each person, with their pictures below, found none")
     check_directory(folder)
     folder.mkdir(exist_ok=True)
     known = _origin(folder)

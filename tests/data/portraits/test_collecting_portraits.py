@@ -337,6 +337,8 @@ def test_portraits_and_pictures_are_kept_apart(tmp_path: Path, place: str) -> No
 def test_folders_that_are_none_are_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="none: no such folder; expected one with a folder of pictures for each"):
         begin(tmp_path / "none", tmp_path / "out")
+    with pytest.raises(InputError, match="expected a folder for each person, with their pictures below, found none"):
+        begin(next(path for path in folder.iterdir() if path.is_dir()), tmp_path / "out")
     with pytest.raises(InputError, match="expected a folder that photoflow portrait-data detect has begun"):
         collect("embed", tmp_path, MODELS)
     (tmp_path / ".portraits.json").write_text("[]")
