@@ -345,7 +345,7 @@ def test_folders_that_are_none_are_named(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="expected a note of photoflow portrait-data"):
         collect("embed", tmp_path, MODELS)
     begin(folder, tmp_path / "out")
-    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "Ada").mkdir(parents=True)
     with pytest.raises(InputError, match=r"holds portraits from .* expected another folder"):
         begin(tmp_path / "others", tmp_path / "out")
     (tmp_path / "out" / ".portraits.json").write_text(json.dumps({"pictures": str(tmp_path / "moved away")}))
