@@ -92,10 +92,12 @@ def stacked(photos: Sequence[T], mixed: Sequence[tuple[Sequence[T], Mixed]]) -> 
     pools = {one.pool for _, one in mixed}
     if len(pools) > 1:
         raise InputError("mix: expected either coefficients (0.3) or shares of one pool (3/10), got several kinds")
-    rest = 1 - sum(Fraction(one.amount) for _, one in mixed)
+    # As they are said: the sum of floats such as 0.3 and 0.7 is not quite 1.
+    amounts = [Fraction(one.amount).limit_denominator(10**6) for _, one in mixed]
+    rest = 1 - sum(amounts)
     if rest < 0:
         raise InputError(f"mix: expected amounts of at most 1 together, got {float(1 - rest):g}")
-    people = [(photos, rest), *((own, Fraction(one.amount)) for own, one in mixed)]
+    people = [(photos, rest), *((own, amount) for (own, _), amount in zip(mixed, amounts))]
     pool = next(iter(pools), None)
     if pool is not None:
         stack = [(photo, 1.0) for own, share in people for photo in islice(cycle(own), round(share * pool))]

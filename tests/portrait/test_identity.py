@@ -78,6 +78,9 @@ def test_stacks_by_coefficient() -> None:
     three = stacked(["a"], [(["b"], Mixed(["b"], 0.25)), (["c"], Mixed(["c"], 0.25))])
     assert three == [("a", 1.0), ("b", 0.5), ("c", 0.5)]
     assert stacked(["a"], []) == [("a", 1.0)]
+    for first, second in ((0.3, 0.7), (0.9, 0.1)):  # 1 together, as they are said
+        two = stacked(["a"], [(["b"], Mixed(["b"], first)), (["c"], Mixed(["c"], second))])
+        assert [photo for photo, _ in two] == ["b", "c"]
 
 
 def test_stacks_by_shares_of_a_pool() -> None:
