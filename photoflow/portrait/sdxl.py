@@ -16,8 +16,8 @@ from photoflow.weights.registry import WeightsError
 _ADAPTER = "photomaker"
 _SHARE = 0.5  # of a machine's matrix products that a UNet gets
 _DRAWING = 3.0  # bytes of intermediate results, for each pixel, value and channel of the autoencoder's widest layer
-# Loading holds more than what is kept: at the real size, with random weights, the peak was 1.24 (float32) and 1.30
-# (bfloat16) of what is drawn with.
+# Loading holds more than what is kept: at the real size, with random weights, the peak was 1.22 to 1.30 of what is
+# drawn with.
 _LOADING = 1.27
 
 
