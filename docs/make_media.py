@@ -36,6 +36,8 @@ def main() -> None:
             selection, text = {"mask": surface()}, text.format(ring())
         clip = animator.animate(PHOTOS / photo, motion.parse(text), seconds=2, fps=15, size=240, **selection)
         clip.save(MEDIA / f"{name}.gif")
+    face = animator.animate(PHOTOS / "astronaut.png", motion.Face(), seconds=4, fps=12.5, size=256)  # one blink in it
+    face.save(MEDIA / "face.gif")
     cat = animator.animate(PHOTOS / "chelsea.png", motion.Sway(strength=0.6), seconds=2, fps=20, size=400)
     cat.save(MEDIA / "cat.gif")
     explain(animator)

@@ -14,7 +14,7 @@ from photoflow.errors import InputError
 from photoflow.motion import Face, Scene
 from photoflow.motion.face import are_eyes_clear
 from photoflow.motion.face.landmarks import Features
-from photoflow.motion.face.lids import LOOK, RISE, Lids
+from photoflow.motion.face.lids import LOOK, RISE, WING, Lids
 from photoflow.motion.face.rhythm import BREATHS, CLOSES, SMILES, STAYS, blinks, bumps, looks, turns
 
 REST = {"blink": 0, "turn": 0, "breath": 0, "smile": 0, "gaze": 0}  # strengths of a face that does nothing
@@ -92,6 +92,17 @@ def test_half_closed_lids_cover_the_eye_and_the_rest_of_it_stays():
     assert cover[0] == 1 and cover[-1] == 0 and (lid[cover > 0.5] < v[cover > 0.5] - 0.3 * eye.most).all()
     np.testing.assert_allclose(there[cover == 0], v[cover == 0], atol=0.5 * RISE * eye.most + 1e-4)
     assert photo.shape[:2] == drawn.SIZE
+
+
+def test_lashes_beyond_the_outer_corner_come_down_with_the_lid():
+    for eye in (lids(), lids(1)):
+        corner, beyond = float(eye.upper[0]), torch.full((1,), 1.05 * eye.half)
+        v = torch.full((1,), corner + 0.2 * eye.most)
+        _, _, lid, cover = eye.seen(eye.outer * beyond, v, 1.0, 0.0)
+        assert cover == 1 and abs(float(v - lid) - WING * eye.most) < 0.05 * eye.most
+        for still in (-eye.outer * beyond, eye.outer * 2 * beyond):
+            assert eye.seen(still, v, 1.0, 0.0)[3] == 0
+    assert lids().outer == -lids(1).outer
 
 
 def test_what_is_seen_of_open_eyes_is_the_photo_and_of_a_look_the_moved_iris():

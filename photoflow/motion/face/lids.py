@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 # Of the opening of an eye: how far the lower lid rises, the edge of the upper lid that it carries along, the lashes
 # above, which move as one with it, and what of the lower lid it covers, as landmarks are not so exact.
 RISE, EDGE, LASHES, COVER = 0.08, 0.06, 0.15, 0.1
+# The lashes at the outer corner stand above and beyond it: how far they come down and how high the part is that moves
+# as one, in largest openings; how far from the corner, in halves of the eye's width, inwards and outwards.
+WING, WING_HIGH, WING_IN, WING_OUT = 0.42, 0.3, 0.6, 0.55
 GAP = 0.02  # of the opening: what remains between closed lids where all that is between them is pressed together
 SKIN = (0.5, 2.4)  # of the largest opening: the least and the most of the skin above that is drawn down
 BROW = 0.7  # of the distance from the lid to the eyebrow: the skin that is drawn down
@@ -42,7 +45,8 @@ class Lids:
         L                                  L - r
         B = L + BELOW max(o)               B, as all below it
 
-    with v linear between: the eye stays where it is, and the upper lid covers it.
+    with v linear between: the eye stays where it is, and the upper lid covers it. About the outer corner the upper lid
+    comes down by WING max(o) at least, with its lashes, of which a part stands beyond the corner.
 
     Args:
         centre: (2,), pixels.
@@ -51,6 +55,7 @@ class Lids:
         half: half the distance of the corners, pixels.
         skin: pixels above the lashes that are drawn down.
         iris: u of the middle of the iris.
+        outer: 1 where the outer corner is on the right of the face, -1 where it is on the left.
     """
 
     centre: Array
@@ -60,6 +65,7 @@ class Lids:
     half: float
     skin: float
     iris: float
+    outer: int = 1
 
     @classmethod
     def of(cls, face: Features, eye: Eye) -> Lids:
@@ -76,7 +82,16 @@ class Lids:
         most = float((lower - upper).max())
         gap = BROW * float(upper[TABLE // 2] - (eye.brow - centre) @ face.axes[1]) - LASHES * most
         iris = float((eye.iris - centre) @ face.axes[0])
-        return cls(centre, face.axes, upper, lower, half, float(np.clip(gap, SKIN[0] * most, SKIN[1] * most)), iris)
+        return cls(
+            centre,
+            face.axes,
+            upper,
+            lower,
+            half,
+            float(np.clip(gap, SKIN[0] * most, SKIN[1] * most)),
+            iris,
+            1 if places[0, 0] > 0 else -1,
+        )
 
     @property
     def most(self) -> float:
@@ -138,8 +153,14 @@ class Lids:
 
         upper, lower = self._lid(self.upper, u), self._lid(self.lower, u)
         opening = lower - upper
-        come, risen = closed * (1 - RISE - EDGE + COVER) * opening, closed * RISE * opening
-        lashes, edge, below = upper - LASHES * opening, upper + EDGE * opening, BELOW * self.most
+        own, risen = (1 - RISE - EDGE + COVER) * opening, closed * RISE * opening
+        wing = self._wing(u)
+        come = closed * own.maximum(WING * wing)
+        lashes, edge, below = (
+            upper - (LASHES * opening).maximum(WING_HIGH * wing),
+            upper + EDGE * opening,
+            BELOW * self.most,
+        )
         top, bottom = lashes - self.skin, lower + below
         stretched = top + (v - top) * self.skin / (self.skin + come)
         lid = torch.where(v < lashes + come, stretched.minimum(v), v - come)
@@ -148,6 +169,13 @@ class Lids:
         under = bottom - (bottom - v) * below / (below + risen)
         there = torch.where(v < upper, v, torch.where(v < lower - risen, eye, under.maximum(v)))
         return (u if look == 0 else u - self._looked(u, there, look, upper, lower)), there, lid, cover
+
+    def _wing(self, u: Tensor) -> Tensor:
+        """Return how much of the largest opening counts for the lashes about the outer corner, pixels: all, at it."""
+        away = (self.outer * u - self.half) / self.half
+        near = 1 - (away / WING_OUT).maximum(-away / WING_IN)
+        eased = near.clamp(0, 1)
+        return self.most * eased * eased * (3 - 2 * eased)
 
     def _looked(self, u: Tensor, v: Tensor, look: float, upper: Tensor, lower: Tensor) -> Tensor:
         """Return how far from the left what is at places comes in a look, pixels."""
