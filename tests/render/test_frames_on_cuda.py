@@ -12,7 +12,7 @@ from kinds_of_frames import KINDS
 from pretended_cuda import PretendedCuda
 
 NETWORKS = {"measured": 600, "splat generator": 450, "pyramid": 450, "refined": 1000, "rife": 450, "amt": 450}
-FACES = {"face": 260, "face and sway": 270}  # a hundred for each eye, on its few pixels alone
+FACES = {"face": 265, "face and sway": 280}  # a hundred for each eye, on its few pixels alone
 PLAIN = 140  # launches of any other kind
 WITHOUT = ("drift", "water", "within", "face", "dis")  # a splat or a convolution
 

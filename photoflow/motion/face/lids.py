@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # above, which move as one with it, and what of the lower lid it covers, as landmarks are not so exact.
 RISE, EDGE, LASHES, COVER = 0.08, 0.06, 0.15, 0.1
 # The lashes at the outer corner stand above and beyond it: how far they come down and how high the part is that moves
-# as one, in largest openings; how far from the corner, in halves of the eye's width, inwards and outwards.
-WING, WING_HIGH, WING_IN, WING_OUT = 0.42, 0.3, 0.6, 0.55
+# as one, in largest openings; how far from the corner, in halves of the eye's width.
+WING, WING_HIGH, WING_REACH = 0.42, 0.3, 0.6
 GAP = 0.02  # of the opening: what remains between closed lids where all that is between them is pressed together
 SKIN = (0.5, 2.4)  # of the largest opening: the least and the most of the skin above that is drawn down
 BROW = 0.7  # of the distance from the lid to the eyebrow: the skin that is drawn down
@@ -172,10 +172,10 @@ class Lids:
 
     def _wing(self, u: Tensor) -> Tensor:
         """Return how much of the largest opening counts for the lashes about the outer corner, pixels: all, at it."""
-        away = (self.outer * u - self.half) / self.half
-        near = 1 - (away / WING_OUT).maximum(-away / WING_IN)
-        eased = near.clamp(0, 1)
-        return self.most * eased * eased * (3 - 2 * eased)
+        reach = (WING_REACH * self.half) ** 2
+        off = u - self.outer * self.half
+        near = (reach - off * off).clamp_min(0)
+        return near * near * (self.most / reach**2)
 
     def _looked(self, u: Tensor, v: Tensor, look: float, upper: Tensor, lower: Tensor) -> Tensor:
         """Return how far from the left what is at places comes in a look, pixels."""
