@@ -91,6 +91,8 @@ class ResultFolder:
 
     def __init__(self, root: str) -> None:
         self.root = root if is_url(root) else str(check_directory(root))
+        if is_url(root):
+            file_system(root)
 
     def path(self, name: str) -> str:
         """Return the path or URL of a result."""
