@@ -43,14 +43,14 @@ class ClipWork:
         """Return what came of an item; whatever is wrong with it is said in the record."""
         begun = time.perf_counter()
         try:
-            record = self._record(item)
+            return self._record(item, begun)
         except InputError as error:
-            record = Record(item.photo, item.output, str(error))
+            reason = str(error)
         except Exception as error:  # one bad photo never stops the rest
-            record = Record(item.photo, item.output, _reason(error))
-        return record if record.kept else dataclasses.replace(record, seconds=time.perf_counter() - begun)
+            reason = _reason(error)
+        return Record(item.photo, item.output, reason, time.perf_counter() - begun)
 
-    def _record(self, item: Item) -> Record:
+    def _record(self, item: Item, begun: float) -> Record:
         folder = ResultFolder(self._folder)
         options = ClipOptions.of({**self._options, **item.options})
         with ExitStack() as stack:
@@ -60,12 +60,12 @@ class ClipWork:
                 "files": {path: state_of(path) for path in sources},
             })  # fmt: skip
             if kept := Record.kept_in(folder, item.output, key):
-                return dataclasses.replace(kept, photo=item.photo)
+                return kept
             photo = stack.enter_context(local_file(item.photo))
             options = _fetched(options, stack)
             _check_kept(options, photo, folder.path(item.output))
             made = _write(options, photo, folder, item.output)
-        record = Record(item.photo, item.output, made=made)
+        record = Record(item.photo, item.output, None, time.perf_counter() - begun, made)
         record.keep(folder, key)
         return record
 

@@ -67,11 +67,7 @@ class Processes:
                 if (record := self._within_memory()) is not None:
                     yield record
         finally:
-            for worker in self._workers:
-                worker.ask_to_end()
-            for worker in self._workers:
-                worker.end()
-            self._workers.clear()
+            self._end_all()
 
     def _hand_out(self, coming: Iterator[Item]) -> None:
         """Give every process that is free the next item; more are started while there are items for them."""
@@ -81,25 +77,28 @@ class Processes:
                 return
             item = self._again.popleft() if self._again else next(coming, None)
             if item is None:
-                item = self._next_alone()
-            if item is None:
+                self._hand_out_alone()
                 return
-            if free is None:
-                free = _Worker(self._work, max(1, _cores() // self._jobs))
-                self._workers.append(free)
-            free.give(item)
+            (free or self._new()).give(item)
 
-    def _next_alone(self) -> Item | None:
-        """Return an item that needs the memory for itself, once nobody else is at work."""
-        if not self._alone or any(worker.item is not None for worker in self._workers):
-            return None
+    def _hand_out_alone(self) -> None:
+        """Give an item that needs the memory for itself to the only process, once nobody else is at work."""
+        if self._alone and not any(worker.item is not None for worker in self._workers):
+            self._end_all()
+            self._jobs = 1
+            self._new().give(self._alone.popleft())
+
+    def _new(self) -> _Worker:
+        worker = _Worker(self._work, max(1, _cores() // self._jobs))
+        self._workers.append(worker)
+        return worker
+
+    def _end_all(self) -> None:
         for worker in self._workers:
             worker.ask_to_end()
         for worker in self._workers:
             worker.end()
         self._workers.clear()
-        self._jobs = 1
-        return self._alone.popleft()
 
     def _received(self, worker: _Worker) -> Record | None:
         """Return the record that a process sent; None where it died, and its item is tried again."""

@@ -1,4 +1,4 @@
-"""Where photos come from and results go: folders, and object stores by URLs, as fsspec reads them."""
+"""Storage of photos and results: folders, and object stores by URLs, as fsspec reads them."""
 
 from __future__ import annotations
 
@@ -91,6 +91,8 @@ class ResultFolder:
 
     def __init__(self, root: str) -> None:
         self.root = root if is_url(root) else str(check_directory(root))
+        if is_url(root):
+            file_system(root)
 
     def path(self, name: str) -> str:
         """Return the path or URL of a result."""
