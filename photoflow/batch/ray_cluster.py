@@ -8,7 +8,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import islice
 from typing import Any
@@ -66,7 +66,7 @@ class RayCluster:
         with _connected(), _small_blocks():
             jobs = self._jobs or self._room()
             tasks = ray.data.read_datasource(
-                _source(items, max(1, min(_MOST, self._count // (_SHARES * jobs)))),
+                _source(items, max(1, min(_MOST, self._count // (_SHARES * jobs))), os.getcwd()),
                 override_num_blocks=1,
                 # Here, where the paths that a person says lead somewhere.
                 num_cpus=0,
@@ -76,7 +76,8 @@ class RayCluster:
             if self._memory is not None:
                 share["memory"] = self._memory
             done = tasks.map_batches(
-                _worker(self._work, self._memory),
+                _Worker,
+                fn_constructor_args=(self._work, self._memory, os.getcwd()),
                 batch_size=1,
                 compute=ray.data.ActorPoolStrategy(min_size=1, max_size=jobs),
                 num_cpus=1,
@@ -98,20 +99,12 @@ class RayCluster:
         return max(1, min(int(there.get(name, 0) / share) for name, share in asked.items() if share))
 
 
-def _worker(work: Work, memory: int | None) -> type[_Worker]:
-    """Return the class of workers for some work: with it in the class they can always be made anew."""
-
-    class Worker(_Worker):
-        def __init__(self) -> None:
-            super().__init__(work, memory)
-
-    return Worker
-
-
 class _Worker:
     """A worker, as Ray Data keeps one: it gets tasks and returns what came of them."""
 
-    def __init__(self, work: Work, memory: int | None) -> None:
+    def __init__(self, work: Work, memory: int | None, place: str) -> None:
+        with suppress(OSError):  # a machine without it can do photos of an object store
+            os.chdir(place)  # where relative paths begin
         self._next: deque[Item] = deque()
         self._said: list[str] = []
         pool = Processes(work, 1, memory or usual_memory(), self._said.append, cores=1)
@@ -129,7 +122,7 @@ class _Worker:
         return json.dumps({"records": records, "reports": said})
 
 
-def _source(items: Iterable[Item], most: int) -> Any:
+def _source(items: Iterable[Item], most: int, place: str) -> Any:
     """Return a data source of one read task, that yields a row for each task of a worker."""
     from ray.data.block import BlockMetadata
     from ray.data.datasource import Datasource, ReadTask
@@ -143,14 +136,16 @@ def _source(items: Iterable[Item], most: int) -> Any:
 
         def get_read_tasks(self, *_: Any, **__: Any) -> list[ReadTask]:
             about = BlockMetadata(num_rows=None, size_bytes=None, input_files=None, exec_stats=None)
-            return [ReadTask(lambda: _tasks(items, most), about)]
+            return [ReadTask(lambda: _tasks(items, most, place), about)]
 
     return Source()
 
 
-def _tasks(items: Iterable[Item], most: int) -> Iterator[Any]:
+def _tasks(items: Iterable[Item], most: int, place: str) -> Iterator[Any]:
     """Yield tables of one row, which has at most so many items."""
     import pyarrow
+
+    os.chdir(place)
 
     coming = iter(items)
     while task := [dataclasses.asdict(item) for item in islice(coming, most)]:
