@@ -1,4 +1,4 @@
-"""Command `photoflow export`."""
+"""Command `photoflow onnx`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NETWORKS = ("gan", "rife", "flow", "refined")
 
 
 @app.command()
-def export(
+def onnx(
     network: Annotated[str, typer.Argument(help="gan, rife, flow or refined.", show_default=False)],
     output: Annotated[Path, typer.Option("-o", "--output", help="An .onnx file.", show_default=False)],
     weights: Annotated[
@@ -34,11 +34,11 @@ def export(
 ) -> None:
     """Write a network as ONNX, for other runtimes. Of flow and refined it is the part that chooses among candidates."""
     check_export(network, output, weights, precision, photos)
-    from photoflow.deploy import export as write
+    from photoflow.deploy import export
     from photoflow.models.networks import load_network
 
     loaded = load_network(network, weights, offline=offline, accept_licence=accept_licence)
-    path = write(loaded, output, precision=precision, photos=photos)
+    path = export(loaded, output, precision=precision, photos=photos)
     said = f"{output}: {type(loaded).__name__}, {precision}, {path.stat().st_size / 1e6:.2f} MB"
     console.print(said, markup=False, soft_wrap=True)
 
