@@ -82,9 +82,10 @@ class Clip(Sequence[Array]):
             return [self[i] for i in range(*index.indices(self._count))]
         if not -self._count <= index < self._count:
             raise IndexError(f"clip has {self._count} frames, asked for frame {index}")
-        return self.renderer.frame(self._time(index % self._count))
+        return self.renderer.frame(self.time(index % self._count))
 
-    def _time(self, index: int) -> float:
+    def time(self, index: int) -> float:
+        """Return when a frame is shown, seconds from the beginning."""
         return float(index / self.fps)  # a rate may be a fraction, with which numpy does not calculate
 
     @property
@@ -107,7 +108,7 @@ class Clip(Sequence[Array]):
         return (self._cutout(i) for i in range(self._count))
 
     def _cutout(self, index: int) -> Array:
-        return self.renderer.cutout(self._time(index))
+        return self.renderer.cutout(self.time(index))
 
     def picture(self) -> MovingPicture:
         """Return the clip as a moving picture for a player, in which everything that is cut out can be pulled.
@@ -124,7 +125,7 @@ class Clip(Sequence[Array]):
         from photoflow.render.fetching import fetched
 
         draw = self.renderer.cutout_planes if alone else self.renderer.planes
-        return fetched(draw(self._time(number)) for number in numbers)
+        return fetched(draw(self.time(number)) for number in numbers)
 
     def save(
         self,
@@ -161,6 +162,41 @@ class Clip(Sequence[Array]):
             for frame in self._drawn(range(self._count), alpha):
                 out.write(frame)
                 progress()
+
+    def export(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        format: str = "flo",
+        frames: bool = False,
+        noise: bool = False,
+        seed: int = 0,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Write what other programs need to follow the motion, a file a frame; `export.json` describes it.
+
+        `flow/` has the way of every pixel of the photo to the frame, `vectors/` that of every pixel of the frame to the
+        next one, pixels; `masks/` where each layer that moves is, alone, in the frame and (`masks/NAME.png`) at rest.
+        Frames are written as they are made: a long clip takes no more memory than a short one.
+
+        Args:
+            folder: a new or an empty one; it appears once all is written.
+            format: "flo" (Middlebury: x right, y down), or "exr" (OpenEXR: x right, y up, vectors also to the frame
+                before; see `photoflow.compositing.vector_channels`).
+            frames: write `frames/`, png, too.
+            noise: write `noise/noises.npy`, float16 (frames, ceil(H / 8), ceil(W / 8), 16), white Gaussian noise that
+                moves with the picture, and `noise/input.mp4`: what Go-with-the-Flow's networks are given, see
+                `photoflow.render.noise.WarpedNoise`.
+            seed: of that noise.
+            progress: called after every frame.
+
+        Raises:
+            InputError: no such format, its package is not installed, a generator or interpolation makes the frames, or
+                the folder holds something or cannot be made.
+        """
+        from photoflow.compositing import export
+
+        export(self, folder, format=format, frames=frames, noise=noise, seed=seed, progress=progress)
 
     def _save_page(self, path: str | os.PathLike[str], progress: Callable[[], None]) -> None:
         """Write the page, with a small video for browsers that cannot play the picture itself."""
