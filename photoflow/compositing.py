@@ -101,7 +101,7 @@ def _make_folders(folder: Path, parts: list[Part], frames: bool, noise: bool) ->
 
 def _write_frame(clip: Clip, parts: list[Part], folder: Path, number: int, format: str) -> Tensor:
     """Write the flow, vectors and masks of a frame; return which part is seen where."""
-    from photoflow.render.parts import motion_vectors, owners
+    from photoflow.render.parts import owners
 
     t, name = clip.time(number), FRAME.format(number)
     owner, opacities = owners(parts, t, (clip.height, clip.width))
@@ -109,22 +109,35 @@ def _write_frame(clip: Clip, parts: list[Part], folder: Path, number: int, forma
         if part.name is not None:
             write_image(folder / "masks" / part.name / f"{name}.png", _levels(opacity))
 
-    def vectors(step: int) -> Array:
-        other = number + step
-        if clip.loop:
-            other %= len(clip)
-        if not 0 <= other < len(clip):
-            return np.zeros((2, clip.height, clip.width), np.float32)
-        return np.asarray(motion_vectors(parts, t, clip.time(other), owner).numpy())
-
-    flow, forward = clip.renderer.flow(t), vectors(1)
+    flow, forward = clip.renderer.flow(t), vectors(clip, parts, number, owner)
     if format == "flo":
         write_flow(folder / "flow" / f"{name}.flo", flow)
         write_flow(folder / "vectors" / f"{name}.flo", forward)
     else:
         write_exr(folder / "flow" / f"{name}.exr", {"flow.u": flow[0], "flow.v": -flow[1]})
-        write_exr(folder / "vectors" / f"{name}.exr", vector_channels(forward, vectors(-1)))
+        write_exr(folder / "vectors" / f"{name}.exr", vector_channels(forward, vectors(clip, parts, number, owner, -1)))
     return owner
+
+
+def vectors(clip: Clip, parts: list[Part], number: int, owner: Tensor, step: int = 1) -> Array:
+    """Measure where each pixel of a frame is some frames later.
+
+    Args:
+        clip: which loops, or ends.
+        parts: of its picture, see `photoflow.render.parts.parts_of`.
+        number: of the frame.
+        owner: which part is seen where in it, see `photoflow.render.parts.owners`.
+        step: how many frames later; -1: the frame before.
+
+    Returns:
+        float32 (2, H, W), pixels, x right and y down; 0 where there is no such frame.
+    """
+    from photoflow.render.parts import motion_vectors
+
+    other = (number + step) % len(clip) if clip.loop else number + step
+    if not 0 <= other < len(clip):
+        return np.zeros((2, clip.height, clip.width), np.float32)
+    return np.asarray(motion_vectors(parts, clip.time(number), clip.time(other), owner).numpy())
 
 
 def vector_channels(forward: Array, backward: Array) -> dict[str, Array]:
