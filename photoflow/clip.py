@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
+import math
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PAGE = ".html"
 EXPLAINED = ("mask.png", "flow.png", "trajectories.png", "strip.png", "xt.png")  # what `Clip.explain` writes
+SHOWN, SHOWN_SECONDS = 960, 15.0  # pixels along the longest side, and seconds, of what a notebook shows
 EXPLAIN_ROWS = 600  # of the x-t slice, at most: a long clip is sampled
 
 
@@ -134,7 +135,7 @@ class Clip(Sequence[Array]):
         quality: int = 80,
         alpha: bool = False,
         progress: Callable[[], None] = lambda: None,
-    ) -> None:
+    ) -> Path:
         """Write the clip to a file.
 
         Where the photo's file says that a network made it, so does the clip's; but for an .html.
@@ -147,13 +148,16 @@ class Clip(Sequence[Array]):
             alpha: the moving subjects alone, over nothing (webm, gif, apng, png folder).
             progress: called after every frame.
 
+        Returns:
+            The path, for what shows or takes a file.
+
         Raises:
             InputError: the format, the folder or the space on the disk does not allow it.
         """
         check_clip_output(path, alpha)
         if is_page(path):
             self._save_page(path, progress)
-            return
+            return Path(path)
         palette = list(self._drawn(self._spread(8), alpha)) if str(path).lower().endswith(".gif") else None
         with VideoWriter(
             path, self.width, self.height, self.fps, quality=quality, alpha=alpha, palette=palette,
@@ -162,6 +166,7 @@ class Clip(Sequence[Array]):
             for frame in self._drawn(range(self._count), alpha):
                 out.write(frame)
                 progress()
+        return Path(path)
 
     def export(
         self,
@@ -266,10 +271,18 @@ class Clip(Sequence[Array]):
         return np.stack(paths), largest, int(energies.argmax())
 
     def _repr_html_(self) -> str:
-        """Return the clip as a looping video inside a notebook."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "clip.mp4")
-            self.save(path)
-            data = base64.b64encode(path.read_bytes()).decode()
-        width = min(self.width, 960)
-        return f'<video width="{width}" autoplay loop muted playsinline src="data:video/mp4;base64,{data}"></video>'
+        """Return the clip as a video inside a notebook, of at most `SHOWN` pixels and `SHOWN_SECONDS`.
+
+        The video is in the notebook's file, so it is kept small: at most some ten megabytes.
+        """
+        from photoflow.player.page import small_video
+
+        count = min(self._count, math.ceil(SHOWN_SECONDS * self.fps))
+        video = small_video(self._drawn(range(count)), self.fps, (self.width, self.height), SHOWN, quality=80)
+        width = round(self.width * min(1, SHOWN / max(self.width, self.height)))
+        again = " loop" if self.loop and count == self._count else ""
+        rest = "" if count == self._count else f"<p>The first {count / self.fps:g} of {self.seconds:g} seconds.</p>"
+        return (
+            f'<video width="{width}" style="max-width: 100%; height: auto" controls autoplay{again} muted playsinline '
+            f'src="data:video/mp4;base64,{base64.b64encode(video).decode()}"></video>{rest}'
+        )
