@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.animate import motion_files
+from photoflow.cli.animate import said_options
 from photoflow.cli.app import (
     Behind,
     BorderPins,
@@ -18,31 +18,21 @@ from photoflow.cli.app import (
     Loop,
     Offline,
     PhotoPath,
-    Read,
     Seconds,
     SegmenterName,
     Size,
     app,
     check_files,
     console,
-    parse_size,
     progress_bar,
 )
-from photoflow.cli.selection import (
-    Boxes,
-    Frees,
-    LayerOptions,
-    Masks,
-    NotPoints,
-    Pins,
-    Points,
-    layer_named,
-    staged,
-)
+from photoflow.cli.selection import Boxes, Frees, LayerOptions, Masks, NotPoints, Pins, Points
+from photoflow.options import ClipOptions
 
 
 @app.command()
 def export(
+    context: typer.Context,
     photo: PhotoPath,
     output: Annotated[Path, typer.Option("-o", "--output", help="A new or an empty folder.", show_default=False)],
     motion: Annotated[
@@ -57,6 +47,10 @@ def export(
         bool, typer.Option("--noise", help="Write Gaussian noise that moves along, for Go-with-the-Flow, and a video.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Of the noise.", min=0)] = 0,
+    wind: Annotated[float | None, typer.Option(help="Of spectral:PRESET, from 0 to 1: how much it blows.")] = None,
+    transfer_from: Annotated[
+        str | None, typer.Option(help="X,Y,W,H in a clip, in its pixels: of spectral:CLIP, the part that is taken.")
+    ] = None,
     seconds: Seconds = 4.0,
     fps: Fps = 30.0,
     size: Size = None,
@@ -68,6 +62,7 @@ def export(
     free: Frees = None,
     pin: Pins = None,
     subject: Annotated[str, typer.Option(help="Number or name of the layer that a motion without @ moves.")] = "1",
+    all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
     depth: Depth = None,
     depth_far_bright: DepthFarBright = False,
     behind: Behind = None,
@@ -77,31 +72,15 @@ def export(
     offline: Offline = False,
 ) -> None:
     """Write the flow, motion vectors and masks of every frame to a folder, for compositing programs and generators."""
-    from photoflow import motion as motions
-    from photoflow.animator import Animator, frame_count
+    from photoflow.animator import frame_count
     from photoflow.compositing import check_export
-    from photoflow.motion.motion import total
 
-    words = motion or ["auto"]
-    planned = total([motions.parse(text) for text in words])
-    options = LayerOptions(mask, box, point, not_point, free, pin)
-    read: Read = {
-        "the photo": [photo],
-        "its mask": options.files,
-        "its depth": [depth],
-        "the clip": [behind],
-        "a motion that is read": motion_files(planned, words),
-    }
+    options = ClipOptions(**said_options(context))
     check_export(output, format)
-    check_files(read, [output])
+    check_files(options.read(photo), [output])
     with progress_bar(frame_count(seconds, fps)) as (advance, report):
-        animator = Animator(device, segmenter, offline)
-        source, layers = staged(animator, photo, size, options, report)
-        clip = animator.animate(
-            source, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), layers=layers,
-            subject=layer_named(subject), depth=depth, depth_far_bright=depth_far_bright, behind=behind,
-            border_pins=border_pins, report=report,
-        )  # fmt: skip
+        layers = LayerOptions(mask, box, point, not_point, free, pin)
+        clip = options.clip(options.animator(), photo, report, layers)
         clip.export(output, format=format, frames=frames, noise=noise, seed=seed, progress=advance)
     said = f"{output}: {len(clip)} frames of {clip.width}x{clip.height}, described by export.json"
     console.print(said, markup=False, soft_wrap=True)
