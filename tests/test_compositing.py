@@ -217,6 +217,14 @@ def test_motion_vectors_of_other_programs(animator, photo, tmp_path):
         assert file.channels()["flow.v"].pixels[76, 96] == -clip.renderer.flow(clip.time(2))[1, 76, 96]
 
 
+def test_blenders_vectors_have_the_signs_of_cycles():
+    """Blender 5.0.1 rendered a plane that comes by 2 px right and 1 px up, and goes on by 3 px right and 1 px up."""
+    forward, backward = (np.array(way, np.float32)[:, None, None] for way in ((3, -1), (-2, 1)))
+    channels = vector_channels(forward, backward)
+    cycles = {"Vector.X": -2, "Vector.Y": -1, "Vector.Z": -3, "Vector.W": -1}
+    assert {name: float(channels[name].item()) for name in cycles} == cycles
+
+
 def test_nothing_is_left_where_it_cannot_be_done(animator, photo, tmp_path, monkeypatch):
     clip = clip_of(animator, photo, motion.Translate(dx=30), fps=4)
     with pytest.raises(InputError, match="format: expected flo or exr, got 'tiff'"):
