@@ -56,6 +56,9 @@ def normal(noise):
     assert abs(scipy.stats.skew(flat)) < 5 * np.sqrt(6 / count)
     assert abs(scipy.stats.kurtosis(flat)) < 5 * np.sqrt(24 / count)
     assert scipy.stats.kstest(flat, "norm").pvalue > 1e-4
+    # At each place, too: the squares of its channels add up as they should, also along edges and the border.
+    sums = np.square(noise.astype(np.float64)).sum(axis=0).ravel()
+    assert scipy.stats.kstest(sums, scipy.stats.chi2(len(noise)).cdf).pvalue > 1e-4
     for axis in (0, 1, 2):  # channels, rows, columns
         one = np.take(noise, range(noise.shape[axis] - 1), axis)
         other = np.take(noise, range(1, noise.shape[axis]), axis)
@@ -154,6 +157,22 @@ def test_noise_stays_gaussian_to_the_last_moment(animator, photo, what):
             assert drawn[-1].shape == (channels, SIZE[0] // cell, SIZE[1] // cell) and normal(drawn[-1])
         over_time = np.concatenate([one.reshape(channels, -1, 1) for one in drawn]).ravel()
         assert abs(over_time.var() - 1) < 0.05
+
+
+@pytest.mark.parametrize("what", [motion.Swing(angle=20), motion.Camera(push=0.4, pan=0.1)], ids=lambda one: one.name)
+def test_noise_goes_where_the_vectors_point(animator, photo, what):
+    """Of what moves by a pixel and more, the next frame's noise is alike along the vectors, and not in place."""
+    clip = clip_of(animator, photo, what, seconds=2.0)
+    parts, times = parts_of(clip.renderer), (clip.time(6), clip.time(7))
+    noise = WarpedNoise(parts, SIZE, cell=1, channels=8)
+    seen = [owners(parts, t, SIZE)[0] for t in times]
+    before, after = (noise.frame(t, owner) for t, owner in zip(times, seen))
+    vectors = motion_vectors(parts, *times, seen[0]).numpy()
+    y, x = np.nonzero(np.hypot(*vectors) > 1)
+    to_x = np.rint(x + vectors[0, y, x]).astype(int).clip(0, SIZE[1] - 1)
+    to_y = np.rint(y + vectors[1, y, x]).astype(int).clip(0, SIZE[0] - 1)
+    along, still = (float((before[:, y, x] * after[:, b, a]).mean()) for b, a in ((to_y, to_x), (y, x)))
+    assert along > 0.28 and along > still + 0.1
 
 
 def test_noise_of_what_rests_rests_and_what_is_hidden_comes_back(animator, photo):

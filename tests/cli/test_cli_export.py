@@ -35,6 +35,21 @@ def test_a_photo_becomes_a_folder_for_other_programs(files, tmp_path, monkeypatc
     assert told["masks"][0]["layer"] == "disc" and "pictures" not in told
 
 
+def test_a_stage_and_a_camera(files, tmp_path, monkeypatch, capsys):
+    stage, disc = tmp_path / "disc.stage", f"disc={files / 'mask.png'}"
+    code, said = run(monkeypatch, capsys, "prepare", files / "photo.png", "--mask", disc, "--offline", "-o", stage)
+    assert code == 0, said
+    code, said = run(
+        monkeypatch, capsys, "export", stage, "--motion", "camera push=0.3", "--motion", "sway@disc", "--seconds", 1,
+        "--fps", 3, "--no-loop", "--offline", "--device", "cpu", "--frames", "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert code == 0, said
+    told = json.loads((tmp_path / "out" / "export.json").read_text())
+    vectors = [read_flow(tmp_path / "out" / (told["vectors"]["files"] % number)) for number in range(3)]
+    assert vectors[0][0, 45, 110] > 1 > -1 > vectors[0][0, 45, 10] and not vectors[2].any()  # there is no next frame
+    assert (tmp_path / "out" / (told["pictures"]["files"] % 2)).is_file() and not told["loop"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
