@@ -17,7 +17,7 @@ FOLDER = ".photoflow"  # of the records, in the folder of the results
 
 @dataclass(frozen=True)
 class Record:
-    """What came of an item.
+    """Outcome of an item.
 
     Args:
         photo: its path or URL.

@@ -1,4 +1,4 @@
-"""Where photos come from and results go: folders, and object stores by URLs, as fsspec reads them."""
+"""Storage of photos and results: folders, and object stores by URLs, as fsspec reads them."""
 
 from __future__ import annotations
 

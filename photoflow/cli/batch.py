@@ -6,6 +6,7 @@ import inspect
 import os
 import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +20,7 @@ from photoflow.cli.animate import animate, said_options
 from photoflow.cli.app import app, console
 from photoflow.errors import InputError
 from photoflow.options import ClipOptions
+from photoflow.options.clip_options import motion_files
 
 if TYPE_CHECKING:
     from photoflow.batch import Items, Record
@@ -87,7 +89,7 @@ def batch(
     if form not in FORMATS:
         raise InputError(f"format: expected {', '.join(FORMATS)}, got {form!r}")
     said = {**(read_recipe(recipe) if recipe else {}), **said_options(context, given=True)}
-    ClipOptions.of(said).read(Path())  # a mistake that all photos would share ends the run before it begins
+    check_options(ClipOptions.of(said), form)
     check_folders(inputs, output)
     items = Items(inputs, f".{form}", without=output)
     count = items.count()
@@ -115,7 +117,7 @@ def run(items: Items, count: int, output: str, records: Callable[[Items], Genera
             kept += record.kept
             failed += record.error is not None
             if record.error:
-                say(f"{record.photo}: {record.error}")
+                say(str(InputError(f"{record.photo}: {record.error}")))  # whatever characters its name has
             advance(record)
     parts = [f"{made} made", f"{kept} there already" if kept else "", f"{failed} failed" if failed else ""]
     say(f"{count} photo{'s' * (count != 1)}: {', '.join(filter(None, parts))}; {REPORT} in {output} has all")
@@ -211,6 +213,28 @@ def parse_memory(text: str) -> int:
     if match is None or not (size := int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))):
         raise InputError(f"memory: expected a size as 8GB, got {text!r}")
     return size
+
+
+def check_options(options: ClipOptions, form: str) -> None:
+    """Check what all photos share: a mistake in it ends the run before it begins.
+
+    Raises:
+        InputError: there is one.
+    """
+    from photoflow.animator import frame_count
+    from photoflow.batch.storage import is_url
+    from photoflow.clip import check_clip_output
+    from photoflow.device import settled_device
+
+    frame_count(options.seconds, options.fps)
+    options.animator()
+    if options.device.startswith("cuda"):
+        settled_device(options.device)
+    check_clip_output(os.path.join(tempfile.gettempdir(), f"clip.{form}"), options.alpha)
+    motion_files(options.motions(), options.motion)
+    for path in (*options.layers().paths, options.depth, options.behind):
+        if path and not is_url(path) and not os.path.exists(path):
+            raise InputError(f"{path}: no such file")
 
 
 def check_folders(inputs: list[str], output: str) -> None:

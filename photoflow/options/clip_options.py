@@ -26,7 +26,7 @@ _TEXTS, _NUMBERS, _WORD = "tuple[str, ...]", ("float", "float | None", "int"), (
 
 @dataclass(frozen=True)
 class ClipOptions:
-    """How a photo becomes a clip, and by what.
+    """Everything that a person says of how a photo becomes a clip, and by what.
 
     Every field is the option of `photoflow animate` of that name, whose help says what it is; a tuple is an option
     that may be repeated.

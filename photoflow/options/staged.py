@@ -1,4 +1,4 @@
-"""What is animated: a photo with the layers that are said of it, or a stage file with those added."""
+"""Sources of a clip: a photo with the layers that are said of it, or a stage file with those added."""
 
 from __future__ import annotations
 
