@@ -322,6 +322,10 @@ class SubjectLayer:
         """Return where the subject is in the window of `flow`, bool (h, w)."""
         return self._mask[self._inside[0], self._inside[1]]
 
+    def drawn(self) -> Tensor:
+        """Return what of the window of `flow` is drawn as the subject, with what goes along around it, bool (h, w)."""
+        return self._rgba[0, 3, self._inside[0], self._inside[1]] > 0.5
+
     def _draw(self, rgba: Tensor, t: float) -> tuple[Tensor, Window]:
         flow = self.field.flow(t)[None]
         nodes, inside, window = self._visible(flow[0])
@@ -370,8 +374,13 @@ class SubjectLayer:
         return (rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2])
 
     def flow(self, t: float) -> tuple[Tensor, Window]:
+        flow, window = self.flow_around(t)
+        return flow * self.solid(), window
+
+    def flow_around(self, t: float) -> tuple[Tensor, Window]:
+        """Return the displacement that `flow` gives, also of what is around the subject."""
         flow = _dense(self.field.flow(t)[None])[0] * GRID
-        flow = sum((inner.flow(t) for inner in self._inner), flow) * self._mask
+        flow = sum((inner.flow(t) for inner in self._inner), flow)
         return flow[:, self._inside[0], self._inside[1]], self._window
 
 
