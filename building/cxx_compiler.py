@@ -9,6 +9,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import textwrap
 from pathlib import Path
 
 # What the operators need: C++17, vectors that can be shuffled, which GCC has since 12, and Python's headers.
@@ -21,7 +22,6 @@ USUAL = ("c++", "g++", "clang++")
 HINTS = {
     "linux": "apt install g++ python3-dev (Debian, Ubuntu), dnf install gcc-c++ python3-devel (Fedora)",
     "darwin": "xcode-select --install (macOS)",
-    "win32": "clang, of Visual Studio's 'Desktop development with C++' (Windows)",
 }
 
 
@@ -32,6 +32,8 @@ def wanted_compiler() -> str:
 
 def compiler_problem(command: str) -> str | None:
     """Return in one line why a compiler cannot build the operators and how to get one that can; None if it can."""
+    if sys.platform == "win32":
+        return "the operators do not compile on Windows yet (docs/howto/install.md); they do in WSL 2"
     words, include = shlex.split(command), sysconfig.get_path("include")
     hint = f"to get one: {HINTS.get(sys.platform, HINTS['linux'])}"
     if not words or shutil.which(words[0]) is None:
@@ -60,7 +62,7 @@ def host_flags(command: str) -> list[str]:
 
 
 def first_error(said: str) -> str:
-    """Return the line of a compiler's output that names the error, or its first one."""
+    """Return the line of a compiler's output that names the error, or its first one; of a long one the beginning."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if "error" in line.lower() or "fatal" in line.lower()]
-    return (telling or lines or [""])[0]
+    return textwrap.shorten((telling or lines or [""])[0], 240, placeholder=" …")

@@ -54,6 +54,8 @@ def test_without_a_compiler_one_line_says_how_to_get_one(tmp_path: Path, monkeyp
     assert compiler_problem(wanted_compiler()) == f"no C++ compiler was found (CXX=nosuchc++ names none); {HINT}"
     monkeypatch.setattr(sys, "platform", "darwin")
     assert str(compiler_problem(wanted_compiler())).endswith("to get one: xcode-select --install (macOS)")
+    monkeypatch.setattr(sys, "platform", "win32")
+    assert "do not compile on Windows yet" in str(compiler_problem("c++"))
 
 
 def test_a_compiler_that_cannot_is_told_of_with_its_words(tmp_path: Path) -> None:
