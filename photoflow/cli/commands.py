@@ -2,6 +2,7 @@
 
 from photoflow.cli import (
     animate,
+    batch,
     build_info,
     evaluate,
     export,
@@ -22,6 +23,6 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke", "portrait",
-    "portrait_data", "prepare", "prune", "sample", "spectrum", "studio", "train", "weights",
+    "animate", "batch", "build_info", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke",
+    "portrait", "portrait_data", "prepare", "prune", "sample", "spectrum", "studio", "train", "weights",
 ]  # fmt: skip

@@ -42,6 +42,7 @@ def make(folder: Path) -> None:
     cv2.imwrite(str(folder / "first.png"), picture(CLIP))
     cv2.imwrite(str(folder / "thing.png"), spot(CLIP, (430, 150), 12))
     cv2.imwrite(str(folder / "logo.png"), spot(CLIP, (40, 40), 10))
+    batch(folder)
     blown = wind_volume(picture((640, 480)).max(2) / 255.0, "plant", seconds=4.0, count=4)
     blown.save(folder / "volume.safetensors")
     for name in ("by_distance", "by_decibels"):
@@ -95,6 +96,16 @@ def clip(path: Path, size: tuple[int, int], frames: int = FRAMES) -> None:
             frame = picture(size, 3 * np.sin(2 * np.pi * index / frames))
             file.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="bgr24")))
         file.mux(stream.encode())
+
+
+def batch(folder: Path) -> None:
+    """Write a tree of photos, a list with options, and a recipe."""
+    (folder / "photos" / "lake").mkdir(parents=True)
+    for name in ("cat.jpg", "lake.jpg", "lake/a.jpg"):
+        cv2.imwrite(str(folder / "photos" / name), picture(PAIR))
+    (folder / "photos" / "notes.jpg").write_text("no photo")
+    (folder / "list.csv").write_text("photo,motion,seconds,output\nphotos/cat.jpg,sway,0.5,favourites/cat.gif\n")
+    (folder / "recipe.toml").write_text('motion = ["camera push=0.05"]\nseconds = 0.5\nsize = 96\n')
 
 
 def training(folder: Path) -> None:

@@ -34,6 +34,7 @@ from photoflow.weights import WeightsError
 TEN = "--size 96 --seconds 0.5 --fps 8 --offline"
 SMALLER = {
     "animate": TEN,
+    "batch": f"{TEN} --jobs 1",
     "poke": f"{TEN} --seconds 1 --fps 4",
     "optimise": f"{TEN} --steps 2",
     "prepare": "--size 96 --offline",
@@ -52,6 +53,7 @@ SMALLER = {
 """What is typed behind a command, by its first word: smaller, shorter, and without the network."""
 
 MISSING = {
+    r"batch s3://": "s3fs",
     r"--motion (face|'face )": "face",
     r"--weights (raft=)?raft_small": "raft_small",
     r"--weights (rife=)?rife_v4.26": "rife_v4.26",
