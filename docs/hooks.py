@@ -1,8 +1,8 @@
 """Hooks of mkdocs: pages whose sources lie outside of docs/, and links that hold on a code host and on the site alike.
 
-Results of benchmarks, cards of weights, CONTRIBUTING.md and others stay where they are in the repository, and are pages of
-the site under the same paths. Links in all pages are relative to where the file is in the repository; those to files
-that are no page become the file's name.
+Results of benchmarks, cards of weights, CONTRIBUTING.md and others stay where they are in the repository, and are
+pages of the site. Links in all pages are relative to where the file is in the repository; those to files that are no
+page become the file's name.
 """
 
 import posixpath

@@ -103,7 +103,6 @@ def batch(folder: Path) -> None:
     (folder / "photos" / "lake").mkdir(parents=True)
     for name in ("cat.jpg", "lake.jpg", "lake/a.jpg"):
         cv2.imwrite(str(folder / "photos" / name), picture(PAIR))
-    (folder / "photos" / "notes.jpg").write_text("no photo")
     (folder / "list.csv").write_text("photo,motion,seconds,output\nphotos/cat.jpg,sway,0.5,favourites/cat.gif\n")
     (folder / "recipe.toml").write_text('motion = ["camera push=0.05"]\nseconds = 0.5\nsize = 96\n')
 
@@ -115,7 +114,7 @@ def training(folder: Path) -> None:
     for index in range(2):
         cv2.imwrite(str(folder / "PHOTOS" / f"{index}.jpg"), picture((160, 120), 20 * index))
         cv2.imwrite(str(folder / "IMAGES" / f"{index}.jpg"), picture((96, 96), 5 * index))
-    clip(folder / "CLIPS" / "0.mp4", (160, 120), 40)
+    clip(folder / "CLIPS" / "0.mp4", (112, 96), 40)
     box = [40, 20, 40, 60]
     outline = [[40, 20, 80, 20, 80, 80, 40, 80]]
     things = [

@@ -1,21 +1,20 @@
 """Every command and every Python block of README.md, CONTRIBUTING.md and docs/ is run, or checked for a stated reason.
 
-A `photoflow` command runs as it stands, on small files of the names that the page uses, with the options of SMALLER behind
-it. What needs weights that nobody has at hand ends in one line that says so (MISSING). What sets a machine up or runs
-for minutes is checked in its parts (CHECKED). A command of any other kind fails here.
+A `photoflow` command runs as it stands, on small files of the names that the page uses, with the options of SMALLER
+behind it. What needs weights that nobody has at hand ends in one line that says so (MISSING). What sets a machine up or
+runs for minutes is checked in its parts (CHECKED). A command of any other kind fails here.
 """
 
 from __future__ import annotations
 
 import glob
-import importlib.util
 import io
 import os
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
 from types import SimpleNamespace
@@ -83,13 +82,17 @@ def place(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+    monkeypatch.setattr("photoflow.batch.Processes.records", in_this_process)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
     return folder
 
 
 @pytest.mark.parametrize("block", blocks("bash"), ids=str)
-def test_commands(block: Block, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands(
+    block: Block, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     for command in commands(block.text):
         words = command.words
         name = words[0].removeprefix(".venv/bin/")
@@ -135,6 +138,12 @@ def photoflow(
 
 def served(server: Any, sockets: Any = None) -> None:
     """Stand in for the studio's server: it has begun, and is stopped at once."""
+
+
+def in_this_process(pool: Any, items: Any) -> Iterator[Any]:
+    """Stand in for the processes of a batch, each of which loads torch anew; tests/batch has them."""
+    for item in items:
+        yield pool._work(item)
 
 
 def exported(network: Any, path: Path, **_: Any) -> Path:
@@ -265,8 +274,9 @@ def given() -> dict[str, Any]:
     mask = np.zeros((48, 64), bool)
     mask[10:20, 10:20] = True
     return {
-        "image": image, "flow": flow, "metric": torch.rand(1, 1, 32, 48), "feature": torch.rand(1, 8, 32, 48),
-        "flow_ab": flow, "flow_ba": -flow, "fmap1": torch.rand(1, 8, 16, 16), "fmap2": torch.rand(1, 8, 16, 16),
-        "coords": torch.rand(1, 2, 16, 16) * 15, "frames": frames, "masks": [mask] * 4, "image1": image, "image2": image,
-        "w1": torch.rand(8, 2, 3, 3), "b1": torch.rand(8), "w2": torch.rand(8, 8, 3, 3), "b2": torch.rand(8),
+        "__name__": "__main__", "image": image, "image1": image, "image2": image, "frames": frames, "masks": [mask] * 4,
+        "flow": flow, "flow_ab": flow, "flow_ba": -flow, "metric": torch.rand(1, 1, 32, 48),
+        "feature": torch.rand(1, 8, 32, 48), "fmap1": torch.rand(1, 8, 16, 16), "fmap2": torch.rand(1, 8, 16, 16),
+        "coords": torch.rand(1, 2, 16, 16) * 15, "w1": torch.rand(8, 2, 3, 3), "b1": torch.rand(8),
+        "w2": torch.rand(8, 8, 3, 3), "b2": torch.rand(8),
     }  # fmt: skip
