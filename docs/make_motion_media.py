@@ -3,8 +3,8 @@
 python docs/make_motion_media.py PHOTOS SWAY [NAME ...]
 
 PHOTOS has photos of pop-os/wallpapers (public domain), elementary/wallpapers (free, see its debian/copyright) and
-generative-dynamics.github.io (CC0), SWAY clips of the latter, whose first frames are animated; the astronaut and the cat
-come with scikit-image (public domain, CC0).
+generative-dynamics.github.io (CC0), SWAY clips of the latter, whose first frames are animated; the astronaut and
+the cat come with scikit-image (public domain, CC0).
 """
 
 import os
