@@ -65,7 +65,7 @@ def test_no_circle_of_imports():
 
 def test_every_room_has_its_tests():
     rooms = {p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists()}
-    assert rooms | {"cuda_emulation", "fuzz", "integrations"} == {
+    assert rooms | {"cuda_emulation", "docs", "examples", "fuzz", "integrations"} == {
         p.name for p in Path(__file__).parent.iterdir() if p.is_dir() and list(p.glob("test_*.py"))
     }
 
