@@ -186,6 +186,11 @@ class SubjectLayer:
         return self._drawn.box
 
     @property
+    def alpha(self) -> Array:
+        """Return its opacity at rest, float32 (H, W) in [0, 1]."""
+        return self._alone[1]
+
+    @property
     def goes_on(self) -> bool:
         """Return whether the subject may come into view from beyond the picture's border."""
         return self._extend is not None
