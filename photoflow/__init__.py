@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from photoflow.portrait import Portraitist
     from photoflow.stage import Stage
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = [
     "Animator", "Clip", "Inpainter", "InputError", "Portraitist", "Stage", "__version__", "build_info", "io", "motion",
     "ops", "segment", "stage", "viz",

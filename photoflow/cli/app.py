@@ -18,7 +18,6 @@ from photoflow.cli.interrupts import end_runs_cleanly
 from photoflow.errors import InputError, is_out_of_memory
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -76,7 +75,7 @@ def main() -> None:
     except FileNotFoundError:  # said at once: libraries that are loaded later end the process without a word of it
         fail("the working directory no longer exists; expected to be run in one that does")
     try:
-        app()
+        app(prog_name="photoflow")  # also where it runs as `python -m photoflow`
     except InputError as error:
         fail(str(error))
     except KeyboardInterrupt:  # before a command was found

@@ -45,12 +45,19 @@ def find_library(package: Path = PACKAGE) -> Path:
             if built_from(path) == wanted:
                 return path
         if beside:
-            said = f"the operators were built from other sources than {sources}; build them again: {BUILD}"
-            warnings.warn(said, stacklevel=2)
+            warnings.warn(why_stale(beside[0], package) or "", stacklevel=2)
     if not beside:
         what = "built from these sources" if sources.is_dir() else "in this installation"
         raise ImportError(f"photoflow has no compiled operators {what}; build them in its source folder: {BUILD}")
     return beside[0]
+
+
+def why_stale(library: Path, package: Path = PACKAGE) -> str | None:
+    """Return why a library does not fit the sources that lie beside the package; None if it does, or there are none."""
+    sources = package.parent / "csrc"
+    if not sources.is_dir() or built_from(library) == digest(sources):
+        return None
+    return f"the operators were built from other sources than {sources}; build them again: {BUILD}"
 
 
 def built_from(library: Path) -> str:
@@ -99,11 +106,16 @@ def _built() -> dict[str, str | None]:
     return {key: None if value == "none" else value for key, value in _C.build().items()}
 
 
+def loaded_library() -> Path:
+    """Return the file of the CPU operators that are loaded."""
+    return Path(str(_C.__file__))
+
+
 def cuda_library() -> Path | None:
     """Return the file that holds the CUDA operators, None if they were not built."""
     if _built()["cuda"] is None:
         return None
-    return next(Path(str(_C.__file__)).parent.glob("_cuda*.so"), None)
+    return next(loaded_library().parent.glob("_cuda*.so"), None)
 
 
 def _load_cuda() -> str | None:
