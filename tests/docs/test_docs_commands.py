@@ -8,12 +8,14 @@ runs for minutes is checked in its parts (CHECKED). A command of any other kind 
 from __future__ import annotations
 
 import glob
+import importlib
 import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, redirect_stdout
 from pathlib import Path
@@ -25,6 +27,7 @@ import numpy as np
 import pytest
 import samples
 from documented import ROOT, Block, Command, blocks, commands
+from fastapi.testclient import TestClient
 from squares import TINY, narrow
 
 from photoflow import Animator, Stage, cli
@@ -181,6 +184,9 @@ def runs_python(command: Command) -> None:
         for path in re.findall(r'run_path\("([^"]+)"\)', words[1]):
             assert (ROOT / path).is_file(), path
         return
+    if words[0].endswith(".py"):
+        assert (ROOT / words[0]).is_file(), words
+        return
     assert words[0] == "-m", words
     if words[1] == "benchmarks":
         assert (ROOT / "benchmarks" / f"bench_{words[2]}.py").is_file(), words
@@ -211,6 +217,22 @@ def runs_in_a_shell(command: Command) -> None:
         Path(command.stdout).write_bytes(done.stdout)
 
 
+def asks_the_service(command: Command) -> None:
+    """Ask the serving example for what curl asks it."""
+    pytest.importorskip("prometheus_client")
+    with mock.patch.object(sys, "path", [str(ROOT / "examples" / "serve"), *sys.path]):
+        serve = importlib.import_module("app")
+    photo = command.words[command.words.index("--data-binary") + 1].removeprefix("@")
+    (address,) = (word for word in command.words if word.startswith("http://"))
+    with TestClient(serve.create_app(Animator("cpu", "grabcut", offline=True))) as client:
+        for _ in range(600):
+            if client.get("/health").status_code == 200:
+                break
+            time.sleep(0.1)
+        answer = client.post(address.partition(":8000")[2], content=Path(photo).read_bytes())
+    assert answer.status_code == 200, answer.text
+
+
 def nothing(command: Command) -> None:
     """Leave out what only prepares the shell."""
 
@@ -224,6 +246,7 @@ CHECKED: dict[str, Callable[[Command], None]] = {
     "mypy": is_tool,
     "scripts/gpu_check": is_script,
     "cat": runs_in_a_shell,
+    "curl": asks_the_service,
     "rm": runs_in_a_shell,
     "split": runs_in_a_shell,
     ".": nothing,
