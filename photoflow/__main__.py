@@ -1,3 +1,4 @@
 from photoflow.cli import main
 
-main()
+if __name__ == "__main__":  # processes that are started from here import it, too
+    main()

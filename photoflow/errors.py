@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import reprlib
+import sys
 
 LONGEST = 600  # characters of a message: a few lines of a terminal
 _JOINT = " ... "
+_CUDA_NO_MEMORY = 2  # cudaErrorMemoryAllocation
 _SPACES = str.maketrans(dict.fromkeys("\t\n\v\f\r\x1c\x1d\x1e\x85\u2028\u2029", " "))
 
 
@@ -31,6 +34,26 @@ def shown(value: object) -> str:
         return _QUOTE.repr(value)
     except Exception:  # a whole number of thousands of digits, or another value that cannot be written
         return f"a value of type {type(value).__name__}"
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return whether Python, numpy, torch, OpenCV or the system could not get the memory they asked for.
+
+    Kinds and codes say so; a text does only where torch has nothing else, on the CPU.
+    """
+    if isinstance(error, MemoryError):  # of numpy and FFmpeg, too
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    # An error of a library can only be where that was loaded.
+    if (opencv := sys.modules.get("cv2")) and isinstance(error, opencv.error):
+        return bool(error.code == opencv.Error.StsNoMem)
+    if torch := sys.modules.get("torch"):
+        if isinstance(error, torch.AcceleratorError):
+            return getattr(error, "error_code", None) == _CUDA_NO_MEMORY
+        on_the_cpu = type(error) is RuntimeError and "DefaultCPUAllocator:" in str(error)
+        return isinstance(error, torch.OutOfMemoryError) or on_the_cpu
+    return False
 
 
 def _quote() -> reprlib.Repr:

@@ -14,7 +14,8 @@ PACKAGE = Path(photoflow.__file__).parent
 ORDER = [
     {"errors", "arrays", "deprecated", "_C"}, {"ops", "io", "viz"}, {"device", "weights"}, {"models"}, {"metrics"},
     {"segment"}, {"motion"}, {"render"}, {"interpolation"}, {"completion"}, {"data"}, {"train"}, {"deploy"},
-    {"portrait"}, {"stage"}, {"player"}, {"clip"}, {"animator"}, {"studio"}, {"evaluation"}, {"cli"},
+    {"portrait"}, {"stage"}, {"player"}, {"clip"}, {"animator"}, {"options"}, {"batch"}, {"studio"}, {"evaluation"},
+    {"cli"},
 ]  # fmt: skip
 RANK = {room: rank for rank, rooms in enumerate(ORDER) for room in rooms}
 

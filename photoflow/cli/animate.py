@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -30,10 +31,7 @@ from photoflow.cli.app import (
     app,
     check_files,
     console,
-    parse_size,
-    parse_weights,
     progress_bar,
-    weights_files,
 )
 from photoflow.cli.selection import (
     Boxes,
@@ -43,14 +41,9 @@ from photoflow.cli.selection import (
     NotPoints,
     Pins,
     Points,
-    layer_named,
-    numbers,
-    staged,
 )
 from photoflow.errors import InputError
-
-if TYPE_CHECKING:
-    from photoflow.motion import Motion
+from photoflow.options import ClipOptions
 
 
 @app.command()
@@ -107,43 +100,20 @@ def animate(
 ) -> None:
     """Animate a photo."""
     from photoflow import motion as motions
-    from photoflow.animator import Animator, frame_count
+    from photoflow.animator import frame_count
     from photoflow.clip import EXPLAIN_ROWS, is_page
-    from photoflow.motion.motion import summands, total
+    from photoflow.motion.motion import summands
     from photoflow.stage.judgement import chooses
 
-    if all_subjects and subject != "1":
-        raise InputError(f"subject: expected it without --all-subjects, got {subject}")
-    words = motion or ["auto"]
-    planned = total([motions.parse(text) for text in words])
-    options = LayerOptions(mask, box, point, not_point, free, pin)
-    read: Read = {
-        "the photo": [photo],
-        "its mask": options.files,
-        "its depth": [depth],
-        "the clip": [behind],
-        "a motion that is read": motion_files(planned, words),
-        "the weights": weights_files(*parse_weights(weights or []).values()),
-    }
-    check_clip_files(read, output, alpha, explain, save_motion)
-    region = None if transfer_from is None else numbers("transfer-from", transfer_from, 4)
-    planned = motions.with_overrides(planned, wind=wind, region=region)
-    if is_page(output) and (renderer, interpolate) != ("splat", "none"):
-        raise InputError("html: expected the renderer splat, and no frames between keyframes")
-    frames = frame_count(seconds, fps)
+    options = ClipOptions(**said_options(context))
+    check_clip_files(options.read(photo), output, alpha, explain, save_motion)
+    if is_page(output):
+        options.check_page()
+    planned, frames = options.motions(), frame_count(seconds, fps)
     drawn = drawn_frames(output, frames, fps) + (min(frames, EXPLAIN_ROWS) if explain else 0)
     with progress_bar(drawn) as (advance, report):
-        animator = Animator(
-            device, segmenter, offline, blueprint=blueprint, renderer=renderer, interpolate=interpolate,
-            weights=parse_weights(weights or []), accept_licence=accept_licence,
-        )  # fmt: skip
-        source, layers = staged(animator, photo, size, options, report)
-        clip = animator.animate(
-            source, planned, seconds=seconds, fps=fps, loop=loop, size=parse_size(size), layers=layers,
-            subject="all" if all_subjects else layer_named(subject),
-            depth=depth, depth_far_bright=depth_far_bright, behind=behind, border_pins=border_pins,
-            keyframe_fps=keyframe_fps, report=report,
-        )  # fmt: skip
+        layers = LayerOptions(mask, box, point, not_point, free, pin)
+        clip = options.clip(options.animator(), photo, report, layers)
         clip.save(output, quality=quality, alpha=alpha, progress=advance)
         if explain:
             clip.explain(explain, progress=advance)
@@ -157,6 +127,25 @@ def animate(
         except InputError:  # a part of it is from a motion file, and no words say it
             line = "chosen; --save-motion FILE.json keeps it"
         console.print(line, markup=False, soft_wrap=True)
+
+
+def said_options(context: typer.Context, given: bool = False) -> dict[str, Any]:
+    """Return what a command says of a clip, by the names of `ClipOptions`.
+
+    Args:
+        context: of the command.
+        given: only what stands on the command line, without defaults.
+    """
+    said = {}
+    for field in dataclasses.fields(ClipOptions):
+        value = context.params[field.name]
+        source = context.get_parameter_source(field.name)
+        if value in (None, [], ()) or (given and (source is None or source.name != "COMMANDLINE")):
+            continue
+        said[field.name] = (
+            tuple(value) if isinstance(value, (list, tuple)) else str(value) if isinstance(value, Path) else value
+        )
+    return said
 
 
 def command_with(context: typer.Context, said: Sequence[str]) -> str:
@@ -206,8 +195,6 @@ def clip_report(output: Path, count: int, fps: float, seconds: float) -> str:
 @app.command("motions")
 def list_motions() -> None:
     """List the motions and their parameters."""
-    import dataclasses
-
     from photoflow.motion import MOTIONS
 
     for name, kind in MOTIONS.items():
@@ -216,20 +203,6 @@ def list_motions() -> None:
             f.name if f.default is dataclasses.MISSING else f"{f.name}={f.default}" for f in dataclasses.fields(kind)
         ]
         typer.echo(f"{name:10} {summary}\n{'':10}   {' '.join(values)}")
-
-
-def motion_files(planned: Motion, words: Sequence[str] = ()) -> list[Path | None]:
-    """List the source files of motions: clips, volumes, and the motion files among the command's words for them.
-
-    Raises:
-        InputError: one is not there.
-    """
-    files = [part.file for _, part in planned.terms()]
-    files += [Path(text) for text in words if text.lower().endswith(".json")]
-    for file in files:
-        if file and not os.path.exists(file):
-            raise InputError(f"{file}: no such file")
-    return files
 
 
 def check_clip_files(read: Read, output: Path, alpha: bool, explain: Path | None, save_motion: Path | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from photoflow import __version__
 from photoflow.cli.interrupts import end_runs_cleanly
-from photoflow.errors import InputError
+from photoflow.errors import InputError, is_out_of_memory
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -65,8 +64,6 @@ AcceptLicence = Annotated[
 ]
 
 
-_CUDA_NO_MEMORY = 2  # cudaErrorMemoryAllocation
-
 Read = Mapping[str, Sequence[Path | None]]  # files that are read, by what they are; None: not given
 
 
@@ -88,26 +85,6 @@ def main() -> None:
             raise
         advice = "; a smaller --size needs less" if sys.argv[1:2] in (["animate"], ["poke"], ["prepare"]) else ""
         fail(f"not enough memory{advice}")
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Return whether Python, numpy, torch, OpenCV or the system could not get the memory they asked for.
-
-    Kinds and codes say so; a text does only where torch has nothing else, on the CPU.
-    """
-    if isinstance(error, MemoryError):  # of numpy and FFmpeg, too
-        return True
-    if isinstance(error, OSError):
-        return error.errno == errno.ENOMEM
-    # An error of a library can only be where that was loaded.
-    if (opencv := sys.modules.get("cv2")) and isinstance(error, opencv.error):
-        return bool(error.code == opencv.Error.StsNoMem)
-    if torch := sys.modules.get("torch"):
-        if isinstance(error, torch.AcceleratorError):
-            return getattr(error, "error_code", None) == _CUDA_NO_MEMORY
-        on_the_cpu = type(error) is RuntimeError and "DefaultCPUAllocator:" in str(error)
-        return isinstance(error, torch.OutOfMemoryError) or on_the_cpu
-    return False
 
 
 def fail(line: str) -> None:
@@ -184,29 +161,3 @@ def progress_bar(frames: int) -> Iterator[tuple[Callable[[], None], Callable[[st
             progress.advance(task)
 
         yield advance, report
-
-
-def parse_size(text: str | None) -> int | tuple[int, int] | str | None:
-    """Return a side, a pair of sides or "original"."""
-    if text is None or text == "original":
-        return text
-    try:
-        sides = [int(v) for v in text.lower().split("x")]
-    except ValueError:
-        sides = []
-    if len(sides) == 1:
-        return sides[0]
-    if len(sides) == 2:
-        return sides[0], sides[1]
-    raise InputError(f"size: expected a number of pixels, WIDTHxHEIGHT or original, got {text!r}")
-
-
-def parse_weights(texts: list[str]) -> dict[str, str]:
-    """Return NETWORK=NAME or NETWORK=FILE as a dictionary."""
-    parsed = {}
-    for text in texts:
-        network, separator, source = text.partition("=")
-        if not separator or not source:
-            raise InputError(f"weights: expected NETWORK=NAME or NETWORK=FILE, got {text!r}")
-        parsed[network] = source
-    return parsed

@@ -2,6 +2,7 @@
 
 from photoflow.cli import (
     animate,
+    batch,
     build_info,
     doctor,
     evaluate,
@@ -23,6 +24,6 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "build_info", "doctor", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise", "poke",
-    "portrait", "portrait_data", "prepare", "prune", "sample", "spectrum", "studio", "train", "weights",
+    "animate", "batch", "build_info", "doctor", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise",
+    "poke", "portrait", "portrait_data", "prepare", "prune", "sample", "spectrum", "studio", "train", "weights",
 ]  # fmt: skip

@@ -12,9 +12,9 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column, Table
 
-from photoflow.cli.animate import motion_files
 from photoflow.cli.app import AcceptLicence, Device, Offline, Read, app, check_files, console, weights_files
 from photoflow.errors import InputError
+from photoflow.options.clip_options import motion_files
 
 if TYPE_CHECKING:
     from photoflow.evaluation import Evaluation

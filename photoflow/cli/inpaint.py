@@ -20,7 +20,7 @@ from photoflow.cli.app import (
     progress_bar,
     weights_files,
 )
-from photoflow.cli.selection import numbers
+from photoflow.options.parsing import numbers
 
 
 @app.command()

@@ -24,11 +24,12 @@ from photoflow.cli.app import (
     app,
     check_files,
     console,
-    parse_size,
     progress_bar,
 )
-from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points, numbers, staged
+from photoflow.cli.selection import Boxes, LayerOptions, Masks, NotPoints, Points
 from photoflow.errors import InputError
+from photoflow.options.parsing import numbers, parse_size
+from photoflow.options.staged import staged
 
 if TYPE_CHECKING:
     from photoflow.animator import Animator

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.animate import check_clip_files, clip_report, drawn_frames, motion_files
+from photoflow.cli.animate import check_clip_files, clip_report, drawn_frames
 from photoflow.cli.app import (
     BorderPins,
     Device,
@@ -22,11 +22,13 @@ from photoflow.cli.app import (
     Size,
     app,
     console,
-    parse_size,
     progress_bar,
 )
-from photoflow.cli.selection import Boxes, Frees, LayerOptions, Masks, NotPoints, Pins, Points, numbers, staged
+from photoflow.cli.selection import Boxes, Frees, LayerOptions, Masks, NotPoints, Pins, Points
 from photoflow.errors import InputError
+from photoflow.options.clip_options import motion_files
+from photoflow.options.parsing import numbers, parse_size
+from photoflow.options.staged import staged
 
 
 @app.command()

@@ -12,8 +12,9 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from photoflow.cli.animate import clip_report, drawn_frames
-from photoflow.cli.app import Device, app, check_files, console, parse_size, progress_bar
+from photoflow.cli.app import Device, app, check_files, console, progress_bar
 from photoflow.errors import InputError
+from photoflow.options.parsing import parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,10 +18,11 @@ from photoflow.cli.app import (
     app,
     check_files,
     console,
-    parse_size,
 )
-from photoflow.cli.selection import Boxes, Frees, LayerOptions, Masks, NotPoints, Pins, Points, loaded
+from photoflow.cli.selection import Boxes, Frees, LayerOptions, Masks, NotPoints, Pins, Points
 from photoflow.errors import InputError
+from photoflow.options.parsing import parse_size
+from photoflow.options.staged import loaded
 
 if TYPE_CHECKING:
     from photoflow.stage import Stage

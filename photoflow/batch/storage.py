@@ -1,0 +1,161 @@
+"""Storage of photos and results: folders, and object stores by URLs, as fsspec reads them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from photoflow.errors import InputError
+from photoflow.io.atomic import check_directory, naming_errors, replacing
+
+# Where an object appears once it is whole, and a rename is a copy.
+_WHOLE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
+
+
+def is_url(path: str) -> bool:
+    """Return whether a path is a URL (`s3://bucket/key`)."""
+    return "://" in path
+
+
+def file_system(url: str) -> tuple[Any, str]:
+    """Return the file system that a URL is of, and the path in it.
+
+    Raises:
+        InputError: nothing installed here reads such URLs.
+    """
+    import fsspec
+
+    try:
+        # What others write there meanwhile is to be seen.
+        return fsspec.core.url_to_fs(url, use_listings_cache=False)  # type: ignore[no-any-return]
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{url}: expected a URL that an installed package of fsspec reads: {error}") from error
+
+
+def state_of(path: str) -> str:
+    """Return what tells a file from a later one of its name: its size, and its time or the store's mark.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if is_url(path):
+        files, name = file_system(path)
+        try:
+            info = files.info(name)
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file") from error
+        mark = next((info[key] for key in ("ETag", "etag", "md5Hash", "mtime", "created") if info.get(key)), "")
+        return f"{info.get('size')} {mark}"
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
+        raise InputError(f"{path}: {'no such file' if missing else error.strerror}") from error
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+@contextmanager
+def local_file(path: str) -> Iterator[Path]:
+    """Yield a file on this machine: itself, or for a URL a copy that is removed afterwards.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    if not is_url(path):
+        yield Path(path)
+        return
+    files, name = file_system(path)
+    with tempfile.TemporaryDirectory(prefix="photoflow-") as folder:
+        copy = Path(folder, PurePosixPath(name).name)
+        try:
+            files.get_file(name, str(copy))
+        except FileNotFoundError as error:
+            raise InputError(f"{path}: no such file") from error
+        yield copy
+
+
+class ResultFolder:
+    """Folder of results, on this machine or in an object store. Whatever appears in it is whole.
+
+    Args:
+        root: a path or a URL; it need not be there yet.
+
+    Raises:
+        InputError: it cannot be written to, or nothing installed here reads such a URL.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root if is_url(root) else str(check_directory(root))
+        if is_url(root):
+            file_system(root)
+
+    def path(self, name: str) -> str:
+        """Return the path or URL of a result."""
+        return f"{self.root.rstrip('/')}/{name}" if is_url(self.root) else os.path.join(self.root, name)
+
+    def has(self, name: str, size: int) -> bool:
+        """Return whether a result of this size in bytes is there."""
+        if not is_url(self.root):
+            try:
+                return os.path.getsize(self.path(name)) == size
+            except OSError:
+                return False
+        files, path = file_system(self.path(name))
+        try:
+            return bool(files.info(path).get("size") == size)
+        except FileNotFoundError:
+            return False
+
+    def read(self, name: str) -> bytes | None:
+        """Return the bytes of a small result; None where there is none."""
+        try:
+            if is_url(self.root):
+                files, path = file_system(self.path(name))
+                return bytes(files.cat_file(path))
+            return Path(self.path(name)).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a small result, at once or not at all.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        with self.writing(name) as path, naming_errors(path), replacing(path) as hidden:
+            hidden.write_bytes(data)
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """Yield the path at which a result is to appear by a rename; into an object store it goes on a clean exit.
+
+        Raises:
+            InputError: its folder cannot be made.
+        """
+        if not is_url(self.root):
+            target = Path(self.path(name))
+            with naming_errors(target):
+                target.parent.mkdir(parents=True, exist_ok=True)
+            yield target
+            return
+        with tempfile.TemporaryDirectory(prefix="photoflow-") as folder:
+            made = Path(folder, PurePosixPath(name).name)
+            yield made
+            self._send(made, self.path(name))
+
+    def _send(self, made: Path, url: str) -> None:
+        files, path = file_system(url)
+        parent = path.rpartition("/")[0]
+        protocols = {files.protocol} if isinstance(files.protocol, str) else set(files.protocol)
+        if protocols & _WHOLE:
+            files.put_file(str(made), path)
+            return
+        hidden = f"{parent}/.photoflow-{os.urandom(6).hex()}.part"
+        files.makedirs(parent, exist_ok=True)
+        files.put_file(str(made), hidden)
+        files.mv(hidden, path)

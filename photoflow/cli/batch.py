@@ -1,0 +1,248 @@
+"""photoflow batch."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from photoflow.cli.animate import animate, said_options
+from photoflow.cli.app import app, console
+from photoflow.errors import InputError
+from photoflow.options import ClipOptions
+from photoflow.options.clip_options import motion_files
+
+if TYPE_CHECKING:
+    from photoflow.batch import Items, Record
+
+FORMATS = ("mp4", "webm", "gif", "apng", "html")
+REPORT = "report.jsonl"
+_PART = "report.part.jsonl"
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)i?B?", re.IGNORECASE)
+_EVERY = 30.0  # seconds between two lines of progress where no person watches
+
+
+def _with_options_of(command: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Give a command the options of a clip that another one has, too; they are read from its context."""
+
+    def extended(function: Callable[..., Any]) -> Callable[..., Any]:
+        own = [parameter for parameter in _parameters(function).values() if parameter.kind is not parameter.VAR_KEYWORD]
+        known = _parameters(command)
+        also = [known[name] for name in ClipOptions.__dataclass_fields__]
+        function.__signature__ = inspect.Signature([*own, *also])  # type: ignore[attr-defined]
+        function.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *also)}
+        return function
+
+    return extended
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.items()
+    return {name: parameter.replace(annotation=hints[name]) for name, parameter in parameters}
+
+
+@app.command()
+@_with_options_of(animate)
+def batch(
+    context: typer.Context,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="IN...",
+            help="Photos, folders, patterns, a .csv or .jsonl with a column photo, or URLs of these.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[str, typer.Option("-o", "--output", help="Folder of the clips, or a URL.", show_default=False)],
+    jobs: Annotated[
+        int | None, typer.Option("--jobs", min=1, help="Processes at once.  [one for each core]", show_default=False)
+    ] = None,
+    memory: Annotated[
+        str | None,
+        typer.Option(help="What they may have together, as 8GB.  [three quarters of what is free]", show_default=False),
+    ] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help='A .toml file with options of a clip, as motion = "sway".', show_default=False)
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help=f"Of the clips: {', '.join(FORMATS)}.")] = "mp4",
+    **_: Any,
+) -> None:
+    """Animate many photos: each once, whatever happens in between; what is made already is passed over.
+
+    Options of a clip are those of photoflow animate. They are taken from the recipe, from here, and from the line of a
+    list, the last of which counts. report.jsonl in the folder has a line for every photo.
+    """
+    from photoflow.batch import ClipWork, Items, Processes
+    from photoflow.batch.processes import usual_jobs, usual_memory
+
+    if form not in FORMATS:
+        raise InputError(f"format: expected {', '.join(FORMATS)}, got {form!r}")
+    said = {**(read_recipe(recipe) if recipe else {}), **said_options(context, given=True)}
+    check_options(ClipOptions.of(said), form)
+    check_folders(inputs, output)
+    items = Items(inputs, f".{form}", without=output)
+    count = items.count()
+    work = ClipWork(output, said)
+    pool = Processes(work, jobs or usual_jobs(), usual_memory() if memory is None else parse_memory(memory), say)
+    failed = run(items, count, output, pool.records)
+    if failed:
+        raise typer.Exit(1)
+
+
+def run(items: Items, count: int, output: str, records: Callable[[Items], Generator[Record, None, None]]) -> int:
+    """Do the items, say how it goes, and write the report; return how many failed.
+
+    Args:
+        items: what there is to do.
+        count: how many they are.
+        output: folder of the results.
+        records: does them and yields their records.
+    """
+    made = kept = failed = 0
+    with report_file(output) as write, counted(count) as advance, closing(records(items)) as coming:
+        for record in coming:
+            write(record.line())
+            made += not record.kept and not record.error
+            kept += record.kept
+            failed += record.error is not None
+            if record.error:
+                say(str(InputError(f"{record.photo}: {record.error}")))  # whatever characters its name has
+            advance(record)
+    parts = [f"{made} made", f"{kept} there already" if kept else "", f"{failed} failed" if failed else ""]
+    say(f"{count} photo{'s' * (count != 1)}: {', '.join(filter(None, parts))}; {REPORT} in {output} has all")
+    return failed
+
+
+@contextmanager
+def report_file(output: str) -> Iterator[Callable[[str], None]]:
+    """Write the report, line by line, beside the last one, which it replaces once it is whole.
+
+    Yields:
+        What takes a line.
+    """
+    from photoflow.batch.storage import ResultFolder, is_url
+
+    with ResultFolder(output).writing(REPORT) as target:
+        part = target if is_url(output) else target.with_name(_PART)
+        with open(part, "w", encoding="utf-8", errors="surrogateescape", buffering=1) as file:
+            yield lambda line: print(line, file=file)
+        part.replace(target)
+
+
+@contextmanager
+def counted(count: int) -> Iterator[Callable[[Record], None]]:
+    """Show how many are done, how fast, and the time left; as a line now and then where no person watches.
+
+    Yields:
+        What to call after every record.
+    """
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[pace]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("photos", total=count, pace="")
+        begun = last = time.monotonic()
+        done = worked = 0
+
+        def advance(record: Record) -> None:
+            nonlocal done, worked, last
+            done, worked = done + 1, worked + (not record.kept)
+            pace = pace_of(worked, count - done, time.monotonic() - begun)
+            progress.update(task, completed=done, pace=pace)
+            if not console.is_terminal and time.monotonic() - last > _EVERY:
+                last = time.monotonic()
+                say(f"{done} of {count} photos{', ' if pace else ''}{pace}")
+
+        yield advance
+
+
+def pace_of(worked: int, left: int, seconds: float) -> str:
+    """Describe the rate and the time left; what was there already says nothing of either.
+
+    Args:
+        worked: items done in these seconds.
+        left: items that there still are, at most.
+        seconds: since the beginning.
+    """
+    if not worked:
+        return ""
+    rest = round(left * seconds / worked)
+    clock = f"{rest // 3600}:{rest // 60 % 60:02}:{rest % 60:02}"
+    return f"{60 * worked / seconds:.3g} a minute, {clock} left"
+
+
+def say(line: str) -> None:
+    """Print a line above the bar."""
+    console.print(line, markup=False, soft_wrap=True)
+
+
+def read_recipe(path: Path) -> dict[str, Any]:
+    """Return the options of a recipe.
+
+    Raises:
+        InputError: it cannot be read, or it is no TOML.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    from photoflow.io.reading import read_bytes
+
+    try:
+        return dict(tomllib.loads(read_bytes(path, "a recipe").decode()))
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path}: expected a recipe in TOML, as seconds = 4: {error}") from error
+
+
+def parse_memory(text: str) -> int:
+    """Return a size in bytes: `8GB`, `512MB`, `8G`.
+
+    Raises:
+        InputError: it is none.
+    """
+    match = _MEMORY.fullmatch(text.strip())
+    if match is None or not (size := int(float(match[1]) * 1000 ** " KMGT".index(match[2].upper() or " "))):
+        raise InputError(f"memory: expected a size as 8GB, got {text!r}")
+    return size
+
+
+def check_options(options: ClipOptions, form: str) -> None:
+    """Check what all photos share: a mistake in it ends the run before it begins.
+
+    Raises:
+        InputError: there is one.
+    """
+    from photoflow.animator import frame_count
+    from photoflow.batch.storage import is_url
+    from photoflow.clip import check_clip_output
+    from photoflow.device import settled_device
+
+    frame_count(options.seconds, options.fps)
+    options.animator()
+    if options.device.startswith("cuda"):
+        settled_device(options.device)
+    check_clip_output(os.path.join(tempfile.gettempdir(), f"clip.{form}"), options.alpha)
+    motion_files(options.motions(), options.motion)
+    for path in (*options.layers().paths, options.depth, options.behind):
+        if path and not is_url(path) and not os.path.exists(path):
+            raise InputError(f"{path}: no such file")
+
+
+def check_folders(inputs: list[str], output: str) -> None:
+    """Check that the clips do not go among the photos, where the next run would take them for some.
+
+    Raises:
+        InputError: they would.
+    """
+    for source in inputs:
+        if source.rstrip("/") == output.rstrip("/") or os.path.realpath(source) == os.path.realpath(output):
+            raise InputError(f"{output}: expected another folder for the clips than that of the photos")
