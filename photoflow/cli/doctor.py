@@ -28,6 +28,9 @@ EXTRAS = {
     "portrait": "SDXL and PhotoMaker, which draw portraits of a person",
     "credentials": "signatures of pictures that a network made",
     "export": "ONNX files of the networks",
+    "onnx": "ONNX files of the networks",
+    "exr": "motion vectors as OpenEXR",
+    "ray": "a batch on a Ray cluster",
     "heif": "HEIC photos",
     "train": "curves of a training in TensorBoard",
     "cupy-cuda12x": "CuPy's arrays for the operators, with CUDA 12",
@@ -230,22 +233,15 @@ def _weights_of_the_hub() -> Iterator[Finding]:
 
 def machine() -> Iterator[Finding]:
     """Look at the machine: cores, memory, GPU, encoders, compilers, a browser."""
+    import psutil
+
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    memory = _memory()
-    sized = f", {memory / 2**30:.0f} GiB of memory" if memory else ""
-    yield Finding(HERE, f"{platform.platform()}, {cores} cores{sized}")
+    memory = psutil.virtual_memory().total / 2**30
+    yield Finding(HERE, f"{platform.platform()}, {cores} cores, {memory:.0f} GiB of memory")
     yield _compilers()
     yield _browser()
     yield from _encoders()
     yield _gpu()
-
-
-def _memory() -> int | None:
-    """Return the bytes of memory of this machine; None: it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, OSError, ValueError):
-        return None
 
 
 def _gpu() -> Finding:
