@@ -45,7 +45,8 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             there = posixpath.relpath(place, posixpath.dirname(page.file.src_uri) or ".")
             return f"[{link['text']}]({there}{link['anchor'] or ''})"
         if (ROOT / path).exists() and not path.startswith("docs/"):
-            return link["text"] if link["text"].strip("`/") == path else f"{link['text']} (`{path}`)"
+            named = link["text"].strip("`/") in (path, posixpath.basename(path))
+            return f"`{path}`" if named else f"{link['text']} (`{path}`)"
         return link[0]  # mkdocs says that it leads nowhere
 
     return "".join(part if part.startswith("`") else LINK.sub(turned, part) for part in CODE.split(markdown))
