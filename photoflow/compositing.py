@@ -104,9 +104,9 @@ def _write_frame(clip: Clip, parts: list[Part], folder: Path, number: int, forma
     from photoflow.render.parts import owners
 
     t, name = clip.time(number), FRAME.format(number)
-    owner, opacities = owners(parts, t, (clip.height, clip.width))
-    for part, opacity in zip(parts, opacities):
-        if part.name is not None:
+    owner = owners(parts, t, (clip.height, clip.width))
+    for part in parts:
+        if part.name is not None and (opacity := part.opacity(t, alone=True)) is not None:
             write_image(folder / "masks" / part.name / f"{name}.png", _levels(opacity))
 
     flow, forward = clip.renderer.flow(t), vectors(clip, parts, number, owner)

@@ -130,9 +130,10 @@ class PhotoflowRender:
         images, masks = torch.empty(len(clip), *size, 3), torch.zeros(len(clip), *size)
         flows = torch.empty(len(clip) - 1, *size, 2)
         for number in range(len(clip)):
-            owner, opacities = owners(parts, clip.time(number), size)
-            for opacity in opacities[1:]:  # the first is the background's
-                torch.maximum(masks[number], opacity, out=masks[number])
+            owner = owners(parts, clip.time(number), size)
+            for part in parts:
+                if part.name is not None and (opacity := part.opacity(clip.time(number), alone=True)) is not None:
+                    torch.maximum(masks[number], opacity, out=masks[number])
             if number < len(flows):
                 flows[number] = torch.from_numpy(vectors(clip, parts, number, owner)).permute(1, 2, 0)
             images[number] = torch.from_numpy(clip[number]) / 255

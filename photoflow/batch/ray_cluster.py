@@ -8,7 +8,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib.util import find_spec
 from itertools import islice
 from typing import Any
@@ -20,7 +20,7 @@ from photoflow.errors import InputError
 
 _MOST = 64  # items of a task: handing out a task takes some milliseconds, whatever is in it
 _SHARES = 20  # tasks for each worker, at least, so that the last one is not waited for long
-_AHEAD = 16 << 20  # bytes of tasks and records that are between the workers
+_AHEAD, _IN_HAND = 2 << 20, 64 << 10  # bytes of tasks and records between the workers: of all, and for each of them
 
 
 class RayCluster:
@@ -60,11 +60,15 @@ class RayCluster:
 
         Args:
             items: to be pickled, and iterated anew where a node was lost.
+
+        Raises:
+            InputError: the items cannot be listed, or Ray cannot go on.
         """
         import ray
 
-        with _connected(), _small_blocks():
+        with _connected(), ExitStack() as settings:
             jobs = self._jobs or self._room()
+            settings.enter_context(_small_blocks(_AHEAD + jobs * _IN_HAND))
             tasks = ray.data.read_datasource(
                 _source(items, max(1, min(_MOST, self._count // (_SHARES * jobs))), os.getcwd()),
                 override_num_blocks=1,
@@ -83,12 +87,15 @@ class RayCluster:
                 num_cpus=1,
                 **share,
             )
-            for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
-                for text in batch["records"]:
-                    said = json.loads(text)
-                    for line in said["reports"]:
-                        self._report(line)
-                    yield from (Record(**record) for record in said["records"])
+            try:
+                for batch in done.iter_batches(batch_size=None, prefetch_batches=0):
+                    for text in batch["records"]:
+                        said = json.loads(text)
+                        for line in said["reports"]:
+                            self._report(line)
+                        yield from (Record(**record) for record in said["records"])
+            except ray.exceptions.RayError as error:
+                raise InputError(_said(str(error))) from error
 
     def _room(self) -> int:
         """Return how many workers the cluster has room for, as it is now."""
@@ -152,6 +159,12 @@ def _tasks(items: Iterable[Item], most: int, place: str) -> Iterator[Any]:
         yield pyarrow.table({"items": [json.dumps(task)]})
 
 
+def _said(traceback: str) -> str:
+    """Return what an error says whose text is the traceback of another process."""
+    lines, own = traceback.strip().splitlines(), f"{InputError.__name__}: "
+    return next((line.partition(own)[2] for line in reversed(lines) if own in line), f"ray: {lines[-1]}")
+
+
 @contextmanager
 def _connected() -> Iterator[None]:
     """Connect to the cluster, and leave it as it was."""
@@ -170,18 +183,18 @@ def _connected() -> Iterator[None]:
 
 
 @contextmanager
-def _small_blocks() -> Iterator[None]:
-    """Let Ray Data hand out row by row, and read ahead but a little; it is made for few, large blocks."""
+def _small_blocks(ahead: int) -> Iterator[None]:
+    """Let Ray Data hand out row by row, and read `ahead` so many bytes; it is made for few, large blocks."""
     from ray.data import DataContext, ExecutionResources
 
     context = DataContext.get_current().copy()
     context.target_max_block_size = 1
-    context.execution_options.resource_limits = ExecutionResources.for_limits(object_store_memory=_AHEAD)
+    context.execution_options.resource_limits = ExecutionResources.for_limits(object_store_memory=ahead)
     context.enable_progress_bars = False
     with DataContext.current(context):
         logger = logging.getLogger("ray.data")
         before = logger.level
-        logger.setLevel(logging.ERROR)
+        logger.setLevel(logging.CRITICAL)
         try:
             yield
         finally:

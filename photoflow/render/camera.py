@@ -157,9 +157,9 @@ class CameraRenderer:
         """Return planes (C, H, W) of the picture behind all cards as they are seen at time `t`: (C, H, W)."""
         return self._seen(planes[None], self._path.matrix(t))
 
-    def drawn(self, card: Card, t: float) -> tuple[Tensor, Window]:
+    def drawn(self, card: Card, t: float, plain: bool = False) -> tuple[Tensor, Window]:
         """Draw a card alone at time `t`, see `Card.draw`."""
-        return card.draw(self._path.matrix(t), t, plain=True)
+        return card.draw(self._path.matrix(t), t, plain)
 
     def depths(self, points: Array) -> Array:
         """Return the background's inverse depth at points, (h, w, 2) pixels: (h, w), 1 = in focus."""

@@ -38,8 +38,13 @@ class Part(Protocol):
     def step(self, t: float, later: float) -> tuple[Tensor, Tensor]:
         """Return the places at two times of what is seen at the first: two displacements of one grid, (2, h, w)."""
 
-    def opacity(self, t: float) -> Tensor | None:
-        """Return how opaque it is at each pixel of the frame, (H, W) in [0, 1]; None: everywhere."""
+    def opacity(self, t: float, alone: bool = False) -> Tensor | None:
+        """Return how opaque it is at each pixel of the frame, (H, W) in [0, 1]; None: everywhere.
+
+        Args:
+            t: seconds.
+            alone: by itself, and not with what is drawn along around it.
+        """
 
 
 class Background:
@@ -65,7 +70,7 @@ class Background:
     def step(self, t: float, later: float) -> tuple[Tensor, Tensor]:
         return self.displacement(t), self.displacement(later)
 
-    def opacity(self, t: float) -> Tensor | None:
+    def opacity(self, t: float, alone: bool = False) -> Tensor | None:
         return None
 
 
@@ -82,13 +87,13 @@ class Subject:
         return torch.from_numpy(self._layer.alpha)
 
     def displacement(self, t: float) -> Tensor:
-        return self._layer.flow(t)[0].cpu().masked_fill(~self._layer.solid().cpu(), torch.nan)
+        return self._layer.flow_around(t)[0].cpu().masked_fill(~self._layer.drawn().cpu(), torch.nan)
 
     def step(self, t: float, later: float) -> tuple[Tensor, Tensor]:
         return self.displacement(t), self.displacement(later)
 
-    def opacity(self, t: float) -> Tensor | None:
-        return _placed(*self._layer.cutout(t), self._size)
+    def opacity(self, t: float, alone: bool = False) -> Tensor | None:
+        return _placed(*(self._layer.cutout(t) if alone else self._layer.render(t)), self._size)
 
 
 class Region:
@@ -115,7 +120,7 @@ class Region:
             moved = before - ops.backward_warp(after[None], moved[None].contiguous(), padding="border")[0]
         return torch.zeros_like(moved).cpu(), moved.cpu()
 
-    def opacity(self, t: float) -> Tensor | None:
+    def opacity(self, t: float, alone: bool = False) -> Tensor | None:
         return _placed(*self._layer.cutout(t), self._size)
 
 
@@ -141,12 +146,9 @@ class Seen:
         start, end = self._part.step(t, later)
         return self._through(start, t), self._through(end, later)
 
-    def opacity(self, t: float) -> Tensor | None:
+    def opacity(self, t: float, alone: bool = False) -> Tensor | None:
         if self._card is not None:
-            rgba, window = self._renderer.drawn(self._card, t)
-            flat = self._part.opacity(t)
-            assert flat is not None
-            return _placed(rgba, window, tuple(flat.shape))
+            return _placed(*self._renderer.drawn(self._card, t, alone), tuple(self._part.at_rest().shape))
         flat = self._part.opacity(t)
         return None if flat is None else self._renderer.seen(flat[None].to(self._renderer.device), t)[0].cpu()
 
@@ -183,7 +185,7 @@ def _layers(renderer: LayeredRenderer, size: tuple[int, int]) -> list[Part]:
     ]
 
 
-def owners(parts: list[Part], t: float, size: tuple[int, int]) -> tuple[Tensor, list[Tensor]]:
+def owners(parts: list[Part], t: float, size: tuple[int, int]) -> Tensor:
     """Find which part is seen at each pixel of the frame at time `t`.
 
     Args:
@@ -192,16 +194,14 @@ def owners(parts: list[Part], t: float, size: tuple[int, int]) -> tuple[Tensor, 
         size: (H, W) of the frame.
 
     Returns:
-        int64 (H, W), the part's place in the list; and the opacity of each part, (H, W) float32 in [0, 1].
+        int64 (H, W), the part's place in the list.
     """
     owner = torch.zeros(size, dtype=torch.int64)
-    opacities = []
     for place, part in enumerate(parts):
         opacity = part.opacity(t)
-        opacity = torch.ones(size) if opacity is None else opacity.clamp(0, 1)
-        owner[opacity > 0.5] = place
-        opacities.append(opacity)
-    return owner, opacities
+        if opacity is not None:
+            owner[opacity > 0.5] = place
+    return owner
 
 
 def motion_vectors(parts: list[Part], t: float, later: float, owner: Tensor) -> Tensor:

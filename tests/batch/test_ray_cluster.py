@@ -139,6 +139,11 @@ def test_who_stops_early_leaves_no_worker() -> None:
         time.sleep(0.1)
 
 
+def test_items_that_cannot_be_listed_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"^/.*none: no such file or folder$"):
+        next(RayCluster(echo, 1, jobs=1).records(Items([str(tmp_path / "none")], ".mp4")))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -23,6 +23,8 @@ MODES: dict[str, tuple[list[str], list[str]]] = {
     "thread": (["-O1", *TSAN], ["-DEMULATION_TSAN"]),
 }
 SANITIZED = 66  # the exit code of a process in which ThreadSanitizer found something
+# Objects of what lies outside of csrc/cuda, by source and flags: each fault that is planted would compile them again.
+_OBJECTS: dict[tuple[str, ...], bytes] = {}
 RUNTIMES = {"address": "libasan.so", "thread": "libtsan.so"}
 
 
@@ -57,9 +59,14 @@ def build(library: Path, *, csrc: Path = ROOT / "csrc", mode: str = "plain", onl
 
         def compiled(unit: tuple[Path, list[str]]) -> str:
             path, own = unit
-            target = str(Path(scratch) / f"{path.stem}.o")
-            execute([*base, *own, "-x", "c++", "-c", str(path), "-o", target])
-            return target
+            target, key = Path(scratch) / f"{path.stem}.o", (path.read_text(), *own)
+            if key in _OBJECTS:
+                target.write_bytes(_OBJECTS[key])
+                return str(target)
+            execute([*base, *own, "-x", "c++", "-c", str(path), "-o", str(target)])
+            if path.parent.name != "cuda":
+                _OBJECTS[key] = target.read_bytes()
+            return str(target)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             objects = list(pool.map(compiled, units))
