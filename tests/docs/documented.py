@@ -10,6 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
+_VARIABLE = re.compile(r"(\w+)=\$\(python -c \"(.*)\"\)")
 _SETTING = re.compile(r"[A-Z_]+=")
 
 
@@ -52,9 +53,15 @@ def blocks(language: str) -> list[Block]:
 
 
 def commands(text: str) -> list[Command]:
-    """Return the commands of a shell block; settings of variables before a command are left out."""
+    """Return the commands of a shell block; settings of variables before a command are left out.
+
+    A line that sets a variable to what Python prints is the command `variable NAME CODE`.
+    """
     found = []
     for line in _lines(text):
+        if variable := _VARIABLE.fullmatch(line):
+            found.append(Command(("variable", variable[1], variable[2])))
+            continue
         words: list[str] = []
         for token in [*_tokens(line), ";"]:
             if token not in ("&&", "||", ";", "|", "&"):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import glob
 import importlib
 import io
+import itertools
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
+from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -48,6 +50,7 @@ SMALLER = {
     "flow": "--offline",
     "interpolate": "--offline",
     "export": "--offline",
+    "export photo.jpg": TEN,
     "evaluate": "--offline",
     "studio": "--offline --no-browser",
     "train": "--minutes 0 --batch 1 --device cpu",
@@ -96,13 +99,16 @@ def place(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
 def test_commands(
     block: Block, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    variables: dict[str, str] = {}
     for command in commands(block.text):
-        words = command.words
+        words = tuple(variables.get(word, word) for word in command.words)
         name = words[0].removeprefix(".venv/bin/")
         if name == "torchrun":  # of its processes one, without it
             words = words[words.index("-m") + 1 :]
             name = words[0]
-        if name == "photoflow":
+        if name == "variable":
+            variables[f"${words[1]}"] = printed(words[2])
+        elif name == "photoflow":
             photoflow(words[1:], command, monkeypatch, capsys)
         else:
             check = next((check for start, check in CHECKED.items() if name == start), None)
@@ -158,12 +164,15 @@ def exported(network: Any, path: Path, **_: Any) -> Path:
 def filled_in(word: str) -> str:
     """Return a word with what $(python -c '...') prints in its place."""
     code = re.search(r"\$\(\S*python -c '(.*)'\)", word)
-    if code is None:
-        return word
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        exec(code[1], {})
-    return word.replace(code[0], printed.getvalue().strip())
+    return word if code is None else word.replace(code[0], printed(code[1]))
+
+
+def printed(code: str) -> str:
+    """Return what Python code prints."""
+    said = io.StringIO()
+    with redirect_stdout(said):
+        exec(code, {})
+    return said.getvalue().strip()
 
 
 def sets_up(command: Command) -> None:
@@ -197,6 +206,25 @@ def runs_python(command: Command) -> None:
 def runs_tests(command: Command) -> None:
     """Check the folders that pytest is given."""
     assert all((ROOT / word).exists() for word in command.words if word.startswith("tests/")), command
+
+
+def asks_a_service(command: Command) -> None:
+    """Check that the service of the examples knows the address and its parameters; tests of the service send them."""
+    address = next(word for word in command.words if word.startswith("http://"))
+    source = "".join(path.read_text() for path in (ROOT / "examples" / "serve").glob("*.py"))
+    for name in [urlsplit(address).path, *parse_qs(urlsplit(address).query)]:
+        assert re.search(rf"\b{name.strip('/')}\b", source), f"{command}: the service has no {name}"
+
+
+def links(command: Command) -> None:
+    """Check that what is linked to is in the repository."""
+    assert (ROOT / command.words[2].removeprefix("/path/to/photoflow/")).exists(), command
+
+
+def has_its_file(command: Command) -> None:
+    """Check that the file of settings which a tool is given is there."""
+    for option, value in itertools.pairwise(command.words):
+        assert option != "--config-file" or (ROOT / value).is_file(), command
 
 
 def is_script(command: Command) -> None:
@@ -244,12 +272,21 @@ CHECKED: dict[str, Callable[[Command], None]] = {
     "pytest": runs_tests,
     "ruff": is_tool,
     "mypy": is_tool,
+    "scripts/build_wheels": is_script,
+    "scripts/check_wheel": is_script,
     "scripts/gpu_check": is_script,
+    "scripts/lint": is_script,
+    "scripts/setup": is_script,
+    "cibuildwheel": has_its_file,
+    "curl": asks_a_service,
+    "ln": links,
     "cat": runs_in_a_shell,
     "curl": asks_the_service,
     "rm": runs_in_a_shell,
     "split": runs_in_a_shell,
     ".": nothing,
+    "cd": nothing,
+    "git": nothing,
     "export": nothing,
 }
 """Commands that are not photoflow's, by their first word, and what is checked of them."""
@@ -259,6 +296,8 @@ CHECKED: dict[str, Callable[[Command], None]] = {
 def test_python(page: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks of a page run one after the other, with what the page says it has already."""
     smaller(monkeypatch)
+    notebook = SimpleNamespace(Video=lambda path, embed: Path(path).stat())  # in place of IPython, which no test needs
+    monkeypatch.setitem(sys.modules, "IPython.display", notebook)
     names = given()
     with narrow():
         for block in [one for one in blocks("python") if one.page == page]:
