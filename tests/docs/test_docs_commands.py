@@ -23,7 +23,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from unittest import mock
-from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
@@ -208,14 +207,6 @@ def runs_tests(command: Command) -> None:
     assert all((ROOT / word).exists() for word in command.words if word.startswith("tests/")), command
 
 
-def asks_a_service(command: Command) -> None:
-    """Check that the service of the examples knows the address and its parameters; tests of the service send them."""
-    address = next(word for word in command.words if word.startswith("http://"))
-    source = "".join(path.read_text() for path in (ROOT / "examples" / "serve").glob("*.py"))
-    for name in [urlsplit(address).path, *parse_qs(urlsplit(address).query)]:
-        assert re.search(rf"\b{name.strip('/')}\b", source), f"{command}: the service has no {name}"
-
-
 def links(command: Command) -> None:
     """Check that what is linked to is in the repository."""
     assert (ROOT / command.words[2].removeprefix("/path/to/photoflow/")).exists(), command
@@ -278,7 +269,6 @@ CHECKED: dict[str, Callable[[Command], None]] = {
     "scripts/lint": is_script,
     "scripts/setup": is_script,
     "cibuildwheel": has_its_file,
-    "curl": asks_a_service,
     "ln": links,
     "cat": runs_in_a_shell,
     "curl": asks_the_service,
