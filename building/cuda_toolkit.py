@@ -8,15 +8,23 @@ import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from cxx_compiler import first_error
 from torch.utils import cpp_extension
 
 PIP_SINCE = 13  # the packages for CUDA 12 and before have no nvcc
 # The packages that compiling needs. nvcc's package accepts any version of the others, but all must be the same.
 PIP_PARTS = "nvcc,nvvm,crt,cudart,cccl"
-PROBE = "#include <cuda_fp16.h>\n__global__ void probe(__half* x) { *x = __float2half(1.0f); }\n"
+# GCC has -std=c++20, with which torch's headers are compiled, since 10. Whether nvcc takes a compiler it says itself.
+PROBE = """#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 10
+#error expected GCC 10 or newer, got an older one
+#endif
+#include <cuda_fp16.h>
+__global__ void probe(__half* x) { *x = __float2half(1.0f); }
+"""
 
 
 class Toolkit(NamedTuple):
@@ -105,16 +113,17 @@ def toolkit_version(root: Path) -> str | None:
     return release[1] if release else None
 
 
-def probe(root: Path) -> str | None:
-    """Compile a few lines and return None on success, else the first line of the compiler's output.
+def probe(root: Path, flags: Sequence[str] = ()) -> str | None:
+    """Compile a few lines with nvcc and return None on success, else the line of its output that names the error.
 
-    Pip's packages need this test, as they may be incomplete or of different versions.
+    Pip's packages need this test, as they may be incomplete or of different versions; and so does nvcc's host
+    compiler, given by `flags`, as each toolkit takes some versions only.
     """
     with tempfile.TemporaryDirectory() as folder:
         source, result = Path(folder, "probe.cu"), Path(folder, "probe.o")
         source.write_text(PROBE)
-        said = output_of(str(root / "bin" / "nvcc"), "-c", "-o", str(result), str(source))
-        return None if result.is_file() else (said.strip().splitlines() or ["nvcc does not run"])[0]
+        said = output_of(str(root / "bin" / "nvcc"), "-c", "-o", str(result), str(source), *flags)
+        return None if result.is_file() else first_error(said) or "nvcc does not run"
 
 
 def output_of(*command: str) -> str:

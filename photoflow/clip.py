@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
+import math
 import os
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PAGE = ".html"
 EXPLAINED = ("mask.png", "flow.png", "trajectories.png", "strip.png", "xt.png")  # what `Clip.explain` writes
+SHOWN, SHOWN_SECONDS = 960, 15.0  # pixels along the longest side, and seconds, of what a notebook shows
 EXPLAIN_ROWS = 600  # of the x-t slice, at most: a long clip is sampled
 
 
@@ -82,9 +83,10 @@ class Clip(Sequence[Array]):
             return [self[i] for i in range(*index.indices(self._count))]
         if not -self._count <= index < self._count:
             raise IndexError(f"clip has {self._count} frames, asked for frame {index}")
-        return self.renderer.frame(self._time(index % self._count))
+        return self.renderer.frame(self.time(index % self._count))
 
-    def _time(self, index: int) -> float:
+    def time(self, index: int) -> float:
+        """Return when a frame is shown, seconds from the beginning."""
         return float(index / self.fps)  # a rate may be a fraction, with which numpy does not calculate
 
     @property
@@ -107,7 +109,7 @@ class Clip(Sequence[Array]):
         return (self._cutout(i) for i in range(self._count))
 
     def _cutout(self, index: int) -> Array:
-        return self.renderer.cutout(self._time(index))
+        return self.renderer.cutout(self.time(index))
 
     def picture(self) -> MovingPicture:
         """Return the clip as a moving picture for a player, in which everything that is cut out can be pulled.
@@ -124,7 +126,7 @@ class Clip(Sequence[Array]):
         from photoflow.render.fetching import fetched
 
         draw = self.renderer.cutout_planes if alone else self.renderer.planes
-        return fetched(draw(self._time(number)) for number in numbers)
+        return fetched(draw(self.time(number)) for number in numbers)
 
     def save(
         self,
@@ -133,7 +135,7 @@ class Clip(Sequence[Array]):
         quality: int = 80,
         alpha: bool = False,
         progress: Callable[[], None] = lambda: None,
-    ) -> None:
+    ) -> Path:
         """Write the clip to a file.
 
         Where the photo's file says that a network made it, so does the clip's; but for an .html.
@@ -146,13 +148,16 @@ class Clip(Sequence[Array]):
             alpha: the moving subjects alone, over nothing (webm, gif, apng, png folder).
             progress: called after every frame.
 
+        Returns:
+            The path, for what shows or takes a file.
+
         Raises:
             InputError: the format, the folder or the space on the disk does not allow it.
         """
         check_clip_output(path, alpha)
         if is_page(path):
             self._save_page(path, progress)
-            return
+            return Path(path)
         palette = list(self._drawn(self._spread(8), alpha)) if str(path).lower().endswith(".gif") else None
         with VideoWriter(
             path, self.width, self.height, self.fps, quality=quality, alpha=alpha, palette=palette,
@@ -161,6 +166,42 @@ class Clip(Sequence[Array]):
             for frame in self._drawn(range(self._count), alpha):
                 out.write(frame)
                 progress()
+        return Path(path)
+
+    def export(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        format: str = "flo",
+        frames: bool = False,
+        noise: bool = False,
+        seed: int = 0,
+        progress: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Write what other programs need to follow the motion, a file a frame; `export.json` describes it.
+
+        `flow/` has the way of every pixel of the photo to the frame, `vectors/` that of every pixel of the frame to the
+        next one, pixels; `masks/` where each layer that moves is, alone, in the frame and (`masks/NAME.png`) at rest.
+        Frames are written as they are made: a long clip takes no more memory than a short one.
+
+        Args:
+            folder: a new or an empty one; it appears once all is written.
+            format: "flo" (Middlebury: x right, y down), or "exr" (OpenEXR: x right, y up, vectors also to the frame
+                before; see `photoflow.compositing.vector_channels`).
+            frames: write `frames/`, png, too.
+            noise: write `noise/noises.npy`, float16 (frames, ceil(H / 8), ceil(W / 8), 16), white Gaussian noise that
+                moves with the picture, and `noise/input.mp4`: what Go-with-the-Flow's networks are given, see
+                `photoflow.render.noise.WarpedNoise`.
+            seed: of that noise.
+            progress: called after every frame.
+
+        Raises:
+            InputError: no such format, its package is not installed, a generator or interpolation makes the frames, or
+                the folder holds something or cannot be made.
+        """
+        from photoflow.compositing import export
+
+        export(self, folder, format=format, frames=frames, noise=noise, seed=seed, progress=progress)
 
     def _save_page(self, path: str | os.PathLike[str], progress: Callable[[], None]) -> None:
         """Write the page, with a small video for browsers that cannot play the picture itself."""
@@ -230,10 +271,18 @@ class Clip(Sequence[Array]):
         return np.stack(paths), largest, int(energies.argmax())
 
     def _repr_html_(self) -> str:
-        """Return the clip as a looping video inside a notebook."""
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "clip.mp4")
-            self.save(path)
-            data = base64.b64encode(path.read_bytes()).decode()
-        width = min(self.width, 960)
-        return f'<video width="{width}" autoplay loop muted playsinline src="data:video/mp4;base64,{data}"></video>'
+        """Return the clip as a video inside a notebook, of at most `SHOWN` pixels and `SHOWN_SECONDS`.
+
+        The video is in the notebook's file, so it is kept small: at most some ten megabytes.
+        """
+        from photoflow.player.page import small_video
+
+        count = min(self._count, math.ceil(SHOWN_SECONDS * self.fps))
+        video = small_video(self._drawn(range(count)), self.fps, (self.width, self.height), SHOWN, quality=80)
+        width = round(self.width * min(1, SHOWN / max(self.width, self.height)))
+        again = " loop" if self.loop and count == self._count else ""
+        rest = "" if count == self._count else f"<p>The first {count / self.fps:g} of {self.seconds:g} seconds.</p>"
+        return (
+            f'<video width="{width}" style="max-width: 100%; height: auto" controls autoplay{again} muted playsinline '
+            f'src="data:video/mp4;base64,{base64.b64encode(video).decode()}"></video>{rest}'
+        )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+
+pytest.importorskip("architectures", reason="needs building/ of the source tree")
 from architectures import wanted_architectures
 
 CUDA_12, CUDA_13 = (52, 70, 75, 80, 86, 89, 90, 120), (75, 80, 86, 89, 90, 120)

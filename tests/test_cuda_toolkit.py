@@ -7,8 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cuda_toolkit
 import pytest
+
+pytest.importorskip("cuda_toolkit", reason="needs building/ of the source tree")
+import cuda_toolkit
 from cuda_toolkit import Toolkit, find_toolkit, installed_roots, pip_roots
 from sanitizers import compile_flags, link_flags, wanted_sanitizers
 from torch.utils import cpp_extension

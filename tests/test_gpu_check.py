@@ -18,6 +18,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPT = ROOT / "scripts" / "gpu_check"
+pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="needs scripts/ of the source tree")
 ABOUT = {"python": "3", "torch": "2", "gpu": "G", "architecture": "9.0"}
 
 

@@ -8,6 +8,7 @@ it was, and an item that comes twice is done once.
 from photoflow.batch.clip_work import ClipWork
 from photoflow.batch.items import Item, Items
 from photoflow.batch.processes import Processes
+from photoflow.batch.ray_cluster import RayCluster
 from photoflow.batch.record import Record
 
-__all__ = ["ClipWork", "Item", "Items", "Processes", "Record"]
+__all__ = ["ClipWork", "Item", "Items", "Processes", "RayCluster", "Record"]

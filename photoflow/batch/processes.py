@@ -38,10 +38,15 @@ class Processes:
         jobs: how many at once.
         memory: bytes that all of them may have together.
         report: receives a line where a process died or was ended.
+        cores: that all of them share; None: those of this machine.
     """
 
-    def __init__(self, work: Work, jobs: int, memory: int, report: Callable[[str], None] = lambda line: None) -> None:
+    def __init__(
+        self, work: Work, jobs: int, memory: int, report: Callable[[str], None] = lambda line: None,
+        cores: int | None = None,
+    ) -> None:  # fmt: skip
         self._work, self._jobs, self._memory, self._report = work, jobs, memory, report
+        self._cores = cores or _cores()
         self._workers: list[_Worker] = []
         self._again: deque[Item] = deque()  # their process died
         self._alone: deque[Item] = deque()  # they took too much beside others
@@ -89,7 +94,7 @@ class Processes:
             self._new().give(self._alone.popleft())
 
     def _new(self) -> _Worker:
-        worker = _Worker(self._work, max(1, _cores() // self._jobs))
+        worker = _Worker(self._work, max(1, self._cores // self._jobs))
         self._workers.append(worker)
         return worker
 

@@ -130,7 +130,7 @@ def animate(
 
 
 def said_options(context: typer.Context, given: bool = False) -> dict[str, Any]:
-    """Return what a command says of a clip, by the names of `ClipOptions`.
+    """Return what a command says of a clip, by the names of `ClipOptions`, of which it may have but some.
 
     Args:
         context: of the command.
@@ -138,7 +138,7 @@ def said_options(context: typer.Context, given: bool = False) -> dict[str, Any]:
     """
     said = {}
     for field in dataclasses.fields(ClipOptions):
-        value = context.params[field.name]
+        value = context.params.get(field.name)
         source = context.get_parameter_source(field.name)
         if value in (None, [], ()) or (given and (source is None or source.name != "COMMANDLINE")):
             continue

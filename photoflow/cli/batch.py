@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from photoflow.batch import Items, Record
 
 FORMATS = ("mp4", "webm", "gif", "apng", "html")
+ENGINES = ("local", "ray")
 REPORT = "report.jsonl"
 _PART = "report.part.jsonl"
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)i?B?", re.IGNORECASE)
@@ -70,8 +71,15 @@ def batch(
     ] = None,
     memory: Annotated[
         str | None,
-        typer.Option(help="What they may have together, as 8GB.  [three quarters of what is free]", show_default=False),
+        typer.Option(
+            help="What they may have together, with ray each, as 8GB.  [three quarters of what is free]",
+            show_default=False,
+        ),
     ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Who does it: local, processes of this machine, or ray, a Ray cluster.")
+    ] = "local",
+    gpus: Annotated[float, typer.Option(min=0, help="With ray, the share of a GPU that each process has.")] = 0.0,
     recipe: Annotated[
         Path | None, typer.Option(help='A .toml file with options of a clip, as motion = "sway".', show_default=False)
     ] = None,
@@ -83,18 +91,26 @@ def batch(
     Options of a clip are those of photoflow animate. They are taken from the recipe, from here, and from the line of a
     list, the last of which counts. report.jsonl in the folder has a line for every photo.
     """
-    from photoflow.batch import ClipWork, Items, Processes
+    from photoflow.batch import ClipWork, Items, Processes, RayCluster
     from photoflow.batch.processes import usual_jobs, usual_memory
 
     if form not in FORMATS:
         raise InputError(f"format: expected {', '.join(FORMATS)}, got {form!r}")
+    if engine not in ENGINES:
+        raise InputError(f"engine: expected {' or '.join(ENGINES)}, got {engine!r}")
+    if gpus and engine != "ray":
+        raise InputError(f"gpus: expected it with --engine ray alone, got {gpus:g}; --device says where else")
     said = {**(read_recipe(recipe) if recipe else {}), **said_options(context, given=True)}
     check_options(ClipOptions.of(said), form)
     check_folders(inputs, output)
     items = Items(inputs, f".{form}", without=output)
     count = items.count()
-    work = ClipWork(output, said)
-    pool = Processes(work, jobs or usual_jobs(), usual_memory() if memory is None else parse_memory(memory), say)
+    work, most = ClipWork(output, said), None if memory is None else parse_memory(memory)
+    pool: Processes | RayCluster
+    if engine == "ray":
+        pool = RayCluster(work, count, jobs, most, gpus, say)
+    else:
+        pool = Processes(work, jobs or usual_jobs(), usual_memory() if most is None else most, say)
     failed = run(items, count, output, pool.records)
     if failed:
         raise typer.Exit(1)

@@ -10,6 +10,7 @@ from photoflow.cli import (
     flow,
     inpaint,
     interpolate,
+    onnx,
     optimise,
     poke,
     portrait,
@@ -24,6 +25,7 @@ from photoflow.cli import (
 )
 
 __all__ = [
-    "animate", "batch", "build_info", "doctor", "evaluate", "export", "flow", "inpaint", "interpolate", "optimise",
-    "poke", "portrait", "portrait_data", "prepare", "prune", "sample", "spectrum", "studio", "train", "weights",
+    "animate", "batch", "build_info", "doctor", "evaluate", "export", "flow", "inpaint", "interpolate", "onnx",
+    "optimise", "poke", "portrait", "portrait_data", "prepare", "prune", "sample", "spectrum", "studio", "train",
+    "weights",
 ]  # fmt: skip

@@ -7,54 +7,80 @@ from typing import Annotated
 
 import typer
 
-from photoflow.cli.app import AcceptLicence, Offline, app, check_files, console, weights_files
-from photoflow.errors import InputError
-
-NETWORKS = ("gan", "rife", "flow", "refined")
+from photoflow.cli.animate import said_options
+from photoflow.cli.app import (
+    Behind,
+    BorderPins,
+    Depth,
+    DepthFarBright,
+    Device,
+    Fps,
+    Loop,
+    Offline,
+    PhotoPath,
+    Seconds,
+    SegmenterName,
+    Size,
+    app,
+    check_files,
+    console,
+    progress_bar,
+)
+from photoflow.cli.selection import Boxes, Frees, LayerOptions, Masks, NotPoints, Pins, Points
+from photoflow.options import ClipOptions
 
 
 @app.command()
 def export(
-    network: Annotated[str, typer.Argument(help="gan, rife, flow or refined.", show_default=False)],
-    output: Annotated[Path, typer.Option("-o", "--output", help="An .onnx file.", show_default=False)],
-    weights: Annotated[
-        str | None,
-        typer.Option(help="The network's, a name or a file.  [those that come with photoflow]", show_default=False),
-    ] = None,
-    precision: Annotated[str, typer.Option(help="float32, bfloat16 (of the weights) or int8.")] = "float32",
-    photos: Annotated[
-        Path | None,
+    context: typer.Context,
+    photo: PhotoPath,
+    output: Annotated[Path, typer.Option("-o", "--output", help="A new or an empty folder.", show_default=False)],
+    motion: Annotated[
+        list[str] | None,
         typer.Option(
-            help="Of int8: folder of photos that ranges are measured on.  [scikit-image's or textures]",
-            show_default=False,
+            "--motion", help="'NAME[:SOURCE][@LAYER] [PARAMETER=VALUE ...]' or a .json file; several add up.  [auto]"
         ),
     ] = None,
-    accept_licence: AcceptLicence = False,
+    format: Annotated[str, typer.Option(help="Of flow and vectors: flo (Middlebury), or exr (OpenEXR, y up).")] = "flo",
+    frames: Annotated[bool, typer.Option("--frames", help="Write the frames, too, as png.")] = False,
+    noise: Annotated[
+        bool, typer.Option("--noise", help="Write Gaussian noise that moves along, for Go-with-the-Flow, and a video.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the noise.", min=0)] = 0,
+    wind: Annotated[float | None, typer.Option(help="Of spectral:PRESET, from 0 to 1: how much it blows.")] = None,
+    transfer_from: Annotated[
+        str | None, typer.Option(help="X,Y,W,H in a clip, in its pixels: of spectral:CLIP, the part that is taken.")
+    ] = None,
+    seconds: Seconds = 4.0,
+    fps: Fps = 30.0,
+    size: Size = None,
+    loop: Loop = True,
+    mask: Masks = None,
+    box: Boxes = None,
+    point: Points = None,
+    not_point: NotPoints = None,
+    free: Frees = None,
+    pin: Pins = None,
+    subject: Annotated[str, typer.Option(help="Number or name of the layer that a motion without @ moves.")] = "1",
+    all_subjects: Annotated[bool, typer.Option("--all-subjects", help="All of them move.")] = False,
+    depth: Depth = None,
+    depth_far_bright: DepthFarBright = False,
+    behind: Behind = None,
+    border_pins: BorderPins = True,
+    segmenter: SegmenterName = "auto",
+    device: Device = "auto",
     offline: Offline = False,
 ) -> None:
-    """Write a network as ONNX, for other runtimes. Of flow and refined it is the part that chooses among candidates."""
-    check_export(network, output, weights, precision, photos)
-    from photoflow.deploy import export as write
-    from photoflow.models.networks import load_network
+    """Write the flow, motion vectors and masks of every frame to a folder, for compositing programs and generators."""
+    from photoflow.animator import frame_count
+    from photoflow.compositing import check_export
 
-    loaded = load_network(network, weights, offline=offline, accept_licence=accept_licence)
-    path = write(loaded, output, precision=precision, photos=photos)
-    said = f"{output}: {type(loaded).__name__}, {precision}, {path.stat().st_size / 1e6:.2f} MB"
+    options = ClipOptions(**said_options(context))
+    check_export(output, format)
+    check_files(options.read(photo), [output])
+    with progress_bar(frame_count(seconds, fps)) as (advance, report):
+        layers = LayerOptions(mask, box, point, not_point, free, pin)
+        clip = options.clip(options.animator(), photo, report, layers)
+        clip.export(output, format=format, frames=frames, noise=noise, seed=seed, progress=advance)
+    said = f"{output}: {len(clip)} frames of {clip.width}x{clip.height}, described by export.json"
     console.print(said, markup=False, soft_wrap=True)
-
-
-def check_export(network: str, output: Path, weights: str | None, precision: str, photos: Path | None) -> None:
-    """Check before any work what is exported, and that the file can be written and replaces nothing that is read.
-
-    Raises:
-        InputError: there is no such network or precision, a package is not installed, photos are given where nothing
-            is measured, or the file cannot be written or would replace the weights.
-    """
-    if network not in NETWORKS:
-        raise InputError(f"network: expected {' or '.join(NETWORKS)}, got {network!r}")
-    from photoflow.deploy.onnx_file import check_export_to
-
-    check_export_to(output, precision)
-    if photos is not None and precision != "int8":
-        raise InputError(f"photos: expected with --precision int8 alone, got it with {precision}")
-    check_files({"the weights": weights_files(weights)}, [output])

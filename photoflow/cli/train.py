@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,11 @@ def train(
     """Train a network; the same command goes on where the last one stopped. SIGINT and SIGTERM save, then exit."""
     if (minutes is None) == (steps is None):
         raise InputError("expected either --minutes or --steps")
+    if total is None and int(os.environ.get("TORCHELASTIC_MAX_RESTARTS", "0")):
+        # Else the training would be longer by as much as was done of it before the restart.
+        raise InputError(
+            "total: expected it with torchrun --max-restarts, for a restart to end where the training does"
+        )
     from photoflow.data import open_source
     from photoflow.train.checkpoint import check_place
     from photoflow.train.distributed import process_group

@@ -91,9 +91,7 @@ def check_export_to(path: str | os.PathLike[str], precision: str) -> Path:
         for name in ("onnx", "onnxscript", "onnxruntime"):
             importlib.import_module(name)
     except ImportError as error:
-        raise InputError(
-            "export: expected onnx, onnxscript and onnxruntime; pip install 'photoflow[export]'"
-        ) from error
+        raise InputError("export: expected onnx, onnxscript and onnxruntime; pip install 'photoflow[onnx]'") from error
     return target
 
 

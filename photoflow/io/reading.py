@@ -16,6 +16,11 @@ from photoflow.errors import InputError
 MOST = 1 << 30
 _CHUNK = 1 << 20
 _PATIENCE = 5.0  # seconds in which a writer of a pipe must come
+# Without O_NONBLOCK, a named pipe that nobody writes to would be waited for. Windows has no such pipes, but O_BINARY,
+# without which it changes the ends of lines.
+_FLAGS = os.O_RDONLY
+for _name in ("O_NONBLOCK", "O_CLOEXEC", "O_BINARY"):
+    _FLAGS |= getattr(os, _name, 0)
 
 
 def read_bytes(path: str | os.PathLike[str], expected: str, most: int = MOST) -> bytes:
@@ -76,8 +81,7 @@ def _file(path: str | os.PathLike[str], name: str, expected: str, most: int) -> 
     for is_kind, kind in ((stat.S_ISSOCK, "a socket"), (stat.S_ISBLK, "a disk"), (stat.S_ISDIR, "a folder")):
         if is_kind(mode):
             raise InputError(f"{name} is {kind}, expected {expected}")
-    # Without O_NONBLOCK, a named pipe that nobody writes to would be waited for here.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, _FLAGS)
     try:
         return _drained(descriptor, name, expected, most, _PATIENCE if stat.S_ISFIFO(mode) else 0.0)
     finally:

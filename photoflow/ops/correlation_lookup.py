@@ -48,8 +48,8 @@ class Correlation:
         method: "direct", "volume", or "auto": the volume where it takes no more bytes than `budget`.
         budget: Bytes.
 
-        Feature maps and coordinates may also be any array with `__dlpack__` (NumPy, CuPy, JAX), which is read where
-        it lies.
+    Feature maps and coordinates may also be any array with `__dlpack__` (NumPy, CuPy, JAX), which is read where it
+    lies.
 
     Raises:
         ValueError, TypeError: An argument has the wrong shape, device, value or dtype.

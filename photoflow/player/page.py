@@ -75,19 +75,23 @@ def video_frames(count: int, fps: float) -> range:
     return range(0, min(count, math.ceil(LONG * fps)), max(1, round(fps / SLOW)))
 
 
-def small_video(frames: Iterable[Array], fps: float, size: tuple[int, int]) -> bytes:
+def small_video(
+    frames: Iterable[Array], fps: float, size: tuple[int, int], longest: int = SMALL, quality: int = 60
+) -> bytes:
     """Return frames, uint8 (H, W, 3), as a small mp4.
 
     Args:
         frames: some of a clip.
         fps: a second, of these.
-        size: (width, height) of the frames, pixels; the video is smaller.
+        size: (width, height) of the frames, pixels; the video may be smaller.
+        longest: its longest side, pixels, at most.
+        quality: 0 to 100.
     """
-    scale = min(1.0, SMALL / max(size))
+    scale = min(1.0, longest / max(size))
     width, height = (max(1, round(side * scale)) for side in size)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "clip.mp4")
-        with VideoWriter(file, width, height, fps, quality=60) as out:
+        with VideoWriter(file, width, height, fps, quality=quality) as out:
             for frame in frames:
                 small = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
                 out.write(np.asarray(small, np.uint8))

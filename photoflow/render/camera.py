@@ -153,6 +153,14 @@ class CameraRenderer:
         matrix = self._path.matrix(t)
         return seen(matrix, points, self.depths(points)) if card is None else card.places(points, matrix)
 
+    def seen(self, planes: Tensor, t: float) -> Tensor:
+        """Return planes (C, H, W) of the picture behind all cards as they are seen at time `t`: (C, H, W)."""
+        return self._seen(planes[None], self._path.matrix(t))
+
+    def drawn(self, card: Card, t: float, plain: bool = False) -> tuple[Tensor, Window]:
+        """Draw a card alone at time `t`, see `Card.draw`."""
+        return card.draw(self._path.matrix(t), t, plain)
+
     def depths(self, points: Array) -> Array:
         """Return the background's inverse depth at points, (h, w, 2) pixels: (h, w), 1 = in focus."""
         x, y = np.moveaxis(points / self._step, -1, 0).astype(np.float32)

@@ -25,12 +25,10 @@ from photoflow.render.continuation import Margins, continued
 from photoflow.render.cutout import Box, Cutout, crop, premultiplied
 from photoflow.render.fetching import interleaved
 from photoflow.render.measured_flow import FlowNetwork, MeasuredField
-from photoflow.render.region import Window, coarse, spanned, swept, windows
+from photoflow.render.region import MARGIN, Window, coarse, reach, spanned, swept, travelled, windows
 
 Extension = Callable[[Margins], tuple[Array, Array, tuple[int, int]]]
 
-_LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
-MARGIN = 4  # pixels around what moves, of which the bicubic kernel reads some
 GRID = 2  # pixels from one node of a subject's flow to the next: displacements are smooth, and a quarter is quick
 SKETCHED, COARSEST = 128, 8  # nodes along a subject's side in a first look at its flow, and the most pixels between
 
@@ -171,19 +169,24 @@ class SubjectLayer:
         self.step = step = max(GRID, min(side // SKETCHED, COARSEST))
         self._sketched = spanned(drawn.box, step)
         self._sketch = self._free_field(self._sketched, step)
-        travel = _travel(self._held(self._sketch, self._sketched, step), seconds) * step
-        inner = [_travel(field, seconds) * step for field in self._inner_over(self._sketched, step)]
-        pins = pin_weights(alpha, max(_reach(travel))) if border_pins and not motion.leaves else None
+        travel = travelled(self._held(self._sketch, self._sketched, step), seconds) * step
+        inner = [travelled(field, seconds) * step for field in self._inner_over(self._sketched, step)]
+        pins = pin_weights(alpha, max(reach(travel))) if border_pins and not motion.leaves else None
         if pins is not None:
             self._holds = pins if weights is None else weights * pins
         self._extend = None if pins is not None else extend or partial(continued, rgb, alpha)
-        self.region = swept(drawn.box, _reach(np.sum([travel, *inner], axis=0)), alpha.shape, GRID)
+        self.region = swept(drawn.box, reach(np.sum([travel, *inner], axis=0)), alpha.shape, GRID)
         self._window, self._inside = windows(self.region, alpha.shape)
 
     @property
     def box(self) -> Box:
         """Return the box of the subject at rest, within the picture."""
         return self._drawn.box
+
+    @property
+    def alpha(self) -> Array:
+        """Return its opacity at rest, float32 (H, W) in [0, 1]."""
+        return self._alone[1]
 
     @property
     def goes_on(self) -> bool:
@@ -317,6 +320,10 @@ class SubjectLayer:
         """Return where the subject is in the window of `flow`, bool (h, w)."""
         return self._mask[self._inside[0], self._inside[1]]
 
+    def drawn(self) -> Tensor:
+        """Return what of the window of `flow` is drawn as the subject, with what goes along around it, bool (h, w)."""
+        return self._rgba[0, 3, self._inside[0], self._inside[1]] > 0.5
+
     def _draw(self, rgba: Tensor, t: float) -> tuple[Tensor, Window]:
         flow = self.field.flow(t)[None]
         nodes, inside, window = self._visible(flow[0])
@@ -365,8 +372,13 @@ class SubjectLayer:
         return (rows[0], columns[0]), (rows[1], columns[1]), (rows[2], columns[2])
 
     def flow(self, t: float) -> tuple[Tensor, Window]:
+        flow, window = self.flow_around(t)
+        return flow * self.solid(), window
+
+    def flow_around(self, t: float) -> tuple[Tensor, Window]:
+        """Return the displacement that `flow` gives, also of what is around the subject."""
         flow = _dense(self.field.flow(t)[None])[0] * GRID
-        flow = sum((inner.flow(t) for inner in self._inner), flow) * self._mask
+        flow = sum((inner.flow(t) for inner in self._inner), flow)
         return flow[:, self._inside[0], self._inside[1]], self._window
 
 
@@ -382,17 +394,3 @@ def _rim(alpha: Tensor) -> tuple[Tensor, Tensor]:
     inner = F.avg_pool2d(F.pad(solid.float(), (1, 1, 1, 1)), 3, 1) > 0.99
     rows, columns = (solid & ~inner)[0, 0].nonzero(as_tuple=True)
     return rows, columns
-
-
-def _travel(field: MotionField, seconds: float) -> Array:
-    """Measure the largest displacements in x and y over the clip, (2, h, w) in pixels of the field's grid."""
-    largest = torch.zeros(())
-    for t in moments(seconds, *_LOOKED_AT):
-        largest = torch.maximum(field.flow(float(t)).abs().cpu(), largest)
-    return largest.numpy()
-
-
-def _reach(travel: Array) -> tuple[int, int]:
-    """Return the largest displacement in x and y, whole pixels, with a margin for the times between the moments."""
-    x, y = (math.ceil(float(one.max()) * 1.03) + MARGIN - 1 for one in travel)
-    return x, y

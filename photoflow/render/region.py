@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
+import torch
 
 from photoflow.arrays import Array
+from photoflow.motion import MotionField
+from photoflow.motion.scene import moments
 from photoflow.render.cutout import Box
 
 Window = tuple[slice, slice]
+
+_LOOKED_AT = (16, 64)  # moments a second, and at least in all: how far a subject goes must not be missed
+MARGIN = 4  # pixels around what moves, of which the bicubic kernel reads some
 
 
 def swept(box: Box, reach: tuple[int, int], size: tuple[int, ...], step: int) -> Box:
@@ -48,3 +56,17 @@ def coarse(mask: Array, step: int) -> Array:
     if nodes.max() >= 0.5 * mask.max():
         return nodes
     return cv2.dilate(mask, np.ones((2 * step - 1, 2 * step - 1), np.uint8))[::step, ::step]
+
+
+def travelled(field: MotionField, seconds: float) -> Array:
+    """Measure the largest displacements in x and y over the clip, (2, h, w) in pixels of the field's grid."""
+    largest = torch.zeros(())
+    for t in moments(seconds, *_LOOKED_AT):
+        largest = torch.maximum(field.flow(float(t)).abs().cpu(), largest)
+    return largest.numpy()
+
+
+def reach(travel: Array) -> tuple[int, int]:
+    """Return the largest displacement in x and y, whole pixels, with a margin for the times between the moments."""
+    x, y = (math.ceil(float(one.max()) * 1.03) + MARGIN - 1 for one in travel)
+    return x, y

@@ -14,5 +14,5 @@ def give_back() -> None:
     large arrays leave memory in pieces, which glibc keeps otherwise.
     """
     gc.collect()
-    with suppress(OSError, AttributeError):
+    with suppress(OSError, AttributeError, TypeError):  # Windows wants a name, other C libraries do not have it
         ctypes.CDLL(None).malloc_trim(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import threading
 import webbrowser
@@ -112,7 +113,8 @@ def _bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise InputError(f"host: expected an address of this machine, got {host}") from error
     try:
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if os.name == "posix":  # Windows would let a second server take the same port
+            own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         own.bind(place)
         own.listen(128)
     except OSError as error:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch import distributed as dist
+from torch.distributed.rendezvous import rendezvous
 
 from photoflow.device import settled_device
 
@@ -49,6 +50,15 @@ class Ranks:
         seconds, highest = both.tolist()
         return seconds, int(highest)
 
+    def same(self, step: int) -> bool:
+        """Return whether all processes go on after the same step."""
+        if self.world == 1:
+            return True
+        ends = torch.tensor([step, -step], dtype=torch.int64, device=self.device)
+        dist.all_reduce(ends, dist.ReduceOp.MAX)
+        highest, lowest = ends.tolist()
+        return bool(highest == -lowest)
+
 
 @contextmanager
 def process_group(device: str) -> Iterator[Ranks]:
@@ -72,8 +82,12 @@ def process_group(device: str) -> Iterator[Ranks]:
     if chosen != "cpu":
         chosen = settled_device(f"cuda:{os.environ.get('LOCAL_RANK', '0')}")
         torch.cuda.set_device(chosen)
-    dist.init_process_group("gloo" if chosen == "cpu" else "nccl")
+    store, rank, world = next(iter(rendezvous("env://")))
+    # torchrun's store outlives its restarts, and has the addresses of processes that are no more.
+    restart = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = dist.PrefixStore(f"restart {restart}", store)  # type: ignore[attr-defined]
+    dist.init_process_group("gloo" if chosen == "cpu" else "nccl", store=store, rank=rank, world_size=world)
     try:
-        yield Ranks(dist.get_rank(), world, chosen)
+        yield Ranks(rank, world, chosen)
     finally:
         dist.destroy_process_group()

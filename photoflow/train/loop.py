@@ -2,6 +2,7 @@
 
 One process:     photoflow train gan --data procedural --minutes 60 --out run
 Two GPUs:        torchrun --nproc-per-node 2 -m photoflow train gan --data procedural --minutes 60 --out run
+One may be lost: torchrun --nproc-per-node 2 --max-restarts 3 -m photoflow train gan ... --minutes 60 --total 60 ...
 """
 
 from __future__ import annotations
@@ -263,8 +264,8 @@ def train(
         The outcome of the training.
 
     Raises:
-        InputError: the folder cannot be used, its checkpoint is damaged or another training's, or the data lacks
-            what the recipe needs.
+        InputError: the folder cannot be used, its checkpoint is damaged or another training's, not all processes see
+            it, or the data lacks what the recipe needs.
         Diverged: a loss has; the last checkpoint stays.
     """
     ranks = ranks or Ranks()
@@ -272,6 +273,8 @@ def train(
         folder.mkdir(parents=True, exist_ok=True)
     trainer, config = Trainer(recipe, source, ranks), recipe.config
     said = trainer.resume(folder)
+    if not ranks.same(trainer.done.step):
+        raise InputError(f"{folder}: expected one folder that all processes see, got another checkpoint in one of them")
     if said is None:
         recipe.look(trainer.feed.again, source)
     done = trainer.done

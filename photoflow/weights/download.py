@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import http.client
+import importlib.util
 import os
 import subprocess
 import sys
@@ -27,6 +27,7 @@ CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0  # without a single byte
 PIP_SECONDS = 60.0
 _CHUNK = 1 << 16
+_POSIX_LOCKS = importlib.util.find_spec("fcntl") is not None  # Windows has none
 _T = TypeVar("_T")
 
 
@@ -93,10 +94,11 @@ def _sources(entry: WeightsFile) -> Iterator[tuple[Callable[[WeightsFile, Path],
 def _download(entry: WeightsFile, target: Path) -> None:
     """Receive the file into a `.part` beside it, check that and rename it."""
     part = _part(target)
-    with _claimed(part) as file:
+    with _claimed(part):
         try:
             if not has_digest(target, entry.sha256):  # it is there if another process had the part until now
-                _receive_right(entry, file, part)
+                with open(part, "ab") as file:
+                    _receive_right(entry, file, part)
                 os.replace(part, target)
             _forget(part)
         finally:
@@ -206,15 +208,24 @@ def _kept(target: Path) -> str:
 
 
 @contextmanager
-def _claimed(part: Path) -> Iterator[IO[bytes]]:
-    """Open the part for appending, and keep other processes from it as long as the body runs."""
+def _claimed(part: Path) -> Iterator[None]:
+    """Keep other processes from the part as long as the body runs."""
+    if not _POSIX_LOCKS:
+        from filelock import FileLock
+
+        # On a file beside it: the part could not be renamed as long as it is open.
+        with FileLock(f"{part}.lock"):
+            yield
+        return
+    import fcntl
+
     while True:
         with open(part, "ab") as file:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)
             # Another process that had it before may have renamed or removed it: the open file is then not the part.
             if part.exists() and os.path.samestat(os.fstat(file.fileno()), os.stat(part)):
-                yield file
+                yield
                 return
 
 

@@ -13,8 +13,8 @@ from photoflow.batch import Item, Record
 
 
 def echo(item: Item) -> Record:
-    """Say who did it."""
-    return Record(item.photo, item.output, made={"process": os.getpid()})
+    """Say who did it, and which GPUs it sees."""
+    return Record(item.photo, item.output, made={"process": os.getpid(), "gpu": os.environ.get("CUDA_VISIBLE_DEVICES")})
 
 
 def slow(item: Item) -> Record:

@@ -1,4 +1,4 @@
-"""`photoflow export` and `photoflow prune`: networks for other runtimes, and with fewer channels."""
+"""`photoflow onnx` and `photoflow prune`: networks for other runtimes, and with fewer channels."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def test_prune_writes_weights_that_load(
         (["prune", "-o", "half.pt"], "expected a suffix .safetensors"),
         (["prune", "-o", "half.safetensors", "--keep", 2], "keep: expected a share above 0 and at most 1, got 2"),
         (["prune", "-o", "net.safetensors", "--weights", "net.safetensors"], "the output would replace the weights"),
-        (["export", "raft", "-o", "net.onnx"], "network: expected gan or rife or flow or refined, got 'raft'"),
-        (["export", "gan", "-o", "net.onnx", "--precision", "half"], "precision: expected float32 or"),
-        (["export", "gan", "-o", "net.onnx", "--photos", "."], "photos: expected with --precision int8 alone"),
-        (["export", "gan", "-o", "net.pt"], "expected a suffix .onnx"),
-        (["export", "rife", "-o", "net.onnx"], "rife: expected weights for it"),
+        (["onnx", "raft", "-o", "net.onnx"], "network: expected gan or rife or flow or refined, got 'raft'"),
+        (["onnx", "gan", "-o", "net.onnx", "--precision", "half"], "precision: expected float32 or"),
+        (["onnx", "gan", "-o", "net.onnx", "--photos", "."], "photos: expected with --precision int8 alone"),
+        (["onnx", "gan", "-o", "net.pt"], "expected a suffix .onnx"),
+        (["onnx", "rife", "-o", "net.onnx"], "rife: expected weights for it"),
     ],
 )
 def test_bad_input_ends_in_a_line(

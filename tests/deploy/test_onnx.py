@@ -135,7 +135,7 @@ def test_bad_input_is_named_before_any_work(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(InputError, match=r"export: expected a splat generator.*, got RAFT"):
         export(RAFT.small(), tmp_path / "net.onnx")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(InputError, match=r"pip install 'photoflow\[export\]'"):
+    with pytest.raises(InputError, match=r"pip install 'photoflow\[onnx\]'"):
         export(network, tmp_path / "net.onnx")
     assert not list(tmp_path.iterdir())
 

@@ -105,6 +105,12 @@ def test_what_is_wrong_is_one_line(photoflow, options: tuple[object, ...], messa
     assert code == 2 and said.startswith("photoflow: ") and message in said
 
 
+def test_torchrun_may_restart_what_has_an_end(photoflow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_MAX_RESTARTS", "1")
+    code, said = photoflow("--steps", 1)
+    assert code == 2 and said.startswith("photoflow: total: expected it with torchrun --max-restarts")
+
+
 def test_an_unknown_recipe_is_one_line(photoflow) -> None:
     code, said = photoflow("--steps", 1, recipe="gpt")
     known = ("gan or raft or dis or interpolation or refined or pyramid or spectral or completion or amt or mask_rcnn "

@@ -27,6 +27,7 @@ from photoflow.train.recipes import entry_of
 from photoflow.train.schedule import Plan
 
 RECIPES = list(TINY)
+TWO = Path(__file__).with_name("two_processes.py")
 
 
 def column(folder: Path, name: str) -> list[float]:
@@ -98,12 +99,15 @@ def source_of(name: str, **options: int) -> Squares:
     return Squares(entry_of(name).configured(TINY[name]).data_size, **options)
 
 
-def test_two_processes_equal_one_that_accumulates(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with what two processes trained."""
+    folder = tmp_path_factory.mktemp("together")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     together = os.environ | {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}  # torchrun's
-    command = [sys.executable, str(Path(__file__).with_name("two_processes.py")), str(tmp_path)]
+    command = [sys.executable, str(TWO), str(folder)]
     both = [
         subprocess.Popen(command, env=together | {"RANK": rank, "LOCAL_RANK": rank}, stderr=subprocess.PIPE, text=True)
         for rank in ("0", "1")
@@ -115,17 +119,35 @@ def test_two_processes_equal_one_that_accumulates(tmp_path: Path) -> None:
     finally:
         for process in both:
             process.kill()
+    return folder
+
+
+def test_two_processes_equal_one_that_accumulates(together: Path, tmp_path: Path) -> None:
     for name in ("gan", "raft", "amt"):
         source = mixed(entry_of(name).configured(TINY[name]).data_size)
         critic = {"critic_updates": 2} if name == "gan" else {}
         run(name, tmp_path / f"one_{name}", 2, source=source, accumulation=2, **critic)
-        wanted, got = tensors(tmp_path / f"one_{name}"), tensors(tmp_path / f"two_{name}")
+        wanted, got = tensors(tmp_path / f"one_{name}"), tensors(together / f"two_{name}")
         assert wanted.keys() == got.keys()
         for key, value in wanted.items():
             if key.endswith(("exp_avg", "exp_avg_sq")):  # of the gradients
                 assert (value - got[key]).norm() <= 1e-3 * value.norm() + 1e-9, key
             if " network." in key:  # Adam makes much of tiny gradients, so single weights may differ by the rate, 1e-3
                 assert (value - got[key]).abs().mean() < 2e-6, key
+
+
+def test_a_killed_process_is_started_again_and_nothing_is_lost(together: Path, tmp_path: Path) -> None:
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "--max-restarts", "1"]
+    done = subprocess.run(
+        [sys.executable, *launch, str(TWO), str(tmp_path), "killed"], capture_output=True, text=True, timeout=180
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Signal 9" in done.stderr or "exitcode: -9" in done.stderr, done.stderr[-2000:]
+    wanted, got = tensors(together / "two_gan"), tensors(tmp_path / "two_gan")
+    assert wanted.keys() == got.keys()
+    for key, value in wanted.items():
+        assert torch.equal(value, got[key]), key
+    assert column(tmp_path / "two_gan", "step")[-1] == 2
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -208,6 +208,34 @@ def test_who_comes_second_waits_and_takes_what_the_first_got(server: Server, cac
     for thread in both:
         thread.join(10)
     assert found == [cache / "tiny.bin"] * 2 and fetched_whole(cache) and len(server.asked) == 1
+
+
+def test_without_posix_locks_another_file_keeps_the_second_out(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows, where a file that is open cannot be renamed either."""
+    opened: list[IO[bytes]] = []
+    replace, own_open = os.replace, open
+
+    def noted(*words: Any, **more: Any) -> IO[bytes]:
+        opened.append(own_open(*words, **more))
+        return opened[-1]
+
+    def refusing(source: Path, target: Path) -> None:
+        assert all(file.closed for file in opened if file.name == source)
+        replace(source, target)
+
+    monkeypatch.setattr(download, "_POSIX_LOCKS", False)
+    monkeypatch.setattr(download, "open", noted, raising=False)
+    monkeypatch.setattr(os, "replace", refusing)
+    server.delay = 0.3
+    both = [threading.Thread(target=lambda: weights.fetch("tiny")) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(10)
+    assert weights.fetch("tiny").read_bytes() == CONTENT and len(server.asked) == 1 and opened
+    assert set(os.listdir(cache)) <= {"tiny.bin", "tiny.bin.part.lock"}
 
 
 def test_no_network_is_said_in_one_line_and_soon(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
