@@ -27,7 +27,6 @@ EXTRAS = {
     "studio": "the page on which a photo is animated by hand",
     "portrait": "SDXL and PhotoMaker, which draw portraits of a person",
     "credentials": "signatures of pictures that a network made",
-    "export": "ONNX files of the networks",
     "onnx": "ONNX files of the networks",
     "exr": "motion vectors as OpenEXR",
     "ray": "a batch on a Ray cluster",
