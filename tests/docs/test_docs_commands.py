@@ -46,7 +46,7 @@ SMALLER = {
     "sample": "--steps 2 --offline",
     "flow": "--offline",
     "interpolate": "--offline",
-    "export": "--offline",
+    "onnx": "--offline",
     "export photo.jpg": TEN,
     "evaluate": "--offline",
     "studio": "--offline --no-browser",
