@@ -26,7 +26,7 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 import pytest
 import samples
-from documented import ROOT, Block, Command, blocks, commands
+from documented import ROOT, Block, Command, blocks, commands, without_repeats
 from squares import TINY, narrow
 
 from photoflow import Animator, Stage, cli
@@ -92,7 +92,7 @@ def place(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("block", blocks("bash"), ids=str)
+@pytest.mark.parametrize("block", without_repeats(blocks("bash")), ids=str)
 def test_commands(
     block: Block, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
