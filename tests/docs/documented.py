@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "README.md"]
 _BLOCK = re.compile(r"^( *)```(\w+)\n(.*?)^\1```", re.MULTILINE | re.DOTALL)
 _VARIABLE = re.compile(r"(\w+)=\$\(python -c \"(.*)\"\)")
 _SETTING = re.compile(r"[A-Z_]+=")
@@ -50,6 +50,17 @@ def blocks(language: str) -> list[Block]:
                 lines = [one.removeprefix(match[1]) for one in match[3].splitlines()]
                 found.append(Block(str(page.relative_to(ROOT)), line, language, "\n".join(lines)))
     return found
+
+
+def without_repeats(found: list[Block]) -> list[Block]:
+    """Return the shell blocks in which there is a command that stands in no block before."""
+    kept, seen = [], set()
+    for block in found:
+        new = {str(command) for command in commands(block.text)} - seen
+        if new:
+            kept.append(block)
+            seen |= new
+    return kept
 
 
 def commands(text: str) -> list[Command]:

@@ -27,7 +27,7 @@ from unittest import mock
 import numpy as np
 import pytest
 import samples
-from documented import ROOT, Block, Command, blocks, commands
+from documented import ROOT, Block, Command, blocks, commands, without_repeats
 from fastapi.testclient import TestClient
 from squares import TINY, narrow
 
@@ -48,7 +48,7 @@ SMALLER = {
     "sample": "--steps 2 --offline",
     "flow": "--offline",
     "interpolate": "--offline",
-    "export": "--offline",
+    "onnx": "--offline",
     "export photo.jpg": TEN,
     "evaluate": "--offline",
     "studio": "--offline --no-browser",
@@ -94,7 +94,7 @@ def place(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     return folder
 
 
-@pytest.mark.parametrize("block", blocks("bash"), ids=str)
+@pytest.mark.parametrize("block", without_repeats(blocks("bash")), ids=str)
 def test_commands(
     block: Block, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -61,3 +61,11 @@ def commands() -> frozenset[str]:
 
 def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text().splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_commands_stand_in_blocks_that_are_run(page: Path) -> None:
+    """A block without `bash` is not run, so it holds no command."""
+    for language, code in re.findall(r"^ *```(\w*)\n(.*?)^ *```", page.read_text(), re.M | re.S):
+        if language != "bash":
+            assert not re.search(r"^(photoflow|pip|torchrun|python3? -)\b", code, re.M), f"{page.name}: {code}"
