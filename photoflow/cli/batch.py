@@ -254,13 +254,16 @@ def check_options(options: ClipOptions, form: str) -> None:
 
 
 def check_folders(inputs: list[str], output: str) -> None:
-    """Check that the clips do not go among the photos, where the next run would take them for some.
+    """Check that the clips do not go among the photos, where the next run would take them for some, and that they stay.
 
     Raises:
-        InputError: they would, or their folder cannot be written to or reached.
+        InputError: they would go there, end with the processes that make them, or their folder cannot be written to or
+            reached.
     """
     from photoflow.batch.storage import ResultFolder
 
+    if output.startswith("memory://"):
+        raise InputError(f"{output}: expected a folder or a store that outlasts the processes that write to it")
     for source in inputs:
         if source.rstrip("/") == output.rstrip("/") or os.path.realpath(source) == os.path.realpath(output):
             raise InputError(f"{output}: expected another folder for the clips than that of the photos")

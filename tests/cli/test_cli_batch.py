@@ -119,6 +119,7 @@ def test_one_bad_photo_does_not_stop_the_rest(tmp_path, monkeypatch, capsys):
         (["in", "-o", "out", "--alpha"], "mp4 keeps no transparency"),
         (["in", "-o", "out", "--seconds", "0"], "seconds: expected a number above 0"),
         (["in", "-o", "no/out"], "does not exist"),
+        (["in", "-o", "memory://out"], "memory://out: expected a folder or a store that outlasts the processes"),
         (["in", "-o", "nobody://out"], "expected a URL that an installed package of fsspec reads"),
     ],
 )
