@@ -6,13 +6,19 @@ import errno
 import os
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from photoflow.errors import InputError
 from photoflow.io.atomic import check_directory, naming_errors, replacing
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+RECORDS = ".photoflow"  # folder of the records, in the folder of the results
 # Where an object appears once it is whole, and a rename is a copy.
 _WHOLE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
 
@@ -120,6 +126,30 @@ class ResultFolder:
             return Path(self.path(name)).read_bytes()
         except FileNotFoundError:
             return None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs out of the folder within; in object stores and on systems without such locks nothing does.
+
+        Raises:
+            InputError: another run is in it.
+        """
+        if is_url(self.root) or fcntl is None:
+            yield
+            return
+        target = Path(self.path(f"{RECORDS}/lock"))
+        with naming_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(target, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with suppress(OSError):  # a file system without locks
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # free when this process ends, however it does
+                except BlockingIOError as error:
+                    raise InputError(f"{self.root}: another batch writes to it; expected one at a time") from error
+            yield
+        finally:
+            os.close(handle)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a small result, at once or not at all.
