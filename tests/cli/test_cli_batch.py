@@ -138,9 +138,8 @@ def test_bad_input_gets_one_line_before_any_work(tmp_path, monkeypatch, capsys, 
 def test_a_second_run_on_one_folder_is_told_to_wait(tmp_path):
     with report_file(str(tmp_path)) as write:
         write("1")
-        with pytest.raises(InputError, match="another batch writes to it; expected one at a time"):
-            with report_file(str(tmp_path)):
-                pass
+        with pytest.raises(InputError, match="another batch writes to it"), report_file(str(tmp_path)):
+            pass
     with report_file(str(tmp_path)) as write:
         write(Record("bad\udcff.jpg", "bad.mp4").line())
     assert json.loads((tmp_path / "report.jsonl").read_text(encoding="utf-8"))["photo"] == "bad\udcff.jpg"
@@ -148,7 +147,7 @@ def test_a_second_run_on_one_folder_is_told_to_wait(tmp_path):
 
 def test_a_report_on_a_full_disk_is_one_line(tmp_path):
     (tmp_path / "report.part.jsonl").symlink_to("/dev/full")
-    with pytest.raises(InputError, match="report.jsonl: the disk is full"), report_file(str(tmp_path)) as write:
+    with pytest.raises(InputError, match=r"report\.jsonl: the disk is full"), report_file(str(tmp_path)) as write:
         write("1")
 
 
