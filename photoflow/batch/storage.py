@@ -62,6 +62,8 @@ def state_of(path: str) -> str:
     except OSError as error:
         missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
         raise InputError(f"{path}: {'no such file' if missing else error.strerror}") from error
+    except ValueError as error:  # a zero byte, or a character that cannot be encoded
+        raise InputError(f"{path}: the name has a character that no file name can have") from error
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
