@@ -13,12 +13,13 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import PurePath, PurePosixPath
 from typing import Any
 
 from photoflow.batch.record import check_output_name
-from photoflow.batch.storage import file_system, is_url, local_file
+from photoflow.batch.storage import file_system, is_url, local_file, reaching
 from photoflow.errors import InputError, shown
 
 PHOTOS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".avif", ".heic", ".heif")  # in a folder
@@ -66,7 +67,8 @@ class Items:
 
     def __iter__(self) -> Iterator[Item]:
         for source in self._inputs:
-            yield from self._of(source)
+            with reaching(source) if is_url(source) else nullcontext():
+                yield from self._of(source)
 
     def count(self) -> int:
         """Return how many there are; it takes sixteen bytes of memory for each.

@@ -43,6 +43,23 @@ def file_system(url: str) -> tuple[Any, str]:
         raise InputError(f"{url}: expected a URL that an installed package of fsspec reads: {error}") from error
 
 
+@contextmanager
+def reaching(url: str) -> Iterator[None]:
+    """Turn the errors of a store within into one line; its libraries have no kind in common.
+
+    Raises:
+        InputError: in place of an error.
+    """
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:
+        raise InputError(
+            f"{url}: the store could not be reached or refused: {type(error).__name__}: {error}"
+        ) from error
+
+
 def state_of(path: str) -> str:
     """Return what tells a file from a later one of its name: its size, and its time or the store's mark.
 
@@ -51,10 +68,11 @@ def state_of(path: str) -> str:
     """
     if is_url(path):
         files, name = file_system(path)
-        try:
-            info = files.info(name)
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file") from error
+        with reaching(path):
+            try:
+                info = files.info(name)
+            except FileNotFoundError as error:
+                raise InputError(f"{path}: no such file") from error
         mark = next((info[key] for key in ("ETag", "etag", "md5Hash", "mtime", "created") if info.get(key)), "")
         return f"{info.get('size')} {mark}"
     try:
@@ -80,10 +98,11 @@ def local_file(path: str) -> Iterator[Path]:
     files, name = file_system(path)
     with tempfile.TemporaryDirectory(prefix="photoflow-") as folder:
         copy = Path(folder, PurePosixPath(name).name)
-        try:
-            files.get_file(name, str(copy))
-        except FileNotFoundError as error:
-            raise InputError(f"{path}: no such file") from error
+        with reaching(path):
+            try:
+                files.get_file(name, str(copy))
+            except FileNotFoundError as error:
+                raise InputError(f"{path}: no such file") from error
         yield copy
 
 
@@ -114,20 +133,21 @@ class ResultFolder:
             except OSError:
                 return False
         files, path = file_system(self.path(name))
-        try:
-            return bool(files.info(path).get("size") == size)
-        except FileNotFoundError:
-            return False
+        with reaching(self.root):
+            try:
+                return bool(files.info(path).get("size") == size)
+            except FileNotFoundError:
+                return False
 
     def read(self, name: str) -> bytes | None:
         """Return the bytes of a small result; None where there is none."""
-        try:
-            if is_url(self.root):
-                files, path = file_system(self.path(name))
+        with suppress(FileNotFoundError):
+            if not is_url(self.root):
+                return Path(self.path(name)).read_bytes()
+            files, path = file_system(self.path(name))
+            with reaching(self.root), suppress(FileNotFoundError):
                 return bytes(files.cat_file(path))
-            return Path(self.path(name)).read_bytes()
-        except FileNotFoundError:
-            return None
+        return None
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -178,7 +198,8 @@ class ResultFolder:
         with tempfile.TemporaryDirectory(prefix="photoflow-") as folder:
             made = Path(folder, PurePosixPath(name).name)
             yield made
-            self._send(made, self.path(name))
+            with reaching(self.root):
+                self._send(made, self.path(name))
 
     def _send(self, made: Path, url: str) -> None:
         files, path = file_system(url)

@@ -278,8 +278,11 @@ def check_folders(inputs: list[str], output: str) -> None:
     """Check that the clips do not go among the photos, where the next run would take them for some.
 
     Raises:
-        InputError: they would.
+        InputError: they would, or their folder cannot be written to or reached.
     """
+    from photoflow.batch.storage import ResultFolder
+
     for source in inputs:
         if source.rstrip("/") == output.rstrip("/") or os.path.realpath(source) == os.path.realpath(output):
             raise InputError(f"{output}: expected another folder for the clips than that of the photos")
+    ResultFolder(output).read(REPORT)  # a store that cannot be reached is said before any work

@@ -8,6 +8,7 @@ import pytest
 from photoflow import InputError
 from photoflow.batch import Items
 from photoflow.options import ClipOptions
+from photoflow.batch.storage import ResultFolder
 
 
 @pytest.fixture
@@ -146,6 +147,18 @@ def test_an_object_store_has_folders_patterns_and_lists(store):
     assert [output for _, output in found("memory://box/*/*.png")] == ["sub/b.mp4"]
     assert found("memory://box/list.csv") == [("memory://box/a.jpg", "box/a.mp4")]
     assert found("memory://box/a.jpg") == [("memory://box/a.jpg", "a.mp4")]
+
+
+def test_a_store_that_cannot_be_reached_is_said(store, monkeypatch):
+    def fails(*_, **__):
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(type(store), "isdir", fails)
+    with pytest.raises(InputError, match="memory://box: the store could not be reached or refused: RuntimeError: no"):
+        Items(["memory://box"], ".mp4").count()
+    monkeypatch.setattr(type(store), "cat_file", fails)
+    with pytest.raises(InputError, match="memory://box: the store could not be reached"):
+        ResultFolder("memory://box").read("report.jsonl")
 
 
 def test_a_url_that_nobody_reads_is_said():
