@@ -7,8 +7,8 @@ import pytest
 
 from photoflow import InputError
 from photoflow.batch import Items
-from photoflow.options import ClipOptions
 from photoflow.batch.storage import ResultFolder
+from photoflow.options import ClipOptions
 
 
 @pytest.fixture

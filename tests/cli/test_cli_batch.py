@@ -88,7 +88,7 @@ def test_an_interrupt_finishes_nothing_half(tmp_path):
     os.killpg(batch.pid, signal.SIGINT)  # as a terminal does
     assert batch.communicate(timeout=30)[1].count("Traceback") == 0 and batch.returncode == 130
     left = [path.name for path in out.rglob("*") if path.is_file() and ".photoflow" not in path.parent.parent.name]
-    assert set(left) <= {*(f"p{number:02}.mp4" for number in range(40)), "report.part.jsonl"}
+    assert set(left) <= {*(f"p{number:02}.mp4" for number in range(40)), "report.part.jsonl", "lock"}
     assert 0 < len(clips(out)) < 40
 
 
