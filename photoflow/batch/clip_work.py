@@ -52,7 +52,7 @@ class ClipWork:
 
     def _record(self, item: Item, begun: float) -> Record:
         folder = ResultFolder(self._folder)
-        options = ClipOptions.of({**self._options, **item.options})
+        options = ClipOptions.of(self._options, item.options)
         with ExitStack() as stack:
             sources = _sources(options, item.photo)
             key = key_of({

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import glob
 import hashlib
 import io
@@ -133,7 +134,7 @@ class Items:
                     folders = dict(sorted(folders.items())) if isinstance(folders, dict) else sorted(folders)
                     yield inner, sorted(name for name in names if name)
             return
-        for path, inner_folders, names in os.walk(root):
+        for path, inner_folders, names in os.walk(root, onerror=_refuse_unreadable):
             inner_folders[:] = sorted(
                 name
                 for name in inner_folders
@@ -143,7 +144,10 @@ class Items:
             yield "" if inner == "." else inner.replace(os.sep, "/"), sorted(names)
 
     def _matching(self, pattern: str) -> Iterator[Item]:
-        """Yield the files of a pattern; results stand as they do below what of it is no pattern."""
+        """Yield the files of a pattern; results stand as they do below what of it is no pattern.
+
+        Those of an earlier run are left out, unless the pattern begins where they are.
+        """
         if is_url(pattern):
             files, path = file_system(pattern)
             names = sorted(files.glob(path))
@@ -151,11 +155,21 @@ class Items:
         else:
             names = photos = sorted(filter(os.path.isfile, glob.iglob(pattern, recursive=True)))
             base = _fixed(pattern)
+        if not self._is_result(pattern[: len(pattern) - len(path) + len(base)] if is_url(pattern) else base):
+            kept = [place for place, photo in enumerate(photos) if not self._is_result(photo)]
+            names, photos = [names[place] for place in kept], [photos[place] for place in kept]
         if not photos:
             raise InputError(f"{pattern}: expected a pattern that some file has")
-        inner = [name[len(base) :].replace(os.sep, "/") for name in names]
-        for photo, output in zip(photos, _stems(inner)):
+        for photo, output in zip(photos, _stems([_inner(name[len(base) :]) for name in names])):
             yield Item(photo, output + self._suffix)
+
+    def _is_result(self, path: str) -> bool:
+        """Return whether a file, or a folder that ends in a separator, is within the folder that is left out."""
+        if not self._without or is_url(path) != is_url(self._without):
+            return False
+        if is_url(path):
+            return path.startswith(self._without.rstrip("/") + "/")
+        return os.path.join(_real(os.path.dirname(path)), "").startswith(os.path.join(self._without, ""))
 
     def _listed(self, source: str, suffix: str) -> Iterator[Item]:
         """Yield the items of a list."""
@@ -199,13 +213,13 @@ def _csv_rows(lines: io.TextIOBase) -> Iterator[tuple[int, dict[str, Any]]]:
             raise _Unreadable("line 1: expected names of columns, 'photo' among them")
         repeated = {name for name, times in Counter(header).items() if times > 1}
         for cells in reader:
-            if not cells:
+            if not any(cell.strip() for cell in cells):  # a spreadsheet's empty row has commas
                 continue
             if len(cells) > len(header):
                 raise _Unreadable(f"line {reader.line_num}: expected {len(header)} cells, got {len(cells)}")
             row: dict[str, Any] = {}
             for name, cell in zip(header, cells):
-                if name in repeated:
+                if name in repeated and (name or cell):  # spreadsheets add columns that have neither
                     row.setdefault(name, []).append(cell)
                 elif cell:
                     row[name] = cell
@@ -244,8 +258,23 @@ def _fixed(pattern: str) -> str:
 def _flat(photo: str) -> str:
     """Return the path of a photo as a name within a folder, without its suffix."""
     inner = photo.partition("://")[2] if is_url(photo) else os.path.splitdrive(photo)[1].replace(os.sep, "/")
-    parts = [part for part in inner.split("/") if part not in ("", ".", "..")]
-    return str(PurePosixPath(*parts).with_suffix("")) if parts else ""
+    return str(PurePosixPath(flat).with_suffix("")) if (flat := _inner(inner)) else ""
+
+
+def _inner(path: str) -> str:
+    """Return a path with / between its parts and nothing that leads out of a folder."""
+    return "/".join(part for part in path.replace(os.sep, "/").split("/") if part not in ("", ".", ".."))
+
+
+def _refuse_unreadable(error: OSError) -> None:
+    """Say that a folder cannot be looked through; one that is gone by now has no photos."""
+    if isinstance(error, PermissionError):
+        raise InputError(f"{error.filename}: {error.strerror}; expected folders that can be read") from error
+
+
+@functools.lru_cache(maxsize=1024)
+def _real(folder: str) -> str:
+    return os.path.realpath(folder)
 
 
 def _joined(root: str, inner: str) -> str:
@@ -253,5 +282,5 @@ def _joined(root: str, inner: str) -> str:
 
 
 def _hash(name: str) -> int:
-    digest = hashlib.blake2b(name.encode("utf-8", "surrogateescape"), digest_size=8).digest()
+    digest = hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")

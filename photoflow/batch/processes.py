@@ -218,6 +218,8 @@ def _serve(near: Connection, work: Work, threads: int) -> None:
     """Do items as they come, in a process of its own, until nobody sends any."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started this process says when it ends
     signal.signal(signal.SIGTERM, _leave)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL:  # nohup's is left alone
+        signal.signal(signal.SIGHUP, _leave)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import cv2
 
@@ -262,4 +264,4 @@ def usual_memory() -> int:
 
 
 def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e9:.2g} GB"

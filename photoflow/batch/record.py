@@ -9,10 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from photoflow.batch.storage import ResultFolder
+from photoflow.batch.storage import RECORDS, ResultFolder
 from photoflow.errors import InputError
-
-FOLDER = ".photoflow"  # of the records, in the folder of the results
 
 
 @dataclass(frozen=True)
@@ -82,8 +80,8 @@ def key_of(what: Mapping[str, Any]) -> str:
 
 def _place(output: str) -> str:
     """Return the name of an output's record; in many folders, as one of a million files is slow."""
-    digest = hashlib.blake2b(output.encode("utf-8", "surrogateescape"), digest_size=16).hexdigest()
-    return f"{FOLDER}/{digest[:2]}/{digest[2:]}.json"
+    digest = hashlib.blake2b(output.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return f"{RECORDS}/{digest[:2]}/{digest[2:]}.json"
 
 
 def check_output_name(name: str) -> str:
@@ -93,6 +91,6 @@ def check_output_name(name: str) -> str:
         InputError: it leads out of the folder, or to the records.
     """
     parts = name.replace("\\", "/").split("/")
-    if name.startswith("/") or any(part in ("", ".", "..") for part in parts) or parts[0] == FOLDER or ":" in parts[0]:
+    if name.startswith("/") or any(part in ("", ".", "..") for part in parts) or parts[0] == RECORDS or ":" in parts[0]:
         raise InputError(f"output: expected a name within the folder of the results, got {name!r}")
     return "/".join(parts)

@@ -13,6 +13,12 @@ from typing import Any
 from photoflow.errors import InputError
 from photoflow.io.atomic import check_directory, naming_errors, replacing
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+RECORDS = ".photoflow"  # folder of the records, in the folder of the results
 # Where an object appears once it is whole, and a rename is a copy.
 _WHOLE = {"s3", "s3a", "gs", "gcs", "az", "abfs", "memory"}
 
@@ -74,6 +80,8 @@ def state_of(path: str) -> str:
     except OSError as error:
         missing = error.errno in (errno.ENOENT, errno.ENOTDIR)
         raise InputError(f"{path}: {'no such file' if missing else error.strerror}") from error
+    except ValueError as error:  # a zero byte, or a character that cannot be encoded
+        raise InputError(f"{path}: the name has a character that no file name can have") from error
     return f"{status.st_size} {status.st_mtime_ns}"
 
 
@@ -140,6 +148,30 @@ class ResultFolder:
             with reaching(self.root), suppress(FileNotFoundError):
                 return bytes(files.cat_file(path))
         return None
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other runs out of the folder within; in object stores and on systems without such locks nothing does.
+
+        Raises:
+            InputError: another run is in it.
+        """
+        if is_url(self.root) or fcntl is None:
+            yield
+            return
+        target = Path(self.path(f"{RECORDS}/lock"))
+        with naming_errors(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(target, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            with suppress(OSError):  # a file system without locks
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)  # free when this process ends, however it does
+                except BlockingIOError as error:
+                    raise InputError(f"{self.root}: another batch writes to it; expected one at a time") from error
+            yield
+        finally:
+            os.close(handle)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a small result, at once or not at all.

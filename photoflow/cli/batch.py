@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import os
 import re
@@ -21,6 +22,7 @@ from photoflow.cli.app import app, console
 from photoflow.errors import InputError
 from photoflow.options import ClipOptions
 from photoflow.options.clip_options import motion_files
+from photoflow.options.parsing import parse_size
 
 if TYPE_CHECKING:
     from photoflow.batch import Items, Record
@@ -100,12 +102,12 @@ def batch(
         raise InputError(f"engine: expected {' or '.join(ENGINES)}, got {engine!r}")
     if gpus and engine != "ray":
         raise InputError(f"gpus: expected it with --engine ray alone, got {gpus:g}; --device says where else")
-    said = {**(read_recipe(recipe) if recipe else {}), **said_options(context, given=True)}
-    check_options(ClipOptions.of(said), form)
+    options = ClipOptions.of(read_recipe(recipe) if recipe else {}, said_options(context, given=True))
+    check_options(options, form)
     check_folders(inputs, output)
     items = Items(inputs, f".{form}", without=output)
     count = items.count()
-    work, most = ClipWork(output, said), None if memory is None else parse_memory(memory)
+    work, most = ClipWork(output, dataclasses.asdict(options)), None if memory is None else parse_memory(memory)
     pool: Processes | RayCluster
     if engine == "ray":
         pool = RayCluster(work, count, jobs, most, gpus, say)
@@ -133,7 +135,9 @@ def run(items: Items, count: int, output: str, records: Callable[[Items], Genera
             kept += record.kept
             failed += record.error is not None
             if record.error:
-                say(str(InputError(f"{record.photo}: {record.error}")))  # whatever characters its name has
+                named = record.error.startswith(record.photo)
+                # Escaped, whatever characters its name has.
+                say(str(InputError(record.error if named else f"{record.photo}: {record.error}")))
             advance(record)
     parts = [f"{made} made", f"{kept} there already" if kept else "", f"{failed} failed" if failed else ""]
     say(f"{count} photo{'s' * (count != 1)}: {', '.join(filter(None, parts))}; {REPORT} in {output} has all")
@@ -146,14 +150,27 @@ def report_file(output: str) -> Iterator[Callable[[str], None]]:
 
     Yields:
         What takes a line.
+
+    Raises:
+        InputError: it cannot be written, or another run writes to the folder.
     """
     from photoflow.batch.storage import ResultFolder, is_url
+    from photoflow.io.atomic import naming_errors
 
-    with ResultFolder(output).writing(REPORT) as target:
+    folder = ResultFolder(output)
+    with folder.alone(), folder.writing(REPORT) as target:
         part = target if is_url(output) else target.with_name(_PART)
-        with open(part, "w", encoding="utf-8", errors="surrogateescape", buffering=1) as file:
-            yield lambda line: print(line, file=file)
-        part.replace(target)
+
+        def write(line: str) -> None:
+            # What of a name is not UTF-8 becomes an escape of JSON: whoever reads the report gets the same name.
+            with naming_errors(target), open(part, "a", encoding="utf-8", errors="backslashreplace") as file:
+                print(line, file=file)
+
+        with naming_errors(target):
+            part.write_bytes(b"")
+        yield write
+        with naming_errors(target):
+            part.replace(target)
 
 
 @contextmanager
@@ -213,8 +230,9 @@ def read_recipe(path: Path) -> dict[str, Any]:
         import tomli as tomllib
     from photoflow.io.reading import read_bytes
 
+    data = read_bytes(path, "a recipe")
     try:
-        return dict(tomllib.loads(read_bytes(path, "a recipe").decode()))
+        return dict(tomllib.loads(data.decode("utf-8-sig")))
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected a recipe in TOML, as seconds = 4: {error}") from error
 
@@ -243,6 +261,9 @@ def check_options(options: ClipOptions, form: str) -> None:
     from photoflow.device import settled_device
 
     frame_count(options.seconds, options.fps)
+    parse_size(options.size)
+    if form == "html":
+        options.check_page()
     options.animator()
     if options.device.startswith("cuda"):
         settled_device(options.device)

@@ -193,11 +193,15 @@ def weights() -> Iterator[Finding]:
 
     come_with_it = [kind for kind in KINDS if loading.shipped(kind)]
     yield Finding(HERE, f"come with photoflow: {', '.join(come_with_it)}")
-    folder = loading.cache_folder()
-    yield _cache(folder)
+    try:
+        folder = loading.cache_folder()
+        yield _cache(folder)
+    except loading.WeightsError:  # in a container whose user is in no list
+        folder = None
+        yield Finding(MISSING, "cannot be kept, as this user has no home folder", "export TORCH_HOME=FOLDER")
     for name, entry in loading.REGISTRY.items():
         text = f"{name}, {entry.size_bytes / 1e6:.3g} MB, {entry.network}"
-        here = (folder / entry.filename).is_file()
+        here = folder is not None and (folder / entry.filename).is_file()
         licence = " --accept-licence" if entry.non_commercial else ""
         yield Finding(HERE, text) if here else Finding(MISSING, text, f"photoflow weights get {name}{licence}")
     yield from _weights_of_the_hub()
@@ -294,7 +298,7 @@ def _browser() -> Finding:
 
 def _short(path: Path) -> str:
     """Return a path without the name of the home folder, which nobody wants in a public report."""
-    home = str(Path.home())
+    home = os.path.expanduser("~")  # "~": this user has none
     text = str(path)
     return "~" + text[len(home) :] if home != "/" and text.startswith(home + os.sep) else text
 

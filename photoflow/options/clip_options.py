@@ -70,24 +70,24 @@ class ClipOptions:
             raise InputError(f"quality: expected 0 to 100, got {self.quality}")
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> ClipOptions:
+    def of(cls, *sources: Mapping[str, Any]) -> ClipOptions:
         """Return the options that a recipe or a line of a list says; the others are at their defaults.
 
         Args:
-            values: by the option's name, with dashes or underscores: a number, a text, true or false, or a list of
-                texts for what may be repeated. A text is read as on the command line; an empty one and None say
-                nothing.
+            sources: the later ones count before the earlier ones. Each has values by the option's name, with dashes
+                or underscores: a number, a text, true or false, or a list of texts for what may be repeated. A text
+                is read as on the command line; an empty one, None, and a list of nothing else say nothing.
 
         Raises:
             InputError: no such option, or a value that it cannot have.
         """
         kinds = {field.name: str(field.type) for field in dataclasses.fields(cls)}
         said = {}
-        for name, value in values.items():
+        for name, value in (pair for source in sources for pair in source.items()):
             field = name.replace("-", "_")
             if field not in kinds:
                 raise InputError(f"{shown(name)}: expected an option of photoflow animate: {', '.join(kinds)}")
-            if value is not None and value != "":
+            if not _says_nothing(value):
                 said[field] = _value(name, kinds[field], value)
         return cls(**said)
 
@@ -183,6 +183,11 @@ def motion_files(planned: Motion, words: Sequence[str] = ()) -> list[Path | None
         if file and not os.path.exists(file):
             raise InputError(f"{file}: no such file")
     return files
+
+
+def _says_nothing(value: Any) -> bool:
+    """Return whether a value is that of an empty cell, or of several."""
+    return all(map(_says_nothing, value)) if isinstance(value, (list, tuple)) else value is None or value == ""
 
 
 def _value(name: str, kind: str, value: Any) -> Any:

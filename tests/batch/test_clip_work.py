@@ -84,6 +84,12 @@ def test_what_is_wrong_is_in_the_record(photo, tmp_path, options, said):
     assert not list((tmp_path / "out").glob("*.mp4"))
 
 
+@pytest.mark.parametrize("name", ["a\0.jpg", "a\ud800.jpg"])
+def test_a_name_that_no_file_can_have_is_in_the_record(tmp_path, name):
+    record = ClipWork(str(tmp_path), {})(Item(name, "a.mp4"))
+    assert record.error is not None and "the name has a character that no file name can have" in record.error
+
+
 def test_a_photo_that_is_none_is_in_the_record(tmp_path):
     (tmp_path / "a.jpg").write_text("no photo")
     work = ClipWork(str(tmp_path / "out"), QUICK)

@@ -8,6 +8,7 @@ import pytest
 from photoflow import InputError
 from photoflow.batch import Items
 from photoflow.batch.storage import ResultFolder
+from photoflow.options import ClipOptions
 
 
 @pytest.fixture
@@ -38,6 +39,37 @@ def test_the_folder_of_the_results_is_left_out(photos):
 
 def test_a_pattern_stands_for_files_in_order(photos):
     assert found("in/**/*.jpg", suffix=".gif") == [("in/b.jpg", "b.gif"), ("in/sub/deep/d.jpg", "sub/deep/d.gif")]
+
+
+def test_results_of_an_earlier_run_are_no_photos_of_a_pattern(photos):
+    assert [photo for photo, _ in found("in/**/*.jpg", without="in/sub")] == ["in/b.jpg"]
+    assert [photo for photo, _ in found("in/sub/**/*.jpg", without="in/sub")] == ["in/sub/deep/d.jpg"]
+    assert [photo for photo, _ in found("in/*.png", without="in")] == ["in/a.png"]
+
+
+def test_a_pattern_never_leads_out_of_the_folder_of_the_results(photos):
+    assert found("in/*/../../in/b.jpg") == [("in/sub/../../in/b.jpg", "sub/in/b.mp4")]
+
+
+def test_a_folder_that_cannot_be_read_is_said(photos, monkeypatch):
+    def denied(root, onerror=None):
+        onerror(PermissionError(13, "Permission denied", "in/secret"))
+        return iter([])
+
+    monkeypatch.setattr("os.walk", denied)
+    with pytest.raises(InputError, match="in/secret: Permission denied; expected folders that can be read"):
+        found("in")
+
+
+def test_a_name_that_no_file_can_have_stops_no_counting(photos):
+    (photos / "list.jsonl").write_text('{"photo": "in/\\ud800.jpg"}\n{"photo": "in/b.jpg"}\n')
+    assert Items([str(photos / "list.jsonl")], ".mp4").count() == 2
+
+
+def test_a_spreadsheets_empty_rows_are_passed_over(photos):
+    (photos / "list.csv").write_text("photo,seconds,,\nin/b.jpg,,,\n,,,\n  \n")
+    (item,) = Items([str(photos / "list.csv")], ".mp4")
+    assert item.photo == "in/b.jpg" and ClipOptions.of(item.options) == ClipOptions()
 
 
 def test_a_photo_by_itself(photos):

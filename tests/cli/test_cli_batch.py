@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from command import run
 
-from photoflow.cli.batch import pace_of, parse_memory
+from photoflow.batch import Record
+from photoflow.cli.batch import pace_of, parse_memory, report_file
 from photoflow.errors import InputError
 
 WORDS = ["--motion", "drift direction=0 speed=0.02", "--seconds", "0.3", "--fps", "10", "--offline"]
@@ -87,7 +88,7 @@ def test_an_interrupt_finishes_nothing_half(tmp_path):
     os.killpg(batch.pid, signal.SIGINT)  # as a terminal does
     assert batch.communicate(timeout=30)[1].count("Traceback") == 0 and batch.returncode == 130
     left = [path.name for path in out.rglob("*") if path.is_file() and ".photoflow" not in path.parent.parent.name]
-    assert set(left) <= {*(f"p{number:02}.mp4" for number in range(40)), "report.part.jsonl"}
+    assert set(left) <= {*(f"p{number:02}.mp4" for number in range(40)), "report.part.jsonl", "lock"}
     assert 0 < len(clips(out)) < 40
 
 
@@ -110,13 +111,15 @@ def test_one_bad_photo_does_not_stop_the_rest(tmp_path, monkeypatch, capsys):
         (["in", "-o", "in"], "expected another folder for the clips than that of the photos"),
         (["in", "-o", "out", "--format", "avi"], "format: expected mp4, webm, gif, apng, html, got 'avi'"),
         (["in", "-o", "out", "--memory", "much"], "memory: expected a size as 8GB, got 'much'"),
-        (["in", "-o", "out", "--recipe", "none.toml"], "none.toml: no such file"),
+        (["in", "-o", "out", "--recipe", "none.toml"], "photoflow: none.toml: no such file"),
         (["in", "-o", "out", "--recipe", "bad.toml"], "expected a recipe in TOML"),
         (["in", "-o", "out", "--recipe", "odd.toml"], "'second': expected an option of photoflow animate"),
         (["in", "-o", "out", "--motion", "dance"], "dance"),
         (["in", "-o", "out", "--mask", "cat=none.png"], "none.png: no such file"),
         (["in", "-o", "out", "--renderer", "brush"], "renderer: expected one of splat, gan, pyramid, got 'brush'"),
         (["in", "-o", "out", "--alpha"], "mp4 keeps no transparency"),
+        (["in", "-o", "out", "--size", "big"], "size: expected a number of pixels, WIDTHxHEIGHT or original"),
+        (["in", "-o", "out", "--format", "html", "--renderer", "gan"], "html: expected the renderer splat"),
         (["in", "-o", "out", "--seconds", "0"], "seconds: expected a number above 0"),
         (["in", "-o", "no/out"], "does not exist"),
         (["in", "-o", "memory://out"], "memory://out: expected a folder or a store that outlasts the processes"),
@@ -131,6 +134,22 @@ def test_bad_input_gets_one_line_before_any_work(tmp_path, monkeypatch, capsys, 
     code, printed = run(monkeypatch, capsys, "batch", *words)
     assert code == 2 and said in printed and printed.count("\n") == 1
     assert not Path("out/report.jsonl").exists()
+
+
+def test_a_second_run_on_one_folder_is_told_to_wait(tmp_path):
+    with report_file(str(tmp_path)) as write:
+        write("1")
+        with pytest.raises(InputError, match="another batch writes to it"), report_file(str(tmp_path)):
+            pass
+    with report_file(str(tmp_path)) as write:
+        write(Record("bad\udcff.jpg", "bad.mp4").line())
+    assert json.loads((tmp_path / "report.jsonl").read_text(encoding="utf-8"))["photo"] == "bad\udcff.jpg"
+
+
+def test_a_report_on_a_full_disk_is_one_line(tmp_path):
+    (tmp_path / "report.part.jsonl").symlink_to("/dev/full")
+    with pytest.raises(InputError, match=r"report\.jsonl: the disk is full"), report_file(str(tmp_path)) as write:
+        write("1")
 
 
 def test_the_pace_is_that_of_what_was_made():

@@ -98,6 +98,16 @@ def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path):
     assert not (tmp_path / "new").exists()
 
 
+def test_a_user_without_a_home_folder_breaks_nothing(monkeypatch):
+    monkeypatch.delenv("TORCH_HOME", raising=False)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    found = list(doctor.weights())
+    assert all(finding.state != doctor.BROKEN for finding in found)
+    assert any("no home folder" in finding.text and "TORCH_HOME" in finding.advice for finding in found)
+    assert doctor._short(Path("/somewhere/photos")) == "/somewhere/photos"
+
+
 def test_the_home_folder_is_not_named(monkeypatch):
     monkeypatch.setenv("HOME", "/somewhere/jane")
     assert doctor._short(Path("/somewhere/jane/photos")) == "~/photos"

@@ -17,6 +17,14 @@ def test_texts_are_read_as_on_the_command_line():
 
 def test_an_empty_text_says_nothing():
     assert ClipOptions.of({"seconds": "", "motion": None, "alpha": ""}) == ClipOptions()
+    assert ClipOptions.of({"motion": ["", ""], "mask": [], "seconds": ["", None]}) == ClipOptions()
+
+
+def test_what_says_nothing_leaves_what_was_said_before():
+    said = ClipOptions.of(
+        {"motion": "sway", "not-point": "1,2", "fps": 9}, {"motion": [""], "not_point": "3,4", "fps": None}
+    )
+    assert (said.motion, said.not_point, said.fps) == (("sway",), ("3,4",), 9)
 
 
 @pytest.mark.parametrize(
