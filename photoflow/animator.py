@@ -62,8 +62,8 @@ class Animator:
             the subject and its moved copy.
         renderer: "splat", layers moved along the flow, or a generator: "gan", or "pyramid", that of Generative Image
             Dynamics.
-        interpolate: "none": every frame is rendered; "dis", "refined", "rife" or "amt": keyframes are, and that
-            makes the frames between them.
+        interpolate: "none": every frame is rendered; "dis", "refined", "rife" or "amt": only keyframes are, and the
+            method of that name makes the frames between them.
         weights: of those networks, by the names "raft", "gan", "pyramid", "refined", "rife" and "amt": a file, or a
             name that `photoflow weights list` shows. Without an entry those that come with photoflow are taken, where
             it has some.

@@ -179,7 +179,7 @@ def sets_up(command: Command) -> None:
     assert command.words[1] == "install", command
     extras = (ROOT / "pyproject.toml").read_text()
     for word in command.words[2:]:
-        named = re.fullmatch(r"\.\[([\w,-]+)\]", word)
+        named = re.fullmatch(r"(?:\.|photoflow)\[([\w,-]+)\]", word)
         for extra in named[1].split(",") if named else ():
             assert re.search(rf"^{extra} = \[", extras, re.MULTILINE), f"pyproject.toml has no extra {extra}"
 
