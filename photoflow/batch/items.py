@@ -128,10 +128,9 @@ class Items:
         """Yield each folder's path in the root, with / between its parts, and the names of its files, in order."""
         if is_url(root):
             files, top = file_system(root)
-            for path, folders, names in files.walk(top):
+            for path, _, names in files.walk(top):
                 inner = path[len(top) :].strip("/") if path.startswith(top) else path
                 if not any(part.startswith(".") for part in inner.split("/")):
-                    folders = dict(sorted(folders.items())) if isinstance(folders, dict) else sorted(folders)
                     yield inner, sorted(name for name in names if name)
             return
         for path, inner_folders, names in os.walk(root, onerror=_refuse_unreadable):
