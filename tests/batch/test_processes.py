@@ -67,6 +67,7 @@ def test_processes_end_with_the_process_that_started_them(number, tmp_path):
     """Killed, it cannot tell them; they see it by themselves."""
     marks = [tmp_path / "a", tmp_path / "b"]
     code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # heard, also in the background
         "from batch_works import slow; from photoflow.batch import Item, Processes\n"
         f"if __name__ == '__main__': list(Processes(slow, 2, 10**12).records("
         f"[Item(name, name) for name in {[str(mark) for mark in marks]}]))"

@@ -24,6 +24,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
+import fsspec
 import numpy as np
 import pytest
 import samples
@@ -58,11 +59,11 @@ SMALLER = {
 
 MISSING = {
     r"batch s3://": "s3fs",
-    r"--motion (face|'face )": "face",
+    r"photoflow portrait ": "stable-diffusion-xl",
+    r"--motion (face|'face )": "blazeface",
     r"--weights (raft=)?raft_small": "raft_small",
     r"--weights (rife=)?rife_v4.26": "rife_v4.26",
     r"weights get raft_small": "raft_small",
-    r"photoflow portrait ": "stable-diffusion-xl",
     r"portrait-data all": "face",
     r"train photomaker": "portrait-data",  # which found no face before
 }
@@ -88,6 +89,7 @@ def place(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setitem(sys.modules, "s3fs", None)
+    fsspec.register_implementation("s3", "s3fs.S3FileSystem", clobber=True)  # which another test may have loaded
     monkeypatch.setattr("photoflow.batch.Processes.records", in_this_process)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
