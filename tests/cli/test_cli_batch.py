@@ -44,7 +44,8 @@ def report(folder):
 
 def started(*arguments):
     # An interrupt is heard, also where the tests run in the background and ignore it.
-    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from photoflow.cli import main; main()"
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    code = f"{heard}; from photoflow.cli import main; main()"
     return subprocess.Popen(
         [sys.executable, "-c", code, "batch", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
