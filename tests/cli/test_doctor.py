@@ -71,7 +71,7 @@ def test_without_torch_it_says_what_to_type():
     code += "from photoflow.cli import doctor, main; doctor._version = lambda name: None if name == 'torch' else '99'\n"
     done = subprocess.run([sys.executable, "-c", code + "main()"], capture_output=True, text=True)
     assert done.returncode == 1 and done.stderr == ""
-    assert 'BROKEN torch: not installed -> pip install "torch>=2.10"' in done.stdout and "compilers" in done.stdout
+    assert 'BROKEN torch: not installed -> pip install "torch>=2.10"' in done.stdout and "compiler" in done.stdout
 
 
 def test_a_missing_or_an_old_library_of_an_extra_is_said(monkeypatch):
