@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -127,6 +128,30 @@ def animate(
         except InputError:  # a part of it is from a motion file, and no words say it
             line = "chosen; --save-motion FILE.json keeps it"
         console.print(line, markup=False, soft_wrap=True)
+
+
+def with_clip_options(without: Collection[str] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Return a decorator that gives a command the options of a clip as `animate` has them; `said_options` reads them.
+
+    Args:
+        without: those that it does not have.
+    """
+
+    def extended(function: Callable[..., Any]) -> Callable[..., Any]:
+        own = [parameter for parameter in _parameters(function).values() if parameter.kind is not parameter.VAR_KEYWORD]
+        known = _parameters(animate)
+        also = [known[field.name] for field in dataclasses.fields(ClipOptions) if field.name not in without]
+        function.__signature__ = inspect.Signature([*own, *also])  # type: ignore[attr-defined]
+        function.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *also)}
+        return function
+
+    return extended
+
+
+def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    hints = get_type_hints(function, include_extras=True)
+    parameters = inspect.signature(function).parameters.items()
+    return {name: parameter.replace(annotation=hints[name]) for name, parameter in parameters}
 
 
 def said_options(context: typer.Context, given: bool = False) -> dict[str, Any]:

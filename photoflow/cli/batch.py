@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import os
 import re
 import sys
@@ -12,12 +11,12 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from photoflow.cli.animate import animate, said_options
+from photoflow.cli.animate import said_options, with_clip_options
 from photoflow.cli.app import app, console
 from photoflow.errors import InputError
 from photoflow.options import ClipOptions
@@ -35,28 +34,8 @@ _MEMORY = re.compile(r"(\d+(?:\.\d+)?) *([KMGT]?)i?B?", re.IGNORECASE)
 _EVERY = 30.0  # seconds between two lines of progress where no person watches
 
 
-def _with_options_of(command: Callable[..., Any]) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Give a command the options of a clip that another one has, too; they are read from its context."""
-
-    def extended(function: Callable[..., Any]) -> Callable[..., Any]:
-        own = [parameter for parameter in _parameters(function).values() if parameter.kind is not parameter.VAR_KEYWORD]
-        known = _parameters(command)
-        also = [known[name] for name in ClipOptions.__dataclass_fields__]
-        function.__signature__ = inspect.Signature([*own, *also])  # type: ignore[attr-defined]
-        function.__annotations__ = {parameter.name: parameter.annotation for parameter in (*own, *also)}
-        return function
-
-    return extended
-
-
-def _parameters(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
-    hints = get_type_hints(function, include_extras=True)
-    parameters = inspect.signature(function).parameters.items()
-    return {name: parameter.replace(annotation=hints[name]) for name, parameter in parameters}
-
-
 @app.command()
-@_with_options_of(animate)
+@with_clip_options()
 def batch(
     context: typer.Context,
     inputs: Annotated[
