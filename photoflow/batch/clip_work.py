@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photoflow.batch.items import Item
-from photoflow.batch.record import Record, key_of
+from photoflow.batch.record import Record, check_ours, claim, key_of
 from photoflow.batch.storage import ResultFolder, is_url, local_file, state_of
 from photoflow.errors import InputError, is_out_of_memory
 from photoflow.options import ClipOptions
@@ -61,6 +61,7 @@ class ClipWork:
             })  # fmt: skip
             if kept := Record.kept_in(folder, item.output, key):
                 return kept
+            check_ours(folder, item.output)
             photo = stack.enter_context(local_file(item.photo))
             options = _fetched(options, stack)
             _check_kept(options, photo, folder.path(item.output))
@@ -113,6 +114,7 @@ def _write(options: ClipOptions, photo: Path, folder: ResultFolder, output: str)
         check_clip_output(path, options.alpha)
         settings = ClipOptions(**{name: getattr(options, name) for name in _SETTINGS})
         clip = options.clip(_animator(settings), photo, lambda line: None)
+        claim(folder, output)
         clip.save(path, quality=options.quality, alpha=options.alpha)
         size = path.stat().st_size
     return {

@@ -72,6 +72,27 @@ class Record:
         return cls(**said, made=found, kept=True)
 
 
+def check_ours(folder: ResultFolder, output: str) -> None:
+    """Check that a result replaces nothing but one that a batch made, or had begun to make.
+
+    Raises:
+        InputError: there is a file of somebody else under its name.
+    """
+    if folder.holds(output) and folder.read(_place(output)) is None:
+        raise InputError(f"cannot write {folder.path(output)}: what is there was made by no batch; expected another "
+                         "folder or name, or that file elsewhere")  # fmt: skip
+
+
+def claim(folder: ResultFolder, output: str) -> None:
+    """Write that a result is begun, so that whoever finds it without a record after a crash knows whose it is.
+
+    Raises:
+        InputError: it cannot be written, or there is a file of somebody else under its name.
+    """
+    check_ours(folder, output)
+    folder.write(_place(output), b"{}")
+
+
 def key_of(what: Mapping[str, Any]) -> str:
     """Return a digest of what a result is made from: options, and the states of the files."""
     text = json.dumps(what, sort_keys=True, default=str)

@@ -139,6 +139,14 @@ class ResultFolder:
             except FileNotFoundError:
                 return False
 
+    def holds(self, name: str) -> bool:
+        """Return whether anything is there under this name, a link that leads nowhere, too."""
+        if not is_url(self.root):
+            return os.path.lexists(self.path(name))
+        files, path = file_system(self.path(name))
+        with reaching(self.root):
+            return bool(files.exists(path))
+
     def read(self, name: str) -> bytes | None:
         """Return the bytes of a small result; None where there is none."""
         with suppress(FileNotFoundError):

@@ -131,13 +131,15 @@ def report_file(output: str) -> Iterator[Callable[[str], None]]:
         What takes a line.
 
     Raises:
-        InputError: it cannot be written, or another run writes to the folder.
+        InputError: it cannot be written, another run writes to the folder, or a file of somebody else has its name.
     """
+    from photoflow.batch.record import claim
     from photoflow.batch.storage import ResultFolder, is_url
     from photoflow.io.atomic import naming_errors
 
     folder = ResultFolder(output)
     with folder.alone(), folder.writing(REPORT) as target:
+        claim(folder, REPORT)
         part = target if is_url(output) else target.with_name(_PART)
 
         def write(line: str) -> None:
@@ -257,14 +259,17 @@ def check_folders(inputs: list[str], output: str) -> None:
     """Check that the clips do not go among the photos, where the next run would take them for some, and that they stay.
 
     Raises:
-        InputError: they would go there, end with the processes that make them, or their folder cannot be written to or
-            reached.
+        InputError: they would go there, end with the processes that make them, the report would replace the list, or
+            their folder cannot be written to or reached.
     """
     from photoflow.batch.storage import ResultFolder
 
     if output.startswith("memory://"):
         raise InputError(f"{output}: expected a folder or a store that outlasts the processes that write to it")
+    reports = [os.path.realpath(os.path.join(output, name)) for name in (REPORT, _PART)]
     for source in inputs:
-        if source.rstrip("/") == output.rstrip("/") or os.path.realpath(source) == os.path.realpath(output):
+        if os.path.realpath(source) == os.path.realpath(output):
             raise InputError(f"{output}: expected another folder for the clips than that of the photos")
-    ResultFolder(output).read(REPORT)  # a store that cannot be reached is said before any work
+        if os.path.realpath(source) in reports:
+            raise InputError(f"{source}: expected a list of another name; the report is written there")
+    ResultFolder(output).holds(REPORT)  # a store that cannot be reached is said before any work

@@ -131,3 +131,24 @@ def test_photos_and_clips_of_an_object_store(photo):
     assert not any(name.endswith(".part") for name in names)
     assert json.loads(record.line())["photo"] == "memory://in/a.png"
     files.store.clear()
+
+
+def test_a_clip_replaces_no_file_of_somebody_else(photo, tmp_path):
+    """Be it the photo of another row, or a film that was in the folder; what a killed batch left is its own."""
+    gif, film = photo.with_name("b.gif"), photo.with_name("a.mp4")
+    gif.write_bytes(b"a photo")
+    film.symlink_to("a film on a disk that is not there")
+    work = ClipWork(str(photo.parent), QUICK)
+    for output in ("b.gif", "a.mp4"):
+        error = str(work(Item(str(photo), output)).error)
+        assert error.startswith(f"cannot write {photo.parent / output}: what is there was made by no batch")
+    assert gif.read_bytes() == b"a photo" and film.is_symlink()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("photoflow.batch.record.Record.keep", lambda *_: None)  # killed after the rename
+        assert work(Item(str(photo), "c.gif")).error is None
+    record = work(Item(str(photo), "c.gif"))
+    assert record.error is None and not record.kept and work(Item(str(photo), "c.gif")).kept
+    (tmp_path / "bad.png").write_text("no photo")
+    assert work(Item(str(tmp_path / "bad.png"), "d.gif")).error
+    photo.with_name("d.gif").write_bytes(b"made by hand instead")
+    assert "made by no batch" in str(work(Item(str(photo), "d.gif")).error)

@@ -124,6 +124,7 @@ def test_one_bad_photo_does_not_stop_the_rest(tmp_path, monkeypatch, capsys):
         (["in", "-o", "out", "--size", "big"], "size: expected a number of pixels, WIDTHxHEIGHT or original"),
         (["in", "-o", "out", "--format", "html", "--renderer", "gan"], "html: expected the renderer splat"),
         (["in", "-o", "out", "--seconds", "0"], "seconds: expected a number above 0"),
+        (["out/report.jsonl", "-o", "out"], "out/report.jsonl: expected a list of another name"),
         (["in", "-o", "no/out"], "does not exist"),
         (["in", "-o", "memory://out"], "memory://out: expected a folder or a store that outlasts the processes"),
         (["in", "-o", "nobody://out"], "expected a URL that an installed package of fsspec reads"),
@@ -147,6 +148,13 @@ def test_a_second_run_on_one_folder_is_told_to_wait(tmp_path):
     with report_file(str(tmp_path)) as write:
         write(Record("bad\udcff.jpg", "bad.mp4").line())
     assert json.loads((tmp_path / "report.jsonl").read_text(encoding="utf-8"))["photo"] == "bad\udcff.jpg"
+
+
+def test_a_report_replaces_no_file_of_somebody_else(tmp_path):
+    (tmp_path / "report.jsonl").write_text("notes")
+    with pytest.raises(InputError, match=r"report\.jsonl: what is there was made by no batch"):
+        report_file(str(tmp_path)).__enter__()
+    assert (tmp_path / "report.jsonl").read_text() == "notes"
 
 
 def test_a_report_on_a_full_disk_is_one_line(tmp_path):
