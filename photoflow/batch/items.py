@@ -12,7 +12,7 @@ import os
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import PurePath, PurePosixPath
@@ -56,13 +56,16 @@ class Items:
             folder, as on the command line.
         suffix: of the results.
         without: a folder that is left out, that of the results.
+        check: gets the name of every option in a list, and raises InputError where there is none of it.
 
     Raises:
-        InputError: when they are iterated: something is not there, or a list cannot be read.
+        InputError: when they are iterated: something is not there, or a list cannot be read or has an unknown option.
     """
 
-    def __init__(self, inputs: Sequence[str], suffix: str, without: str = "") -> None:
-        self._inputs, self._suffix = list(inputs), suffix
+    def __init__(
+        self, inputs: Sequence[str], suffix: str, without: str = "", check: Callable[[str], object] = lambda name: None
+    ) -> None:
+        self._inputs, self._suffix, self._check = list(inputs), suffix, check
         self._without = without if is_url(without) or not without else os.path.realpath(without)
 
     def __iter__(self) -> Iterator[Item]:
@@ -194,6 +197,8 @@ class Items:
             raise InputError(f"{place}: expected 'output', a name, got {shown(output)}")
         try:
             name = check_output_name(output or _flat(photo) + self._suffix)
+            for option in options:
+                self._check(option)
         except InputError as error:
             raise InputError(f"{place}: {error}") from error
         return Item(photo, name if PurePosixPath(name).suffix else name + self._suffix, options, place)

@@ -84,7 +84,7 @@ def batch(
     options = ClipOptions.of(read_recipe(recipe) if recipe else {}, said_options(context, given=True))
     check_options(options, form)
     check_folders(inputs, output)
-    items = Items(inputs, f".{form}", without=output)
+    items = Items(inputs, f".{form}", without=output, check=ClipOptions.named)
     count = items.count()
     work, most = ClipWork(output, dataclasses.asdict(options)), None if memory is None else parse_memory(memory)
     pool: Processes | RayCluster

@@ -84,12 +84,22 @@ class ClipOptions:
         kinds = {field.name: str(field.type) for field in dataclasses.fields(cls)}
         said = {}
         for name, value in (pair for source in sources for pair in source.items()):
-            field = name.replace("-", "_")
-            if field not in kinds:
-                raise InputError(f"{shown(name)}: expected an option of photoflow animate: {', '.join(kinds)}")
+            field = cls.named(name)
             if not _says_nothing(value):
                 said[field] = _value(name, kinds[field], value)
         return cls(**said)
+
+    @classmethod
+    def named(cls, name: str) -> str:
+        """Return the field of an option that a recipe or a list names, with dashes or underscores.
+
+        Raises:
+            InputError: there is no such option.
+        """
+        known = cls.__dataclass_fields__
+        if (field := name.replace("-", "_")) not in known:
+            raise InputError(f"{shown(name)}: expected an option of photoflow animate: {', '.join(known)}")
+        return field
 
     def motions(self) -> Motion:
         """Return what is said to move.

@@ -124,6 +124,8 @@ def test_one_bad_photo_does_not_stop_the_rest(tmp_path, monkeypatch, capsys):
         (["in", "-o", "out", "--size", "big"], "size: expected a number of pixels, WIDTHxHEIGHT or original"),
         (["in", "-o", "out", "--format", "html", "--renderer", "gan"], "html: expected the renderer splat"),
         (["in", "-o", "out", "--seconds", "0"], "seconds: expected a number above 0"),
+        (["list.csv", "-o", "out"], "list.csv, line 3: 'motoin': expected an option of photoflow animate"),
+        (["list.jsonl", "-o", "out"], "list.jsonl, line 2: 'second': expected an option of photoflow animate"),
         (["out/report.jsonl", "-o", "out"], "out/report.jsonl: expected a list of another name"),
         (["in", "-o", "no/out"], "does not exist"),
         (["in", "-o", "memory://out"], "memory://out: expected a folder or a store that outlasts the processes"),
@@ -135,6 +137,8 @@ def test_bad_input_gets_one_line_before_any_work(tmp_path, monkeypatch, capsys, 
     pictures(Path("in"), 1)
     Path("bad.toml").write_text("motion = sway")
     Path("odd.toml").write_text("second = 3")
+    Path("list.csv").write_text("photo,all-subjects,motoin\na.png,,\nb.png,,sway\n")
+    Path("list.jsonl").write_text('{"photo": "a.png", "seconds": 2}\n{"photo": "b.png", "second": 2}\n')
     code, printed = run(monkeypatch, capsys, "batch", *words)
     assert code == 2 and said in printed and printed.count("\n") == 1
     assert not Path("out/report.jsonl").exists()
