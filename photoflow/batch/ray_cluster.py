@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from itertools import islice
 from typing import Any
+
+import psutil
 
 from photoflow.batch.items import Item
 from photoflow.batch.processes import Processes, Work, usual_memory
@@ -17,6 +20,8 @@ from photoflow.batch.record import Record
 from photoflow.errors import InputError
 
 _MOST = 64  # items of a task: handing out a task takes about a millisecond, whatever is in it
+_PATIENCE = 30.0  # seconds without any worker before it is said
+_ANSWER = 10.0  # seconds that the cluster's server has to answer
 _SHARES = 20  # tasks for each worker, at least, so that the last one is not waited for long
 _LOST = "^(A worker died|Raylet is terminated|Task _Worker.do failed)"  # of Ray's messages; what was lost is done again
 
@@ -37,7 +42,7 @@ class RayCluster:
         jobs: workers at once, each with a core; None: as many as the cluster has room for.
         memory: bytes that each worker may have, which Ray keeps for it; None: three quarters of what is free there.
         gpus: of a GPU, the share that each worker has.
-        report: receives a line where a worker's process died or was ended.
+        report: receives a line where a worker's process died or was ended, or no worker has begun.
 
     Raises:
         InputError: Ray is not installed, or the share is none.
@@ -61,11 +66,14 @@ class RayCluster:
             items: they are asked for one by one, as workers become free.
 
         Raises:
-            InputError: Ray cannot go on.
+            InputError: Ray cannot be reached or cannot go on, or a cluster that was begun here, and so never grows, is
+                too small for a worker.
         """
         with _connected():
             import ray
 
+            if not self._fits() and _is_begun_here():
+                raise InputError(f"ray: {self._needs()}")
             jobs = self._jobs or self._room()
             tasks = _tasks(items, max(1, min(_MOST, self._count // (_SHARES * jobs))))
             workers = self._workers(jobs)
@@ -73,6 +81,8 @@ class RayCluster:
             asked = {worker.do.remote([]): worker for worker in workers}
             empty = set(asked)
             try:
+                if not ray.wait([*asked], timeout=_PATIENCE)[0]:
+                    self._report(f"ray: no worker has begun in {_PATIENCE:g} s, they are waited for; {self._needs()}")
                 while asked:
                     answer = ray.wait([*asked])[0][0]
                     worker = asked.pop(answer)
@@ -86,7 +96,7 @@ class RayCluster:
                         self._report(line)
                     yield from records
             except ray.exceptions.RayError as error:
-                raise InputError(f"ray: {str(error).strip().splitlines()[-1]}") from error
+                raise InputError(f"ray: {_last_line(error)}") from error
             finally:
                 for worker in workers:
                     ray.kill(worker)
@@ -101,13 +111,27 @@ class RayCluster:
         )  # fmt: skip
         return [worker.remote(self._work, self._memory, os.getcwd()) for _ in range(jobs)]
 
+    def _shares(self) -> dict[str, float]:
+        """Return what each worker has, by the names that Ray has for it."""
+        shares = {"CPU": 1.0, "GPU": self._gpus, "memory": float(self._memory or 0)}
+        return {name: share for name, share in shares.items() if share}
+
     def _room(self) -> int:
         """Return how many workers the cluster has room for, as it is now."""
         import ray
 
         there = ray.cluster_resources()
-        asked = {"CPU": 1.0, "GPU": self._gpus, "memory": float(self._memory or 0)}
-        return max(1, min(int(there.get(name, 0) / share) for name, share in asked.items() if share))
+        return max(1, min(int(there.get(name, 0) / share) for name, share in self._shares().items()))
+
+    def _fits(self) -> bool:
+        """Return whether a machine of the cluster, as it is now, is large enough for a worker."""
+        return any(all(there.get(name, 0) >= share for name, share in self._shares().items()) for there in _machines())
+
+    def _needs(self) -> str:
+        """Say what a worker needs, and what machines have."""
+        shares, machines = self._shares(), _machines()
+        most = {name: max((there.get(name, 0.0) for there in machines), default=0.0) for name in shares}
+        return f"a worker needs {_said(shares)}; a machine of the cluster has at most {_said(most)}"
 
 
 class _Worker:
@@ -138,9 +162,52 @@ def _tasks(items: Iterable[Item], most: int) -> Iterator[list[Item]]:
         yield task
 
 
+def _last_line(error: BaseException) -> str:
+    """Return the end of what Ray says, where the reason is."""
+    return (str(error.__cause__ or error).strip() or type(error).__name__).splitlines()[-1]
+
+
+def _machines() -> list[dict[str, float]]:
+    """Return what each machine of the cluster has, used or not."""
+    import ray
+
+    return [node["Resources"] for node in ray.nodes() if node["Alive"]]
+
+
+def _said(resources: Mapping[str, float]) -> str:
+    """Return shares of a machine in words."""
+    return ", ".join(
+        f"{much / 1e9:.3g} GB" if name == "memory" else f"{much:g} {name}" for name, much in resources.items()
+    )
+
+
+def _is_begun_here() -> bool:
+    """Return whether this process has begun the cluster, whose server is then its child."""
+    return any(child.name().startswith("gcs_server") for child in psutil.Process().children())
+
+
+def _check_reachable(address: str) -> None:
+    """Check that somebody listens at an address of Ray; its own patience is several minutes.
+
+    Raises:
+        InputError: nobody does.
+    """
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if not port.isdecimal():  # "auto", "local", or what Ray alone knows how to read
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER).close()
+    except (OSError, OverflowError, ValueError) as error:
+        raise InputError(f"ray: RAY_ADDRESS: nobody answers at {address}: {error}") from error
+
+
 @contextmanager
 def _connected() -> Iterator[None]:
-    """Connect to the cluster, and leave it as it was."""
+    """Connect to the cluster, and leave it as it was.
+
+    Raises:
+        InputError: it cannot be reached.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent unasked
     os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", _LOST)
     import ray
@@ -148,7 +215,11 @@ def _connected() -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+    _check_reachable(os.environ.get("RAY_ADDRESS", ""))
+    try:
+        ray.init(include_dashboard=False, logging_level=logging.ERROR, log_to_driver=False)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InputError(f"ray: {_last_line(error)}") from error
     try:
         yield
     finally:

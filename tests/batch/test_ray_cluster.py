@@ -167,3 +167,38 @@ def test_what_the_command_line_refuses(
 def test_a_share_of_gpus_is_one() -> None:
     with pytest.raises(InputError, match=r"gpus: expected a share from 0 to 1 or a whole number, got 1\.5"):
         RayCluster(echo, 1, gpus=1.5)
+
+
+def test_workers_that_no_machine_has_room_for_are_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster that was begun here never grows; another one may."""
+    small = RayCluster(echo, 1, gpus=2, memory=10**15)
+    needs = r"a worker needs 1 CPU, 2 GPU, 1e\+06 GB; a machine of the cluster has at most 2 CPU, 1 GPU, .* GB$"
+    with pytest.raises(InputError, match=f"^ray: {needs}"):
+        next(small.records(Many(1)))
+
+    def stop(line: str) -> None:
+        raise KeyboardInterrupt(line)
+
+    monkeypatch.setattr("photoflow.batch.ray_cluster._is_begun_here", lambda: False)
+    monkeypatch.setattr("photoflow.batch.ray_cluster._PATIENCE", 0.2)
+    small = RayCluster(echo, 1, gpus=2, memory=10**15, report=stop)
+    with pytest.raises(KeyboardInterrupt, match=rf"^ray: no worker has begun in 0.2 s, they are waited for; {needs}"):
+        next(small.records(Many(1)))
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:1", "ray: RAY_ADDRESS: nobody answers at 127.0.0.1:1: "),
+        ("ray://[::1]:1", "ray: RAY_ADDRESS: nobody answers at ray://[::1]:1: "),
+        ("nonsense", "ray: Invalid address format: nonsense"),
+    ],
+)
+def test_a_cluster_that_cannot_be_reached_is_one_line_at_once(
+    address: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    with pytest.raises(InputError) as error:
+        next(RayCluster(echo, 1).records(Many(1)))
+    assert str(error.value).startswith(message)
