@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -112,6 +113,7 @@ def check_output_name(name: str) -> str:
         InputError: it leads out of the folder, or to the records.
     """
     parts = name.replace("\\", "/").split("/")
-    if name.startswith("/") or any(part in ("", ".", "..") for part in parts) or parts[0] == RECORDS or ":" in parts[0]:
+    drive = os.name == "nt" and ":" in name
+    if drive or any(part in ("", ".", "..") for part in parts) or parts[0] == RECORDS:
         raise InputError(f"output: expected a name within the folder of the results, got {name!r}")
     return "/".join(parts)

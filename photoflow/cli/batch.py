@@ -114,9 +114,9 @@ def run(items: Items, count: int, output: str, records: Callable[[Items], Genera
             kept += record.kept
             failed += record.error is not None
             if record.error:
-                named = record.error.startswith(record.photo)
-                # Escaped, whatever characters its name has.
-                say(str(InputError(record.error if named else f"{record.photo}: {record.error}")))
+                photo = str(InputError(record.photo))  # escaped, whatever characters its name has
+                named = record.error.startswith(photo)
+                say(str(InputError(record.error if named else f"{photo}: {record.error}")))
             advance(record)
     parts = [f"{made} made", f"{kept} there already" if kept else "", f"{failed} failed" if failed else ""]
     say(f"{count} photo{'s' * (count != 1)}: {', '.join(filter(None, parts))}; {REPORT} in {output} has all")

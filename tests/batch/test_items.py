@@ -1,6 +1,7 @@
 """Items from folders, patterns, lists and URLs."""
 
 import json
+import os
 
 import fsspec
 import pytest
@@ -64,6 +65,13 @@ def test_a_folder_that_cannot_be_read_is_said(photos, monkeypatch):
 def test_a_name_that_no_file_can_have_stops_no_counting(photos):
     (photos / "list.jsonl").write_text('{"photo": "in/\\ud800.jpg"}\n{"photo": "in/b.jpg"}\n')
     assert Items([str(photos / "list.jsonl")], ".mp4").count() == 2
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a colon stands behind a drive there")
+def test_names_have_colons(tmp_path):
+    """Those of photos by the hour of the day, and of servers with a port."""
+    (tmp_path / "l.jsonl").write_text('{"photo": "12:30.png"}\n{"photo": "http://server:9000/a.png"}\n')
+    assert [output for _, output in found(str(tmp_path / "l.jsonl"))] == ["12:30.mp4", "server:9000/a.mp4"]
 
 
 def test_a_spreadsheets_empty_rows_are_passed_over(photos):

@@ -98,11 +98,13 @@ def test_an_interrupt_finishes_nothing_half(tmp_path):
 def test_one_bad_photo_does_not_stop_the_rest(tmp_path, monkeypatch, capsys):
     photos = pictures(tmp_path / "in", 2)
     (photos / "bad.jpg").write_text("no photo")
+    (photos / "red\033[31m.jpg").write_text("no photo")
     recipe = tmp_path / "recipe.toml"
     recipe.write_text('motion = ["drift direction=0 speed=0.02"]\nseconds = 1\nfps = 10\n')
     words = [photos, "-o", tmp_path / "out", "--recipe", recipe, "--seconds", "0.2", "--jobs", "1", "--memory", "8GB"]
     code, said = run(monkeypatch, capsys, "batch", *words)
-    assert code == 1 and "bad.jpg is not a JPEG" in said and "3 photos: 2 made, 1 failed; report.jsonl" in said
+    assert code == 1 and "bad.jpg is not a JPEG" in said and "4 photos: 2 made, 2 failed; report.jsonl" in said
+    assert said.count(r"red\x1b[31m.jpg") == 1 and "\033" not in said
     found = report(tmp_path / "out")
     assert found[str(photos / "p01.png")]["frames"] == 2 and found[str(photos / "bad.jpg")]["error"]
 
