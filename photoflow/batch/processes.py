@@ -18,6 +18,7 @@ import psutil
 
 from photoflow.batch.items import Item
 from photoflow.batch.record import Record
+from photoflow.errors import InputError
 
 Work = Callable[[Item], Record]
 
@@ -57,6 +58,9 @@ class Processes:
 
         Args:
             items: they are asked for one by one, as processes become free.
+
+        Raises:
+            InputError: the system starts no more processes.
         """
         coming = iter(items)
         try:
@@ -94,7 +98,11 @@ class Processes:
             self._new().give(self._alone.popleft())
 
     def _new(self) -> _Worker:
-        worker = _Worker(self._work, max(1, self._cores // self._jobs))
+        try:
+            worker = _Worker(self._work, max(1, self._cores // self._jobs))
+        except OSError as error:
+            raise InputError(f"jobs: no process starts beside {len(self._workers)} others: {error.strerror}; "
+                             "expected fewer jobs") from error  # fmt: skip
         self._workers.append(worker)
         return worker
 

@@ -1,5 +1,6 @@
 """Processes that share items: each is done once, whatever becomes of a process."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import psutil
 import pytest
 from batch_works import DiesAt, TakesMemory, echo
 
+from photoflow import InputError
 from photoflow.batch import Item, Processes, Record
 
 GB = 10**9
@@ -81,6 +83,15 @@ def test_processes_end_with_the_process_that_started_them(number, tmp_path):
     run.send_signal(number)
     run.wait(20)
     wait_for(lambda: not any(psutil.pid_exists(worker) for worker in workers))
+
+
+def test_more_processes_than_the_system_starts_are_one_line(monkeypatch):
+    def full(*_):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("multiprocessing.context.SpawnProcess.start", full)
+    with pytest.raises(InputError, match="jobs: no process starts beside 0 others: Too many open files"):
+        next(Processes(echo, 2, 100 * GB).records(items(2)))
 
 
 def test_a_worker_sees_few_threads():
