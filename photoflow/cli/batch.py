@@ -119,7 +119,8 @@ def run(items: Items, count: int, output: str, records: Callable[[Items], Genera
                 say(str(InputError(record.error if named else f"{photo}: {record.error}")))
             advance(record)
     parts = [f"{made} made", f"{kept} there already" if kept else "", f"{failed} failed" if failed else ""]
-    say(f"{count} photo{'s' * (count != 1)}: {', '.join(filter(None, parts))}; {REPORT} in {output} has all")
+    done = made + kept + failed  # of a folder that changed meanwhile these are not as many as were counted
+    say(f"{done} photo{'s' * (done != 1)}: {', '.join(filter(None, parts))}; {REPORT} in {output} has all")
     return failed
 
 

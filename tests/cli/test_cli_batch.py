@@ -15,6 +15,7 @@ from command import run
 
 from photoflow.batch import Record
 from photoflow.cli.batch import pace_of, parse_memory, report_file
+from photoflow.cli.batch import run as do
 from photoflow.errors import InputError
 
 WORDS = ["--motion", "drift direction=0 speed=0.02", "--seconds", "0.3", "--fps", "10", "--offline"]
@@ -167,6 +168,12 @@ def test_a_report_on_a_full_disk_is_one_line(tmp_path):
     (tmp_path / "report.part.jsonl").symlink_to("/dev/full")
     with pytest.raises(InputError, match=r"report\.jsonl: the disk is full"), report_file(str(tmp_path)) as write:
         write("1")
+
+
+def test_the_end_says_how_many_were_done_not_how_many_were_counted(tmp_path, capsys):
+    records = [Record("a.jpg", "a.mp4"), Record("b.jpg", "b.mp4", kept=True), Record("c.jpg", "c.mp4", "no")]
+    assert do([], 1, str(tmp_path), lambda items: (record for record in records)) == 1
+    assert "3 photos: 1 made, 1 there already, 1 failed" in capsys.readouterr().err
 
 
 def test_the_pace_is_that_of_what_was_made():
