@@ -134,12 +134,13 @@ def report_file(output: str) -> Iterator[Callable[[str], None]]:
     Raises:
         InputError: it cannot be written, another run writes to the folder, or a file of somebody else has its name.
     """
-    from photoflow.batch.record import claim
+    from photoflow.batch.record import check_ours, claim
     from photoflow.batch.storage import ResultFolder, is_url
     from photoflow.io.atomic import naming_errors
 
     folder = ResultFolder(output)
     with folder.alone(), folder.writing(REPORT) as target:
+        check_ours(folder, REPORT)
         claim(folder, REPORT)
         part = target if is_url(output) else target.with_name(_PART)
 
