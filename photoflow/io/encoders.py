@@ -26,6 +26,8 @@ Frame = NDArray[np.uint8]
 _BT709, _LIMITED = 1, 1  # ITU-T H.273 code points, the same for matrix, primaries and transfer
 _NVENC = "h264_nvenc"
 _AT_ONCE = {"movflags": "+faststart"}  # plays while it loads
+_NOT_RANDOM = {"fflags": "+bitexact"}  # a track's number, which is random otherwise
+_AVX512F = 13  # OpenCV's CPU_AVX_512F, which its Python module does not name
 _LARGE = 8_000_000  # pixels; from here on the default look-ahead of x264 costs 0.6 GB and more
 
 
@@ -162,11 +164,16 @@ def mp4(path: Path, settings: Settings) -> Encoder:
     if settings.gpu and has_nvenc():
         with suppress(av.FFmpegError):  # too large a frame, for instance, or as many encoders as it has are in use
             return _Yuv420(path, "mp4", _NVENC, settings, nvenc_options(settings.quality), 1, _AT_ONCE)
-    options = {"preset": "veryfast", "crf": f"{40 - settings.quality / 4:g}", "x264-params": "chromaloc=1"}
+    options = {"preset": "veryfast", "crf": f"{40 - settings.quality / 4:g}"}
+    own = ["chromaloc=1"]
+    if cv2.checkHardwareSupport(_AVX512F):
+        own.append("asm=AVX2")  # its AVX-512 code reads memory that nobody wrote: files differ from run to run
     threads = _threads()
     if settings.width * settings.height >= _LARGE:  # from 1.7 GB down to 0.7 GB at 24 megapixels
-        options |= {"rc-lookahead": "2", "bf": "0", "x264-params": "chromaloc=1:sync-lookahead=0"}
+        options |= {"rc-lookahead": "2", "bf": "0"}
+        own.append("sync-lookahead=0")
         threads = min(threads, 2)
+    options["x264-params"] = ":".join(own)
     return _Yuv420(path, "mp4", "libx264", settings, options, threads, _AT_ONCE)
 
 
@@ -198,7 +205,7 @@ def webm(path: Path, settings: Settings) -> Encoder:
                "deadline": "realtime", "cpu-used": "5", "lag-in-frames": "0"}  # fmt: skip
     if settings.alpha:
         options["auto-alt-ref"] = "0"  # the encoder does not allow both
-    encoder = _Yuv420(path, "webm", "libvpx-vp9", settings, options, _threads(), {})
+    encoder = _Yuv420(path, "webm", "libvpx-vp9", settings, options, _threads(), _NOT_RANDOM)
     if settings.source_type:
         encoder.add_tag(origin.WEBM_TAG, origin.VOCABULARY + settings.source_type)
     return encoder

@@ -174,7 +174,10 @@ class Hand:
 
     @property
     def state(self):
-        return httpx.get(self.work, timeout=60).raise_for_status().json()
+        """Return the work as the server has it, once the page has heard of it too."""
+        state = httpx.get(self.work, timeout=60).raise_for_status().json()
+        self.until("return !document.querySelector('.busy')")
+        return state
 
     def motions(self, kind):
         """Return the motions of a kind that there are, of all layers."""
@@ -279,6 +282,11 @@ def test_a_pull_is_seen_and_kept_and_undone(hand, cat):
     hand.until(lambda: not hand.motions("poke"))
     if not hand.phone:
         hand.chord(Keys.CONTROL, Keys.SHIFT, "z")
+        assert hand.said("poke") == poke
+        before = hand.state["revision"]
+        hand.chord(Keys.CONTROL, "z")  # without waiting for an answer
+        hand.chord(Keys.CONTROL, Keys.SHIFT, "z")
+        hand.until(lambda: hand.state["revision"] == before + 2)
         assert hand.said("poke") == poke
     assert hand.complaints() == []
 

@@ -47,7 +47,8 @@ export class Keys {
       const key = event.key.toLowerCase();
       if ((key !== "z" && key !== "y") || writes(event.target)) return;
       const what = event.shiftKey || key === "y" ? "redo" : "undo";
-      if (this.state.work[what]) this.state.edit({ edit: what });
+      const { work, busy } = this.state;
+      if (work[what] || busy) this.state.edit({ edit: what }); // an answer on its way may bring something
       return event.preventDefault();
     }
     if (event.altKey || uses(event.target, event.key)) return;
