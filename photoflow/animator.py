@@ -211,10 +211,7 @@ class Animator:
         self._check_cameras(cameras_of(parts)[0])  # before anything is looked for
         count = frame_count(seconds, fps)
         rate = keyframe_rate(keyframe_fps, fps, self._chosen["interpolate"])
-        if self._device.startswith("cuda"):
-            self._settled_device()  # nothing is looked for on a device that is not there
-        for value in self._chosen.values():
-            self._network(value)  # nor is anything looked for where a network cannot be had
+        self._load_networks()
         progress, layers = Progress(report, cancel), said_layers(layers, mask, box, points)
         if isinstance(photo, Stage) or is_stage_file(photo):
             stage = self._opened(photo, size, layers, behind)
@@ -305,6 +302,13 @@ class Animator:
     def _check_cameras(self, cameras: Sequence[Any]) -> None:
         if cameras and self._chosen["renderer"] != "splat":
             raise InputError(f"camera: expected renderer splat with it, got {self._chosen['renderer']}")
+
+    def _load_networks(self) -> None:
+        """Load the networks that are chosen; nothing is looked for where one, or the device, cannot be had."""
+        if self._device.startswith("cuda"):
+            self._settled_device()
+        for kind in self._chosen.values():
+            self._network(kind)
 
     def _network(self, kind: str) -> Any:
         """Return the network of a kind, loaded when it is first asked for; None for a kind without one."""
