@@ -234,9 +234,8 @@ def check_options(options: ClipOptions, form: str) -> None:
     Raises:
         InputError: there is one.
     """
-    from photoflow.animator import frame_count
     from photoflow.batch.storage import is_url
-    from photoflow.clip import check_clip_output
+    from photoflow.clip import check_clip_output, frame_count
     from photoflow.device import settled_device
 
     frame_count(options.seconds, options.fps)
