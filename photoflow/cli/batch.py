@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -203,10 +202,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read, or it is no TOML.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    import tomllib
+
     from photoflow.io.reading import read_bytes
 
     data = read_bytes(path, "a recipe")

@@ -229,7 +229,7 @@ class Stage:
         )
         if not (prompts.add or prompts.remove):
             raise InputError(f"layer {old.name!r}: expected points or strokes to add or to remove, got none")
-        found = self.segmenter.refine(self.photo, old.mask / np.float32(255), prompts.add, prompts.remove)
+        found = self.segmenter.refine(self.photo, np.divide(old.mask, np.float32(255)), prompts.add, prompts.remove)
         self.replace(old, old.changed(mask=as_levels(found), source=f"{old.source}, corrected by hand", given=True))
         return self
 
