@@ -30,7 +30,7 @@ from cxx_compiler import compiler_problem, host_flags, wanted_compiler
 from sanitizers import compile_flags, link_flags, wanted_sanitizers
 
 STABLE_ABI = ["-DTORCH_TARGET_VERSION=0x020a000000000000"]  # the stable ABI of torch 2.10
-PYTHON_310 = "0x030A0000"
+PYTHON_311 = "0x030B0000"
 
 
 def sources(folder: str, suffix: str) -> list[str]:
@@ -86,7 +86,7 @@ modules = [
     cpp_extension.CppExtension(
         "photoflow._C",
         ["csrc/registration.cpp", "csrc/module.cpp", *sources("cpu", ".cpp")],
-        define_macros=[("Py_LIMITED_API", PYTHON_310), *facts],
+        define_macros=[("Py_LIMITED_API", PYTHON_311), *facts],
         extra_compile_args={"cxx": [*STABLE_ABI, *optimise, *warnings, *compile_flags(sanitizers)]},
         extra_link_args=link_flags(sanitizers),
         depends=[*sources("common", ".h"), *sources("cpu", ".h")],
@@ -118,7 +118,7 @@ class Build(cpp_extension.BuildExtension):  # type: ignore[misc]
         print(f"photoflow: built the {built}", flush=True)
 
 
-options = {"bdist_wheel": {"py_limited_api": "cp310"}}
+options = {"bdist_wheel": {"py_limited_api": "cp311"}}
 if suffix := os.environ.get("PHOTOFLOW_VERSION_SUFFIX"):
     options["egg_info"] = {"tag_build": suffix}
 if sanitizers:

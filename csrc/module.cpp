@@ -1,5 +1,5 @@
 // The Python face of the compiled library: importing photoflow._C registers the operators (through their static
-// initialisers), and `build()` tells how it was built. Python's limited API: one file for every Python from 3.10 on.
+// initialisers), and `build()` tells how it was built. Python's limited API: one file for every Python from 3.11 on.
 #include <Python.h>
 
 #include "cpu/simd.h"

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import functools
-import reprlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from photoflow.arrays import Array
-from photoflow.clip import Clip
+from photoflow.clip import Clip, frame_count, keyframe_rate
 from photoflow.deprecated import old_names
 from photoflow.device import check_device, settled_device, torch_loading
 from photoflow.errors import InputError
 from photoflow.io import read_photo
 from photoflow.io.origin import COMPOSITE
-from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.models.networks import KINDS, load_network
 from photoflow.motion import Motion
 from photoflow.motion.motion import total
@@ -31,6 +28,7 @@ from photoflow.stage.judgement import aimed, chooses, needs_regions, resolved
 from photoflow.stage.plan import assign, cameras_of, completed, parts_of
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.renderer import Staging
+from photoflow.stage.said import check_said, only_holds, said_layers
 from photoflow.stage.working_size import Size, over_white
 
 OPTIONS = {
@@ -38,10 +36,6 @@ OPTIONS = {
     "interpolate": ("none", "dis", "refined", "rife", "amt"),
 }  # fmt: skip
 
-
-SAID = frozenset(
-    ("mask", "box", "points", "not_points", "strokes", "not_strokes", "kind", "region", "free", "pinned")
-)  # of a layer
 
 if TYPE_CHECKING:
     from photoflow.motion import Camera
@@ -217,19 +211,10 @@ class Animator:
         self._check_cameras(cameras_of(parts)[0])  # before anything is looked for
         count = frame_count(seconds, fps)
         rate = keyframe_rate(keyframe_fps, fps, self._chosen["interpolate"])
-        if self._device.startswith("cuda"):
-            self._settled_device()  # nothing is looked for on a device that is not there
-        for value in self._chosen.values():
-            self._network(value)  # nor is anything looked for where a network cannot be had
+        self._load_networks()
         progress, layers = Progress(report, cancel), said_layers(layers, mask, box, points)
         if isinstance(photo, Stage) or is_stage_file(photo):
-            if size is not None or layers is not None:
-                raise InputError(
-                    "stage: it has its size and layers; expected neither size, layers, mask, box nor points"
-                )
-            stage = photo.snapshot() if isinstance(photo, Stage) else Stage.load(photo, self.segmenter)
-            if behind is not None:
-                stage.know_clip(behind)
+            stage = self._opened(photo, size, layers, behind)
         else:
             stage = self._prepared(photo, size, layers, behind, progress, _flows_all_over(parts))
         if any(needs_regions(target, part, stage) for target, part in parts):
@@ -254,21 +239,32 @@ class Animator:
             lambda: self._network(self._chosen["blueprint"]), progress, draft,
         )  # fmt: skip
         renderer, moving = staging.renderer(plans, cameras)
-        played: Callable[[], Renderer] | None = functools.partial(_played, renderer, staging, plans, cameras)
-        if generator := self._network(self._chosen["renderer"]):
-            played = None
-            times = [number / fps for number in range(count)]
-            renderer = self._generated(renderer, stage.photo, moving, generator, times)
-        if interpolator := self._network(self._chosen["interpolate"]):
-            from photoflow.render.interpolated import InterpolatedRenderer
-
-            played = None
-            renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
+        drawn = self._drawn_by_networks(renderer, stage.photo, moving, count, fps, rate)
+        played = functools.partial(_played, renderer, staging, plans, cameras) if drawn is renderer else None
         moves = total([one if name is None else one.on(name) for name, one in parts])
         source_type = stage.source_type
         if source_type is not None and (behind is not None or stage.plate is not None):
             source_type = COMPOSITE
-        return Clip(renderer, stage.photo, moving, fps, count, moves, loop, played, source_type)
+        return Clip(drawn, stage.photo, moving, fps, count, moves, loop, played, source_type)
+
+    def _opened(
+        self,
+        stage: Any,
+        size: Size,
+        layers: Mapping[str, Mapping[str, Any]] | None,
+        behind: str | Path | None,
+    ) -> Stage:
+        """Return a stage as it is now, or the one in a file.
+
+        Raises:
+            InputError: it cannot be read, or something is said that it has already.
+        """
+        if size is not None or layers is not None:
+            raise InputError("stage: it has its size and layers; expected neither size, layers, mask, box nor points")
+        opened = stage.snapshot() if isinstance(stage, Stage) else Stage.load(stage, self.segmenter)
+        if behind is not None:
+            opened.know_clip(behind)
+        return opened
 
     def _prepared(
         self,
@@ -284,15 +280,13 @@ class Animator:
         stage = Stage.of(over_white(picture), size, self.segmenter, source_type=picture.source_type)
         if behind is not None:
             stage.know_clip(behind)
-        if (layers is None or _only_holds(layers)) and (cut := transparency(picture)) is not None:
+        if (layers is None or only_holds(layers)) and (cut := transparency(picture)) is not None:
             holds = layers or {}
             layers = {**holds, "subject-1": {"mask": cut, **holds.get("subject-1", {})}}
         progress.check()
-        if layers is not None and not _only_holds(layers):
+        if layers is not None and not only_holds(layers):
             for name, said in layers.items():
-                if not isinstance(said, Mapping) or not said.keys() <= SAID:
-                    known = ", ".join(sorted(SAID))
-                    raise InputError(f"layer {name!r}: expected a dictionary with {known}; got {reprlib.repr(said)}")
+                check_said(name, said)
                 with torch_loading():
                     stage.add(name, **said)
                 progress.done(f"{name}: {stage.layers[-1].source}" if len(layers) > 1 else f"subject: {stage.note}")
@@ -309,6 +303,13 @@ class Animator:
         if cameras and self._chosen["renderer"] != "splat":
             raise InputError(f"camera: expected renderer splat with it, got {self._chosen['renderer']}")
 
+    def _load_networks(self) -> None:
+        """Load the networks that are chosen; nothing is looked for where one, or the device, cannot be had."""
+        if self._device.startswith("cuda"):
+            self._settled_device()
+        for kind in self._chosen.values():
+            self._network(kind)
+
     def _network(self, kind: str) -> Any:
         """Return the network of a kind, loaded when it is first asked for; None for a kind without one."""
         if kind == "dis":
@@ -319,6 +320,20 @@ class Animator:
             device = self._settled_device()
             self._networks[kind] = load_network(kind, self._weights.get(kind), **self._permits).to(device)
         return self._networks.get(kind)
+
+    def _drawn_by_networks(
+        self, exact: Renderer, rgb: Array, moving: Array, count: int, fps: float, rate: float
+    ) -> Renderer:
+        """Return the renderer in which a generator or an interpolator draws; the exact one where neither does."""
+        renderer = exact
+        if generator := self._network(self._chosen["renderer"]):
+            times = [number / fps for number in range(count)]
+            renderer = self._generated(renderer, rgb, moving, generator, times)
+        if interpolator := self._network(self._chosen["interpolate"]):
+            from photoflow.render.interpolated import InterpolatedRenderer
+
+            renderer = InterpolatedRenderer(renderer, interpolator, float(count / fps), rate, self._settled_device())
+        return renderer
 
     def _generated(
         self, exact: Renderer, rgb: Array, moving: Array, generator: Any, times: Sequence[float]
@@ -346,64 +361,6 @@ def _flows_all_over(parts: Sequence[tuple[int | str | None, Motion]]) -> bool:
     """Return whether motions need nothing but the picture: then nothing is looked for in it."""
     named = any(name is not None and part.inside for name, part in parts)
     return bool(parts) and not named and all(part.everywhere for _, part in parts)
-
-
-def _only_holds(layers: Mapping[str, Any]) -> bool:
-    """Return whether nothing but holds is said, of layers that are to be found."""
-    return bool(layers) and all(
-        isinstance(said, Mapping) and bool(said) and said.keys() <= {"free", "pinned"} for said in layers.values()
-    )
-
-
-def said_layers(
-    layers: Mapping[str, Mapping[str, Any]] | None, mask: Any, box: Sequence[float] | None, points: Sequence[Any] | None
-) -> Mapping[str, Mapping[str, Any]] | None:
-    """Return what is said of each layer, None where nothing is.
-
-    Raises:
-        InputError: layers are given, and one thing besides.
-    """
-    one = {"mask": mask, "box": box, "points": points}
-    if all(value is None for value in one.values()):
-        return layers
-    if layers is not None:
-        raise InputError("layers: expected them, or one mask, box or points, got both")
-    return {"subject-1": one}
-
-
-def frame_count(seconds: float, fps: float) -> int:
-    """Return the number of frames of a clip, at least 1.
-
-    Raises:
-        InputError: the length or the rate is out of its range.
-    """
-    if not _is_number(seconds) or not 0 < seconds <= 3600:
-        raise InputError(f"seconds: expected a number above 0 and at most 3600, got {seconds!r}")
-    if not _is_number(fps) or not MIN_FPS <= fps <= MAX_FPS:
-        raise InputError(f"fps: expected a number from {MIN_FPS} to {MAX_FPS}, got {fps!r}")
-    count = round(seconds * fps)
-    if count < 1:
-        raise InputError(f"{seconds:g} seconds at {fps:g} frames a second make no frame; expected at least one")
-    return count
-
-
-def keyframe_rate(rate: float | None, fps: float, interpolate: str) -> float:
-    """Return the keyframes a second.
-
-    Raises:
-        InputError: it is out of its range, or nothing is interpolated.
-    """
-    if rate is None:
-        return fps / 4
-    if interpolate == "none":
-        raise InputError("keyframe-fps: expected only where frames are interpolated (dis, refined, rife or amt)")
-    if not _is_number(rate) or not 0 < rate <= fps:
-        raise InputError(f"keyframe-fps: expected a number above 0 and at most {fps:g} (fps), got {rate!r}")
-    return float(rate)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real)  # numpy's numbers too
 
 
 __getattr__ = old_names(

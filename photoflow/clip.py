@@ -6,6 +6,7 @@ import base64
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from photoflow import viz
 from photoflow.arrays import Array
 from photoflow.errors import InputError
 from photoflow.io import VideoWriter, check_directory, check_output, check_target, write_image
-from photoflow.io.video import MIN_FPS
+from photoflow.io.video import MAX_FPS, MIN_FPS
 from photoflow.motion.scene import moments
 
 if TYPE_CHECKING:
@@ -286,3 +287,38 @@ class Clip(Sequence[Array]):
             f'<video width="{width}" style="max-width: 100%; height: auto" controls autoplay{again} muted playsinline '
             f'src="data:video/mp4;base64,{base64.b64encode(video).decode()}"></video>{rest}'
         )
+
+
+def frame_count(seconds: float, fps: float) -> int:
+    """Return the number of frames of a clip, at least 1.
+
+    Raises:
+        InputError: the length or the rate is out of its range.
+    """
+    if not _is_number(seconds) or not 0 < seconds <= 3600:
+        raise InputError(f"seconds: expected a number above 0 and at most 3600, got {seconds!r}")
+    if not _is_number(fps) or not MIN_FPS <= fps <= MAX_FPS:
+        raise InputError(f"fps: expected a number from {MIN_FPS} to {MAX_FPS}, got {fps!r}")
+    count = round(seconds * fps)
+    if count < 1:
+        raise InputError(f"{seconds:g} seconds at {fps:g} frames a second make no frame; expected at least one")
+    return count
+
+
+def keyframe_rate(rate: float | None, fps: float, interpolate: str) -> float:
+    """Return the keyframes a second.
+
+    Raises:
+        InputError: it is out of its range, or nothing is interpolated.
+    """
+    if rate is None:
+        return fps / 4
+    if interpolate == "none":
+        raise InputError("keyframe-fps: expected only where frames are interpolated (dis, refined, rife or amt)")
+    if not _is_number(rate) or not 0 < rate <= fps:
+        raise InputError(f"keyframe-fps: expected a number above 0 and at most {fps:g} (fps), got {rate!r}")
+    return float(rate)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real)  # numpy's numbers too

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from photoflow import Animator, InputError, motion
-from photoflow.animator import frame_count
+from photoflow.clip import frame_count
 from photoflow.io import VideoReader
 from photoflow.segment import Segmentation, Segmenter, Subject
 from photoflow.stage.working_size import resize_photo

@@ -13,7 +13,7 @@ import pytest
 
 SCRIPT = Path(__file__).resolve().parents[1] / "scripts" / "check_wheel"
 pytestmark = pytest.mark.skipif(not SCRIPT.exists(), reason="needs scripts/ of the source tree")
-GOOD = "photoflow-1.0-cp310-abi3-manylinux_2_28_x86_64.whl"
+GOOD = "photoflow-1.0-cp311-abi3-manylinux_2_28_x86_64.whl"
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     ("name", "files", "said"),
     [
         ("photoflow-1.0-cp311-cp311-manylinux_2_28_x86_64.whl", [], "tags: cp311-cp311-manylinux_2_28_x86_64"),
-        ("photoflow-1.0-cp310-abi3-linux_x86_64.whl", [], "platform: linux_x86_64, expected manylinux"),
+        ("photoflow-1.0-cp311-abi3-linux_x86_64.whl", [], "platform: linux_x86_64, expected manylinux"),
         (GOOD, ["tests/test_a.py"], "files: 3, of which ['tests/test_a.py'] do not belong there"),
         (GOOD, ["photoflow/a.cpp"], "files: 3, of which ['photoflow/a.cpp'] do not belong there"),
         (GOOD, [], "modules: "),
@@ -54,7 +54,7 @@ def test_a_wheel_that_is_wrong_is_refused(
 def test_libraries_are_torchs_or_the_systems(script: ModuleType) -> None:
     for library in ("libtorch_cpu.so", "libc10_cuda.so", "libcudart.so.13", "libstdc++.so.6", "ld-linux-x86-64.so.2"):
         assert script.ALLOWED.fullmatch(library)
-    for library in ("libgomp.so.1", "libtorch_python.so", "libcublas.so.13", "libpython3.10.so.1.0"):
+    for library in ("libgomp.so.1", "libtorch_python.so", "libcublas.so.13", "libpython3.11.so.1.0"):
         assert not script.ALLOWED.fullmatch(library)
 
 

@@ -101,8 +101,7 @@ def animate(
 ) -> None:
     """Animate a photo."""
     from photoflow import motion as motions
-    from photoflow.animator import frame_count
-    from photoflow.clip import EXPLAIN_ROWS, is_page
+    from photoflow.clip import EXPLAIN_ROWS, frame_count, is_page
     from photoflow.motion.motion import summands
     from photoflow.stage.judgement import chooses
 

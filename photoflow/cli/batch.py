@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -207,10 +206,8 @@ def read_recipe(path: Path) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read, or it is no TOML.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
+    import tomllib
+
     from photoflow.io.reading import read_bytes
 
     data = read_bytes(path, "a recipe")
@@ -238,9 +235,8 @@ def check_options(options: ClipOptions, form: str) -> None:
     Raises:
         InputError: there is one.
     """
-    from photoflow.animator import frame_count
     from photoflow.batch.storage import is_url
-    from photoflow.clip import check_clip_output
+    from photoflow.clip import check_clip_output, frame_count
     from photoflow.device import settled_device
 
     frame_count(options.seconds, options.fps)

@@ -31,7 +31,7 @@ def export(
     **_: Any,
 ) -> None:
     """Write the flow, motion vectors and masks of every frame to a folder, for compositing programs and generators."""
-    from photoflow.animator import frame_count
+    from photoflow.clip import frame_count
     from photoflow.compositing import check_export
 
     options = ClipOptions(**said_options(context))

@@ -80,7 +80,8 @@ def optimise(
     What moves is the layer that is said; else, of handles, the thing on which all of them lie; else the whole picture.
     An interrupt keeps the best flow so far.
     """
-    from photoflow.animator import Animator, frame_count
+    from photoflow.animator import Animator
+    from photoflow.clip import frame_count
     from photoflow.device import settled_device
 
     wanted = Wanted(handle or [], pin or [], to, like)

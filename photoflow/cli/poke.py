@@ -70,8 +70,8 @@ def poke(
     offline: Offline = False,
 ) -> None:
     """Pull a subject by a point and let it go."""
-    from photoflow.animator import Animator, frame_count
-    from photoflow.clip import EXPLAIN_ROWS
+    from photoflow.animator import Animator
+    from photoflow.clip import EXPLAIN_ROWS, frame_count
     from photoflow.motion import Poke
     from photoflow.motion.motion import total
 

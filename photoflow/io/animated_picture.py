@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from photoflow.errors import InputError
 from photoflow.io.frame_times import Clock
-from photoflow.io.image import MAX_MEGAPIXELS
+from photoflow.io.photo import MAX_MEGAPIXELS
 
 _SHORTEST = 10  # milliseconds: up to here browsers show a frame for a tenth of a second instead
 _BROWSERS = 100

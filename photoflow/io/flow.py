@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from photoflow.errors import InputError
 from photoflow.io.atomic import write_bytes
-from photoflow.io.image import MAX_MEGAPIXELS
+from photoflow.io.photo import MAX_MEGAPIXELS
 from photoflow.io.reading import name_of, read_bytes
 
 _MAGIC = b"PIEH"  # the float 202021.25, which is also the file's check of byte order

@@ -89,7 +89,7 @@ def _frame(data: bytes, number: int, form: str) -> Any:
     """Decode the first frame of a stream."""
     import av
 
-    with av.open(BytesIO(data)) as container:
+    with av.open(BytesIO(data), "r") as container:
         stream = container.streams.video[number]
         stream.codec_context.options = {"max_pixels": str(1 << 27)}  # whatever the frame itself says
         return next(container.decode(stream)).to_ndarray(format=form)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from photoflow.io.image import Photo, Picture, read_picture
+from photoflow.io.image import read_picture
+from photoflow.io.photo import Photo, Picture
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from photoflow.errors import InputError
 from photoflow.io.frame_pixels import shown_pixels, square_size
 from photoflow.io.frame_times import Clock, in_parts
-from photoflow.io.image import MAX_MEGAPIXELS
+from photoflow.io.photo import MAX_MEGAPIXELS
 from photoflow.io.wide_colour import HLG, PQ, is_wide, peak_of
 
 _NO_VIDEO = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image

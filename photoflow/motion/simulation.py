@@ -181,7 +181,7 @@ class Simulation:
         kept = np.repeat(moves[:first].reshape(-1, 2).any(axis=1), 2)
         rows = np.concatenate([np.flatnonzero(kept), np.arange(first, len(moves))])
         patch, omega = self._patch(x, y), self._omega.max()
-        self._patches = 1 + np.count_nonzero(kept) // 2
+        self._patches = 1 + int(np.count_nonzero(kept)) // 2
         self._planes = torch.cat(
             [patch, *(self._planes[int(i)][None] for i in rows[: kept.sum()]), self._planes[first:]]
         )

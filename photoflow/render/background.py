@@ -98,7 +98,7 @@ class _Level:
         known = ~self.hole[..., None]
         total, weight = _halve(self.image * known), _halve(known.astype(np.float32))
         barred = _halve(self.barred[..., None].astype(np.float32))[..., 0] > 0
-        return _Level(total / np.maximum(weight, np.float32(1e-6)), weight[..., 0] < 0.999, barred)
+        return _Level(np.divide(total, np.maximum(weight, np.float32(1e-6))), weight[..., 0] < 0.999, barred)
 
     def search(self, enough: int) -> PatchSearch | None:
         """Set up the search with the largest patches possible for `enough` sources; return None if none are."""

@@ -86,7 +86,7 @@ def _alpha(rgb: npt.NDArray[np.uint8], mask: Mask) -> Mask:
     size = fitting(shape, _SOLVE_SIDE)
     small, coarse = shrunk(rgb, size), shrunk(mask, size)
     unknown = unknown_band(coarse)
-    solved = closed_form_alpha(small / np.float32(255.0), coarse, unknown)
+    solved = closed_form_alpha(np.divide(small, np.float32(255)), coarse, unknown)
     alpha = guided_upsample(solved, small, rgb, radius=1, eps=1e-4) if size != shape else solved
     return _clamped(alpha, coarse, unknown)
 
@@ -203,8 +203,8 @@ def _conjugate_gradients(rgb: Floats, prior: Mask, start: Mask, unknown: Bits, s
             break
         product = np.where(unknown, laplacian(direction) + weight * direction, np.float32(0))
         step = np.float32(energy / max(_dot(direction, product), 1e-30))
-        alpha = alpha + step * direction
-        residual = residual - step * product
+        alpha = np.add(alpha, step * direction)
+        residual = np.subtract(residual, step * product)
         previous, energy = energy, _dot(residual, residual)
         direction = residual + np.float32(energy / previous) * direction
     return alpha

@@ -21,8 +21,8 @@ import numpy as np
 from photoflow.arrays import Array
 from photoflow.errors import InputError, shown
 from photoflow.io.atomic import write_bytes
-from photoflow.io.image import MAX_MEGAPIXELS
 from photoflow.io.origin import GENERATED
+from photoflow.io.photo import MAX_MEGAPIXELS
 from photoflow.io.reading import name_of, read_bytes
 from photoflow.motion.motion import NAME
 

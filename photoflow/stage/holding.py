@@ -13,7 +13,38 @@ from photoflow.segment.prompts import checked_strokes
 from photoflow.stage.layer import Layer
 
 
-def strokes_on(
+def said_holds(
+    layer: Layer,
+    free: Sequence[Any] | None,
+    pinned: Sequence[Any] | None,
+    photo_size: tuple[int, int],
+    scale: float,
+) -> dict[str, tuple[Stroke, ...]]:
+    """Return what is said of a layer by the names of its arguments, `free` and `pinned`, in pixels of the working size.
+
+    Args:
+        layer: a thing, and no region.
+        free: points (x, y) and strokes (lines of points), pixels of the photo; None: nothing is said of it.
+        pinned: the same.
+        photo_size: (width, height) of the photo.
+        scale: working pixels per pixel of the photo.
+
+    Raises:
+        InputError: it is a region, nothing is said, or something lies beside it.
+    """
+    if layer.region:
+        raise InputError(f"layer {layer.name!r}: expected a thing to be held, and it is a region")
+    if free is None and pinned is None:
+        raise InputError(f"layer {layer.name!r}: expected points or strokes that are free or pinned, got none")
+    said = {"free": free, "pinned": pinned}
+    return {
+        name: _strokes_on(layer, name, strokes, photo_size, scale)
+        for name, strokes in said.items()
+        if strokes is not None
+    }
+
+
+def _strokes_on(
     layer: Layer, name: str, strokes: Sequence[Any], photo_size: tuple[int, int], scale: float
 ) -> tuple[Stroke, ...]:
     """Return strokes on a layer in pixels of the working size.

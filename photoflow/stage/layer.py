@@ -73,7 +73,7 @@ class Layer:
         """Return what it is; judged once."""
         with self._lock:
             if self._kind is None:
-                self._kind = kind_of(self.photo, self.mask / np.float32(255), self.label)
+                self._kind = kind_of(self.photo, np.divide(self.mask, np.float32(255)), self.label)
             return self._kind
 
     @property
@@ -100,7 +100,9 @@ class Layer:
         levels = self.levels
         with self._colouring:
             if self._colours is None:
-                self._colours = self.photo if self.region else own_colours(self.photo, levels / np.float32(255))
+                self._colours = (
+                    self.photo if self.region else own_colours(self.photo, np.divide(levels, np.float32(255)))
+                )
             return self._colours
 
     @property
@@ -124,7 +126,7 @@ class Layer:
                 if self.free and self.weights is not None:
                     self._parts[preset] = np.minimum(2 * self.weights, 1)  # all of what is more free than held
                 else:
-                    self._parts[preset] = part_of(self.photo, self.mask / np.float32(255), preset)
+                    self._parts[preset] = part_of(self.photo, np.divide(self.mask, np.float32(255)), preset)
             return self._parts[preset]
 
     @property

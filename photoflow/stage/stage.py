@@ -6,31 +6,28 @@ import copy
 import os
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from photoflow.arrays import Array
 from photoflow.errors import InputError, shown
-from photoflow.motion.motion import NAME
 from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.segment.depth import resized_depth
-from photoflow.segment.kinds import KINDS, Kind
-from photoflow.segment.labels import split_labels
-from photoflow.segment.selection import TOO_SMALL, Selection
+from photoflow.segment.kinds import KINDS
+from photoflow.segment.selection import Selection
 from photoflow.stage import file
 from photoflow.stage.composition import Composition, Compositions
 from photoflow.stage.finding import found_regions, found_things
-from photoflow.stage.holding import strokes_on
+from photoflow.stage.holding import said_holds
 from photoflow.stage.layer import Layer, as_levels
+from photoflow.stage.naming import check_free, named
 from photoflow.stage.painting import brushed
 from photoflow.stage.plate import Footage, Plate
 from photoflow.stage.progress import Progress, silent
 from photoflow.stage.saving import contents_of, stage_of
-from photoflow.stage.working_size import LOOK_SIDE, resize_mask, resize_photo
-
-SAID = "as it was said"  # why a kind is sure
+from photoflow.stage.selecting import by_label, said_kind, selected_layer
+from photoflow.stage.working_size import LOOK_SIDE, resize_photo
 
 
 class Stage:
@@ -119,17 +116,7 @@ class Stage:
         Raises:
             InputError: there is none.
         """
-        layers = self._layers
-        if isinstance(name, (int, np.integer)) and not isinstance(name, bool):
-            if 1 <= name <= len(layers):
-                return layers[name - 1]
-            known = f"a number from 1 to {len(layers)} or a layer's name" if layers else "a stage with layers"
-            raise InputError(f"subject: expected {known}, got {name}")
-        found = next((layer for layer in layers if layer.name == name), None)
-        if found is None:
-            known = ", ".join(layer.name for layer in layers) or "none: the stage has no layer"
-            raise InputError(f"layer {name!r}: expected one of {known}")
-        return found
+        return named(self._layers, name)
 
     def copy(self) -> Stage:
         """Return a stage of its own that shares the photo, the layers and all that was computed for them."""
@@ -211,19 +198,14 @@ class Stage:
 
     def add_selected(self, name: str, selection: Selection, *, kind: str | None = None, region: bool = False) -> Stage:
         """Add what a selection says, as `add` does."""
-        self._check_free(name)
-        selection = selection.read()  # once: it may come from a pipe
-        labels = split_labels(selection.mask)
-        if len(labels) == 1:
-            selection = replace(selection, mask=next(iter(labels.values())))
-        if len(labels) <= 1:
-            self._add(name, selection, kind, region)
-            return self
-        selection.expect_mask_alone(name)
-        for label in labels:
-            self._check_free(f"{name}-{label}")
-        for label, mask in labels.items():
-            self._add(f"{name}-{label}", Selection(mask=mask), kind, region)
+        check_free(self._layers, name)
+        selections = by_label(name, selection)
+        for one in selections:
+            check_free(self._layers, one)
+        for one, said in selections.items():
+            layer = selected_layer(self, one, said, kind, region)
+            self.note = layer.source if not self._layers else self.note
+            self._append(layer)
         return self
 
     def refine(self, name: int | str, *, add: Sequence[Any] = (), remove: Sequence[Any] = ()) -> Stage:
@@ -247,7 +229,7 @@ class Stage:
         )
         if not (prompts.add or prompts.remove):
             raise InputError(f"layer {old.name!r}: expected points or strokes to add or to remove, got none")
-        found = self.segmenter.refine(self.photo, old.mask / np.float32(255), prompts.add, prompts.remove)
+        found = self.segmenter.refine(self.photo, np.divide(old.mask, np.float32(255)), prompts.add, prompts.remove)
         self.replace(old, old.changed(mask=as_levels(found), source=f"{old.source}, corrected by hand", given=True))
         return self
 
@@ -270,15 +252,7 @@ class Stage:
             InputError: there is no such layer, it is a region, nothing is said, or something lies beside it.
         """
         old = self.layer(name)
-        if old.region:
-            raise InputError(f"layer {old.name!r}: expected a thing to be held, and it is a region")
-        if free is None and pinned is None:
-            raise InputError(f"layer {old.name!r}: expected points or strokes that are free or pinned, got none")
-        said = {
-            key: strokes_on(old, key, strokes, self.photo_size, self.scale)
-            for key, strokes in (("free", free), ("pinned", pinned)) if strokes is not None
-        }  # fmt: skip
-        return self._change(old, **said)
+        return self._change(old, **said_holds(old, free, pinned, self.photo_size, self.scale))
 
     def paint(self, name: int | str, strokes: Sequence[Any], size: float, erase: bool = False) -> Stage:
         """Paint over a layer's mask with a round brush, exactly where it is said; see `refine` for what finds edges.
@@ -310,7 +284,7 @@ class Stage:
         old = self.layer(name)
         if new == old.name:
             return self
-        self._check_free(new)
+        check_free(self._layers, new)
         return self._change(old, name=new)
 
     def say_kind(self, name: int | str, kind: str) -> Stage:
@@ -321,7 +295,7 @@ class Stage:
         """
         if kind not in KINDS:
             raise InputError(f"kind: expected one of {', '.join(KINDS)}, got {shown(kind)}")
-        return self._change(self.layer(name), kind=Kind(kind, 1.0, SAID))
+        return self._change(self.layer(name), kind=said_kind(kind))
 
     def remove(self, name: int | str) -> Stage:
         """Take a layer away; it stays in the photo. Returns the stage itself.
@@ -474,23 +448,6 @@ class Stage:
         """Take a fill, uint8 (H, W, 3), from a file in place of computing it."""
         self._composed.know(frozenset(moving), frozenset(others), filled)
 
-    def _add(self, name: str, selection: Selection, kind: str | None, region: bool) -> None:
-        size = self.photo.shape[:2]
-        if selection.is_mask_alone:
-            # Nothing is looked for: the mask goes from the photo's size to the working size at once.
-            mask, said = selection.mask_at(self.photo_size, size), "the given mask"
-        else:
-            prompts = selection.scaled(self.photo_size, self.look_scale, self.look.shape[:2])
-            found = self.segmenter.select(self.look, prompts)
-            mask, said = resize_mask(found.subjects[0].mask, size), found.method
-        if not (mask > 0.5).any():
-            raise InputError(TOO_SMALL)
-        self.note = said if not self._layers else self.note
-        is_kind = kind in KINDS
-        known = Kind(str(kind), 1.0, SAID) if is_kind else None
-        label = None if is_kind else kind
-        self._append(Layer(name, self.photo, as_levels(mask), said, known, region, given=True, label=label))
-
     def _change(self, old: Layer, **what: Any) -> Stage:
         """Change what is said of a layer that looks as before; what was computed of it is kept."""
         new = old.changed(**what)
@@ -507,11 +464,5 @@ class Stage:
 
     def _append(self, layer: Layer) -> None:
         with self._lock:
-            self._check_free(layer.name)
+            check_free(self._layers, layer.name)
             self._layers = (*self._layers, layer)
-
-    def _check_free(self, name: str) -> None:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
-            raise InputError(f"layer {name!r}: expected a name of letters, digits, - and _ that begins with a letter")
-        if any(layer.name == name for layer in self._layers):
-            raise InputError(f"layer {name!r}: there is one of this name; expected another name")

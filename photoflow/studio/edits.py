@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from photoflow.animator import frame_count
+from photoflow.clip import frame_count
 from photoflow.errors import InputError, shown
 from photoflow.motion import Drift, Motion, Water, from_dict
 from photoflow.segment.kinds import KINDS

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fuzz.readers import READERS, Target
+from fuzz.readers import READERS
+from fuzz.target import Target
 
 EXAMPLES = {"video": 150, "stage": 300, "weights": 300}  # of others 1000: each entry point takes a few seconds
 RANDOM = st.randoms(use_true_random=False)

@@ -9,6 +9,10 @@ from typing import Any
 
 import av
 import numpy as np
+import torch
+from torch import Tensor
+
+from photoflow.models.frame_pair import Interpolated
 
 Setup = Callable[[Any, Any], None]
 
@@ -23,7 +27,6 @@ def write_clip(
     rate: Fraction | int = 25,
     options: dict[str, str] | None = None,
     setup: Setup = lambda container, stream: None,
-    interlaced: bool = False,
 ) -> None:
     """Encode frames, uint8 (H, W, 3 or 4), shown at `times`, in units of 1 / rate seconds."""
     height, width = frames[0].shape[:2]
@@ -70,3 +73,23 @@ def corner_names(frame: np.ndarray) -> str:
             pixel = frame[y, x, :3].astype(int)
             names += "W" if pixel.min() > 150 else "RGB"[int(pixel.argmax())]
     return names
+
+
+def discs(count: int) -> list[np.ndarray]:
+    """Make frames, uint8 (H, W, 4), of a square that moves over nothing."""
+    frames = []
+    for index in range(count):
+        frame = np.zeros((48, 64, 4), np.uint8)
+        frame[..., :3] = (200, 60, 30)
+        frame[12:36, 8 + 4 * index : 32 + 4 * index, 3] = 255
+        frames.append(frame)
+    return frames
+
+
+class Fade(torch.nn.Module):
+    """The quickest interpolator: one picture is faded into the other."""
+
+    def forward(self, first: Tensor, second: Tensor, t: float, details: bool = False) -> Tensor | Interpolated:
+        frame = torch.lerp(first, second, t)
+        still = first.new_zeros((1, 2, *first.shape[2:]))
+        return Interpolated(frame, still, still, torch.full_like(first[:, :1], 1 - t)) if details else frame

@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from picture_files import chunk, png
 from PIL import Image, ImageCms
 
 from photoflow.io import read_photo
@@ -68,18 +69,6 @@ def test_srgb_by_another_name_changes_nothing(tmp_path: Path) -> None:
         np.testing.assert_array_equal(read_photo(path).rgb, noise)
 
 
-def chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-
-def deep_grey_png(icc: bytes) -> bytes:
-    """A PNG of 16-bit grey with alpha."""
-    rows = b"".join(b"\0" + np.dstack([row, row // 2])[0].astype(">u2").tobytes() for row in DEEP[:, None])
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 16, 4, 0, 0, 0))
-    profile = chunk(b"iCCP", b"grey\0\0" + zlib.compress(icc))
-    return b"\x89PNG\r\n\x1a\n" + header + profile + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-
-
 @pytest.mark.parametrize("gamma", [1.0, 1.8, 2.2])
 @pytest.mark.parametrize("kind", ["L", "LA", "I;16", "F", "tRNS", "jpg", "LA;16"])
 def test_grey_profiles(tmp_path: Path, kind: str, gamma: float) -> None:
@@ -95,7 +84,8 @@ def test_grey_profiles(tmp_path: Path, kind: str, gamma: float) -> None:
         image = Image.fromarray(grey)
     if kind == "LA;16":
         grey = DEEP / 65535
-        path.write_bytes(deep_grey_png(icc))
+        more = b"iCCP", b"grey\0\0" + zlib.compress(icc)
+        path.write_bytes(png(np.dstack([DEEP, DEEP // 2]), 16, 4, more))
     else:
         image.save(path, icc_profile=icc, **({"transparency": 9} if kind == "tRNS" else {"quality": 100}))
     photo = read_photo(path)

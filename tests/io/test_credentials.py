@@ -32,7 +32,7 @@ def chain(folder: Path, key: Any = None, days: int = 9, purpose: str = "EMAIL_PR
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    issuer_key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.timezone.utc)
+    issuer_key, now = ec.generate_private_key(ec.SECP256R1()), datetime.datetime.now(datetime.UTC)
     key = key or ec.generate_private_key(ec.SECP256R1())
     usages = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only",
               "decipher_only")  # fmt: skip

@@ -8,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from picture_files import chunk
 
 from photoflow.errors import LONGEST, InputError
 from photoflow.io import read_flow, write_flow
@@ -68,10 +69,6 @@ def refused(path: Path, message: str) -> None:
         read_flow(path)
     said = str(caught.value)
     assert said.isprintable() and len(said) <= LONGEST and time.perf_counter() - begun < 2
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
 
 def png(width: int, height: int, *, raw: bytes | None = None, packed: bytes | None = None, more: bytes = b"",

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image, ImageCms, ImageOps
 
 from photoflow.errors import InputError
-from photoflow.io import image as image_module
+from photoflow.io import photo as photo_module
 from photoflow.io import read_mask, read_photo, write_image
+from photoflow.io.image import has_alpha
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_bad_files(tmp_path: Path, picture: np.ndarray, monkeypatch: pytest.Monk
         with pytest.raises(InputError, match=message) as fault:
             read_photo(tmp_path / name)
         assert str(fault.value).count(str(tmp_path)) == 1
-    monkeypatch.setattr(image_module, "MAX_MEGAPIXELS", 0.001)
+    monkeypatch.setattr(photo_module, "MAX_MEGAPIXELS", 0.001)
     Image.fromarray(picture).save(tmp_path / "large.png")
     with pytest.raises(InputError, match="70x48, more than"):
         read_photo(tmp_path / "large.png")
@@ -201,8 +202,8 @@ def test_names_that_no_file_can_have(tmp_path: Path) -> None:
 
 def test_a_picture_of_any_size_is_asked_for_its_alpha(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("RGBA", (40, 30)).save(tmp_path / "a.png")
-    assert image_module.has_alpha(tmp_path / "a.png")
+    assert has_alpha(tmp_path / "a.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)  # Pillow refuses to open more than twice as many
-    assert not image_module.has_alpha(tmp_path / "a.png")
+    assert not has_alpha(tmp_path / "a.png")
     with pytest.raises(InputError, match="more than"):
         read_photo(tmp_path / "a.png")

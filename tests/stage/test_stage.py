@@ -9,10 +9,10 @@ import pytest
 from discs import Discs, disc
 
 from photoflow import Animator, InputError, motion
-from photoflow.animator import SAID
 from photoflow.errors import Cancelled
 from photoflow.segment import NoSubjectError, Segmenter
 from photoflow.stage import Layer, Stage, composition, layer
+from photoflow.stage.said import SAID
 
 
 @pytest.fixture
