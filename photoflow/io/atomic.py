@@ -89,11 +89,9 @@ def _absolute(path: str | os.PathLike[str]) -> Path:
 
 
 def _reason(error: OSError | ValueError) -> str:
-    if isinstance(error, UnicodeError):
+    if isinstance(error, ValueError):  # Python's own words differ from version to version
         return "the name has a character that no file name can have"
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return "the disk is full"
-    return getattr(error, "strerror", None) or str(error)
+    return "the disk is full" if error.errno == errno.ENOSPC else error.strerror or str(error)
 
 
 @contextmanager

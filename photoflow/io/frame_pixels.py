@@ -7,6 +7,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from av.sidedata.sidedata import Type as SideData
 from av.video.reformatter import Colorspace, Interpolation
 from numpy.typing import NDArray
 
@@ -54,12 +55,12 @@ def orientation(frame: Any) -> tuple[bool, bool, bool]:
 
     The display matrix of a frame maps its place (x, y) to (a x + c y, b x + d y); all other entries are shifts.
     """
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(data), np.int32, 5))
-            swapped = abs(b) + abs(c) > abs(a) + abs(d)
-            return (swapped, b < 0, c < 0) if swapped else (False, d < 0, a < 0)
-    return False, False, False
+    matrix = frame.side_data.get(SideData.DISPLAYMATRIX)
+    if matrix is None:
+        return False, False, False
+    a, b, _, c, d = (int(v) for v in np.frombuffer(bytes(matrix), np.int32, 5))
+    swapped = abs(b) + abs(c) > abs(a) + abs(d)
+    return (swapped, b < 0, c < 0) if swapped else (False, d < 0, a < 0)
 
 
 def _turned(pixels: NDArray[np.uint8], how: tuple[bool, bool, bool]) -> NDArray[np.uint8]:

@@ -27,6 +27,8 @@ _WITH_ALPHA = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own decoders of
 JOINTS = 0x0200  # AVFMT_TS_DISCONT: a format whose times may jump, such as MPEG-TS
 _ODDEST_RATE = 1000  # frames a second, or seconds a frame: what is said beyond is a mistake, as is a rate below 0
 _LEAST_SIDE = 16  # pixels: smaller frames, with planes of fewer colours yet, are too small for bwdif
+# PyAV 19 takes tags in any encoding by itself, and knows the word no longer.
+_ANY_TAGS: dict[str, Any] = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
 _MISSING = 0.03  # share of the promised length above which a file counts as cut off
 
 
@@ -41,7 +43,7 @@ def open_container(path: Path) -> Any:
         there = os.path.exists(path)
         raise InputError(f"{path} is {what}, expected a video file" if there else f"{path}: no such file")
     try:
-        return av.open(str(path), metadata_errors="replace", options={"protocol_whitelist": "file"})
+        return av.open(str(path), options={"protocol_whitelist": "file"}, **_ANY_TAGS)
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = _cut_index(path) or getattr(error, "strerror", None) or error
         raise InputError(f"{path} is not a video file: {reason}") from error

@@ -12,6 +12,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from av.sidedata.sidedata import Type as SideData
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
@@ -77,14 +78,14 @@ def to_srgb(rgb: NDArray[np.uint16], transfer: int, primaries: int, peak: float 
 
 def peak_of(side_data: Any) -> float | None:
     """Return the nits of the brightest place that a frame's side data tell of, or None."""
-    for data in side_data:
-        if data.type.name == "CONTENT_LIGHT_LEVEL":
-            return _sane_peak(float(struct.unpack_from("I", bytes(data))[0]))
-    for data in side_data:
-        if data.type.name == "MASTERING_DISPLAY_METADATA":
-            top, bottom = struct.unpack_from("ii", bytes(data), 72)  # max_luminance, a fraction
-            return _sane_peak(top / bottom if bottom else 0.0)
-    return None
+    level = side_data.get(SideData.CONTENT_LIGHT_LEVEL)
+    if level is not None and (peak := _sane_peak(float(struct.unpack_from("I", bytes(level))[0]))):
+        return peak
+    display = side_data.get(SideData.MASTERING_DISPLAY_METADATA)
+    if display is None:
+        return None
+    top, bottom = struct.unpack_from("ii", bytes(display), 72)  # max_luminance, a fraction
+    return _sane_peak(top / bottom if bottom else 0.0)
 
 
 def _sane_peak(nits: float) -> float | None:

@@ -16,7 +16,7 @@ from photoflow.io.atomic import check_directory, check_target, replacing, write_
     [
         ("a" * 300 + ".png", "File name too long"),
         ("a/" * 5000, "File name too long"),
-        ("a\0b.png", "null byte"),
+        ("a\0b.png", "a character that no file name can have"),
         ("\ud800.png", "a character that no file name can have"),
         ("file/b.png", "does not exist"),
         ("loop/b.png", "levels of symbolic links|does not exist"),

@@ -70,6 +70,19 @@ def test_hdr_video_is_tone_mapped_and_says_so(transfer: int, name: str, tmp_path
     assert done.notes == (f"HDR ({name}): tone-mapped to SDR",)
 
 
+@pytest.mark.parametrize(
+    "said", ["max-cll=4000,400", "master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(40000000,50)"]
+)
+def test_the_peak_that_a_film_names_is_its_white(said: str, tmp_path: Path) -> None:
+    picture = np.full((64, 64, 3), 192, np.uint8)  # 1000 nits
+    for name, more in (("usual.mp4", ""), ("bright.mp4", f":{said}")):
+        write_clip(tmp_path / name, [picture] * 3, codec="libx265", pixels="yuv420p10le",
+                   options={"x265-params": f"log-level=0{more}", "crf": "5"}, setup=tagged(9, 16, 9))  # fmt: skip
+    usual, bright = (float(next(iter(VideoReader(tmp_path / name))).mean()) for name in ("usual.mp4", "bright.mp4"))
+    expected = to_srgb(np.full((1, 1, 3), 192 * 257, np.uint16), 16, 9, 4000.0)[0, 0, 0]
+    assert abs(bright - float(expected)) < 2 and bright < usual - 3
+
+
 def test_wide_sdr_video_says_so(tmp_path: Path) -> None:
     write_clip(tmp_path / "a.mp4", [quarters()] * 2, setup=tagged(9, 1, 9))
     reader = VideoReader(tmp_path / "a.mp4")
