@@ -74,14 +74,28 @@ class Record:
 
 
 def check_ours(folder: ResultFolder, output: str) -> None:
-    """Check that a result replaces nothing but one that a batch made, or had begun to make.
+    """Check that a result replaces nothing but one that a batch made, or had begun to make, and nobody changed.
 
     Raises:
         InputError: there is a file of somebody else under its name.
     """
-    if folder.holds(output) and folder.read(_place(output)) is None:
-        raise InputError(f"cannot write {folder.path(output)}: what is there was made by no batch; expected another "
-                         "folder or name, or that file elsewhere")  # fmt: skip
+    if not folder.holds(output):
+        return
+    data = folder.read(_place(output))
+    size = _size_in(data or b"")
+    whose = "is not from a batch" if data is None else "was changed since a batch made it"
+    # One without a size was begun; in an empty file, which a crash of the system may leave, nothing is lost.
+    if data is None or (size is not None and not folder.has(output, size) and not folder.has(output, 0)):
+        raise InputError(f"cannot write {folder.path(output)}: the file there {whose}; expected another folder or "
+                         "name, or that file elsewhere")  # fmt: skip
+
+
+def _size_in(record: bytes) -> int | None:
+    """Return the bytes of the result that a record is of; None where it does not say."""
+    try:
+        return int(json.loads(record)["bytes"])
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 def claim(folder: ResultFolder, output: str) -> None:

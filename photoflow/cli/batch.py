@@ -106,17 +106,21 @@ def run(items: Items, count: int, output: str, records: Callable[[Items], Genera
         records: does them and yields their records.
     """
     made = kept = failed = 0
-    with report_file(output) as write, counted(count) as advance, closing(records(items)) as coming:
-        for record in coming:
-            write(record.line())
-            made += not record.kept and not record.error
-            kept += record.kept
-            failed += record.error is not None
-            if record.error:
-                photo = str(InputError(record.photo))  # escaped, whatever characters its name has
-                named = record.error.startswith(photo)
-                say(str(InputError(record.error if named else f"{photo}: {record.error}")))
-            advance(record)
+    try:
+        with report_file(output) as write, counted(count) as advance, closing(records(items)) as coming:
+            for record in coming:
+                write(record.line())
+                made += not record.kept and not record.error
+                kept += record.kept
+                failed += record.error is not None
+                if record.error:
+                    photo = str(InputError(record.photo))  # escaped, whatever characters its name has
+                    named = record.error.startswith(photo)
+                    say(str(InputError(record.error if named else f"{photo}: {record.error}")))
+                advance(record)
+    except KeyboardInterrupt:
+        say(f"interrupted: {made + kept} of {count} are there; the same command goes on")
+        raise
     parts = [f"{made} made", f"{kept} there already" if kept else "", f"{failed} failed" if failed else ""]
     done = made + kept + failed  # of a folder that changed meanwhile these are not as many as were counted
     say(f"{done} photo{'s' * (done != 1)}: {', '.join(filter(None, parts))}; {REPORT} in {output} has all")

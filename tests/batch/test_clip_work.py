@@ -141,7 +141,7 @@ def test_a_clip_replaces_no_file_of_somebody_else(photo, tmp_path):
     work = ClipWork(str(photo.parent), QUICK)
     for output in ("b.gif", "a.mp4"):
         error = str(work(Item(str(photo), output)).error)
-        assert error.startswith(f"cannot write {photo.parent / output}: what is there was made by no batch")
+        assert error.startswith(f"cannot write {photo.parent / output}: the file there is not from a batch")
     assert gif.read_bytes() == b"a photo" and film.is_symlink()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("photoflow.batch.record.Record.keep", lambda *_: None)  # killed after the rename
@@ -151,4 +151,7 @@ def test_a_clip_replaces_no_file_of_somebody_else(photo, tmp_path):
     (tmp_path / "bad.png").write_text("no photo")
     assert work(Item(str(tmp_path / "bad.png"), "d.gif")).error
     photo.with_name("d.gif").write_bytes(b"made by hand instead")
-    assert "made by no batch" in str(work(Item(str(photo), "d.gif")).error)
+    assert "not from a batch" in str(work(Item(str(photo), "d.gif")).error)
+    photo.with_name("c.gif").write_bytes(b"edited by hand")
+    assert "was changed since a batch made it" in str(work(Item(str(photo), "c.gif")).error)
+    assert photo.with_name("c.gif").read_bytes() == b"edited by hand"
